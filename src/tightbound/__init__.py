@@ -1,0 +1,1 @@
+"""Fits deep latent-variable models and says honestly how good the fit is."""

@@ -1,0 +1,9 @@
+"""Errors that are the user's to mend: one clear line each, shown without a traceback by the CLI."""
+
+
+class UsageError(ValueError):
+    """Wrong use or bad input: what was expected, what came, and what to do. Exit status 2."""
+
+
+class NonFiniteError(RuntimeError):
+    """A run met a non-finite number; names the step, the part and the items. Exit status 1."""

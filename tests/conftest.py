@@ -1,0 +1,27 @@
+"""Strict numerics for every test, and keys from a counter so that each failure can be repeated."""
+
+import itertools
+import os
+
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+_FLAGS = ("jax_enable_x64", "jax_numpy_dtype_promotion", "jax_numpy_rank_promotion")
+
+
+@pytest.fixture
+def getkey():
+    counter = itertools.count()
+    return lambda: jax.random.fold_in(jax.random.key(20150901), next(counter))
+
+
+@pytest.fixture(autouse=True)
+def _flags_unchanged():
+    before = [getattr(jax.config, flag) for flag in _FLAGS]
+    yield
+    assert [getattr(jax.config, flag) for flag in _FLAGS] == before, "a test changed a JAX flag"
