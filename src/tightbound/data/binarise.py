@@ -1,0 +1,91 @@
+"""Binarisation of grey values: a pixel is one with the probability that its grey value gives.
+
+Reference: Salakhutdinov & Murray 2008; Burda et al. 2015, arXiv 1509.00519, footnote 2.
+Likelihoods under "dynamic" and "fixed" are about two nats apart on MNIST: never compare them.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from tightbound.data.check import check_values
+from tightbound.distributions import AbstractExplicit, Bernoulli, BottomLayer
+from tightbound.errors import UsageError
+from tightbound.randomness import item_keys
+
+MODES = ("auto", "dynamic", "fixed", "none")
+
+
+class Binarisation(NamedTuple):
+    """How values become binary: the mode, and for "fixed" the seed of the one draw."""
+
+    mode: str
+    seed: int = 0
+
+    @property
+    def description(self) -> str:
+        """The binarisation in words, to stand beside every number."""
+        return {
+            "dynamic": "dynamic (drawn anew each time an item is used)",
+            "fixed": f"fixed (drawn once, seed {self.seed})",
+            "none": "none (values as they are)",
+        }[self.mode]
+
+    def __call__(
+        self,
+        x: Float[Array, "n d"],
+        items: Int[Array, " n"],
+        *,
+        use: int | Int[Array, ""],
+        key: PRNGKeyArray,
+    ) -> Float[Array, "n d"]:
+        """The values to train on, when the items are used for the `use`-th time."""
+        if self.mode == "none":
+            return x
+        keys = item_keys(jax.random.key(self.seed) if self.mode == "fixed" else key, items)
+        if self.mode == "dynamic":
+            keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, use)
+        u = jax.vmap(lambda key: jax.random.uniform(key, x.shape[1:]))(keys)
+        return jnp.astype(u < x, x.dtype)
+
+
+def resolve(
+    binarize: str, likelihood: AbstractExplicit, x: Float[np.ndarray, "n d"], what: str
+) -> Binarisation:
+    """Chooses the binarisation and checks the values against the likelihood's support, once.
+
+    Args:
+        binarize: "auto" (dynamic where the likelihood is Bernoulli and a value is neither 0 nor 1,
+            else none), "dynamic", "fixed" or "fixed:SEED", or "none".
+        likelihood: p(x|z), whose support the values must lie in.
+        x: All values, on the host.
+        what: What the values are, for the error.
+
+    Raises:
+        UsageError: An unknown mode, or a value outside the support: row and column are named.
+    """
+    mode, _, seed = binarize.partition(":")
+    if mode not in MODES or (seed and (mode != "fixed" or not seed.isdigit())):
+        raise UsageError(
+            f"expected binarize out of {', '.join(MODES)} or fixed:SEED, got {binarize!r}"
+        )
+    visible = likelihood.conditional if isinstance(likelihood, BottomLayer) else likelihood
+    bernoulli = isinstance(visible, Bernoulli)
+    if mode == "auto":
+        mode = "dynamic" if bernoulli and not is_binary(x) else "none"
+    if mode != "none":
+        check_values(x, "unit", what)
+    elif bernoulli:
+        check_values(x, "binary", f"{what} (a Bernoulli likelihood with binarize='none')")
+    else:
+        unit_mean = getattr(visible, "unit_mean", False)
+        check_values(x, "unit" if unit_mean else "real", what)
+    return Binarisation(mode, int(seed or 0))
+
+
+def is_binary(x: Float[np.ndarray, "n d"]) -> bool:
+    """Whether every value is 0 or 1."""
+    return bool(np.all((x == 0) | (x == 1)))

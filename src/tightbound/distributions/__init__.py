@@ -1,0 +1,9 @@
+"""Conditionals: prior p(z), likelihood p(x|z) and posterior q(z|x) are one kind of thing."""
+
+from tightbound.distributions.abstract import AbstractConditional as AbstractConditional
+from tightbound.distributions.abstract import AbstractExplicit as AbstractExplicit
+from tightbound.distributions.bernoulli import Bernoulli as Bernoulli
+from tightbound.distributions.layered import BottomLayer as BottomLayer
+from tightbound.distributions.layered import Layered as Layered
+from tightbound.distributions.normal import DiagonalNormal as DiagonalNormal
+from tightbound.distributions.normal import StandardNormal as StandardNormal

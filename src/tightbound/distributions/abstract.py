@@ -1,0 +1,31 @@
+"""What a conditional distribution can do: be simulated, and, if explicit, be evaluated."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Array, Float, PRNGKeyArray
+
+
+class AbstractConditional(eqx.Module):
+    """A distribution of one value given one value; `given` is `None` where there is none."""
+
+    @abc.abstractmethod
+    def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
+        """One draw, differentiable in the parameters where the family allows it."""
+
+
+class AbstractExplicit(AbstractConditional):
+    """A conditional with a density (or a mass), in nats."""
+
+    @abc.abstractmethod
+    def log_prob(self, value: Any, given: Any) -> Float[Array, ""]:
+        """Log-density of one value, in nats."""
+
+    @abc.abstractmethod
+    def sample_and_log_prob(self, given: Any, *, key: PRNGKeyArray) -> tuple[Any, Float[Array, ""]]:
+        """One draw and its log-density, evaluating the conditioning network once."""
+
+    @abc.abstractmethod
+    def mean(self, given: Any) -> Any:
+        """Expected value given one value (for layers above the first: along the chain of means)."""

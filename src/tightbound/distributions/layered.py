@@ -1,0 +1,83 @@
+"""Chains of conditionals over several stochastic layers, as in Burda et al. 2015 (eq. 1-2).
+
+A value is a tuple of layers with the bottom layer first: z = (h_1, ..., h_L). The recognition
+chain q(h_1|x) q(h_2|h_1) ... runs upwards from the datum; the prior p(h_L) p(h_{L-1}|h_L) ...
+runs downwards. Each conditional is given the *sampled* layer before it.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from tightbound.distributions.abstract import AbstractExplicit
+
+
+class Layered(AbstractExplicit):
+    """A chain of conditionals; `conditionals` stand in the order in which they are sampled."""
+
+    conditionals: tuple[AbstractExplicit, ...]
+    downwards: bool = eqx.field(static=True)
+
+    def sample(self, given: Any = None, *, key: PRNGKeyArray) -> tuple[Float[Array, "..."], ...]:
+        """One draw of all layers, bottom layer first."""
+        return self.sample_and_log_prob(given, key=key)[0]
+
+    def log_prob(self, value: tuple[Float[Array, "..."], ...], given: Any) -> Float[Array, ""]:
+        """Log-density of all layers in nats."""
+        layers = self._in_order(value)
+        above = (given, *layers[:-1])
+        terms = [
+            conditional.log_prob(layer, before)
+            for conditional, layer, before in zip(self.conditionals, layers, above, strict=True)
+        ]
+        return sum(terms[1:], start=terms[0])
+
+    def sample_and_log_prob(
+        self, given: Any, *, key: PRNGKeyArray
+    ) -> tuple[tuple[Float[Array, "..."], ...], Float[Array, ""]]:
+        """One draw of all layers and its log-density in nats."""
+        layers, terms = [], []
+        keys = jax.random.split(key, len(self.conditionals))
+        for conditional, layer_key in zip(self.conditionals, keys, strict=True):
+            given, log_prob = conditional.sample_and_log_prob(given, key=layer_key)
+            layers.append(given)
+            terms.append(log_prob)
+        return self._in_order(tuple(layers)), sum(terms[1:], start=terms[0])
+
+    def mean(self, given: Any) -> tuple[Float[Array, "..."], ...]:
+        """The layers along the chain of means: each conditional is given the mean before it."""
+        layers = []
+        for conditional in self.conditionals:
+            given = conditional.mean(given)
+            layers.append(given)
+        return self._in_order(tuple(layers))
+
+    def _in_order(self, layers: tuple) -> tuple:
+        """Swaps between bottom-first order and the order of sampling."""
+        return layers[::-1] if self.downwards else layers
+
+
+class BottomLayer(AbstractExplicit):
+    """A conditional that is given the bottom layer h_1 of a layered value: p(x|h_1)."""
+
+    conditional: AbstractExplicit
+
+    def sample(self, given: tuple, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
+        """One draw given the bottom layer."""
+        return self.conditional.sample(given[0], key=key)
+
+    def log_prob(self, value: Float[Array, " dim"], given: tuple) -> Float[Array, ""]:
+        """Log-density in nats given the bottom layer."""
+        return self.conditional.log_prob(value, given[0])
+
+    def sample_and_log_prob(
+        self, given: tuple, *, key: PRNGKeyArray
+    ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
+        """One draw and its log-density in nats given the bottom layer."""
+        return self.conditional.sample_and_log_prob(given[0], key=key)
+
+    def mean(self, given: tuple) -> Float[Array, " dim"]:
+        """Expected value given the bottom layer."""
+        return self.conditional.mean(given[0])

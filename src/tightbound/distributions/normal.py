@@ -1,0 +1,96 @@
+"""Normal conditionals: the standard prior, and diagonal normals whose parameters a network gives.
+
+Kingma & Welling 2013, arXiv 1312.6114, eq. 9 and appendix C eq. 12.
+"""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from tightbound.distributions.abstract import AbstractExplicit
+from tightbound.networks import Dense
+
+
+class StandardNormal(AbstractExplicit):
+    """N(0, I) in `dim` dimensions, without parameters."""
+
+    dim: int = eqx.field(static=True)
+
+    def sample(self, given: None = None, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
+        """One draw."""
+        del given
+        return jax.random.normal(key, (self.dim,))
+
+    def log_prob(self, value: Float[Array, " dim"], given: None = None) -> Float[Array, ""]:
+        """Log-density in nats."""
+        del given
+        return self.distribution().log_prob(value)
+
+    def sample_and_log_prob(
+        self, given: None = None, *, key: PRNGKeyArray
+    ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
+        """One draw and its log-density in nats."""
+        value = self.sample(given, key=key)
+        return value, self.log_prob(value, given)
+
+    def mean(self, given: None = None) -> Float[Array, " dim"]:
+        """The zero vector."""
+        del given
+        return jnp.zeros(self.dim)
+
+    def distribution(self, given: None = None) -> dist.Distribution:
+        """The NumPyro distribution itself."""
+        del given
+        return dist.Normal(jnp.zeros(self.dim), jnp.ones(self.dim)).to_event(1)
+
+
+class DiagonalNormal(AbstractExplicit):
+    """N(mu(h), diag(sigma(h)^2)) with h = trunk(given), linear heads, and sigma = exp(head).
+
+    With `unit_mean` the mean passes through a sigmoid and stays in (0, 1), as for AEVB's Frey
+    faces. The exponential gives the standard deviation, as in the code of Burda et al. (2015);
+    their text has the variance. The function class is the same.
+    """
+
+    trunk: Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]]
+    location: Dense
+    log_scale: Dense
+    unit_mean: bool = eqx.field(static=True, default=False)
+
+    def sample(self, given: Float[Array, " n_in"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
+        """One reparameterised draw mu + sigma * epsilon."""
+        return self._draw(self.distribution(given), key)
+
+    def log_prob(
+        self, value: Float[Array, " dim"], given: Float[Array, " n_in"]
+    ) -> Float[Array, ""]:
+        """Log-density in nats."""
+        return self.distribution(given).log_prob(value)
+
+    def sample_and_log_prob(
+        self, given: Float[Array, " n_in"], *, key: PRNGKeyArray
+    ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
+        """One reparameterised draw and its log-density in nats."""
+        q = self.distribution(given)
+        value = self._draw(q, key)
+        return value, q.log_prob(value)
+
+    def mean(self, given: Float[Array, " n_in"]) -> Float[Array, " dim"]:
+        """The mean mu(h)."""
+        return self.distribution(given).mean
+
+    def distribution(self, given: Float[Array, " n_in"]) -> dist.Independent:
+        """The NumPyro distribution given one value."""
+        h = self.trunk(given)
+        location = self.location(h)
+        if self.unit_mean:
+            location = jax.nn.sigmoid(location)
+        return dist.Normal(location, jnp.exp(self.log_scale(h))).to_event(1)
+
+    @staticmethod
+    def _draw(q: dist.Independent, key: PRNGKeyArray) -> Float[Array, " dim"]:
+        return q.mean + q.base_dist.scale * jax.random.normal(key, q.event_shape)

@@ -1,0 +1,37 @@
+"""What a gradient estimator is: a weight per draw for each way in which parameters enter."""
+
+import abc
+from typing import NamedTuple
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from tightbound.bounds import AbstractBound
+
+
+class Coefficients(NamedTuple):
+    """Weights of the three terms of the derivative of log w_i, for one datum and k draws.
+
+    d log w_i = d_theta log p(x, z_i)                                  (model)
+              + (d log w_i / d z_i) (d z_i / d phi)                    (path)
+              - d_phi log q_phi(z_i | x), at z_i held fixed            (score)
+
+    For several stochastic layers z_i is all of them together and q their joint density, so that
+    the path runs through every layer, the conditioning of q(h_2|h_1) on h_1 included.
+    """
+
+    model: Float[Array, " k"]
+    path_ratio: Float[Array, " k"]
+    """Weight of the path term divided by that of the model term."""
+    score: Float[Array, " k"] | None
+    """Weight of d_phi log q (its sign included); `None` leaves the term out."""
+
+
+class AbstractGradient(eqx.Module):
+    """Turns a bound and its log-weights into coefficients."""
+
+    name: eqx.AbstractClassVar[str]
+
+    @abc.abstractmethod
+    def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
+        """The weights of one datum's draws; constants, never differentiated."""

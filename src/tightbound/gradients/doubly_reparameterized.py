@@ -1,0 +1,23 @@
+"""The doubly reparameterised gradient (DReG).
+
+Reference: Tucker, Lawson, Gu & Maddison 2018, arXiv 1810.04152; Finke & Thiery 2019,
+arXiv 1907.10477, lemma 1. For several layers: Bauer & Mnih 2021, arXiv 2101.11046.
+Bias: none for the bound. The signal-to-noise ratio of the posterior's part grows with k.
+"""
+
+from typing import ClassVar
+
+from jaxtyping import Array, Float
+
+from tightbound.bounds import AbstractBound
+from tightbound.gradients.abstract import AbstractGradient, Coefficients
+
+
+class DoublyReparameterized(AbstractGradient):
+    """Replaces the score term by its own reparameterised form; squared weights for IWAE."""
+
+    name: ClassVar[str] = "doubly_reparameterized"
+
+    def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
+        """The bound's weights on the model, its doubly reparameterised ones on the path."""
+        return Coefficients(bound.weights(log_w), bound.path_ratio(log_w), score=None)

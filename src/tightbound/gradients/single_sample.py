@@ -1,0 +1,46 @@
+"""Many forward passes, few backward: draws to differentiate are drawn by their weights.
+
+Reference: Burda et al. 2015, arXiv 1509.00519, section 3.1 (one draw, total derivative).
+Bias: none beyond that of the inner estimator; the variance is higher.
+"""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from tightbound.bounds import AbstractBound
+from tightbound.gradients.abstract import AbstractGradient, Coefficients
+from tightbound.gradients.reparameterized import Reparameterized
+
+
+class SingleSample(AbstractGradient):
+    """Back-propagates `draws` of the k draws, chosen with the probabilities a_i.
+
+    One draw of the total derivative is the trick of Burda et al. With more draws they are spread
+    by systematic resampling, and `inner` may be any estimator whose model weights a_i are
+    non-negative and sum to one, such as DReG.
+    """
+
+    inner: AbstractGradient = Reparameterized()
+    draws: int = eqx.field(static=True, default=1)
+    name: ClassVar[str] = "single_sample"
+
+    def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
+        """The inner estimator's weights over all k draws."""
+        return self.inner.coefficients(bound, log_w)
+
+    def choose(self, weights: Float[Array, " k"], *, key: PRNGKeyArray) -> Int[Array, " draws"]:
+        """Indices drawn with the given probabilities, each expected `draws * weights` times."""
+        u = (jax.random.uniform(key) + jnp.arange(self.draws, dtype=jnp.float32)) / self.draws
+        below = jnp.sum(jnp.cumsum(weights)[None, :] <= u[:, None], axis=1)
+        return jnp.minimum(below, weights.shape[0] - 1)
+
+    def of_chosen(self, all_draws: Coefficients, chosen: Int[Array, " draws"]) -> Coefficients:
+        """The chosen draws' weights, over the probability with which they were chosen."""
+        a = all_draws.model[chosen]
+        score = None if all_draws.score is None else all_draws.score[chosen] / (a * self.draws)
+        model = jnp.full_like(a, 1.0 / self.draws)
+        return Coefficients(model, all_draws.path_ratio[chosen], score)

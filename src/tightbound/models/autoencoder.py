@@ -1,0 +1,184 @@
+"""The autoencoders of AEVB and IWAE: one or more stochastic layers over dense networks.
+
+Kingma & Welling 2013, arXiv 1312.6114, section 3 and appendix C; Burda, Grosse & Salakhutdinov
+2015, arXiv 1509.00519, section 5.1 and appendix C.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from tightbound.data import Dataset, check_values
+from tightbound.distributions import (
+    AbstractExplicit,
+    Bernoulli,
+    BottomLayer,
+    DiagonalNormal,
+    Layered,
+    StandardNormal,
+)
+from tightbound.errors import UsageError
+from tightbound.models.model import Model
+from tightbound.networks import MLP, Dense
+from tightbound.randomness import as_key
+
+LIKELIHOODS = {
+    "bernoulli": "binary values; grey values are binarised first",
+    "gaussian": "real values; linear means and predicted log-variances",
+    "gaussian_unit_mean": "values in [0, 1]; means kept in (0, 1) by a sigmoid (AEVB's Frey faces)",
+}
+Trunk = Callable[[Float[Array, " n_in"]], Float[Array, " n_out"]]
+
+
+def autoencoder(
+    data: Dataset | Float[np.ndarray, "n d"],
+    *,
+    latent: int | Sequence[int] = 50,
+    hidden: Sequence[int] | Sequence[Sequence[int]] = (200, 200),
+    layers: int = 1,
+    likelihood: str = "bernoulli",
+    activation: str = "tanh",
+    encoder: Trunk | None = None,
+    decoder: Trunk | None = None,
+    key: int | PRNGKeyArray = 0,
+) -> tuple[Model, AbstractExplicit]:
+    """Builds a model p(x, z) and its posterior q(z|x) for a data set.
+
+    Args:
+        data: A data set, or its training array of shape (n, d); sets the item size and, for the
+            Bernoulli likelihood, the output bias logit(clip(mean, 0.001, 0.999)) per pixel.
+        latent: Size of each stochastic layer, bottom layer first. One number is the size of the
+            top layer; every layer below it is twice as wide.
+        hidden: Widths of the deterministic layers inside each conditional, bottom layer first.
+            One sequence of numbers is that of the bottom layer; above it the widths halve.
+        layers: Number of stochastic layers. `layers=2` with the other defaults is the 2-layer
+            network of IWAE: 100 and 50 latent units, 200 and 100 deterministic ones.
+        likelihood: "bernoulli", "gaussian" or "gaussian_unit_mean".
+        activation: Name of the activation of the deterministic units.
+        encoder: Your own network in place of the bottom deterministic layers of q: any callable
+            or Equinox module from one item of shape (d,) to features of shape (h,).
+        decoder: Your own network in place of those of p(x|h_1): from (latent,) to (h,).
+        key: Seed or key of the initialisation (Glorot & Bengio 2010; zero biases).
+
+    Returns:
+        `(model, posterior)`. With one layer z is an array of shape (latent,); with several it is
+        a tuple of arrays, bottom layer first.
+
+    Raises:
+        UsageError: An unknown likelihood, or sizes that do not match `layers`.
+    """
+    train = data.train if isinstance(data, Dataset) else data
+    check_values(train, "real", "the training data")
+    if likelihood not in LIKELIHOODS:
+        raise UsageError(
+            f"expected a likelihood out of {', '.join(LIKELIHOODS)}, got {likelihood!r}"
+        )
+    latents, hiddens = _sizes(latent, hidden, layers)
+    n_x = train.shape[1]
+    keys = iter(jax.random.split(as_key(key), 2 * layers))
+
+    q, n_in = [], n_x
+    for level, (size, widths) in enumerate(zip(latents, hiddens, strict=True)):
+        trunk = encoder if level == 0 else None
+        q.append(_normal(n_in, widths, size, activation, trunk, next(keys)))
+        n_in = size
+    p: list[AbstractExplicit] = [StandardNormal(latents[-1])]
+    for level in range(layers - 1, 0, -1):
+        p.append(
+            _normal(
+                latents[level],
+                hiddens[level][::-1],
+                latents[level - 1],
+                activation,
+                None,
+                next(keys),
+            )
+        )
+    visible = _visible(
+        likelihood, train, latents[0], hiddens[0][::-1], activation, decoder, next(keys)
+    )
+    if layers == 1:
+        return Model(p[0], visible), q[0]
+    prior = Layered(tuple(p), downwards=True)
+    return Model(prior, BottomLayer(visible)), Layered(tuple(q), downwards=False)
+
+
+def _sizes(latent: Any, hidden: Any, layers: int) -> tuple[list[int], list[tuple[int, ...]]]:
+    """Sizes per layer, bottom layer first."""
+    if layers < 1:
+        raise UsageError(f"expected layers >= 1, got {layers}")
+    if isinstance(latent, int):
+        latents = [latent * 2 ** (layers - 1 - level) for level in range(layers)]
+    else:
+        latents = [int(size) for size in latent]
+    if all(isinstance(width, int) for width in hidden):
+        hiddens = [tuple(max(1, w // 2**level) for w in hidden) for level in range(layers)]
+    else:
+        hiddens = [tuple(int(w) for w in widths) for widths in hidden]
+    for name, sizes in (("latent", latents), ("hidden", hiddens)):
+        if len(sizes) != layers:
+            raise UsageError(
+                f"expected {layers} entries of {name} for layers={layers}, got {sizes}"
+            )
+    if min(latents) < 1 or any(w < 1 for widths in hiddens for w in widths):
+        raise UsageError(f"expected sizes >= 1, got latent={latents}, hidden={hiddens}")
+    return latents, hiddens
+
+
+def _trunk(
+    n_in: int, hidden: tuple[int, ...], activation: str, own: Trunk | None, key: PRNGKeyArray
+) -> tuple[Trunk, int]:
+    """A network and the size of its output."""
+    if own is None:
+        return MLP.glorot(n_in, hidden, activation=activation, key=key), (n_in, *hidden)[-1]
+    shape = eqx.filter_eval_shape(own, jax.ShapeDtypeStruct((n_in,), jnp.float32)).shape
+    if len(shape) != 1:
+        raise UsageError(
+            f"expected your network to map one item of shape ({n_in},) to a vector of features, "
+            f"got an output of shape {shape}"
+        )
+    return own, shape[0]
+
+
+def _normal(
+    n_in: int,
+    hidden: tuple[int, ...],
+    size: int,
+    activation: str,
+    own: Trunk | None,
+    key: PRNGKeyArray,
+    *,
+    unit_mean: bool = False,
+) -> DiagonalNormal:
+    trunk_key, location_key, scale_key = jax.random.split(key, 3)
+    trunk, width = _trunk(n_in, hidden, activation, own, trunk_key)
+    location = Dense.glorot(width, size, key=location_key)
+    return DiagonalNormal(trunk, location, Dense.glorot(width, size, key=scale_key), unit_mean)
+
+
+def _visible(
+    likelihood: str,
+    train: Float[np.ndarray, "n d"],
+    n_in: int,
+    hidden: tuple[int, ...],
+    activation: str,
+    own: Trunk | None,
+    key: PRNGKeyArray,
+) -> AbstractExplicit:
+    """The likelihood p(x|h_1)."""
+    n_x = train.shape[1]
+    if likelihood != "bernoulli":
+        unit_mean = likelihood == "gaussian_unit_mean"
+        return _normal(n_in, hidden, n_x, activation, own, key, unit_mean=unit_mean)
+    check_values(train, "unit", "the training data of a Bernoulli likelihood")
+    trunk_key, head_key = jax.random.split(key)
+    trunk, width = _trunk(n_in, hidden, activation, own, trunk_key)
+    head = Dense.glorot(width, n_x, key=head_key)
+    mean = np.clip(train.mean(axis=0, dtype=np.float64), 0.001, 0.999)
+    bias = jnp.asarray(np.log(mean) - np.log1p(-mean), dtype=jnp.float32)
+    return Bernoulli(trunk, Dense(head.weight, bias))

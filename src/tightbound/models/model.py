@@ -1,0 +1,26 @@
+"""A latent-variable model p(x, z) = p(z) p(x|z), for one datum and one draw."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from tightbound.distributions import AbstractExplicit
+
+
+class Model(eqx.Module):
+    """A prior p(z) and a likelihood p(x|z); z is one array, or a tuple of layers (bottom first)."""
+
+    prior: AbstractExplicit
+    likelihood: AbstractExplicit
+
+    def sample(self, key: PRNGKeyArray) -> tuple[Float[Array, " dim"], Any]:
+        """One draw (x, z) of the joint distribution."""
+        prior_key, likelihood_key = jax.random.split(key)
+        z = self.prior.sample(None, key=prior_key)
+        return self.likelihood.sample(z, key=likelihood_key), z
+
+    def log_joint(self, x: Float[Array, " dim"], z: Any) -> Float[Array, ""]:
+        """Log p(x, z) = log p(z) + log p(x|z) in nats."""
+        return self.prior.log_prob(z, None) + self.likelihood.log_prob(x, z)

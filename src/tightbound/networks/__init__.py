@@ -1,0 +1,5 @@
+"""Deterministic networks: functions of one item, without a batch axis."""
+
+from tightbound.networks.mlp import ACTIVATIONS as ACTIVATIONS
+from tightbound.networks.mlp import MLP as MLP
+from tightbound.networks.mlp import Dense as Dense

@@ -1,0 +1,67 @@
+"""SGVB estimator B: the Kullback-Leibler divergence in closed form, the rest by draws.
+
+Reference: Kingma & Welling 2013, arXiv 1312.6114, eq. 7 and 10.
+Bias: none for the ELBO, which is below log p(x) by KL(q(z|x) || p(z|x)).
+"""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+from numpyro.distributions import kl_divergence
+
+from tightbound.distributions import DiagonalNormal, StandardNormal
+from tightbound.errors import UsageError
+from tightbound.objectives.abstract import AbstractObjective, Parts, Step
+from tightbound.objectives.weights import split_each
+
+
+class AnalyticKL(AbstractObjective):
+    """-KL(q(z|x) || p(z)) + (1/L) sum_l log p(x|z_l), differentiated as it stands."""
+
+    samples: int = eqx.field(static=True)
+    name: ClassVar[str] = "elbo"
+    reference: ClassVar[str] = "arXiv 1312.6114 eq. 7"
+
+    @property
+    def kind(self) -> str:
+        """A lower bound."""
+        return "lower"
+
+    @property
+    def description(self) -> str:
+        """The call that makes this objective."""
+        return f"elbo(estimator='B', samples={self.samples})"
+
+    def check(self, parts: Parts) -> None:
+        """Needs one layer with a closed form of the divergence."""
+        q, p = parts.posterior, parts.model.prior
+        if not (isinstance(q, DiagonalNormal) and isinstance(p, StandardNormal)):
+            raise UsageError(
+                "estimator B needs KL(q(z|x) || p(z)) in closed form: expected one stochastic "
+                f"layer with normal q and p, got {type(q).__name__} and {type(p).__name__}; "
+                "use estimator='A'"
+            )
+
+    def bound(self, parts: Parts, x: Float[Array, "n d"], keys: PRNGKeyArray) -> Float[Array, " n"]:
+        """The bound per datum in nats."""
+
+        def one(x: Float[Array, " d"], keys: PRNGKeyArray) -> Float[Array, ""]:
+            kl = kl_divergence(parts.posterior.distribution(x), parts.model.prior.distribution())
+            z = jax.vmap(lambda key: parts.posterior.sample(x, key=key))(keys)
+            log_lik = jax.vmap(lambda z: parts.model.likelihood.log_prob(x, z))(z)
+            return jnp.mean(log_lik) - kl
+
+        return jax.vmap(one)(x, split_each(keys, self.samples))
+
+    def step(self, parts: Parts, x: Float[Array, "n d"], keys: PRNGKeyArray) -> Step:
+        """Gradients of the negative mean bound, and the bound per datum in nats."""
+
+        def loss(parts: Parts) -> tuple[Float[Array, ""], Float[Array, " n"]]:
+            bound = self.bound(parts, x, keys)
+            return -jnp.mean(bound), bound
+
+        (_, bound), grads = eqx.filter_value_and_grad(loss, has_aux=True)(parts)
+        return Step(grads, bound)

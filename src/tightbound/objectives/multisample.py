@@ -1,0 +1,134 @@
+"""Multi-sample objectives: any bound on the log-weights with any gradient estimator.
+
+One forward and one backward pass per draw serve every estimator: the model's cotangent goes
+through the likelihood once, and the path's is that same cotangent rescaled per draw.
+"""
+
+import dataclasses
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from tightbound.bounds import AbstractBound
+from tightbound.distributions import AbstractExplicit
+from tightbound.errors import UsageError
+from tightbound.gradients import AbstractGradient, Coefficients, SingleSample
+from tightbound.objectives.abstract import AbstractObjective, Parts, Step
+from tightbound.objectives.weights import log_joint, log_q, log_weights, sample, split_each
+
+
+class Multisample(AbstractObjective):
+    """A bound on k draws per datum, differentiated by one estimator.
+
+    Reference: Kingma & Welling 2013, arXiv 1312.6114; Burda et al. 2015, arXiv 1509.00519.
+    Bias: that of the bound against log p(x), and that of the gradient against the bound.
+    """
+
+    call: str = eqx.field(static=True)
+    bound_on_draws: AbstractBound
+    gradient: AbstractGradient
+    k: int = eqx.field(static=True)
+    name: ClassVar[str] = "multisample"
+    reference: ClassVar[str] = "arXiv 1312.6114, 1509.00519"
+
+    @property
+    def kind(self) -> str:
+        """The bound's direction."""
+        return self.bound_on_draws.kind
+
+    @property
+    def description(self) -> str:
+        """The call that makes this objective."""
+        return self.call
+
+    def check(self, parts: Parts) -> None:
+        """Needs the densities of posterior and model."""
+        if not isinstance(parts.posterior, AbstractExplicit):
+            raise UsageError(
+                f"{self.call} needs log q(z|x): expected a posterior with a density "
+                f"(an AbstractExplicit), got {type(parts.posterior).__name__}"
+            )
+
+    def bound(self, parts: Parts, x: Float[Array, "n d"], keys: PRNGKeyArray) -> Float[Array, " n"]:
+        """The bound per datum in nats."""
+        log_w = log_weights(parts.model, parts.posterior, x, split_each(keys, self.k))
+        return jax.vmap(self.bound_on_draws.value)(log_w)
+
+    def step(self, parts: Parts, x: Float[Array, "n d"], keys: PRNGKeyArray) -> Step:
+        """Gradients of the negative mean bound, and the bound per datum in nats."""
+        draw_keys = split_each(keys, self.k)
+        if not isinstance(self.gradient, SingleSample):
+            return self._all_draws(parts, x, draw_keys)
+        return self._chosen_draws(parts, self.gradient, x, keys, draw_keys)
+
+    def _coefficients(self, log_w: Float[Array, "n k"]) -> Coefficients:
+        return jax.vmap(lambda row: self.gradient.coefficients(self.bound_on_draws, row))(log_w)
+
+    def _all_draws(self, parts: Parts, x: Float[Array, "n d"], draw_keys: PRNGKeyArray) -> Step:
+        passes = _Forward.at(parts, x, draw_keys)
+        log_w = jax.lax.stop_gradient(passes.log_w)
+        bound = jax.vmap(self.bound_on_draws.value)(log_w)
+        return Step(passes.pull_back(self._coefficients(log_w)), bound)
+
+    def _chosen_draws(
+        self,
+        parts: Parts,
+        gradient: SingleSample,
+        x: Float[Array, "n d"],
+        keys: PRNGKeyArray,
+        draw_keys: PRNGKeyArray,
+    ) -> Step:
+        """Forward passes for all draws; forward and backward for the chosen ones."""
+        log_w = log_weights(parts.model, parts.posterior, x, draw_keys)
+        coefficients = self._coefficients(log_w)
+
+        def choose(key: PRNGKeyArray, row: Coefficients) -> Any:
+            chosen = gradient.choose(row.model, key=jax.random.fold_in(key, self.k))
+            return chosen, gradient.of_chosen(row, chosen)
+
+        chosen, of_chosen = jax.vmap(choose)(keys, coefficients)
+        chosen_keys = jax.vmap(lambda row, index: row[index])(draw_keys, chosen)
+        bound = jax.vmap(self.bound_on_draws.value)(log_w)
+        return Step(_Forward.at(parts, x, chosen_keys).pull_back(of_chosen), bound)
+
+
+@dataclasses.dataclass
+class _Forward:
+    """One forward pass over n data and k draws, and how to pull weights back through it."""
+
+    z: Any
+    log_w: Float[Array, "n k"]
+    pull_sample: Any
+    pull_joint: Any
+    pull_log_q: Any
+
+    @staticmethod
+    def at(parts: Parts, x: Float[Array, "n d"], draw_keys: PRNGKeyArray) -> "_Forward":
+        (z, log_q_z), pull_sample = eqx.filter_vjp(
+            lambda q: sample(q, x, draw_keys), parts.posterior
+        )
+        log_p, pull_joint = eqx.filter_vjp(lambda p, z: log_joint(p, x, z), parts.model, z)
+        _, pull_log_q = jax.vjp(lambda z: log_q(parts.posterior, x, z), z)
+        return _Forward(z, log_p - log_q_z, pull_sample, pull_joint, pull_log_q)
+
+    def pull_back(self, weights: Coefficients) -> Parts:
+        """Descent gradients of the negative mean of sum_i (weights of draw i) d log w_i."""
+        n = self.log_w.shape[0]
+        model = -weights.model / n
+        path = model * weights.path_ratio
+        score = jnp.zeros_like(model) if weights.score is None else -weights.score / n
+        grads_model, z_of_joint = self.pull_joint(model)
+        # sample() differentiates log q in total, score and path; what its cotangent brings along
+        # the path is taken off here, so that path and score keep their own weights.
+        (z_of_log_q,) = self.pull_log_q(path + score)
+
+        def along_path(joint: Float[Array, "n k *s"], log_q: Float[Array, "n k *s"]) -> Any:
+            ratio = weights.path_ratio.reshape(joint.shape[:2] + (1,) * (joint.ndim - 2))
+            return ratio * joint - log_q
+
+        z_bar = jax.tree.map(along_path, z_of_joint, z_of_log_q)
+        (grads_posterior,) = self.pull_sample((z_bar, score))
+        return Parts(grads_model, grads_posterior)

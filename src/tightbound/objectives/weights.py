@@ -1,0 +1,48 @@
+"""The waist of the library: draws from q and their log-weights, for many data and draws."""
+
+from typing import Any
+
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from tightbound.distributions import AbstractExplicit
+from tightbound.models.model import Model
+
+
+def sample(
+    posterior: AbstractExplicit, x: Float[Array, "n d"], keys: PRNGKeyArray
+) -> tuple[Any, Float[Array, "n k"]]:
+    """Draws z of shape (n, k, ...) and log q(z|x) in nats, for keys of shape (n, k)."""
+
+    def one(x: Float[Array, " d"], key: PRNGKeyArray) -> tuple[Any, Float[Array, ""]]:
+        return posterior.sample_and_log_prob(x, key=key)
+
+    return jax.vmap(jax.vmap(one, in_axes=(None, 0)))(x, keys)
+
+
+def log_q(posterior: AbstractExplicit, x: Float[Array, "n d"], z: Any) -> Float[Array, "n k"]:
+    """Log q(z|x) in nats at given draws."""
+
+    def one(x: Float[Array, " d"], z: Any) -> Float[Array, ""]:
+        return posterior.log_prob(z, x)
+
+    return jax.vmap(jax.vmap(one, in_axes=(None, 0)))(x, z)
+
+
+def log_joint(model: Model, x: Float[Array, "n d"], z: Any) -> Float[Array, "n k"]:
+    """Log p(x, z) in nats at given draws."""
+    return jax.vmap(jax.vmap(model.log_joint, in_axes=(None, 0)))(x, z)
+
+
+def log_weights(
+    model: Model, posterior: AbstractExplicit, x: Float[Array, "n d"], keys: PRNGKeyArray
+) -> Float[Array, "n k"]:
+    """Log w = log p(x, z) - log q(z|x) in nats at fresh draws, for keys of shape (n, k)."""
+    z, log_q_z = sample(posterior, x, keys)
+    return log_joint(model, x, z) - log_q_z
+
+
+def split_each(keys: PRNGKeyArray, k: int) -> PRNGKeyArray:
+    """Gives k keys from each of n, shape (n, k): the first draws stay the same when k grows."""
+    draws = jax.numpy.arange(k)
+    return jax.vmap(lambda key: jax.vmap(lambda i: jax.random.fold_in(key, i))(draws))(keys)

@@ -1,0 +1,14 @@
+"""Keys: seeds become typed keys in one place, and items get keys of their own."""
+
+import jax
+from jaxtyping import Array, Int, PRNGKeyArray
+
+
+def as_key(key: int | PRNGKeyArray) -> PRNGKeyArray:
+    """A typed key from a seed; a key passes through."""
+    return jax.random.key(key) if isinstance(key, int) else key
+
+
+def item_keys(key: PRNGKeyArray, items: Int[Array, " n"]) -> PRNGKeyArray:
+    """One key per item, by its number: results do not depend on batches or order."""
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, items)

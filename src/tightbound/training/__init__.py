@@ -1,0 +1,4 @@
+"""The one training loop: whole epochs in one compiled scan, resumable to the last bit."""
+
+from tightbound.training.fit import Run as Run
+from tightbound.training.fit import fit as fit

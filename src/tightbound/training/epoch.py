@@ -1,0 +1,146 @@
+"""One epoch as one compiled scan: order, binarisation, gradients, updates, validation."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from tightbound.data.binarise import Binarisation
+from tightbound.data.order import epoch_order
+from tightbound.objectives import AbstractObjective, Parts
+from tightbound.randomness import item_keys
+from tightbound.training.state import NonFinite, State
+
+
+class Keys(NamedTuple):
+    """The independent streams of one replica."""
+
+    order: PRNGKeyArray
+    binarise: PRNGKeyArray
+    noise: PRNGKeyArray
+    validation: PRNGKeyArray
+
+
+class EpochMetrics(NamedTuple):
+    """What an epoch reports, in nats per datum."""
+
+    train_bound: Float[Array, ""]
+    """Mean over the epoch's minibatches, while the parameters were moving."""
+    validation_bound: Float[Array, ""] | None
+
+
+class EpochSettings(NamedTuple):
+    """What is fixed over a run."""
+
+    batch_size: int
+    train_binarisation: Binarisation
+    validation_binarisation: Binarisation
+    average: float | None
+    patience: int | None
+
+
+def make_epoch(
+    static: Parts,
+    objective: AbstractObjective,
+    optimizer: optax.GradientTransformation,
+    settings: EpochSettings,
+) -> Callable[..., tuple[State, EpochMetrics]]:
+    """Returns `run_epoch(state, keys, epoch, train, validation)` for one replica."""
+
+    def train_step(
+        state: State, items: Int[Array, " b"], keys: Keys, epoch: Int[Array, ""], train: Array
+    ) -> tuple[State, Float[Array, ""]]:
+        x = settings.train_binarisation(train[items], items, use=epoch, key=keys.binarise)
+        noise = item_keys(jax.random.fold_in(keys.noise, epoch), items)
+        step = objective.step(eqx.combine(state.params, static), x, noise)
+        grads = eqx.filter(step.grads, eqx.is_inexact_array)
+        # Optax mixes integers and floats, which strict promotion forbids.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)
+            params = optax.apply_updates(state.params, updates)
+        average = state.average
+        if settings.average is not None:
+            t = jnp.astype(state.step, jnp.float32)
+            decay = jnp.minimum(settings.average, (1 + t) / (10 + t))
+            average = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, average, params)
+        state = state._replace(
+            params=params,
+            optimizer=optimizer_state,
+            average=average,
+            step=state.step + 1,
+            non_finite=_check(state, step.bound, grads),
+        )
+        return state, jnp.mean(step.bound)
+
+    def run_epoch(
+        state: State, keys: Keys, epoch: Int[Array, ""], train: Array, validation: Array | None
+    ) -> tuple[State, EpochMetrics]:
+        batches = epoch_order(keys.order, epoch, train.shape[0], settings.batch_size)
+        state, bounds = jax.lax.scan(
+            lambda carry, items: train_step(carry, items, keys, epoch, train), state, batches
+        )
+        if validation is None:
+            return state, EpochMetrics(jnp.mean(bounds), None)
+        current = state.params if state.average is None else state.average
+        parts = eqx.combine(current, static)
+        validation_bound = _mean_bound(objective, parts, validation, keys.validation, settings)
+        if settings.patience is not None:
+            state = _keep_best(state, current, validation_bound, settings.patience)
+        return state, EpochMetrics(jnp.mean(bounds), validation_bound)
+
+    return run_epoch
+
+
+def _check(state: State, bound: Float[Array, " b"], grads: Parts) -> NonFinite:
+    """Records the first step with a number that is not finite, its place and its items."""
+    leaves_ok = [
+        jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(part)]).all()
+        if jax.tree.leaves(part)
+        else jnp.array(True)  # noqa: FBT003
+        for part in grads
+    ]
+    here = NonFinite(
+        state.step,
+        ~jnp.stack([jnp.all(jnp.isfinite(bound)), *leaves_ok]),
+        ~jnp.isfinite(bound),
+    )
+    first = (state.non_finite.step < 0) & jnp.any(here.where)
+    return jax.tree.map(lambda new, old: jnp.where(first, new, old), here, state.non_finite)
+
+
+def _mean_bound(
+    objective: AbstractObjective,
+    parts: Parts,
+    x: Float[Array, "n d"],
+    key: PRNGKeyArray,
+    settings: EpochSettings,
+) -> Float[Array, ""]:
+    """The mean bound over a data set with the same draws at every call, batch by batch."""
+    n, size = x.shape[0], min(settings.batch_size, x.shape[0])
+    binarise_key, noise_key = jax.random.split(key)
+
+    def total(items: Int[Array, " b"]) -> Float[Array, ""]:
+        binary = settings.validation_binarisation(x[items], items, use=0, key=binarise_key)
+        return jnp.sum(objective.bound(parts, binary, item_keys(noise_key, items)))
+
+    whole = jnp.arange(n // size * size).reshape(-1, size)
+    sums = jax.lax.map(total, whole).sum()
+    if n % size:
+        sums = sums + total(jnp.arange(n - n % size, n))
+    return sums / n
+
+
+def _keep_best(state: State, current: Parts, bound: Float[Array, ""], patience: int) -> State:
+    """Keeps the best parameters until `patience` epochs have passed without a better bound."""
+    better = (bound > state.best_bound) & (state.since_best < patience)
+    done = state.since_best >= patience
+    keep = lambda new, old: jnp.where(better, new, old)  # noqa: E731
+    return state._replace(
+        best=jax.tree.map(keep, current, state.best),
+        best_bound=keep(bound, state.best_bound),
+        since_best=jnp.where(better, 0, state.since_best + jnp.where(done, 0, 1)),
+    )

@@ -1,0 +1,207 @@
+"""The one training loop: replicas, progress, checkpoints, resuming, and what it returns."""
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+import optax
+from jaxtyping import Float, PRNGKeyArray
+
+from tightbound.data import check_values
+from tightbound.data.binarise import resolve
+from tightbound.distributions import AbstractConditional
+from tightbound.errors import NonFiniteError, UsageError
+from tightbound.models.model import Model
+from tightbound.objectives import AbstractObjective, Parts
+from tightbound.progress import Progress
+from tightbound.randomness import as_key
+from tightbound.training.epoch import EpochSettings
+from tightbound.training.loop import Loop
+from tightbound.training.records import EpochRecord, History
+from tightbound.training.state import State
+from tightbound.training.store import Store, fingerprint
+
+
+class Run(NamedTuple):
+    """A fitted model. The first replica is `model` and `posterior`: no replica is selected."""
+
+    model: Any
+    posterior: Any
+    history: History
+    replicas: list[Parts]
+    objective: str
+    binarisation: str
+    epochs_run: int
+    seconds_checkpoints: float
+
+
+def fit(
+    model: Model,
+    posterior: AbstractConditional,
+    train: Float[np.ndarray, "n d"],
+    *,
+    objective: AbstractObjective,
+    optimizer: optax.GradientTransformation | None = None,
+    batch_size: int = 100,
+    epochs: int = 50,
+    seeds: int = 1,
+    key: int | PRNGKeyArray = 0,
+    validation: Float[np.ndarray, "m d"] | None = None,
+    binarize: str = "auto",
+    early_stopping: int | None = None,
+    average: float | None = None,
+    directory: Path | str | None = None,
+    resume: bool = False,
+    progress: bool | None = None,
+) -> Run:
+    """Fits a model and its posterior by stochastic gradients of an objective.
+
+    Args:
+        model: p(x, z), as from `tb.autoencoder`.
+        posterior: q(z|x).
+        train: Data of shape (n, d), kept on the device for the whole run.
+        objective: Such as `tb.objectives.iwae(k=50, gradient="dreg")`.
+        optimizer: Any Optax optimiser; Adam with rate 1e-3 if left out.
+        batch_size: Items per step. Each epoch is `n // batch_size` steps of a new permutation.
+        epochs: Passes over the data.
+        seeds: Replicas trained at once. Replica 0 starts from the given weights; the dense
+            weights of the others are drawn afresh, and order and noise differ.
+        key: Seed or key of order, binarisation and noise.
+        validation: Data whose bound is reported after each epoch, with the same draws each time.
+        binarize: "auto" (dynamic where the likelihood is Bernoulli and the values are grey),
+            "dynamic", "fixed", "fixed:SEED" or "none".
+        early_stopping: Stop when no replica's validation bound has risen for that many epochs,
+            and return each replica's parameters at its best epoch.
+        average: Decay of an exponential moving average of the parameters, which is then what is
+            validated and returned; 0.999, for example.
+        directory: Where checkpoints and metrics are kept; none are written without it.
+        resume: Go on from the checkpoint in `directory`, to the same numbers as one whole run.
+        progress: Show a progress bar on standard error; by default if that is a terminal.
+
+    Returns:
+        The run: model, posterior, history, all replicas.
+
+    Raises:
+        UsageError: Data outside the likelihood's support (row and column are named), sizes that
+            do not fit, a directory in use, or a checkpoint of another run.
+        NonFiniteError: A number was not finite; the last good checkpoint stays in place.
+    """
+    parts = Parts(model, posterior)
+    objective.check(parts)
+    _check_sizes(train, validation, batch_size, epochs, seeds, early_stopping)
+    binarisation = resolve(binarize, model.likelihood, train, "the training data")
+    settings = EpochSettings(
+        batch_size,
+        binarisation,
+        binarisation
+        if validation is None
+        else resolve(binarize, model.likelihood, validation, "the validation data"),
+        average,
+        early_stopping,
+    )
+    optimizer = optax.adam(1e-3) if optimizer is None else optimizer
+    root = as_key(key)
+    params, static = eqx.partition(parts, eqx.is_inexact_array)
+    loop = Loop(static, objective, optimizer, settings, root, seeds, train, validation)
+    store = None
+    state, history = loop.start(parts), History()
+    if directory is not None:
+        store = Store(Path(directory), fingerprint(objective, settings, root, seeds, train))
+        state, history = store.resume(state) if resume else store.claim(state)
+    elif resume:
+        raise UsageError("expected a directory to resume from, got directory=None")
+    try:
+        with Progress("fitting", epochs, done=len(history), shown=progress) as bar:
+            state = _run_epochs(loop, state, history, epochs, store, bar)
+    finally:
+        if store is not None:
+            store.metrics.close()
+    kept = state.params if state.average is None else state.average
+    kept = kept if state.best is None else state.best
+    replicas = [
+        eqx.combine(jax.tree.map(lambda leaf, i=i: leaf[i], kept), static) for i in range(seeds)
+    ]
+    return Run(
+        replicas[0].model,
+        replicas[0].posterior,
+        history,
+        replicas,
+        objective.description,
+        binarisation.description,
+        len(history),
+        0.0 if store is None else store.seconds,
+    )
+
+
+def _run_epochs(
+    loop: Loop,
+    state: State,
+    history: History,
+    epochs: int,
+    store: Store | None,
+    bar: Progress,
+) -> State:
+    patience = loop.settings.patience
+    for epoch in range(len(history), epochs):
+        if patience is not None and bool(np.all(np.asarray(state.since_best) >= patience)):
+            break
+        began = time.perf_counter()
+        state, metrics = loop.epoch(state, epoch)
+        fault = loop.non_finite(state)
+        if fault is not None:
+            kept = "" if store is None else _kept(store)
+            raise NonFiniteError(
+                f"{fault}{kept}; try a smaller learning rate, or look at these items"
+            )
+        validated = metrics.validation_bound
+        record = EpochRecord(
+            epoch + 1,
+            int(state.step[0]),
+            [float(bound) for bound in metrics.train_bound],
+            None if validated is None else [float(bound) for bound in validated],
+            time.perf_counter() - began,
+        )
+        history.append(record)
+        if store is not None:
+            store.metrics.append(record)
+            store.save(state, epoch + 1, last=epoch + 1 == epochs)
+        shown = record.validation_bound or record.train_bound
+        bar.advance(f"bound {np.mean(shown):.2f} nats")
+    if store is not None and patience is not None:
+        store.save(state, len(history), last=True)
+    return state
+
+
+def _kept(store: Store) -> str:
+    if not store.path.exists():
+        return "; no checkpoint had been written yet"
+    return f"; the last good checkpoint, {store.path}, is kept"
+
+
+def _check_sizes(
+    train: Float[np.ndarray, "n d"],
+    validation: Float[np.ndarray, "m d"] | None,
+    batch_size: int,
+    epochs: int,
+    seeds: int,
+    early_stopping: int | None,
+) -> None:
+    check_values(train, "real", "the training data")
+    numbers = {"batch_size": batch_size, "epochs": epochs, "seeds": seeds}
+    for name, value in numbers.items():
+        if value < 1:
+            raise UsageError(f"expected {name} >= 1, got {value}")
+    if batch_size > len(train):
+        raise UsageError(
+            f"expected batch_size <= {len(train)}, the number of training items, got {batch_size}"
+        )
+    if early_stopping is not None and validation is None:
+        raise UsageError("early_stopping needs validation data: pass validation=...")
+    if validation is not None and validation.shape[1] != train.shape[1]:
+        raise UsageError(
+            f"expected validation items of size {train.shape[1]} like the training items, "
+            f"got {validation.shape[1]}"
+        )

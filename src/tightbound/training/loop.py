@@ -1,0 +1,101 @@
+"""The compiled epoch over all replicas, and the data on the device."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Float, PRNGKeyArray
+
+from tightbound.data.order import items_at
+from tightbound.objectives import AbstractObjective, Parts
+from tightbound.training.epoch import EpochSettings, Keys, make_epoch
+from tightbound.training.state import CHECKED, State, reinitialised, start
+
+
+class Loop:
+    """The compiled epoch over all replicas, and the data on the device."""
+
+    def __init__(
+        self,
+        static: Parts,
+        objective: AbstractObjective,
+        optimizer: optax.GradientTransformation,
+        settings: EpochSettings,
+        root: PRNGKeyArray,
+        seeds: int,
+        train: Float[np.ndarray, "n d"],
+        validation: Float[np.ndarray, "m d"] | None,
+    ) -> None:
+        """Puts the data on the device and prepares the epoch."""
+        self.settings, self.optimizer, self.seeds = settings, optimizer, seeds
+        self.static, self.root = static, root
+        self.train = jnp.asarray(train, jnp.float32)
+        self.validation = None if validation is None else jnp.asarray(validation, jnp.float32)
+        replica_keys = jax.vmap(jax.random.fold_in, (None, 0))(root, jnp.arange(seeds))
+        streams = jax.vmap(lambda key: jax.random.split(key, len(Keys._fields)))(replica_keys)
+        self.keys = Keys(*(streams[:, i] for i in range(len(Keys._fields))))
+        run_epoch = make_epoch(static, objective, optimizer, settings)
+        if seeds == 1:
+            # A batch of one would cost the products their fast path.
+            self._epoch = _on_first(run_epoch)
+        else:
+            self._epoch = jax.vmap(run_epoch, in_axes=(0, 0, None, None, None))
+        self._epoch = jax.jit(self._epoch, donate_argnums=0)
+
+    def start(self, parts: Parts) -> State:
+        """The state of all replicas before the first step."""
+
+        def one(parts: Parts) -> State:
+            params = eqx.filter(parts, eqx.is_inexact_array)
+            return start(
+                params,
+                self.optimizer,
+                batch_size=self.settings.batch_size,
+                averaged=self.settings.average is not None,
+                keep_best=self.settings.patience is not None,
+            )
+
+        fresh = [parts]
+        for i in range(1, self.seeds):
+            fresh.append(reinitialised(parts, jax.random.fold_in(self.root, self.seeds + i)))
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(one, fresh))
+
+    def epoch(self, state: State, epoch: int) -> tuple[State, Any]:
+        """Runs one epoch; the metrics come back on the host."""
+        state, metrics = self._epoch(state, self.keys, epoch, self.train, self.validation)
+        return state, jax.device_get(metrics)
+
+    def non_finite(self, state: State) -> str | None:
+        """The first non-finite number in words: step, part, items, replica."""
+        for replica, step in enumerate(np.asarray(state.non_finite.step)):
+            if step < 0:
+                continue
+            flags = np.asarray(state.non_finite.where[replica])
+            where = [name for name, bad in zip(CHECKED, flags, strict=True) if bad]
+            places = " and ".join(
+                "the bound" if name == "bound" else f"the gradient of the {name}" for name in where
+            )
+            n, size = self.train.shape[0], self.settings.batch_size
+            items = np.asarray(items_at(self.keys.order[replica], int(step), n, size))
+            guilty = items[np.asarray(state.non_finite.items[replica])]
+            shown = guilty if len(guilty) else items
+            which = "items" if len(guilty) else "some of the items"
+            listed = ", ".join(map(str, shown[:10])) + (", ..." if len(shown) > 10 else "")
+            return (
+                f"step {int(step)} (epoch {int(step) // (n // size) + 1}) of replica {replica}: "
+                f"{places} not finite, in {which} {listed}"
+            )
+        return None
+
+
+def _on_first(run_epoch: Any) -> Any:
+    """Runs one replica without a batch axis, on states that have one."""
+
+    def run(state: State, keys: Keys, *rest: Any) -> Any:
+        state, keys = jax.tree.map(lambda leaf: leaf[0], (state, keys))
+        return jax.tree.map(lambda leaf: leaf[None], run_epoch(state, keys, *rest))
+
+    return run

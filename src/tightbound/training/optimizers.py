@@ -1,0 +1,125 @@
+"""Optimisers and learning-rate schedules by name; the authors' Adam and schedule of IWAE.
+
+Any Optax optimiser can be handed to `fit` as it is; the names here serve the command line.
+"""
+
+import inspect
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from tightbound.errors import UsageError
+
+SCHEDULES = ("constant", "cosine", "linear", "iwae")
+IWAE_RATES = (1e-3, 7.2e-4, 5.2e-4, 3.7e-4, 2.7e-4, 1.9e-4, 1.4e-4, 1e-4)
+IWAE_EPOCHS = tuple(3**stage for stage in range(8))
+
+
+def iwae_schedule(steps_per_epoch: int, epochs: int = sum(IWAE_EPOCHS)) -> optax.Schedule:
+    """The learning rate of Burda et al. (2015): 0.001 * 10^(-i/7) for 3^i epochs, i = 0..7.
+
+    Args:
+        steps_per_epoch: Minibatches per epoch.
+        epochs: Length of the whole run; 3280 as published, and other lengths stretch or shrink
+            the eight stages alike.
+
+    Returns:
+        An Optax schedule with the rates as rounded in the authors' code.
+    """
+    scale = steps_per_epoch * epochs / sum(IWAE_EPOCHS)
+    ends, total = [], 0
+    for length in IWAE_EPOCHS[:-1]:
+        total += length
+        ends.append(max(1, round(total * scale)))
+    return optax.join_schedules([optax.constant_schedule(rate) for rate in IWAE_RATES], ends)
+
+
+class IWAEAdamState(NamedTuple):
+    """Moments of the authors' Adam, and the number of steps taken."""
+
+    count: Int[Array, ""]
+    first: Any
+    second: Any
+
+
+def iwae_adam(
+    learning_rate: float | optax.Schedule, batch_size: int = 20
+) -> optax.GradientTransformation:
+    """Adam as in the code of Burda et al. (2015), which differs from their text and from Optax.
+
+    beta_1 = 0.99, epsilon = 1e-4 beside an uncorrected second moment that starts at one, the
+    update uses the moments from before the current gradient, and the gradient is the sum over
+    the minibatch (`fit` gives means, hence `batch_size`).
+
+    Args:
+        learning_rate: A number or an Optax schedule.
+        batch_size: Items per minibatch.
+    """
+    b1, b2, epsilon = 0.99, 0.999, 1e-4
+
+    def init(params: Any) -> IWAEAdamState:
+        return IWAEAdamState(
+            jnp.zeros([], jnp.int32),
+            jax.tree.map(jnp.zeros_like, params),
+            jax.tree.map(jnp.ones_like, params),
+        )
+
+    def update(grads: Any, state: IWAEAdamState, params: Any = None) -> tuple[Any, IWAEAdamState]:
+        del params
+        t = jnp.astype(state.count + 1, jnp.float32)
+        rate = learning_rate(state.count) if callable(learning_rate) else learning_rate
+        rate = rate * jnp.sqrt(1 - b2**t) / (1 - b1**t)
+
+        def step(m: Float[Array, "*s"], v: Float[Array, "*s"]) -> Float[Array, "*s"]:
+            return -rate * m / (jnp.sqrt(v) + epsilon)
+
+        updates = jax.tree.map(step, state.first, state.second)
+        sums = jax.tree.map(lambda g: g * batch_size, grads)
+        first = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.first, sums)
+        second = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.second, sums)
+        return updates, IWAEAdamState(state.count + 1, first, second)
+
+    return optax.GradientTransformation(init, update)
+
+
+def schedule_by_name(
+    name: str, learning_rate: float, *, steps_per_epoch: int, epochs: int
+) -> optax.Schedule:
+    """A learning-rate schedule over a whole run.
+
+    Raises:
+        UsageError: The name is not known.
+    """
+    steps = steps_per_epoch * epochs
+    if name == "constant":
+        return optax.constant_schedule(learning_rate)
+    if name == "cosine":
+        return optax.cosine_decay_schedule(learning_rate, steps)
+    if name == "linear":
+        return optax.linear_schedule(learning_rate, 0.0, steps)
+    if name == "iwae":
+        rates = iwae_schedule(steps_per_epoch, epochs)
+        return lambda step: rates(step) * (learning_rate / IWAE_RATES[0])
+    raise UsageError(f"expected a schedule out of {', '.join(SCHEDULES)}, got {name!r}")
+
+
+def by_name(
+    name: str, learning_rate: float | optax.Schedule, *, batch_size: int
+) -> optax.GradientTransformation:
+    """The optimiser of that name: "iwae_adam", or any of Optax that needs a rate alone.
+
+    Raises:
+        UsageError: The name is not known.
+    """
+    if name == "iwae_adam":
+        return iwae_adam(learning_rate, batch_size)
+    make = getattr(optax, name, None) or getattr(optax.contrib, name, None)
+    if not callable(make) or next(iter(inspect.signature(make).parameters), "") != "learning_rate":
+        raise UsageError(
+            f"expected an optimizer out of adam, adamw, adagrad, sgd, rmsprop, muon, iwae_adam or "
+            f"another one of Optax, got {name!r}"
+        )
+    return make(learning_rate)

@@ -1,0 +1,82 @@
+"""What a run carries from step to step, as arrays only, and how replicas are started."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from tightbound.networks import Dense
+from tightbound.objectives import Parts
+
+CHECKED = ("bound", "model", "posterior")
+"""What is checked for non-finite numbers at each step: the bound, and each part's gradient."""
+
+
+class NonFinite(NamedTuple):
+    """The first step at which a number was not finite; step -1 if there was none."""
+
+    step: Int[Array, ""]
+    where: Bool[Array, " checked"]
+    items: Bool[Array, " batch"]
+
+
+class State(NamedTuple):
+    """One replica's state; a run holds it with a leading axis of replicas."""
+
+    params: Parts
+    optimizer: Any
+    average: Parts | None
+    """Exponential moving average of the parameters, if asked for."""
+    best: Parts | None
+    """Parameters at the best validation bound so far, if early stopping was asked for."""
+    best_bound: Float[Array, ""]
+    since_best: Int[Array, ""]
+    step: Int[Array, ""]
+    non_finite: NonFinite
+
+
+def start(
+    params: Parts,
+    optimizer: optax.GradientTransformation,
+    *,
+    batch_size: int,
+    averaged: bool,
+    keep_best: bool,
+) -> State:
+    """The state before the first step."""
+    copy = lambda tree: jax.tree.map(jnp.array, tree)  # noqa: E731
+    with jax.numpy_dtype_promotion("standard"):
+        optimizer_state = optimizer.init(params)
+    nothing_bad = NonFinite(
+        jnp.full([], -1, jnp.int32), jnp.zeros(len(CHECKED), bool), jnp.zeros(batch_size, bool)
+    )
+    return State(
+        params=params,
+        optimizer=jax.tree.map(jnp.asarray, optimizer_state),
+        average=copy(params) if averaged else None,
+        best=copy(params) if keep_best else None,
+        best_bound=jnp.full([], -jnp.inf),
+        since_best=jnp.zeros([], jnp.int32),
+        step=jnp.zeros([], jnp.int32),
+        non_finite=nothing_bad,
+    )
+
+
+def reinitialised(parts: Parts, key: PRNGKeyArray) -> Parts:
+    """The same parts with every dense weight drawn afresh (Glorot), for a further replica.
+
+    Biases, and arrays of the user's own modules, keep their initial values.
+    """
+    is_dense = lambda node: isinstance(node, Dense)  # noqa: E731
+    leaves, tree = jax.tree.flatten(parts, is_leaf=is_dense)
+    keys = jax.random.split(key, len(leaves))
+    fresh = [
+        eqx.tree_at(lambda d: d.weight, leaf, Dense.glorot(*leaf.weight.shape, key=k).weight)
+        if is_dense(leaf)
+        else leaf
+        for leaf, k in zip(leaves, keys, strict=True)
+    ]
+    return jax.tree.unflatten(tree, fresh)
