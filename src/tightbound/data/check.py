@@ -1,0 +1,58 @@
+"""Checks values on the host, once per data set or public call, and names the first bad entry."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tightbound.errors import UsageError
+
+_ROWS = 4096  # rows looked at together: bounds the memory, and stops early at a bad entry
+_SUPPORTS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
+    "binary": ("0 or 1", lambda x: (x == 0) | (x == 1)),
+    "unit": ("a number in [0, 1]", lambda x: (x >= 0) & (x <= 1)),
+    "real": ("a finite number", np.isfinite),
+}
+
+
+def check_values(x: np.ndarray, support: str, what: str) -> None:
+    """Refuses data outside a support; NaN and infinities are outside all of them.
+
+    Args:
+        x: Items by columns, shape (n, d), of a real type.
+        support: "binary" {0, 1}, "unit" [0, 1] or "real" (finite).
+        what: What the values are, for the error.
+
+    Raises:
+        UsageError: Not of shape (n, d), empty, not of a numeric type, or an entry outside the
+            support: the first such entry's row, column (both from 0) and value are named.
+    """
+    if support not in _SUPPORTS:
+        raise UsageError(f"expected a support out of {', '.join(_SUPPORTS)}, got {support!r}")
+    check_table(x, what)
+    expected, inside = _SUPPORTS[support]
+    for start in range(0, len(x), _ROWS):
+        good = inside(x[start : start + _ROWS])
+        if not good.all():
+            row, column = np.argwhere(~good)[0] + (start, 0)
+            raise UsageError(
+                f"{what}: row {row}, column {column} (counted from 0) is {x[row, column]!s}, "
+                f"expected {expected}"
+            )
+
+
+def check_table(x: np.ndarray, what: str) -> None:
+    """Refuses an array that is no table of numbers with at least one row and one column.
+
+    Raises:
+        UsageError: Says what came and what to do.
+    """
+    if x.dtype.kind not in "biuf":
+        raise UsageError(
+            f"{what}: expected real numbers, got an array of type {x.dtype}; convert it first, "
+            "for example with .astype('float32')"
+        )
+    if x.size == 0:
+        raise UsageError(f"{what}: expected at least one row and one column, got shape {x.shape}")
+    if x.ndim != 2:
+        hint = "reshape one column to (n, 1)" if x.ndim == 1 else "flatten each item to a row"
+        raise UsageError(f"{what}: expected shape (n, d), got {x.shape}; {hint}")

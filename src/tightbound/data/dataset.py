@@ -1,0 +1,39 @@
+"""The record that every loader returns."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float32
+
+UNVERIFIED = "unverified"
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Three parts of one data set, and what a result must say about them.
+
+    Attributes:
+        name: The data set's name, such as "digits" or "omniglot (stand-in)".
+        train: Items to train on, one flattened (row-major, upright) item a row.
+        validation: Items to tune on.
+        test: Items to report on.
+        shape: Shape of one item before flattening, such as (28, 28) or (13,).
+        units: "binary" ({0, 1}), "grey" ([0, 1]) or "real".
+        split: The split's name, then in words which items went where, with the sizes.
+        checksum: SHA-256 in hexadecimal digits, or "unverified". That of the file's bytes; of
+            several files, that of their checksums one after another; where the notes say so,
+            that of the values.
+        labels: A label per item for each part; empty where there are none.
+        notes: What a reader must know, such as the foreground convention.
+    """
+
+    name: str
+    train: Float32[np.ndarray, "train d"]
+    validation: Float32[np.ndarray, "validation d"]
+    test: Float32[np.ndarray, "test d"]
+    shape: tuple[int, ...]
+    units: str
+    split: str
+    checksum: str
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: str = ""
