@@ -1,1 +1,58 @@
-"""Fits deep latent-variable models and says honestly how good the fit is."""
+"""Fits deep latent-variable models and says honestly how good the fit is.
+
+Every number is the quantity it claims to be: per datum, in nats, with an error bar, a direction
+and a verdict. Modules load when they are first used.
+"""
+
+import importlib
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tightbound import data as data
+    from tightbound import diagnostics as diagnostics
+    from tightbound import gradients as gradients
+    from tightbound import objectives as objectives
+    from tightbound import optimizers as optimizers
+    from tightbound.distributions import AbstractExplicit as AbstractExplicit
+    from tightbound.errors import NonFiniteError as NonFiniteError
+    from tightbound.errors import UsageError as UsageError
+    from tightbound.evidence import Evaluation as Evaluation
+    from tightbound.evidence import evaluate as evaluate
+    from tightbound.models import Model as Model
+    from tightbound.models import autoencoder as autoencoder
+    from tightbound.training import Run as Run
+    from tightbound.training import fit as fit
+    from tightbound.training import load as load
+    from tightbound.training import save as save
+
+_MODULES = ("data", "diagnostics", "gradients", "objectives", "optimizers")
+_NAMES = {
+    "AbstractExplicit": "distributions",
+    "Evaluation": "evidence",
+    "Model": "models",
+    "NonFiniteError": "errors",
+    "Run": "training",
+    "UsageError": "errors",
+    "autoencoder": "models",
+    "evaluate": "evidence",
+    "fit": "training",
+    "load": "training",
+    "save": "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports on first use, so that `tightbound --help` need not load JAX."""
+    if name == "__version__":
+        return _version("tightbound")
+    if name in _MODULES:
+        return importlib.import_module(f"tightbound.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"tightbound.{_NAMES[name]}"), name)
+    raise AttributeError(f"module 'tightbound' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted([*_MODULES, *_NAMES, "__version__"])

@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.data.check import check_values
-from tightbound.distributions import AbstractExplicit, Bernoulli, BottomLayer
 from tightbound.errors import UsageError
 from tightbound.randomness import item_keys
 
@@ -52,15 +51,13 @@ class Binarisation(NamedTuple):
         return jnp.astype(u < x, x.dtype)
 
 
-def resolve(
-    binarize: str, likelihood: AbstractExplicit, x: Float[np.ndarray, "n d"], what: str
-) -> Binarisation:
+def resolve(binarize: str, support: str, x: Float[np.ndarray, "n d"], what: str) -> Binarisation:
     """Chooses the binarisation and checks the values against the likelihood's support, once.
 
     Args:
         binarize: "auto" (dynamic where the likelihood is Bernoulli and a value is neither 0 nor 1,
             else none), "dynamic", "fixed" or "fixed:SEED", or "none".
-        likelihood: p(x|z), whose support the values must lie in.
+        support: Where the likelihood's values must lie: "binary", "unit" or "real".
         x: All values, on the host.
         what: What the values are, for the error.
 
@@ -72,17 +69,14 @@ def resolve(
         raise UsageError(
             f"expected binarize out of {', '.join(MODES)} or fixed:SEED, got {binarize!r}"
         )
-    visible = likelihood.conditional if isinstance(likelihood, BottomLayer) else likelihood
-    bernoulli = isinstance(visible, Bernoulli)
     if mode == "auto":
-        mode = "dynamic" if bernoulli and not is_binary(x) else "none"
+        mode = "dynamic" if support == "binary" and not is_binary(x) else "none"
     if mode != "none":
         check_values(x, "unit", what)
-    elif bernoulli:
+    elif support == "binary":
         check_values(x, "binary", f"{what} (a Bernoulli likelihood with binarize='none')")
     else:
-        unit_mean = getattr(visible, "unit_mean", False)
-        check_values(x, "unit" if unit_mean else "real", what)
+        check_values(x, support, what)
     return Binarisation(mode, int(seed or 0))
 
 

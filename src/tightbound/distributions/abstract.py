@@ -18,6 +18,11 @@ class AbstractConditional(eqx.Module):
 class AbstractExplicit(AbstractConditional):
     """A conditional with a density (or a mass), in nats."""
 
+    @property
+    @abc.abstractmethod
+    def support(self) -> str:
+        """Where values must lie: "binary", "unit" (the closed unit interval) or "real"."""
+
     @abc.abstractmethod
     def log_prob(self, value: Any, given: Any) -> Float[Array, ""]:
         """Log-density of one value, in nats."""

@@ -21,6 +21,11 @@ class Bernoulli(AbstractExplicit):
     trunk: Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]]
     logits: Dense
 
+    @property
+    def support(self) -> str:
+        """Where values must lie."""
+        return "binary"
+
     def sample(self, given: Float[Array, " n_in"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw as floats in {0, 1}; not differentiable in the parameters."""
         p = self.mean(given)

@@ -20,6 +20,11 @@ class Layered(AbstractExplicit):
     conditionals: tuple[AbstractExplicit, ...]
     downwards: bool = eqx.field(static=True)
 
+    @property
+    def support(self) -> str:
+        """Where values must lie."""
+        return "real"
+
     def sample(self, given: Any = None, *, key: PRNGKeyArray) -> tuple[Float[Array, "..."], ...]:
         """One draw of all layers, bottom layer first."""
         return self.sample_and_log_prob(given, key=key)[0]
@@ -63,6 +68,11 @@ class BottomLayer(AbstractExplicit):
     """A conditional that is given the bottom layer h_1 of a layered value: p(x|h_1)."""
 
     conditional: AbstractExplicit
+
+    @property
+    def support(self) -> str:
+        """Where values must lie."""
+        return self.conditional.support
 
     def sample(self, given: tuple, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw given the bottom layer."""

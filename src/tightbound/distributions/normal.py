@@ -20,6 +20,11 @@ class StandardNormal(AbstractExplicit):
 
     dim: int = eqx.field(static=True)
 
+    @property
+    def support(self) -> str:
+        """Where values must lie."""
+        return "real"
+
     def sample(self, given: None = None, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw."""
         del given
@@ -60,6 +65,11 @@ class DiagonalNormal(AbstractExplicit):
     location: Dense
     log_scale: Dense
     unit_mean: bool = eqx.field(static=True, default=False)
+
+    @property
+    def support(self) -> str:
+        """Where values must lie."""
+        return "unit" if self.unit_mean else "real"
 
     def sample(self, given: Float[Array, " n_in"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One reparameterised draw mu + sigma * epsilon."""

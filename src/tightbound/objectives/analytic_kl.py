@@ -14,8 +14,8 @@ from numpyro.distributions import kl_divergence
 
 from tightbound.distributions import DiagonalNormal, StandardNormal
 from tightbound.errors import UsageError
+from tightbound.models.weights import split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
-from tightbound.objectives.weights import split_each
 
 
 class AnalyticKL(AbstractObjective):

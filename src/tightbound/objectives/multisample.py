@@ -16,8 +16,8 @@ from tightbound.bounds import AbstractBound
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError
 from tightbound.gradients import AbstractGradient, Coefficients, SingleSample
+from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
-from tightbound.objectives.weights import log_joint, log_q, log_weights, sample, split_each
 
 
 class Multisample(AbstractObjective):

@@ -2,3 +2,5 @@
 
 from tightbound.training.fit import Run as Run
 from tightbound.training.fit import fit as fit
+from tightbound.training.saving import load as load
+from tightbound.training.saving import save as save

@@ -92,13 +92,13 @@ def fit(
     parts = Parts(model, posterior)
     objective.check(parts)
     _check_sizes(train, validation, batch_size, epochs, seeds, early_stopping)
-    binarisation = resolve(binarize, model.likelihood, train, "the training data")
+    binarisation = resolve(binarize, model.likelihood.support, train, "the training data")
     settings = EpochSettings(
         batch_size,
         binarisation,
         binarisation
         if validation is None
-        else resolve(binarize, model.likelihood, validation, "the validation data"),
+        else resolve(binarize, model.likelihood.support, validation, "the validation data"),
         average,
         early_stopping,
     )

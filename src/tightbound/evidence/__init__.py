@@ -1,0 +1,7 @@
+"""Evidence: estimates of log p(x) per datum, with error bars, and a verdict."""
+
+from tightbound.evidence.active_units import active_units as active_units
+from tightbound.evidence.evaluate import Evaluation as Evaluation
+from tightbound.evidence.evaluate import evaluate as evaluate
+from tightbound.evidence.importance import Evidence as Evidence
+from tightbound.evidence.importance import importance as importance

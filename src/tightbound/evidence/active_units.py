@@ -1,0 +1,103 @@
+"""Active units: how many latent units carry information about the datum.
+
+Reference: Burda et al. 2015, arXiv 1509.00519, section 5.2: A_u = Cov_x(E_{q(u|x)}[u]) > 0.01.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from tightbound.data.binarise import resolve
+from tightbound.distributions import AbstractExplicit, DiagonalNormal, Layered, StandardNormal
+from tightbound.models.model import Model
+from tightbound.models.weights import sample, split_each
+from tightbound.randomness import as_key, item_keys
+
+THRESHOLD = 0.01
+
+
+class LayerUnits(NamedTuple):
+    """The activity of one stochastic layer."""
+
+    variance: Float[np.ndarray, " u"]
+    """A_u, the variance over the data of the posterior mean of each unit."""
+    spectrum: Float[np.ndarray, " u"]
+    """Eigenvalues of Cov_x(E_q[u]), largest first: activity that does not depend on the axes."""
+    kl: Float[np.ndarray, " u"] | None
+    """Mean KL(q(u|x) || p(u)) per unit in nats; None where it has no closed form."""
+
+    @property
+    def active(self) -> int:
+        """Units with A_u > 0.01."""
+        return int(np.sum(self.variance > THRESHOLD))
+
+
+def active_units(
+    model: Model,
+    posterior: AbstractExplicit,
+    x: Float[np.ndarray, "n d"],
+    *,
+    binarize: str = "auto",
+    draws: int = 100,
+    key: int | PRNGKeyArray = 0,
+) -> list[LayerUnits]:
+    """Measures the activity of every unit of every layer, bottom layer first.
+
+    E_q[u] is exact for the bottom layer. Above it, it is the mean of `draws` draws of the layers
+    below, and the variance that their finite number adds is taken off again. (The authors' code
+    takes one draw and does not.)
+
+    Args:
+        model: p(x, z).
+        posterior: q(z|x).
+        x: Data of shape (n, d); IWAE's code takes 500 training images.
+        binarize: As for `fit`; each item is drawn once.
+        draws: Draws of the layers below for layers above the first.
+        key: Seed or key of binarisation and draws.
+    """
+    binarise_key, draw_key = jax.random.split(as_key(key))
+    items = jnp.arange(len(x))
+    binarisation = resolve(binarize, model.likelihood.support, x, "the data")
+    values = binarisation(jnp.asarray(x, jnp.float32), items, use=0, key=binarise_key)
+    layers = posterior.conditionals if isinstance(posterior, Layered) else (posterior,)
+    means = [jax.vmap(layers[0].mean)(values)[:, None]]
+    if isinstance(posterior, Layered):
+        means += _upper_means(posterior, values, split_each(item_keys(draw_key, items), draws))
+    units = [_activity(np.asarray(mean, np.float64)) for mean in means]
+    if isinstance(model.prior, StandardNormal) and isinstance(posterior, DiagonalNormal):
+        units[0] = units[0]._replace(kl=_kl_per_unit(posterior, values))
+    return units
+
+
+@eqx.filter_jit
+def _upper_means(
+    posterior: Layered, x: Float[Array, "n d"], keys: PRNGKeyArray
+) -> list[Float[Array, "n s u"]]:
+    """Conditional means of the layers above the first, at draws of the layers below them."""
+    z, _ = sample(posterior, x, keys)
+    return [
+        jax.vmap(jax.vmap(conditional.mean))(below)
+        for conditional, below in zip(posterior.conditionals[1:], z[:-1], strict=True)
+    ]
+
+
+def _activity(means: Float[np.ndarray, "n s u"]) -> LayerUnits:
+    """Covariance over data of the mean over draws, less what the spread of the draws adds."""
+    n, s, _ = means.shape
+    covariance = np.atleast_2d(np.cov(means.mean(axis=1), rowvar=False))
+    if s > 1:
+        within = means - means.mean(axis=1, keepdims=True)
+        covariance -= np.einsum("nsu,nsv->uv", within, within) / (n * s * (s - 1))
+    spectrum = np.linalg.eigvalsh(covariance)[::-1]
+    return LayerUnits(np.diag(covariance).copy(), spectrum.copy(), None)
+
+
+def _kl_per_unit(posterior: DiagonalNormal, x: Float[Array, "n d"]) -> Float[np.ndarray, " u"]:
+    """AEVB appendix B, unit by unit."""
+    q = jax.vmap(posterior.distribution)(x).base_dist
+    kl = 0.5 * (q.loc**2 + q.scale**2 - 1) - jnp.log(q.scale)
+    return np.asarray(jnp.mean(kl, axis=0))

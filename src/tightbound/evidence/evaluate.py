@@ -1,0 +1,146 @@
+"""The test log-likelihood of a fitted model, per datum, with error bars and a verdict."""
+
+import time
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
+
+from tightbound.data import check_values
+from tightbound.data.binarise import resolve
+from tightbound.distributions import AbstractExplicit
+from tightbound.errors import UsageError
+from tightbound.evidence.importance import Evidence, importance, prefixes
+from tightbound.evidence.verdict import Verdict, judge
+from tightbound.models.model import Model
+from tightbound.progress import Progress
+from tightbound.randomness import as_key, item_keys
+
+
+class Evaluation(NamedTuple):
+    """Log-evidence per datum in nats, larger is better; arrays of shape (n,) on the host."""
+
+    log_evidence: Float[np.ndarray, " n"]
+    """Importance estimate of log p(x): a stochastic lower bound, consistent in k."""
+    stderr: Float[np.ndarray, " n"]
+    """Standard error of each estimate, from the weights of its own draws."""
+    ess: Float[np.ndarray, " n"]
+    khat: Float[np.ndarray, " n"]
+    elbo: Float[np.ndarray, " n"]
+    bound_by_k: dict[int, float]
+    """Mean over the data of L_j, from the first j draws of each."""
+    k: int
+    binarisation: str
+    judgement: Verdict
+    seconds: float
+
+    @property
+    def verdict(self) -> str:
+        """One of "trust", "raise k" and "use AIS" (see `evidence.verdict` for the rule)."""
+        return self.judgement.word
+
+    @property
+    def mean(self) -> float:
+        """Mean log-evidence over the data, in nats."""
+        return float(np.mean(self.log_evidence))
+
+    @property
+    def stderr_draws(self) -> float:
+        """Standard error of the mean from the finite number of draws."""
+        return float(np.sqrt(np.sum(self.stderr**2)) / len(self.stderr))
+
+    @property
+    def stderr_data(self) -> float:
+        """Standard error of the mean from the finite number of data."""
+        n = len(self.log_evidence)
+        return float(np.std(self.log_evidence, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+
+    def summary(self) -> str:
+        """The result in a few lines, with unit, direction, k, binarisation and verdict."""
+        return "\n".join(
+            [
+                f"log p(x) = {self.mean:.2f} nats per datum (stochastic lower bound, k={self.k}, "
+                f"n={len(self.log_evidence)}; binarisation: {self.binarisation})",
+                f"  standard error {self.stderr_draws:.3f} from the draws, "
+                f"{self.stderr_data:.3f} from the data; ELBO {float(np.mean(self.elbo)):.2f}",
+                f"  median ESS {np.median(self.ess):.0f} of {self.k}, "
+                f"median k-hat {np.nanmedian(self.khat):.2f}",
+                f"  verdict: {self.verdict} ({self.judgement.reason})",
+            ]
+        )
+
+
+def evaluate(
+    model: Model,
+    posterior: AbstractExplicit,
+    x: Float[np.ndarray, "n d"],
+    *,
+    k: int = 5000,
+    key: int | PRNGKeyArray = 0,
+    binarize: str = "auto",
+    batch_size: int | None = None,
+    chunk: int | None = None,
+    progress: bool | None = None,
+) -> Evaluation:
+    """Estimates log p(x) of each datum by importance sampling from q(z|x).
+
+    Memory grows with neither k nor n. Apart from rounding, `batch_size` and `chunk` do not change
+    the result: a datum's draws depend on the key and on its row alone.
+
+    Args:
+        model: p(x, z).
+        posterior: q(z|x), the proposal; needs a density.
+        x: Data of shape (n, d).
+        k: Draws per datum.
+        key: Seed or key of draws and binarisation.
+        binarize: As for `fit`; "dynamic" draws each item once, by its row.
+        batch_size: Data at once.
+        chunk: Draws per datum at once.
+        progress: Show a progress bar on standard error; by default if that is a terminal.
+
+    Raises:
+        UsageError: Data outside the likelihood's support (row and column are named), wrong
+            sizes, or a posterior without a density.
+    """
+    if not isinstance(posterior, AbstractExplicit):
+        raise UsageError(
+            "importance sampling needs log q(z|x): expected a posterior with a density, "
+            f"got {type(posterior).__name__}"
+        )
+    check_values(x, "real", "the data to evaluate")
+    chunk = min(k, 500) if chunk is None else chunk
+    batch_size = max(1, 5000 // max(chunk, 1)) if batch_size is None else batch_size
+    for name, value in {"k": k, "batch_size": batch_size, "chunk": chunk}.items():
+        if value < 1:
+            raise UsageError(f"expected {name} >= 1, got {value}")
+    binarisation = resolve(binarize, model.likelihood.support, x, "the data to evaluate")
+    binarise_key, noise_key = jax.random.split(as_key(key))
+    began, n, batches = time.perf_counter(), len(x), []
+    batch_size = min(batch_size, n)
+    with Progress("evaluating", -(-n // batch_size), shown=progress) as bar:
+        for first in range(0, n, batch_size):
+            # The last batch is filled up with its last item, so that all have one shape.
+            items = np.minimum(np.arange(first, first + batch_size), n - 1)
+            values = binarisation(
+                jnp.asarray(x[items], jnp.float32), jnp.asarray(items), use=0, key=binarise_key
+            )
+            keys = item_keys(noise_key, jnp.asarray(items))
+            batch = importance(model, posterior, values, keys, k=k, chunk=min(chunk, k))
+            batches.append(jax.tree.map(lambda a, m=n - first: np.asarray(a[:m]), batch))
+            bar.advance()
+    ev = Evidence(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
+    means = np.mean(np.asarray(ev.bounds, np.float64), axis=0)
+    return Evaluation(
+        log_evidence=ev.log_z,
+        stderr=ev.stderr,
+        ess=ev.ess,
+        khat=ev.khat,
+        elbo=ev.elbo,
+        bound_by_k={j: float(mean) for j, mean in zip(prefixes(k), means, strict=True)},
+        k=k,
+        binarisation=binarisation.description,
+        judgement=judge(ev.stderr, ev.khat, k),
+        seconds=time.perf_counter() - began,
+    )

@@ -1,0 +1,58 @@
+"""Pareto k-hat: the shape of the tail of importance weights.
+
+Reference: Vehtari, Simpson, Gelman, Yao & Gabry 2024, arXiv 1507.02646; the fit is that of
+Zhang & Stephens 2009, with the prior of the former's appendix.
+"""
+
+import math
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+SMALLEST_TAIL = 5
+"""Fewer exceedances than that tell nothing."""
+
+
+def tail_length(k: int) -> int:
+    """How many of k weights make the tail: min(k/5, 3 sqrt(k)), rounded up."""
+    return math.ceil(min(0.2 * k, 3 * math.sqrt(k)))
+
+
+def threshold(k: int) -> float:
+    """k-hat beyond which k weights are too few: min(1 - 1/log10(k), 0.7); 0.7 for k > 2154."""
+    return min(1 - 1 / math.log10(k), 0.7)
+
+
+def khat(largest: Float[Array, " m_plus_1"]) -> Float[Array, ""]:
+    """The tail shape from the m + 1 largest log-weights of one datum, in ascending order.
+
+    Args:
+        largest: The tail above the smallest entry, which is the cutoff.
+
+    Returns:
+        k-hat; the weights have 1/k-hat finite moments. -inf if all are equal (bounded weights),
+        nan if the tail is too short to tell or not finite.
+    """
+    m = largest.shape[0] - 1
+    if m < SMALLEST_TAIL:
+        return jnp.array(jnp.nan)
+    w = jnp.exp(largest - largest[-1])
+    exceedances = w[1:] - w[0]
+    shape = _generalised_pareto_shape(jnp.maximum(exceedances, jnp.finfo(w.dtype).tiny))
+    constant = exceedances[-1] <= 0
+    return jnp.where(jnp.all(jnp.isfinite(largest)), jnp.where(constant, -jnp.inf, shape), jnp.nan)
+
+
+def _generalised_pareto_shape(x: Float[Array, " m"]) -> Float[Array, ""]:
+    """Zhang & Stephens' estimate from ascending positive x, shrunk towards 1/2 as ten draws."""
+    m = x.shape[0]
+    grid = 30 + int(math.sqrt(m))
+    quartile = x[int(m / 4 + 0.5) - 1]
+    theta = 1 - jnp.sqrt(grid / (jnp.arange(1, grid + 1, dtype=x.dtype) - 0.5))
+    theta = theta / (3 * quartile) + 1 / x[-1]
+    shape = jnp.mean(jnp.log1p(-theta[:, None] * x[None, :]), axis=1)
+    profile = m * (jnp.log(-theta / shape) - shape - 1)
+    weight = jnp.exp(profile - jnp.max(profile))
+    theta_hat = jnp.sum(theta * weight) / jnp.sum(weight)
+    shape_hat = jnp.mean(jnp.log1p(-theta_hat * x))
+    return (m * shape_hat + 5) / (m + 10)
