@@ -1,0 +1,245 @@
+"""The command line. Heavy modules load inside the commands, so that `--help` is quick."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tightbound.config import Config, read_toml
+from tightbound.errors import NonFiniteError, UsageError
+
+app = typer.Typer(
+    help="Fit deep latent-variable models and say honestly how good the fit is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RunFolder = Annotated[Path, typer.Argument(help="A run's folder, such as runs/digits-iwae.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one line of JSON last on standard output.")
+]
+
+
+@app.command()
+def fit(
+    ctx: typer.Context,
+    data: Annotated[
+        str, typer.Argument(help="A named set, a file (.npy .npz .csv .parquet), or image folder.")
+    ] = Config.data,
+    split: Annotated[str, typer.Option(help="Which split; see `datasets`.")] = Config.split,
+    objective: Annotated[str, typer.Option(help="See `objectives`.")] = Config.objective,
+    k: Annotated[int | None, typer.Option(help="Draws per datum of iwae. [default: 50]")] = None,
+    samples: Annotated[int | None, typer.Option(help="Draws per datum of elbo.")] = None,
+    gradient: Annotated[
+        str | None,
+        typer.Option(help="reparameterized, stl, dreg or single_sample. [default: dreg]"),
+    ] = None,
+    estimator: Annotated[str | None, typer.Option(help="SGVB estimator of elbo: A or B.")] = None,
+    latent: Annotated[str, typer.Option(help="Latent sizes, bottom layer first.")] = Config.latent,
+    hidden: Annotated[
+        str, typer.Option(help="Hidden widths, as 200,200 or 200,200;100,100.")
+    ] = Config.hidden,
+    layers: Annotated[int, typer.Option(help="Stochastic layers.")] = Config.layers,
+    likelihood: Annotated[
+        str, typer.Option(help="bernoulli, gaussian or gaussian_unit_mean.")
+    ] = Config.likelihood,
+    activation: Annotated[str, typer.Option(help="Of the hidden units.")] = Config.activation,
+    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = Config.epochs,
+    batch_size: Annotated[int, typer.Option(help="Items per step.")] = Config.batch_size,
+    optimizer: Annotated[
+        str, typer.Option(help="adam, muon, adagrad, iwae_adam, ... (any of Optax).")
+    ] = Config.optimizer,
+    learning_rate: Annotated[float, typer.Option(help="Highest rate.")] = Config.learning_rate,
+    schedule: Annotated[
+        str, typer.Option(help="constant, cosine, linear or iwae.")
+    ] = Config.schedule,
+    average: Annotated[
+        float | None, typer.Option(help="Decay of a moving average of the parameters.")
+    ] = None,
+    early_stopping: Annotated[
+        int | None, typer.Option(help="Epochs without a better validation bound.")
+    ] = None,
+    binarize: Annotated[
+        str, typer.Option(help="auto, dynamic, fixed, fixed:SEED or none.")
+    ] = Config.binarize,
+    seeds: Annotated[int, typer.Option(help="Replicas trained at once.")] = Config.seeds,
+    key: Annotated[int, typer.Option(help="Seed of everything random.")] = Config.key,
+    evaluate_k: Annotated[
+        int, typer.Option(help="Draws per datum of the evaluation; 0 leaves it out.")
+    ] = Config.evaluate_k,
+    name: Annotated[
+        str | None, typer.Option(help="Folder under runs/. [default: DATA-OBJECTIVE]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run NAME.")] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file with the names of these flags.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a model, evaluate it on the test data, and write a report."""
+    flags = locals()
+    given = {
+        field: flags[field]
+        for field in Config.__dataclass_fields__
+        if ctx.get_parameter_source(field).name == "COMMANDLINE"  # pyright: ignore[reportOptionalMemberAccess]
+    }
+    if resume and config is None:
+        if name is None:
+            raise UsageError("--resume needs --name: which folder under runs/ to go on with")
+        config = Path("runs") / name / "config.toml"
+    settings = Config(**({} if config is None else read_toml(config)) | given)
+    stem = Path(settings.data).stem if "/" in settings.data or "." in settings.data else None
+    directory = Path("runs") / (name or f"{stem or settings.data}-{settings.objective}")
+
+    from tightbound import runs
+    from tightbound.report import write_report
+
+    runs.fit_run(settings, directory, resume=resume)
+    if settings.evaluate_k:
+        runs.evaluate_run(directory, k=settings.evaluate_k, key=settings.key)
+    page = write_report(directory)
+    _show_run(directory, page, as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    k: Annotated[int, typer.Option(help="Draws per datum.")] = 5000,
+    key: Annotated[int, typer.Option(help="Seed of draws and binarisation.")] = 0,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    as_json: AsJson = False,
+) -> None:
+    """Estimate the log-likelihood per datum, with error bars and a verdict."""
+    from tightbound import runs
+    from tightbound.report import write_report
+
+    runs.evaluate_run(run, k=k, key=key, split=split)
+    _show_run(run, write_report(run), as_json=as_json)
+
+
+@app.command()
+def report(run: RunFolder, as_json: AsJson = False) -> None:
+    """Write figures and report.html from a run's records."""
+    from tightbound.report import write_report
+
+    _show_run(run, write_report(run), as_json=as_json)
+
+
+@app.command()
+def sample(
+    run: RunFolder,
+    n: Annotated[int, typer.Option(help="How many.")] = 100,
+    key: Annotated[int, typer.Option(help="Seed.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="A .npy file. [default: RUN/samples.npy]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw from the model: means of p(x|z) at draws of the prior."""
+    from tightbound import runs
+
+    if n < 1:
+        raise UsageError(f"expected --n of 1 or more, got {n}")
+    _, fitted = runs.open_run(run)
+    path = out or run / "samples.npy"
+    runs.write_npy(path, runs.sample_means(fitted, n, key))
+    _say({"file": str(path), "n": n}, as_json=as_json)
+
+
+@app.command()
+def reconstruct(
+    run: RunFolder,
+    data: Annotated[str, typer.Argument(help="A named set (its test part) or a file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="A .npy file. [default: RUN/reconstructions.npy]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pass data through the posterior's mean and the likelihood's mean."""
+    from tightbound import runs
+
+    path = out or run / "reconstructions.npy"
+    error, n = runs.reconstruct_data(run, data, path)
+    _say({"file": str(path), "n": n, "mean_squared_error": error}, as_json=as_json)
+
+
+@app.command()
+def datasets(as_json: AsJson = False) -> None:
+    """List the named data sets, and where their files are."""
+    from tightbound import data
+
+    columns = ("name", "description", "splits", "likelihood", "where")
+    rows = [{**entry._asdict(), "splits": ", ".join(entry.splits)} for entry in data.names()]
+    _table(columns, rows, as_json=as_json)
+
+
+@app.command()
+def objectives(as_json: AsJson = False) -> None:
+    """List the objectives with formula, direction, bias and source."""
+    from tightbound.objectives.catalogue import catalogue
+
+    columns = ("name", "call", "quantity", "bias", "reference")
+    rows = [
+        {
+            "name": entry.name,
+            "call": entry.call,
+            "quantity": entry.summary,
+            "bias": entry.bias,
+            "reference": entry.reference,
+        }
+        for entry in catalogue().values()
+    ]
+    _table(columns, rows, as_json=as_json)
+
+
+def main() -> None:
+    """Runs the command line; 0 done, 1 a failed run, 2 wrong use or bad input."""
+    try:
+        app()
+    except UsageError as error:
+        _fail(error, 2)
+    except NonFiniteError as error:
+        _fail(error, 1)
+
+
+def _fail(error: Exception, status: int) -> None:
+    print(f"tightbound: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _show_run(directory: Path, page: Path, *, as_json: bool) -> None:
+    from tightbound.report import summary_lines
+
+    print("\n".join(summary_lines(directory)))
+    print(f"report: {page}")
+    if as_json:
+        files = ("run.json", "evaluation.json", "units.json")
+        records = {
+            Path(file).stem: json.loads((directory / file).read_text())
+            for file in files
+            if (directory / file).is_file()
+        }
+        print(json.dumps({"directory": str(directory), "report": str(page), **records}))
+
+
+def _say(record: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(record))
+    else:
+        print(", ".join(f"{name}: {value}" for name, value in record.items()))
+
+
+def _table(columns: tuple[str, ...], rows: list[dict[str, str]], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(rows))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, show_lines=True)
+    for row in rows:
+        table.add_row(*(row[column] for column in columns))
+    Console().print(table, markup=False)

@@ -1,0 +1,105 @@
+"""The settings of a run: the flags of `tightbound fit`, or the same names in a TOML file."""
+
+import dataclasses
+import tomllib
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+from tightbound.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One field per flag; `None` leaves the choice to what the flag configures."""
+
+    data: str = "digits"
+    split: str = "default"
+    objective: str = "iwae"
+    k: int | None = None
+    samples: int | None = None
+    gradient: str | None = None
+    estimator: str | None = None
+    latent: str = "50"
+    hidden: str = "200,200"
+    layers: int = 1
+    likelihood: str = "bernoulli"
+    activation: str = "tanh"
+    epochs: int = 100
+    batch_size: int = 100
+    optimizer: str = "adam"
+    learning_rate: float = 2e-3
+    schedule: str = "cosine"
+    average: float | None = None
+    early_stopping: int | None = None
+    binarize: str = "auto"
+    seeds: int = 1
+    key: int = 0
+    evaluate_k: int = 5000
+
+    def objective_options(self) -> dict[str, Any]:
+        """The options that were given for the objective, and defaults where it needs some."""
+        names = ("k", "samples", "gradient", "estimator")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if self.objective == "iwae":
+            given.setdefault("k", 50)
+        if given.get("estimator") != "B":
+            given.setdefault("gradient", "dreg")
+        return given
+
+    def sizes(self) -> dict[str, Any]:
+        """Arguments for `tb.autoencoder`."""
+        hidden = [_integers("hidden", widths) for widths in self.hidden.split(";")]
+        latent = _integers("latent", self.latent)
+        return {
+            "latent": latent[0] if len(latent) == 1 else latent,
+            "hidden": hidden[0] if len(hidden) == 1 else hidden,
+            "layers": self.layers,
+            "likelihood": self.likelihood,
+            "activation": self.activation,
+        }
+
+    def to_toml(self) -> str:
+        """The settings as TOML; what was left open is left out."""
+        import tomli_w
+
+        fields = dataclasses.asdict(self)
+        return tomli_w.dumps({name: value for name, value in fields.items() if value is not None})
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Reads settings from a TOML file whose keys are the names of the flags.
+
+    Raises:
+        UsageError: No file, no TOML, an unknown key, or a value of the wrong type.
+    """
+    try:
+        settings = tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise UsageError(f"expected a config file at {path}, found none") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    hints = typing.get_type_hints(Config)
+    for name, value in settings.items():
+        if name not in hints:
+            raise UsageError(f"{path}: unknown key {name!r}; known are {', '.join(hints)}")
+        settings[name] = _checked(path, name, value, hints[name])
+    return settings
+
+
+def _checked(path: Path, name: str, value: Any, hint: Any) -> Any:
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if float in kinds and type(value) is int:
+        return float(value)
+    if type(value) not in kinds:
+        wanted = " or ".join(kind.__name__ for kind in kinds if kind is not types.NoneType)
+        raise UsageError(f"{path}: expected {name} to be {wanted}, got {value!r}")
+    return value
+
+
+def _integers(name: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"expected {name} as whole numbers like 200,200, got {text!r}") from error
