@@ -80,7 +80,7 @@ def load(
         name: A name out of `names()`, a file (.npy, .npz, .csv, .parquet), a folder of images, or
             an array of shape (n, d) or (n, height, width).
         split: The name of a split that the data set offers.
-        path: The folder of a named set's files, or its file if it has but one.
+        path: The folder of a named set's files, or one of them; then nothing is downloaded.
         download: Whether files that are not on this machine are downloaded.
         verify: Whether files must have the published checksums; if not, the data set's own is
             "unverified".

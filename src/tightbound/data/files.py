@@ -137,10 +137,10 @@ def _read_npz(path: Path) -> Arrays:
 
 def _load_numpy(path: Path) -> np.ndarray | Arrays:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
+        with path.open("rb") as handle:
+            loaded = np.load(handle, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
             return {key: loaded[key] for key in loaded.files}
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         reason = "of objects (type object)" if "Object arrays" in str(error) else "damaged"

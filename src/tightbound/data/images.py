@@ -34,8 +34,8 @@ def read_images(folder: Path) -> tuple[UInt8[np.ndarray, "n height width"], str]
         try:
             with Image.open(io.BytesIO(data)) as image:
                 mode, pixels = image.mode, np.asarray(image.convert("L"))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise UsageError(f"{path}: expected an image, got damaged data ({error})") from None
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            raise UsageError(f"{path}: expected an image, got damaged data") from None
         if mode in _DEEP:
             raise UsageError(f"{path}: expected 8 bits a channel, got mode {mode}")
         if grey and pixels.shape != grey[0].shape:

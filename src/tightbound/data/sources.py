@@ -61,7 +61,7 @@ def fetch(
 
     Args:
         source: The data set.
-        path: Its folder, or its file if it has but one; nowhere else is looked, nor downloaded.
+        path: Its folder, or a file of it; nowhere else is looked, and nothing downloaded.
         download: Whether files that are not on this machine are downloaded.
         verify: Whether files must have the published digests.
 
@@ -70,10 +70,11 @@ def fetch(
     """
     if path is None:
         places = folders(source.name)
-    elif Path(path).is_file() and len(source.files) == 1:
-        return [_identify(source.files[0], Path(path), verify=verify)]
     else:
-        places, download = [Path(path)], False
+        given, download = Path(path), False
+        if given.is_file() and len(source.files) == 1:
+            return [_identify(source.files[0], given, verify=verify)]
+        places = [given.parent if given.is_file() else given]
     return [
         _fetch(source.name, file, places, download=download, verify=verify) for file in source.files
     ]
