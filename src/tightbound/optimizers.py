@@ -85,6 +85,22 @@ def iwae_adam(
     return optax.GradientTransformation(init, update)
 
 
+def muon(learning_rate: float | optax.Schedule) -> optax.GradientTransformation:
+    """Muon on the weight matrices, Adam at a tenth of the rate on the rest (Jordan et al. 2024).
+
+    Three Newton-Schulz steps in place of five: the orthogonalisation costs as much as the
+    gradient of a small network, and we measured no loss. Rates of 0.02 to 0.04 suit dense
+    autoencoders with a few hundred units.
+
+    Args:
+        learning_rate: A number or an Optax schedule.
+    """
+    schedule = learning_rate if callable(learning_rate) else lambda step: learning_rate
+    return optax.contrib.muon(
+        learning_rate, ns_steps=3, adam_learning_rate=lambda step: 0.1 * schedule(step)
+    )
+
+
 def schedule_by_name(
     name: str, learning_rate: float, *, steps_per_epoch: int, epochs: int
 ) -> optax.Schedule:
@@ -109,13 +125,15 @@ def schedule_by_name(
 def by_name(
     name: str, learning_rate: float | optax.Schedule, *, batch_size: int
 ) -> optax.GradientTransformation:
-    """The optimiser of that name: "iwae_adam", or any of Optax that needs a rate alone.
+    """The optimiser of that name: "iwae_adam", "muon", or any of Optax that needs a rate alone.
 
     Raises:
         UsageError: The name is not known.
     """
     if name == "iwae_adam":
         return iwae_adam(learning_rate, batch_size)
+    if name == "muon":
+        return muon(learning_rate)
     make = getattr(optax, name, None) or getattr(optax.contrib, name, None)
     if not callable(make) or next(iter(inspect.signature(make).parameters), "") != "learning_rate":
         raise UsageError(

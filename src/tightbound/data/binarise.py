@@ -33,6 +33,11 @@ class Binarisation(NamedTuple):
             "none": "none (values as they are)",
         }[self.mode]
 
+    @property
+    def once(self) -> str:
+        """The same where each item is used once, as in an evaluation."""
+        return "one draw per item" if self.mode == "dynamic" else self.description
+
     def __call__(
         self,
         x: Float[Array, "n d"],

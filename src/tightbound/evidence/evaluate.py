@@ -140,7 +140,7 @@ def evaluate(
         elbo=ev.elbo,
         bound_by_k={j: float(mean) for j, mean in zip(prefixes(k), means, strict=True)},
         k=k,
-        binarisation=binarisation.description,
+        binarisation=binarisation.once,
         judgement=judge(ev.stderr, ev.khat, k),
         seconds=time.perf_counter() - began,
     )

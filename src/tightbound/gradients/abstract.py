@@ -30,7 +30,10 @@ class Coefficients(NamedTuple):
 class AbstractGradient(eqx.Module):
     """Turns a bound and its log-weights into coefficients."""
 
-    name: eqx.AbstractClassVar[str]
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """Its name in `iwae(gradient=...)`."""
 
     @abc.abstractmethod
     def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:

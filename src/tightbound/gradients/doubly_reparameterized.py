@@ -5,8 +5,6 @@ arXiv 1907.10477, lemma 1. For several layers: Bauer & Mnih 2021, arXiv 2101.110
 Bias: none for the bound. The signal-to-noise ratio of the posterior's part grows with k.
 """
 
-from typing import ClassVar
-
 from jaxtyping import Array, Float
 
 from tightbound.bounds import AbstractBound
@@ -16,7 +14,10 @@ from tightbound.gradients.abstract import AbstractGradient, Coefficients
 class DoublyReparameterized(AbstractGradient):
     """Replaces the score term by its own reparameterised form; squared weights for IWAE."""
 
-    name: ClassVar[str] = "doubly_reparameterized"
+    @property
+    def name(self) -> str:
+        """Its name in `iwae(gradient=...)`."""
+        return "doubly_reparameterized"
 
     def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
         """The bound's weights on the model, its doubly reparameterised ones on the path."""

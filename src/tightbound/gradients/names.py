@@ -11,22 +11,31 @@ GRADIENTS = {
     "reparameterized": Reparameterized,
     "sticking_the_landing": StickingTheLanding,
     "doubly_reparameterized": DoublyReparameterized,
-    "single_sample": SingleSample,
 }
-SHORT = {"stl": "sticking_the_landing", "dreg": "doubly_reparameterized"}
+SHORT = {
+    "stl": "sticking_the_landing",
+    "dreg": "doubly_reparameterized",
+    "single_sample": "reparameterized@1",
+}
 
 
 def by_name(gradient: str | AbstractGradient) -> AbstractGradient:
     """The estimator of that name, or the estimator itself.
+
+    `NAME@R` back-propagates R of the k draws, chosen by their weights: "dreg@8", for example.
+    "single_sample" is "reparameterized@1".
 
     Raises:
         UsageError: The name is not known.
     """
     if isinstance(gradient, AbstractGradient):
         return gradient
-    name = SHORT.get(gradient, gradient)
-    if name not in GRADIENTS:
+    name, at, draws = SHORT.get(gradient, gradient).partition("@")
+    name = SHORT.get(name, name)
+    if name not in GRADIENTS or (at and (not draws.isdigit() or int(draws) < 1)):
         raise UsageError(
-            f"expected a gradient out of {', '.join([*GRADIENTS, *SHORT])}, got {gradient!r}"
+            f"expected a gradient out of {', '.join([*GRADIENTS, *SHORT])}, or one of them with "
+            f"@ and a number of backward passes, such as dreg@8; got {gradient!r}"
         )
-    return GRADIENTS[name]()
+    estimator = GRADIENTS[name]()
+    return SingleSample(estimator, int(draws)) if at else estimator

@@ -5,8 +5,6 @@ eq. 13-14.
 Bias: none for the bound. The signal-to-noise ratio of the posterior's part falls as k^(-1/2).
 """
 
-from typing import ClassVar
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -17,7 +15,10 @@ from tightbound.gradients.abstract import AbstractGradient, Coefficients
 class Reparameterized(AbstractGradient):
     """sum_i a_i d log w_i with a_i = d bound / d log w_i, in all parameters."""
 
-    name: ClassVar[str] = "reparameterized"
+    @property
+    def name(self) -> str:
+        """Its name in `iwae(gradient=...)`."""
+        return "reparameterized"
 
     def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
         """Equal weights for the three terms."""

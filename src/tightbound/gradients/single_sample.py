@@ -4,8 +4,6 @@ Reference: Burda et al. 2015, arXiv 1509.00519, section 3.1 (one draw, total der
 Bias: none beyond that of the inner estimator; the variance is higher.
 """
 
-from typing import ClassVar
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -26,7 +24,11 @@ class SingleSample(AbstractGradient):
 
     inner: AbstractGradient = Reparameterized()
     draws: int = eqx.field(static=True, default=1)
-    name: ClassVar[str] = "single_sample"
+
+    @property
+    def name(self) -> str:
+        """The inner estimator's name and the number of backward passes."""
+        return f"{self.inner.name}@{self.draws}"
 
     def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
         """The inner estimator's weights over all k draws."""

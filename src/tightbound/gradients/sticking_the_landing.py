@@ -6,8 +6,6 @@ biased: it follows a self-normalised estimate of -d KL(p(z|x) || q(z|x)) instead
 (Finke & Thiery 2019, arXiv 1907.10477).
 """
 
-from typing import ClassVar
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -18,7 +16,10 @@ from tightbound.gradients.abstract import AbstractGradient, Coefficients
 class StickingTheLanding(AbstractGradient):
     """The total derivative without its score term; zero for each draw at the exact posterior."""
 
-    name: ClassVar[str] = "sticking_the_landing"
+    @property
+    def name(self) -> str:
+        """Its name in `iwae(gradient=...)`."""
+        return "sticking_the_landing"
 
     def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
         """The bound's weights on model and path, none on the score."""
