@@ -1,0 +1,137 @@
+"""The numbers that come first: the log-likelihood, its error bars, its verdict, its other forms."""
+
+import math
+from typing import NamedTuple
+
+from tightbound.report.records import Records, as_mapping, as_number, as_sequence
+from tightbound.report.text import count, error, number, percent, plain
+from tightbound.report.units import layers
+
+
+class Seed(NamedTuple):
+    """The evaluation of one seed; means are nats per item."""
+
+    log_evidence: float
+    monte_carlo: float
+    sampling: float
+    ess: float
+    khat_share: float
+    verdict: str
+
+
+class Headline(NamedTuple):
+    """The evaluation of a run in words and numbers; numbers are NaN where nothing is recorded."""
+
+    split: str
+    value: float
+    interval: tuple[float, float] | None
+    interval_kind: str
+    unit: str
+    direction: str
+    k: float
+    n: float
+    binarisation: str
+    verdict: str
+    reason: str
+    seeds: list[Seed]
+
+
+def headline(records: Records) -> Headline | None:
+    """The headline of `evaluation.json`, None where the run is not evaluated."""
+    found = records.evaluation
+    if not found:
+        return None
+    seeds = [
+        Seed(
+            log_evidence=as_number(seed.get("log_evidence_mean")),
+            monte_carlo=as_number(seed.get("stderr_mean_mc")),
+            sampling=as_number(seed.get("stderr_data")),
+            ess=as_number(seed.get("ess_median")),
+            khat_share=as_number(seed.get("khat_share_bad")),
+            verdict=plain(seed.get("verdict", "none")),
+        )
+        for seed in map(as_mapping, as_sequence(found.get("seeds")))
+    ]
+    ends = [as_number(end) for end in as_sequence(found.get("interval"))]
+    return Headline(
+        split=plain(found.get("split", "test")),
+        value=as_number(found.get("mean")),
+        interval=(ends[0], ends[1]) if len(ends) == 2 else None,
+        interval_kind=plain(found.get("interval_kind", "interval")),
+        unit=plain(found.get("unit", "nats")),
+        direction=plain(found.get("direction", "not recorded")),
+        k=as_number(found.get("k")),
+        n=as_number(found.get("n")),
+        binarisation=plain(found.get("binarisation", "not recorded")),
+        verdict=plain(found.get("verdict", "no verdict")),
+        reason=plain(found.get("reason", "")),
+        seeds=seeds,
+    )
+
+
+def interval_text(found: Headline) -> str | None:
+    """The interval over seeds, `[low, high]`; None where there are no two seeds."""
+    if found.interval is None or len(found.seeds) < 2:
+        return None
+    low, high = (number(end) for end in found.interval)
+    return f"[{low}, {high}]"
+
+
+def error_bars(found: Headline) -> list[tuple[str, str]]:
+    """Each source of error by itself: seeds, items, Monte Carlo; of several seeds the largest."""
+    return [
+        (
+            found.interval_kind if interval_text(found) else "over seeds",
+            interval_text(found) or "one seed, spread unknown",
+        ),
+        (f"over the {count(found.n)} items", _largest([s.sampling for s in found.seeds])),
+        (f"Monte Carlo at k = {count(found.k)}", _largest([s.monte_carlo for s in found.seeds])),
+    ]
+
+
+def _largest(errors: list[float]) -> str:
+    if not errors:
+        return "not recorded"
+    largest = max(errors) if all(map(math.isfinite, errors)) else math.nan
+    return f"± {error(largest)}" if math.isfinite(largest) else error(largest)
+
+
+def bits_per_dim(records: Records, found: Headline) -> float | None:
+    """Bits per dimension; None where the likelihood is a density, whose bits depend on a scale."""
+    sizes = [as_number(size) for size in as_sequence(records.data.get("shape"))]
+    dimensions = math.prod(sizes) if sizes else math.nan
+    if records.config.get("likelihood") != "bernoulli" or not dimensions > 0:
+        return None
+    return -found.value / (dimensions * math.log(2))
+
+
+def tone(verdict: str) -> str:
+    """The colour class of a verdict: only plain trust is good, unknown words are a warning."""
+    word = verdict.strip().lower()
+    if word == "trust":
+        return "good"
+    return "bad" if word in {"use ais", "distrust", "do not trust"} else "warn"
+
+
+def active_units(records: Records) -> list[tuple[str, int, int]]:
+    """Per layer its name, how many units are active, and how many there are."""
+    return [(layer.name, layer.active, len(layer.variance)) for layer in layers(records)]
+
+
+def seed_rows(found: Headline) -> list[list[str]]:
+    """One row of text per seed, in the order of `SEED_COLUMNS`."""
+    return [
+        [
+            str(index),
+            number(seed.log_evidence),
+            error(seed.sampling),
+            error(seed.monte_carlo),
+            number(seed.ess, 1),
+            percent(seed.khat_share),
+            seed.verdict,
+        ]
+        for index, seed in enumerate(found.seeds)
+    ]
+
+
+SEED_COLUMNS = ["seed", "log p(x)", "± items", "± Monte Carlo", "median ESS", "bad k̂", "verdict"]

@@ -1,0 +1,67 @@
+"""The same headline for a terminal: rows of a Markdown table, no colour, no control characters."""
+
+from pathlib import Path
+
+from tightbound.report.curves import finite_mean
+from tightbound.report.headline import active_units, bits_per_dim, error_bars, headline
+from tightbound.report.records import Records, as_mapping, read_records
+from tightbound.report.text import count, number, plain, terminal
+
+
+def summary_lines(directory: Path) -> list[str]:
+    """Rows of a two-column Markdown table: what was run, its headline numbers, what is missing.
+
+    Args:
+        directory: A run folder.
+
+    Raises:
+        UsageError: No run folder, or no finished epoch in it.
+    """
+    records = read_records(directory)
+    rows = [
+        ("run", records.name),
+        ("data", plain(records.data.get("name") or records.config.get("data", "not recorded"))),
+        ("objective", objective(records)),
+        *_training(records),
+        *_evaluation(records),
+        *((f"active units, {name}", f"{a} of {n}") for name, a, n in active_units(records)),
+        *((file, f"{why}: `{records.command(file)}`") for file, why in records.absent.items()),
+    ]
+    return ["| | |", "|---|---|", *(f"| {terminal(a)} | {terminal(b)} |" for a, b in rows)]
+
+
+def objective(records: Records) -> str:
+    """The objective as the run recorded it, else as the configuration names it."""
+    return plain(records.run.get("objective") or records.config.get("objective", "not recorded"))
+
+
+def bound_name(records: Records) -> str:
+    """What the learning curve shows: direction, k and unit of the training bound."""
+    bound = as_mapping(records.run.get("bound"))
+    if not bound:
+        return "bound"
+    k = f", k = {plain(bound['k'])}" if "k" in bound else ""
+    return f"{plain(bound.get('kind', ''))} bound{k}".strip()
+
+
+def _training(records: Records) -> list[tuple[str, str]]:
+    last = finite_mean(records.history.train[-1:], axis=1)[0]
+    epochs = count(float(records.history.epoch[-1]))
+    return [(f"training {bound_name(records)}, epoch {epochs}", f"{number(float(last))} nats")]
+
+
+def _evaluation(records: Records) -> list[tuple[str, str]]:
+    found = headline(records)
+    if found is None:
+        return []
+    bits = bits_per_dim(records, found)
+    return [
+        (f"{found.split} log-likelihood", f"{number(found.value)} {found.unit} per item"),
+        ("negative (NLL)", f"{number(-found.value)} {found.unit} per item"),
+        *([] if bits is None else [("bits per dimension", number(bits, 4))]),
+        *((f"error, {source}", size) for source, size in error_bars(found)),
+        ("direction", found.direction),
+        ("k, items, seeds", f"{count(found.k)}, {count(found.n)}, {len(found.seeds)}"),
+        ("binarisation", found.binarisation),
+        ("verdict", f"{found.verdict}: {found.reason}" if found.reason else found.verdict),
+    ]

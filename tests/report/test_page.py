@@ -1,0 +1,204 @@
+import base64
+import hashlib
+import io
+import json
+import re
+from html import escape
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from tightbound.report import figures, write_report
+from tightbound.report.headline import tone
+from tightbound.report.pictures import samples_sheet
+
+ALL = {
+    "learning_curve.png",
+    "bound_against_k.png",
+    "active_units.png",
+    "khat.png",
+    "samples.png",
+    "reconstructions.png",
+}
+
+
+_FETCHED = ("src", "srcset", "href", "data", "action", "poster")
+
+
+@pytest.fixture
+def blank_charts(monkeypatch):
+    """One pixel for every chart: drawing is slow, and these tests read the words."""
+    pixel = samples_sheet(np.zeros((1, 1)), (1, 1), (0.0, 1.0))
+    monkeypatch.setattr(figures, "draw_png", lambda *_, **__: pixel)
+
+
+class _Tags(HTMLParser):
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self.feed(document)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def _page(run) -> str:
+    return write_report(run).read_text(encoding="utf-8")
+
+
+def _figures(run) -> set[str]:
+    return {path.name for path in (run / "figures").iterdir()}
+
+
+def test_headline_numbers_are_those_of_the_evaluation(blank_charts, full_run):
+    words = " ".join(_Tags(_page(full_run)).words.split())
+    assert "Test log-likelihood−20.20 nats per item[−20.35, −20.05] 95% over seeds (t)" in words
+    assert "trustfew heavy tails" in words
+    assert "Negative (NLL)20.20 nats per item, lower is better" in words
+    assert f"Bits per dimension{20.2 / (64 * np.log(2)):.4f}" in words
+    assert "Error, over the 300 items± 0.50" in words, "the larger of the seeds' errors"
+    assert "Error, Monte Carlo at k = 5 000± 0.012" in words
+    assert "Directionlower (stochastic, consistent in k)" in words
+    assert "Splittest, 300 items" in words
+    assert "Binarisationfixed" in words
+    assert "Seeds2" in words
+    assert "h1: active units2 of 3h2: active units1 of 2" in words
+    assert "1−20.300.500.012812.31.3 %trust" in words
+    assert "hidden200, 100" in words
+    assert "checksumsha256:abc" in words
+    assert "training time1 min 14 s" in words
+    assert "tightbound evaluate runs/one" in words
+    assert "Not in this report" not in words
+
+
+def test_one_seed_shows_the_error_over_items_beside_the_number(blank_charts, full_run, rewrite):
+    seeds = json.loads((full_run / "evaluation.json").read_text())["seeds"][:1]
+    rewrite(full_run / "evaluation.json", seeds=seeds, interval=None)
+    words = " ".join(_Tags(_page(full_run)).words.split())
+    assert "nats per item± 0.40 over the 300 items" in words
+    assert "one seed, spread unknown" in words
+
+
+def test_densities_have_no_bits_per_dimension(blank_charts, full_run):
+    config = full_run / "config.toml"
+    config.write_text(config.read_text().replace("bernoulli", "gaussian"))
+    assert "Bits per dimension" not in _page(full_run)
+
+
+def test_everything_from_the_user_is_escaped(blank_charts, full_run, rewrite):
+    attack = "<script>alert('\"&')</script>"
+    data = json.loads((full_run / "run.json").read_text())["data"]
+    rewrite(
+        full_run / "run.json",
+        name=attack,
+        objective=attack,
+        data={**data, "name": attack, "notes": attack},
+        versions={attack: attack},
+    )
+    rewrite(full_run / "evaluation.json", **dict.fromkeys(("verdict", "reason", "unit"), attack))
+    rewrite(full_run / "units.json", layers=[{"name": attack, "variance": [1.0], "active": 1}])
+    with (full_run / "config.toml").open("a") as config:
+        config.write(f"'{attack.replace(chr(39), '')}' = \"<img src=x onerror=y>\"\n")
+    document = _page(full_run)
+    tags = _Tags(document).tags
+    assert escape(attack) in document
+    assert not {"script", "iframe", "object", "link", "base"} & {tag for tag, _ in tags}
+    assert all((at.get("src") or "").startswith("data:") for tag, at in tags if tag == "img")
+    assert not any(name.startswith("on") for _, at in tags for name in at)
+
+
+def test_page_asks_for_nothing_outside_itself(full_run, blank_charts):
+    document = _page(full_run)
+    assert not re.search(r"https?://|@import|url\(", document)
+    sources = [at[name] or "" for _, at in _Tags(document).tags for name in _FETCHED if name in at]
+    assert len(sources) == 6
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+
+
+def test_policy_forbids_scripts_and_admits_only_this_style(blank_charts, full_run):
+    document = _page(full_run)
+    policies = [
+        at["content"] or ""
+        for tag, at in _Tags(document).tags
+        if tag == "meta" and "http-equiv" in at
+    ]
+    style = document.split("<style>")[1].split("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert len(policies) == 1
+    assert "default-src 'none'; script-src 'none'" in policies[0]
+    assert f"style-src 'sha256-{digest}'" in policies[0]
+
+
+def test_embedded_figures_are_the_written_ones_and_the_same_every_time(full_run):
+    document = _page(full_run)
+    written = {path.name: path.read_bytes() for path in (full_run / "figures").iterdir()}
+    images = [at["src"] or "" for tag, at in _Tags(document).tags if tag == "img"]
+    assert {base64.b64decode(image.split(",")[1]) for image in images} == set(written.values())
+    sizes = {name: imread(io.BytesIO(data)).shape[:2] for name, data in written.items()}
+    assert sizes == {
+        "learning_curve.png": (600, 960),
+        "bound_against_k.png": (600, 960),
+        "active_units.png": (1120, 2 * 960),  # a column for each of two layers
+        "khat.png": (600, 960),
+        "samples.png": (3 * 56 + 2 * 2, 10 * 56 + 9 * 2),
+        "reconstructions.png": (4 * 56 + 2 + 12 + 2, 10 * 56 + 9 * 2),
+    }
+    assert document.count('(prefers-color-scheme: dark)" srcset') == 4, "charts have a dark twin"
+    assert not any(b"Software" in data for data in written.values())
+    assert _page(full_run) == document
+
+
+def test_bare_run_says_what_is_missing_and_which_command_makes_it(blank_charts, bare_run):
+    document = _page(bare_run)
+    words = " ".join(_Tags(document).words.split())
+    assert _figures(bare_run) == {"learning_curve.png"}
+    assert "not evaluated" in words
+    assert "−10.33 nats per item" in words, "mean of the last epoch's seeds"
+    for file in ("evaluation.json", "evaluation.npz", "units.json", "pictures.npz"):
+        assert f"{file} is not there, so there is no figure of:" in words
+    assert "To write it: tightbound evaluate runs/one" in words
+    assert "run.json is not there, so data, versions and item shape are unknown" in words
+
+
+def test_figures_of_an_earlier_report_do_not_outlive_their_record(blank_charts, full_run):
+    write_report(full_run)
+    (full_run / "units.json").unlink()
+    write_report(full_run)
+    assert _figures(full_run) == ALL - {"active_units.png"}
+
+
+def test_non_finite_records_are_called_so(full_run, rewrite):
+    nan, inf = float("nan"), float("inf")
+    seed = {"log_evidence_mean": nan, "stderr_mean_mc": inf, "bound_by_k": {"1": nan, "10": -inf}}
+    rewrite(full_run / "evaluation.json", mean=nan, interval=[nan, inf], seeds=[seed, seed], k=nan)
+    layer = {"name": "h1", "variance": [nan, inf, 0.0], "kl": [nan, 0.1, inf], "spectrum": [nan]}
+    rewrite(full_run / "units.json", layers=[layer])
+    (full_run / "metrics.jsonl").write_text('{"epoch": 1, "train_bound": [NaN, Infinity]}\n')
+    np.savez(full_run / "evaluation.npz", khat=np.full((2, 3), np.nan, np.float32))
+    np.savez(full_run / "pictures.npz", samples=np.full((2, 64), np.nan, np.float32))
+    words = " ".join(_Tags(_page(full_run)).words.split())
+    assert "Test log-likelihoodnot finite nats per item[not finite, not finite]" in words
+    assert "metrics.jsonl holds too little, so there is no figure of: learning curve" in words
+    assert not re.search(r"\bnan\b|\binf\b", words)
+
+
+def test_empty_objects_are_as_good_as_missing(blank_charts, full_run):
+    for name in ("run", "evaluation", "units"):
+        (full_run / f"{name}.json").write_text("{}")
+    words = " ".join(_Tags(_page(full_run)).words.split())
+    assert "not evaluated" in words
+    assert "units.json holds too little" in words
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [("trust", "good"), ("raise K", "warn"), ("use AIS", "bad"), ("trust me", "warn")],
+)
+def test_only_plain_trust_is_green(verdict, expected):
+    assert tone(verdict) == expected
