@@ -67,11 +67,12 @@ def _learning_curve(records: Records) -> Shown:
     title = "Learning curve"
     if not curves.has_history(records.history):
         return Lack(title, "metrics.jsonl")
+    apart = ", and thin lines that part are seeds that disagree"
     return _chart(
         "learning_curve.png",
         title,
         "Training should have flattened by the end; validation that falls while training still "
-        "rises is over-fitting, and thin lines that part are seeds that disagree.",
+        f"rises is over-fitting{apart if records.history.train.shape[1] > 1 else ''}.",
         partial(curves.draw_learning_curve, history=records.history),
     )
 
@@ -84,8 +85,8 @@ def _bound_against_k(records: Records) -> Shown:
     return _chart(
         "bound_against_k.png",
         title,
-        "The curve must level off before its right end: what it still gains there is how far the "
-        "reported number may lie from the log-likelihood.",
+        "The curve must level off before its right end: while it still moves there, the reported "
+        "number is not yet the log-likelihood.",
         partial(curves.draw_bound_against_k, records=records),
     )
 

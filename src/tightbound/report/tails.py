@@ -11,7 +11,7 @@ from tightbound.report.theme import Theme, horizontal_grid
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Beyond 0.7 an estimate converges slowly; beyond 1 the fitted tail has no mean (Vehtari et al., 2024).
+# Beyond 0.7 an estimate converges slowly; beyond 1 the fitted tail has no mean (Vehtari, 2024).
 KHAT_WORRY = 0.7
 KHAT_BAD = 1.0
 _KHAT_RANGE = (-0.5, 2.0)

@@ -23,7 +23,6 @@ class Theme:
     muted: str
     grid: str
     main: str  # training, active units, trusted weights
-    main_soft: str
     second: str  # validation, and what deserves a second look
     bad: str
     idle: str  # inactive units
@@ -35,7 +34,6 @@ LIGHT = Theme(
     muted="#5d6776",
     grid="#e6e9ee",
     main="#1f6f8b",
-    main_soft="#9cc4d2",
     second="#c8650c",
     bad="#b3261e",
     idle="#b9c0ca",
@@ -46,7 +44,6 @@ DARK = Theme(
     muted="#9aa5b4",
     grid="#2b323d",
     main="#67bcd6",
-    main_soft="#35606f",
     second="#f0a04b",
     bad="#f2766b",
     idle="#515b69",
