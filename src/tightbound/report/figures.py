@@ -67,12 +67,13 @@ def _learning_curve(records: Records) -> Shown:
     title = "Learning curve"
     if not curves.has_history(records.history):
         return Lack(title, "metrics.jsonl")
-    apart = ", and thin lines that part are seeds that disagree"
+    several = records.history.train.shape[1] > 1
+    apart = ", and thin lines that part are seeds that disagree" if several else ""
     return _chart(
         "learning_curve.png",
         title,
         "Training should have flattened by the end; validation that falls while training still "
-        f"rises is over-fitting{apart if records.history.train.shape[1] > 1 else ''}.",
+        f"rises is over-fitting{apart}.",
         partial(curves.draw_learning_curve, history=records.history),
     )
 
@@ -159,8 +160,7 @@ def _reconstructions(records: Records) -> Shown:
 
 
 _PAIRS = (
-    "Each original has its reconstruction right beneath: look for details that the code lost, and "
-    "for items turned into another kind."
+    "Each original has its reconstruction right beneath: look for lost details and changed kinds."
 )
 _PAIRS_TABLE = (
     "The same rows before and after: look for stripes above that are missing beneath, features "
