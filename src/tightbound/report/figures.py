@@ -135,8 +135,7 @@ def _samples(records: Records) -> Shown:
 
 
 _SAMPLES = (
-    "Likelihood means of draws from the prior: look for variety, and for draws that are no item "
-    "of the data's kind."
+    "Likelihood means of draws from the prior: look for variety, and for draws unlike the data."
 )
 _SAMPLES_TABLE = (
     "Likelihood means of draws from the prior, one row each: look for variety between rows, and "
