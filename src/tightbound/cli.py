@@ -23,55 +23,64 @@ AsJson = Annotated[
 ]
 
 
+def _setting(field: str, text: str) -> Any:
+    """An option for a field of `Config`; left out it is None, and a config file may set it."""
+    default = getattr(Config, field)
+    return typer.Option(help=text, show_default=str(default) if default is not None else False)
+
+
 @app.command()
 def fit(
-    ctx: typer.Context,
     data: Annotated[
-        str, typer.Argument(help="A named set, a file (.npy .npz .csv .parquet), or image folder.")
-    ] = Config.data,
-    split: Annotated[str, typer.Option(help="Which split; see `datasets`.")] = Config.split,
-    objective: Annotated[str, typer.Option(help="See `objectives`.")] = Config.objective,
-    k: Annotated[int | None, typer.Option(help="Draws per datum of iwae. [default: 50]")] = None,
-    samples: Annotated[int | None, typer.Option(help="Draws per datum of elbo.")] = None,
+        str | None,
+        typer.Argument(
+            help="A named set, a file (.npy .npz .csv .parquet), or a folder of images.",
+            show_default=Config.data,
+        ),
+    ] = None,
+    split: Annotated[str | None, _setting("split", "Which split; see `datasets`.")] = None,
+    objective: Annotated[str | None, _setting("objective", "See `objectives`.")] = None,
+    k: Annotated[int | None, _setting("k", "Draws per datum of iwae; 50 if left out.")] = None,
+    samples: Annotated[int | None, _setting("samples", "Draws per datum of elbo.")] = None,
     gradient: Annotated[
         str | None,
-        typer.Option(help="reparameterized, stl, dreg or single_sample. [default: dreg]"),
+        _setting("gradient", "reparameterized, stl, dreg (if left out), single_sample, dreg@8 ..."),
     ] = None,
-    estimator: Annotated[str | None, typer.Option(help="SGVB estimator of elbo: A or B.")] = None,
-    latent: Annotated[str, typer.Option(help="Latent sizes, bottom layer first.")] = Config.latent,
+    estimator: Annotated[str | None, _setting("estimator", "SGVB estimator of elbo.")] = None,
+    latent: Annotated[str | None, _setting("latent", "Latent sizes, bottom layer first.")] = None,
     hidden: Annotated[
-        str, typer.Option(help="Hidden widths, as 200,200 or 200,200;100,100.")
-    ] = Config.hidden,
-    layers: Annotated[int, typer.Option(help="Stochastic layers.")] = Config.layers,
+        str | None, _setting("hidden", "Hidden widths, as 200,200 or 200,200;100,100.")
+    ] = None,
+    layers: Annotated[int | None, _setting("layers", "Stochastic layers.")] = None,
     likelihood: Annotated[
-        str, typer.Option(help="bernoulli, gaussian or gaussian_unit_mean.")
-    ] = Config.likelihood,
-    activation: Annotated[str, typer.Option(help="Of the hidden units.")] = Config.activation,
-    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = Config.epochs,
-    batch_size: Annotated[int, typer.Option(help="Items per step.")] = Config.batch_size,
+        str | None, _setting("likelihood", "bernoulli, gaussian or gaussian_unit_mean.")
+    ] = None,
+    activation: Annotated[str | None, _setting("activation", "Of the hidden units.")] = None,
+    epochs: Annotated[int | None, _setting("epochs", "Passes over the data.")] = None,
+    batch_size: Annotated[int | None, _setting("batch_size", "Items per step.")] = None,
     optimizer: Annotated[
-        str, typer.Option(help="adam, muon, adagrad, iwae_adam, ... (any of Optax).")
-    ] = Config.optimizer,
-    learning_rate: Annotated[float, typer.Option(help="Highest rate.")] = Config.learning_rate,
+        str | None, _setting("optimizer", "adam, muon, iwae_adam, adagrad ... (any of Optax).")
+    ] = None,
+    learning_rate: Annotated[float | None, _setting("learning_rate", "Highest rate.")] = None,
     schedule: Annotated[
-        str, typer.Option(help="constant, cosine, linear or iwae.")
-    ] = Config.schedule,
+        str | None, _setting("schedule", "constant, cosine, linear or iwae.")
+    ] = None,
     average: Annotated[
-        float | None, typer.Option(help="Decay of a moving average of the parameters.")
+        float | None, _setting("average", "Decay of a moving average of the parameters.")
     ] = None,
     early_stopping: Annotated[
-        int | None, typer.Option(help="Epochs without a better validation bound.")
+        int | None, _setting("early_stopping", "Epochs without a better validation bound.")
     ] = None,
     binarize: Annotated[
-        str, typer.Option(help="auto, dynamic, fixed, fixed:SEED or none.")
-    ] = Config.binarize,
-    seeds: Annotated[int, typer.Option(help="Replicas trained at once.")] = Config.seeds,
-    key: Annotated[int, typer.Option(help="Seed of everything random.")] = Config.key,
+        str | None, _setting("binarize", "auto, dynamic, fixed, fixed:SEED or none.")
+    ] = None,
+    seeds: Annotated[int | None, _setting("seeds", "Replicas trained at once.")] = None,
+    key: Annotated[int | None, _setting("key", "Seed of everything random.")] = None,
     evaluate_k: Annotated[
-        int, typer.Option(help="Draws per datum of the evaluation; 0 leaves it out.")
-    ] = Config.evaluate_k,
+        int | None, _setting("evaluate_k", "Draws per datum of the evaluation; 0 leaves it out.")
+    ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Folder under runs/. [default: DATA-OBJECTIVE]")
+        str | None, typer.Option(help="Folder under runs/; DATA-OBJECTIVE if left out.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run NAME.")] = False,
     config: Annotated[
@@ -82,9 +91,7 @@ def fit(
     """Fit a model, evaluate it on the test data, and write a report."""
     flags = locals()
     given = {
-        field: flags[field]
-        for field in Config.__dataclass_fields__
-        if ctx.get_parameter_source(field).name == "COMMANDLINE"  # pyright: ignore[reportOptionalMemberAccess]
+        field: flags[field] for field in Config.__dataclass_fields__ if flags[field] is not None
     }
     if resume and config is None:
         if name is None:

@@ -1,7 +1,7 @@
 """Keys: seeds become typed keys in one place, and items get keys of their own."""
 
 import jax
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 
 def as_key(key: int | PRNGKeyArray) -> PRNGKeyArray:
@@ -9,6 +9,6 @@ def as_key(key: int | PRNGKeyArray) -> PRNGKeyArray:
     return jax.random.key(key) if isinstance(key, int) else key
 
 
-def item_keys(key: PRNGKeyArray, items: Int[Array, " n"]) -> PRNGKeyArray:
+def item_keys(key: PRNGKeyArray, items: Int[Array, " n"]) -> Key[Array, " n"]:
     """One key per item, by its number: results do not depend on batches or order."""
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, items)

@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractExplicit, DiagonalNormal, Layered, StandardNormal
@@ -75,7 +75,7 @@ def active_units(
 
 @eqx.filter_jit
 def _upper_means(
-    posterior: Layered, x: Float[Array, "n d"], keys: PRNGKeyArray
+    posterior: Layered, x: Float[Array, "n d"], keys: Key[Array, "n s"]
 ) -> list[Float[Array, "n s u"]]:
     """Conditional means of the layers above the first, at draws of the layers below them."""
     z, _ = sample(posterior, x, keys)

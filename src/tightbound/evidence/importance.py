@@ -10,7 +10,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key
 
 from tightbound.distributions import AbstractExplicit
 from tightbound.evidence.pareto import khat, tail_length
@@ -58,7 +58,7 @@ def importance(
     model: Model,
     posterior: AbstractExplicit,
     x: Float[Array, "n d"],
-    keys: PRNGKeyArray,
+    keys: Key[Array, " n"],
     *,
     k: int,
     chunk: int,

@@ -3,14 +3,14 @@
 from typing import Any
 
 import jax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit
 from tightbound.models.model import Model
 
 
 def sample(
-    posterior: AbstractExplicit, x: Float[Array, "n d"], keys: PRNGKeyArray
+    posterior: AbstractExplicit, x: Float[Array, "n d"], keys: Key[Array, "n k"]
 ) -> tuple[Any, Float[Array, "n k"]]:
     """Draws z of shape (n, k, ...) and log q(z|x) in nats, for keys of shape (n, k)."""
 
@@ -35,14 +35,14 @@ def log_joint(model: Model, x: Float[Array, "n d"], z: Any) -> Float[Array, "n k
 
 
 def log_weights(
-    model: Model, posterior: AbstractExplicit, x: Float[Array, "n d"], keys: PRNGKeyArray
+    model: Model, posterior: AbstractExplicit, x: Float[Array, "n d"], keys: Key[Array, "n k"]
 ) -> Float[Array, "n k"]:
     """Log w = log p(x, z) - log q(z|x) in nats at fresh draws, for keys of shape (n, k)."""
     z, log_q_z = sample(posterior, x, keys)
     return log_joint(model, x, z) - log_q_z
 
 
-def split_each(keys: PRNGKeyArray, k: int) -> PRNGKeyArray:
+def split_each(keys: Key[Array, " n"], k: int) -> Key[Array, "n k"]:
     """Gives k keys from each of n, shape (n, k): the first draws stay the same when k grows."""
     draws = jax.numpy.arange(k)
     return jax.vmap(lambda key: jax.vmap(lambda i: jax.random.fold_in(key, i))(draws))(keys)

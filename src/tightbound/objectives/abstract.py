@@ -4,7 +4,7 @@ import abc
 from typing import Any, NamedTuple
 
 import equinox as eqx
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key
 
 
 class Parts(NamedTuple):
@@ -47,9 +47,11 @@ class AbstractObjective(eqx.Module):
         """Raises a `UsageError` in words if the objective does not suit the parts."""
 
     @abc.abstractmethod
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: PRNGKeyArray) -> Step:
+    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
         """Gradients and the reported bound for one minibatch."""
 
     @abc.abstractmethod
-    def bound(self, parts: Parts, x: Float[Array, "n d"], keys: PRNGKeyArray) -> Float[Array, " n"]:
+    def bound(
+        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+    ) -> Float[Array, " n"]:
         """The reported number per datum alone, in nats: forward passes only."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key
 from numpyro.distributions import kl_divergence
 
 from tightbound.distributions import DiagonalNormal, StandardNormal
@@ -45,10 +45,12 @@ class AnalyticKL(AbstractObjective):
                 "use estimator='A'"
             )
 
-    def bound(self, parts: Parts, x: Float[Array, "n d"], keys: PRNGKeyArray) -> Float[Array, " n"]:
+    def bound(
+        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+    ) -> Float[Array, " n"]:
         """The bound per datum in nats."""
 
-        def one(x: Float[Array, " d"], keys: PRNGKeyArray) -> Float[Array, ""]:
+        def one(x: Float[Array, " d"], keys: Key[Array, " l"]) -> Float[Array, ""]:
             kl = kl_divergence(parts.posterior.distribution(x), parts.model.prior.distribution())
             z = jax.vmap(lambda key: parts.posterior.sample(x, key=key))(keys)
             log_lik = jax.vmap(lambda z: parts.model.likelihood.log_prob(x, z))(z)
@@ -56,7 +58,7 @@ class AnalyticKL(AbstractObjective):
 
         return jax.vmap(one)(x, split_each(keys, self.samples))
 
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: PRNGKeyArray) -> Step:
+    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
 
         def loss(parts: Parts) -> tuple[Float[Array, ""], Float[Array, " n"]]:

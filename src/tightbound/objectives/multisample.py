@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.bounds import AbstractBound
 from tightbound.distributions import AbstractExplicit
@@ -52,12 +52,14 @@ class Multisample(AbstractObjective):
                 f"(an AbstractExplicit), got {type(parts.posterior).__name__}"
             )
 
-    def bound(self, parts: Parts, x: Float[Array, "n d"], keys: PRNGKeyArray) -> Float[Array, " n"]:
+    def bound(
+        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+    ) -> Float[Array, " n"]:
         """The bound per datum in nats."""
         log_w = log_weights(parts.model, parts.posterior, x, split_each(keys, self.k))
         return jax.vmap(self.bound_on_draws.value)(log_w)
 
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: PRNGKeyArray) -> Step:
+    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
         draw_keys = split_each(keys, self.k)
         if not isinstance(self.gradient, SingleSample):
@@ -67,7 +69,9 @@ class Multisample(AbstractObjective):
     def _coefficients(self, log_w: Float[Array, "n k"]) -> Coefficients:
         return jax.vmap(lambda row: self.gradient.coefficients(self.bound_on_draws, row))(log_w)
 
-    def _all_draws(self, parts: Parts, x: Float[Array, "n d"], draw_keys: PRNGKeyArray) -> Step:
+    def _all_draws(
+        self, parts: Parts, x: Float[Array, "n d"], draw_keys: Key[Array, "n k"]
+    ) -> Step:
         passes = _Forward.at(parts, x, draw_keys)
         log_w = jax.lax.stop_gradient(passes.log_w)
         bound = jax.vmap(self.bound_on_draws.value)(log_w)
@@ -78,8 +82,8 @@ class Multisample(AbstractObjective):
         parts: Parts,
         gradient: SingleSample,
         x: Float[Array, "n d"],
-        keys: PRNGKeyArray,
-        draw_keys: PRNGKeyArray,
+        keys: Key[Array, " n"],
+        draw_keys: Key[Array, "n k"],
     ) -> Step:
         """Forward passes for all draws; forward and backward for the chosen ones."""
         log_w = log_weights(parts.model, parts.posterior, x, draw_keys)
@@ -106,7 +110,7 @@ class _Forward:
     pull_log_q: Any
 
     @staticmethod
-    def at(parts: Parts, x: Float[Array, "n d"], draw_keys: PRNGKeyArray) -> "_Forward":
+    def at(parts: Parts, x: Float[Array, "n d"], draw_keys: Key[Array, "n k"]) -> "_Forward":
         (z, log_q_z), pull_sample = eqx.filter_vjp(
             lambda q: sample(q, x, draw_keys), parts.posterior
         )

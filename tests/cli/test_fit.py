@@ -1,0 +1,171 @@
+import json
+import subprocess
+import sys
+import tomllib
+
+import numpy as np
+import pytest
+
+SMALL = ("--latent", "2", "--hidden", "16", "--k", "3", "--epochs", "2", "--evaluate-k", "50")
+
+
+def records(folder):
+    names = ("config.toml", "metrics.jsonl", "run.json", "evaluation.json", "units.json")
+    arrays = ("evaluation.npz", "pictures.npz", "model.safetensors", "report.html")
+    return [folder / name for name in (*names, *arrays)]
+
+
+def bounds(folder):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [
+        (json.loads(line)["train_bound"], json.loads(line)["validation_bound"]) for line in lines
+    ]
+
+
+def test_help_is_light():
+    code = (
+        "import sys, tightbound.cli\n"
+        "heavy = {'jax', 'numpy', 'matplotlib', 'sklearn', 'equinox'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_fit_leaves_a_whole_run_and_one_line_of_json(tightbound, tmp_path):
+    status, out, _ = tightbound("fit", "digits", *SMALL, "--seeds", "2", "--json")
+    assert status == 0
+    folder = tmp_path / "runs" / "digits-iwae"
+    assert all(path.is_file() for path in records(folder))
+    line = json.loads(out.splitlines()[-1])
+    ev = line["evaluation"]
+    arrays = np.load(folder / "evaluation.npz", allow_pickle=False)
+    assert arrays["log_evidence"].shape == (2, 300)
+    assert ev["mean"] == pytest.approx(arrays["log_evidence"].mean(), abs=1e-4)
+    assert ev["interval"][0] < ev["mean"] < ev["interval"][1]
+    assert (ev["split"], ev["k"], ev["n"], ev["unit"]) == ("test", 50, 300, "nats")
+    assert line["run"]["parameters"] == 64 * 16 + 16 + 2 * (16 * 2 + 2) + 2 * 16 + 16 + 16 * 64 + 64
+    pictures = np.load(folder / "pictures.npz", allow_pickle=False)
+    assert pictures["manifold"].shape == (400, 64)
+    assert len(bounds(folder)) == 2
+    assert len(bounds(folder)[0][0]) == 2
+
+
+def test_config_equals_flags_and_flags_win(tightbound, tmp_path):
+    assert tightbound("fit", "digits", *SMALL, "--name", "flags")[0] == 0
+    written = tmp_path / "runs" / "flags" / "config.toml"
+    assert tightbound("fit", "--config", written, "--name", "toml")[0] == 0
+    folders = [tmp_path / "runs" / name for name in ("flags", "toml")]
+    assert bounds(folders[0]) == bounds(folders[1])
+    assert (
+        len({(folder / "evaluation.json").read_text().split('"seconds"')[0] for folder in folders})
+        == 1
+    )
+    assert tightbound("fit", "--config", written, "--name", "more", "--epochs", "3")[0] == 0
+    assert tomllib.loads((tmp_path / "runs/more/config.toml").read_text())["epochs"] == 3
+
+
+def test_resume_goes_on_with_the_same_numbers(tightbound, tmp_path):
+    flags = (
+        "--schedule",
+        "constant",
+        "--latent",
+        "2",
+        "--hidden",
+        "8",
+        "--k",
+        "2",
+        "--evaluate-k",
+        "0",
+    )
+    assert tightbound("fit", "digits", *flags, "--epochs", "4", "--name", "whole")[0] == 0
+    assert tightbound("fit", "digits", *flags, "--epochs", "2", "--name", "parts")[0] == 0
+    assert tightbound("fit", "--resume", "--name", "parts", "--epochs", "4")[0] == 0
+    runs = tmp_path / "runs"
+    assert bounds(runs / "whole") == bounds(runs / "parts")
+    models = [
+        (runs / name / "checkpoints" / "last.safetensors").read_bytes()
+        for name in ("whole", "parts")
+    ]
+    assert models[0] == models[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "digitz"], "digits"),
+        (["fit", "digits", "--objective", "elbow"], "expected an objective out of"),
+        (["fit", "digits", "--objective", "elbo", "--k", "5"], "the objective elbo takes"),
+        (["fit", "digits", "--gradient", "nope"], "expected a gradient out of"),
+        (["fit", "digits", "--batch-size", "100000"], "expected batch_size <= 1297"),
+        (["fit", "digits", "--optimizer", "nope"], "expected an optimizer out of"),
+        (["fit", "digits", "--binarize", "none"], "row 0, column"),
+        (["fit", "digits", "--latent", "x"], "expected latent as whole numbers"),
+        (["fit", "digits", "--epochs", "x"], "epochs"),
+        (["fit", "digits", "--config", "missing.toml"], "expected a config file"),
+        (["fit", "digits", "--resume"], "--resume needs --name"),
+        (["fit", "missing.npy"], "missing.npy"),
+        (["evaluate", "runs/none"], "expected a run folder"),
+        (["report", "runs/none"], "runs/none"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_wrong_use_gives_one_clear_line_and_leaves_nothing(
+    tightbound, tmp_path, arguments, message
+):
+    status, _, err = tightbound(*arguments)
+    assert status == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert list(tmp_path.rglob("*")) in ([], [tmp_path / "runs"])
+
+
+def test_unknown_and_mistyped_keys_of_a_config_are_refused(tightbound, tmp_path):
+    for text, message in [
+        ("epoch = 3\n", "unknown key 'epoch'"),
+        ('epochs = "ten"\n', "expected epochs to be int, got 'ten'"),
+        ("epochs = \n", "is not TOML"),
+    ]:
+        (tmp_path / "run.toml").write_text(text)
+        status, _, err = tightbound("fit", "--config", "run.toml")
+        assert status == 2
+        assert message in err
+
+
+def test_a_run_in_the_way_is_left_as_it_was(tightbound, tmp_path):
+    assert tightbound("fit", "digits", *SMALL, "--name", "a")[0] == 0
+    before = {path: path.read_bytes() for path in records(tmp_path / "runs" / "a")}
+    status, _, err = tightbound("fit", "digits", *SMALL, "--name", "a")
+    assert status == 2
+    assert "--resume" in err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_own_data_with_a_nan_names_row_and_column(tightbound, tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    x[7, 2] = np.nan
+    np.save(tmp_path / "table.npy", x)
+    status, _, err = tightbound("fit", "table.npy", "--likelihood", "gaussian")
+    assert status == 2
+    assert "row 7" in err
+    assert "column 2" in err
+
+
+def test_a_run_that_diverges_exits_with_1(tightbound):
+    status, _, err = tightbound(
+        "fit", "digits", *SMALL, "--optimizer", "sgd", "--learning-rate", "1e30"
+    )
+    assert status == 1
+    assert "not finite" in err
+    assert "Traceback" not in err
+
+
+def test_a_gaussian_run_on_a_table(tightbound, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 4)) + 0.3 * rng.normal(size=(200, 4))
+    header = ",".join(f"c{i}" for i in range(4))
+    np.savetxt(tmp_path / "table.csv", rows, delimiter=",", header=header, comments="")
+    status, out, _ = tightbound(
+        "fit", "table.csv", *SMALL, "--likelihood", "gaussian", "--batch-size", "20", "--json"
+    )
+    assert status == 0
+    assert json.loads(out.splitlines()[-1])["evaluation"]["n"] == 20
