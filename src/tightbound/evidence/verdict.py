@@ -53,7 +53,7 @@ def judge(stderr: Float[np.ndarray, " n"], khat: Float[np.ndarray, " n"], k: int
         return Verdict("trust", facts, beyond, bias)
     enough = max(bias / BIAS, 10 if beyond > SHARE else 1) * k
     if hopeless <= SHARE and enough <= FACTOR * k:
-        return Verdict("raise k", f"{facts}: try k={_rounded(enough)}", beyond, bias)
+        return Verdict("raise k", f"{facts}: try k={_rounded(float(enough))}", beyond, bias)
     return Verdict(
         "use AIS", f"{facts}: the posterior misses mass that more draws will not find", beyond, bias
     )
