@@ -4,6 +4,8 @@ Any Optax optimiser can be handed to `fit` as it is; the names here serve the co
 """
 
 import inspect
+from functools import partial
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import jax
@@ -40,7 +42,7 @@ def iwae_schedule(steps_per_epoch: int, epochs: int = sum(IWAE_EPOCHS)) -> optax
 class IWAEAdamState(NamedTuple):
     """Moments of the authors' Adam, and the number of steps taken."""
 
-    count: Int[Array, ""]
+    taken: Int[Array, ""]
     first: Any
     second: Any
 
@@ -67,20 +69,20 @@ def iwae_adam(
             jax.tree.map(jnp.ones_like, params),
         )
 
-    def update(grads: Any, state: IWAEAdamState, params: Any = None) -> tuple[Any, IWAEAdamState]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, IWAEAdamState]:
         del params
-        t = jnp.astype(state.count + 1, jnp.float32)
-        rate = learning_rate(state.count) if callable(learning_rate) else learning_rate
-        rate = rate * jnp.sqrt(1 - b2**t) / (1 - b1**t)
+        t = jnp.astype(state.taken + 1, jnp.float32)
+        rate = learning_rate(state.taken) if callable(learning_rate) else learning_rate
+        rate = jnp.asarray(rate) * jnp.sqrt(1 - b2**t) / (1 - b1**t)
 
         def step(m: Float[Array, "*s"], v: Float[Array, "*s"]) -> Float[Array, "*s"]:
             return -rate * m / (jnp.sqrt(v) + epsilon)
 
-        updates = jax.tree.map(step, state.first, state.second)
-        sums = jax.tree.map(lambda g: g * batch_size, grads)
+        sums = jax.tree.map(lambda g: g * batch_size, updates)
+        steps = jax.tree.map(step, state.first, state.second)
         first = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.first, sums)
         second = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.second, sums)
-        return updates, IWAEAdamState(state.count + 1, first, second)
+        return steps, IWAEAdamState(state.taken + 1, first, second)
 
     return optax.GradientTransformation(init, update)
 
@@ -135,9 +137,25 @@ def by_name(
     if name == "muon":
         return muon(learning_rate)
     make = getattr(optax, name, None) or getattr(optax.contrib, name, None)
-    if not callable(make) or next(iter(inspect.signature(make).parameters), "") != "learning_rate":
-        raise UsageError(
-            f"expected an optimizer out of adam, adamw, adagrad, sgd, rmsprop, muon, iwae_adam or "
-            f"another one of Optax, got {name!r}"
-        )
-    return make(learning_rate)
+    if isinstance(make, FunctionType | partial) and not name.startswith(("_", "scale_by_")):
+        parameters = inspect.signature(make).parameters
+        required = [name for name, p in parameters.items() if p.default is p.empty]
+        if next(iter(parameters), "") == "learning_rate" and required in (["learning_rate"], []):
+            optimizer = make(learning_rate)
+            if _needs_gradients_alone(optimizer):
+                return optimizer
+    raise UsageError(
+        f"expected an optimizer out of adam, adamw, adagrad, sgd, rmsprop, muon, iwae_adam or "
+        f"another one of Optax that needs a rate and gradients alone, got {name!r}"
+    )
+
+
+def _needs_gradients_alone(optimizer: optax.GradientTransformation) -> bool:
+    """Whether a step does without the loss and its value, which line searches ask for."""
+    params = {"weight": jnp.zeros((2, 2)), "bias": jnp.zeros(2)}
+    try:
+        with jax.numpy_dtype_promotion("standard"):
+            jax.eval_shape(lambda p: optimizer.update(p, optimizer.init(p), p), params)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -70,9 +70,11 @@ def resolve(binarize: str, support: str, x: Float[np.ndarray, "n d"], what: str)
         UsageError: An unknown mode, or a value outside the support: row and column are named.
     """
     mode, _, seed = binarize.partition(":")
-    if mode not in MODES or (seed and (mode != "fixed" or not seed.isdigit())):
+    seed_given = seed.isdecimal() and int(seed) < 2**32  # beyond it, seeds would coincide
+    if mode not in MODES or (seed and not (mode == "fixed" and seed_given)):
         raise UsageError(
-            f"expected binarize out of {', '.join(MODES)} or fixed:SEED, got {binarize!r}"
+            f"expected binarize out of {', '.join(MODES)} or fixed:SEED with a seed below 2**32, "
+            f"got {binarize!r}"
         )
     if mode == "auto":
         mode = "dynamic" if support == "binary" and not is_binary(x) else "none"

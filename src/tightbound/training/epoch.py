@@ -1,13 +1,13 @@
 """One epoch as one compiled scan: order, binarisation, gradients, updates, validation."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from tightbound.data.binarise import Binarisation
 from tightbound.data.order import epoch_order
@@ -23,6 +23,8 @@ class Keys(NamedTuple):
     binarise: PRNGKeyArray
     noise: PRNGKeyArray
     validation: PRNGKeyArray
+    initial: PRNGKeyArray
+    """The first weights, of every replica but the first."""
 
 
 class EpochMetrics(NamedTuple):
@@ -61,7 +63,7 @@ def make_epoch(
         # Optax mixes integers and floats, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
             updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)
-            params = optax.apply_updates(state.params, updates)
+            params: Any = optax.apply_updates(state.params, updates)
         average = state.average
         if settings.average is not None:
             t = jnp.astype(state.step, jnp.float32)
@@ -72,7 +74,7 @@ def make_epoch(
             optimizer=optimizer_state,
             average=average,
             step=state.step + 1,
-            non_finite=_check(state, step.bound, grads),
+            non_finite=_check(state, step.bound, grads, params),
         )
         return state, jnp.mean(step.bound)
 
@@ -95,21 +97,18 @@ def make_epoch(
     return run_epoch
 
 
-def _check(state: State, bound: Float[Array, " b"], grads: Parts) -> NonFinite:
+def _check(state: State, bound: Float[Array, " b"], grads: Parts, params: Parts) -> NonFinite:
     """Records the first step with a number that is not finite, its place and its items."""
-    leaves_ok = [
-        jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(part)]).all()
-        if jax.tree.leaves(part)
-        else jnp.array(True)  # noqa: FBT003
-        for part in grads
-    ]
-    here = NonFinite(
-        state.step,
-        ~jnp.stack([jnp.all(jnp.isfinite(bound)), *leaves_ok]),
-        ~jnp.isfinite(bound),
-    )
+    # In the order of CHECKED; the parameters last, since a good step can still overflow them.
+    bad = ~jnp.stack([_all_finite(tree) for tree in (bound, *grads, params)])
+    here = NonFinite(state.step, bad, ~jnp.isfinite(bound))
     first = (state.non_finite.step < 0) & jnp.any(here.where)
     return jax.tree.map(lambda new, old: jnp.where(first, new, old), here, state.non_finite)
+
+
+def _all_finite(tree: Any) -> Bool[Array, ""]:
+    leaves = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]
+    return jnp.stack([jnp.ones([], bool), *leaves]).all()
 
 
 def _mean_bound(

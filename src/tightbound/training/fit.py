@@ -10,7 +10,6 @@ import numpy as np
 import optax
 from jaxtyping import Float, PRNGKeyArray
 
-from tightbound.data import check_values
 from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractConditional
 from tightbound.errors import NonFiniteError, UsageError
@@ -21,6 +20,7 @@ from tightbound.randomness import as_key
 from tightbound.training.epoch import EpochSettings
 from tightbound.training.loop import Loop
 from tightbound.training.records import EpochRecord, History
+from tightbound.training.sizes import check_sizes
 from tightbound.training.state import State
 from tightbound.training.store import Store, fingerprint
 
@@ -78,7 +78,8 @@ def fit(
         average: Decay of an exponential moving average of the parameters, which is then what is
             validated and returned; 0.999, for example.
         directory: Where checkpoints and metrics are kept; none are written without it.
-        resume: Go on from the checkpoint in `directory`, to the same numbers as one whole run.
+        resume: Go on from the checkpoint in `directory`, to the same numbers as one whole run;
+            `epochs` may be more than before.
         progress: Show a progress bar on standard error; by default if that is a terminal.
 
     Returns:
@@ -91,7 +92,15 @@ def fit(
     """
     parts = Parts(model, posterior)
     objective.check(parts)
-    _check_sizes(train, validation, batch_size, epochs, seeds, early_stopping)
+    check_sizes(
+        train,
+        validation,
+        batch_size=batch_size,
+        epochs=epochs,
+        seeds=seeds,
+        early_stopping=early_stopping,
+        average=average,
+    )
     binarisation = resolve(binarize, model.likelihood.support, train, "the training data")
     settings = EpochSettings(
         batch_size,
@@ -109,8 +118,9 @@ def fit(
     store = None
     state, history = loop.start(parts), History()
     if directory is not None:
-        store = Store(Path(directory), fingerprint(objective, settings, root, seeds, train))
-        state, history = store.resume(state) if resume else store.claim(state)
+        identity = fingerprint(parts, objective, settings, root, seeds, (train, validation))
+        store = Store(Path(directory), identity)
+        state, history = store.resume(state, epochs) if resume else store.claim(state)
     elif resume:
         raise UsageError("expected a directory to resume from, got directory=None")
     try:
@@ -150,7 +160,7 @@ def _run_epochs(
             break
         began = time.perf_counter()
         state, metrics = loop.epoch(state, epoch)
-        fault = loop.non_finite(state)
+        fault = loop.non_finite(state, metrics)
         if fault is not None:
             kept = "" if store is None else _kept(store)
             raise NonFiniteError(
@@ -179,29 +189,3 @@ def _kept(store: Store) -> str:
     if not store.path.exists():
         return "; no checkpoint had been written yet"
     return f"; the last good checkpoint, {store.path}, is kept"
-
-
-def _check_sizes(
-    train: Float[np.ndarray, "n d"],
-    validation: Float[np.ndarray, "m d"] | None,
-    batch_size: int,
-    epochs: int,
-    seeds: int,
-    early_stopping: int | None,
-) -> None:
-    check_values(train, "real", "the training data")
-    numbers = {"batch_size": batch_size, "epochs": epochs, "seeds": seeds}
-    for name, value in numbers.items():
-        if value < 1:
-            raise UsageError(f"expected {name} >= 1, got {value}")
-    if batch_size > len(train):
-        raise UsageError(
-            f"expected batch_size <= {len(train)}, the number of training items, got {batch_size}"
-        )
-    if early_stopping is not None and validation is None:
-        raise UsageError("early_stopping needs validation data: pass validation=...")
-    if validation is not None and validation.shape[1] != train.shape[1]:
-        raise UsageError(
-            f"expected validation items of size {train.shape[1]} like the training items, "
-            f"got {validation.shape[1]}"
-        )

@@ -11,8 +11,8 @@ from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.data.order import items_at
 from tightbound.objectives import AbstractObjective, Parts
-from tightbound.training.epoch import EpochSettings, Keys, make_epoch
-from tightbound.training.state import CHECKED, State, reinitialised, start
+from tightbound.training.epoch import EpochMetrics, EpochSettings, Keys, make_epoch
+from tightbound.training.state import CHECKED, NonFinite, State, reinitialised, start
 
 
 class Loop:
@@ -31,7 +31,7 @@ class Loop:
     ) -> None:
         """Puts the data on the device and prepares the epoch."""
         self.settings, self.optimizer, self.seeds = settings, optimizer, seeds
-        self.static, self.root = static, root
+        self.steps_per_epoch = len(train) // settings.batch_size
         self.train = jnp.asarray(train, jnp.float32)
         self.validation = None if validation is None else jnp.asarray(validation, jnp.float32)
         replica_keys = jax.vmap(jax.random.fold_in, (None, 0))(root, jnp.arange(seeds))
@@ -60,35 +60,42 @@ class Loop:
 
         fresh = [parts]
         for i in range(1, self.seeds):
-            fresh.append(reinitialised(parts, jax.random.fold_in(self.root, self.seeds + i)))
+            fresh.append(reinitialised(parts, self.keys.initial[i]))
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(one, fresh))
 
-    def epoch(self, state: State, epoch: int) -> tuple[State, Any]:
+    def epoch(self, state: State, epoch: int) -> tuple[State, EpochMetrics]:
         """Runs one epoch; the metrics come back on the host."""
         state, metrics = self._epoch(state, self.keys, epoch, self.train, self.validation)
         return state, jax.device_get(metrics)
 
-    def non_finite(self, state: State) -> str | None:
-        """The first non-finite number in words: step, part, items, replica."""
+    def non_finite(self, state: State, metrics: EpochMetrics) -> str | None:
+        """The epoch's first non-finite number in words: step, part, items, replica."""
         for replica, step in enumerate(np.asarray(state.non_finite.step)):
-            if step < 0:
-                continue
-            flags = np.asarray(state.non_finite.where[replica])
-            where = [name for name, bad in zip(CHECKED, flags, strict=True) if bad]
-            places = " and ".join(
-                "the bound" if name == "bound" else f"the gradient of the {name}" for name in where
-            )
-            n, size = self.train.shape[0], self.settings.batch_size
-            items = np.asarray(items_at(self.keys.order[replica], int(step), n, size))
-            guilty = items[np.asarray(state.non_finite.items[replica])]
-            shown = guilty if len(guilty) else items
-            which = "items" if len(guilty) else "some of the items"
-            listed = ", ".join(map(str, shown[:10])) + (", ..." if len(shown) > 10 else "")
-            return (
-                f"step {int(step)} (epoch {int(step) // (n // size) + 1}) of replica {replica}: "
-                f"{places} not finite, in {which} {listed}"
-            )
+            if step >= 0:
+                return self._at_step(replica, int(step), state.non_finite)
+        bounds = metrics.validation_bound
+        for replica in [] if bounds is None else np.flatnonzero(~np.isfinite(bounds)):
+            epoch = int(state.step[replica]) // self.steps_per_epoch
+            return f"epoch {epoch} of replica {replica}: the validation bound not finite"
         return None
+
+    def _at_step(self, replica: int, step: int, fault: NonFinite) -> str:
+        where = [
+            name for name, bad in zip(CHECKED, np.asarray(fault.where[replica]), strict=True) if bad
+        ]
+        if len(where) > 1:
+            where = [name for name in where if name != "update"]  # which then only follows
+        places = " and ".join(CHECKED[name] for name in where)
+        n, size = self.train.shape[0], self.settings.batch_size
+        items = np.asarray(items_at(self.keys.order[replica], step, n, size))
+        guilty = items[np.asarray(fault.items[replica])]
+        shown = guilty if len(guilty) else items
+        which = "items" if len(guilty) else "the minibatch of items"
+        listed = ", ".join(map(str, shown[:10])) + (", ..." if len(shown) > 10 else "")
+        return (
+            f"step {step} (epoch {step // self.steps_per_epoch + 1}) of replica {replica}: "
+            f"{places} not finite, in {which} {listed}"
+        )
 
 
 def _on_first(run_epoch: Any) -> Any:

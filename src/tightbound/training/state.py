@@ -11,8 +11,13 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from tightbound.networks import Dense
 from tightbound.objectives import Parts
 
-CHECKED = ("bound", "model", "posterior")
-"""What is checked for non-finite numbers at each step: the bound, and each part's gradient."""
+CHECKED = {
+    "bound": "the bound",
+    "model": "the gradient of the model",
+    "posterior": "the gradient of the posterior",
+    "update": "the updated parameters",
+}
+"""What is checked for non-finite numbers at each step, in words."""
 
 
 class NonFinite(NamedTuple):
@@ -53,7 +58,7 @@ def start(
     nothing_bad = NonFinite(
         jnp.full([], -1, jnp.int32), jnp.zeros(len(CHECKED), bool), jnp.zeros(batch_size, bool)
     )
-    return State(
+    state = State(
         params=params,
         optimizer=jax.tree.map(jnp.asarray, optimizer_state),
         average=copy(params) if averaged else None,
@@ -63,6 +68,8 @@ def start(
         step=jnp.zeros([], jnp.int32),
         non_finite=nothing_bad,
     )
+    # A weak type would be gone after one epoch, and all be compiled a second time.
+    return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), state)
 
 
 def reinitialised(parts: Parts, key: PRNGKeyArray) -> Parts:

@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.errors import UsageError
-from tightbound.objectives import AbstractObjective
+from tightbound.objectives import AbstractObjective, Parts
 from tightbound.training import checkpoint
 from tightbound.training.epoch import EpochSettings
 from tightbound.training.records import History, MetricsFile, read_history
 from tightbound.training.state import State
+from tightbound.training.structure import describe, differences, fixed
 
 CHECKPOINT_SHARE = 0.02
 """Largest share of the run's time that is spent on writing checkpoints."""
@@ -41,22 +42,28 @@ class Store:
         self.metrics = MetricsFile(self.metrics_path)
         return state, History()
 
-    def resume(self, state: State) -> tuple[State, History]:
+    def resume(self, state: State, epochs: int) -> tuple[State, History]:
         """Goes on with the run in the folder, from its start if it has no checkpoint yet."""
         history = History()
         if self.path.exists():
-            arrays, metadata = checkpoint.read(self.path)
-            saved = metadata["run"]
-            differing = [name for name, value in self.fingerprint.items() if saved[name] != value]
-            if differing:
-                changes = "; ".join(
-                    f"{name} was {saved[name]}, is {self.fingerprint[name]}" for name in differing
+            arrays, metadata = checkpoint.read(self.path, "checkpoint")
+            changes = differences(metadata["run"], self.fingerprint)
+            if changes:
+                raise UsageError(
+                    f"{self.path} is a checkpoint of another run: {'; '.join(changes)}"
                 )
-                raise UsageError(f"{self.path} is a checkpoint of another run: {changes}")
+            done = metadata["epoch"]
+            if done > epochs:
+                raise UsageError(
+                    f"{self.path} has {done} epochs behind it: expected epochs >= {done}, "
+                    f"got {epochs}"
+                )
             state = checkpoint.fill(state, arrays, str(self.path))
-            history = read_history(self.metrics_path, metadata["epoch"])
+            history = read_history(self.metrics_path, done)
         elif self.metrics_path.exists():
             history = read_history(self.metrics_path, 0)
+        for torn in self.path.parent.glob(f".{self.path.name}.*.part"):
+            torn.unlink()  # left by a process that was killed while it wrote
         self.metrics = MetricsFile(self.metrics_path)
         return state, history
 
@@ -66,16 +73,18 @@ class Store:
         if not last and self.seconds > CHECKPOINT_SHARE * (now - self._began):
             return
         self.metrics.sync()
-        checkpoint.write(self.path, state, {"run": self.fingerprint, "epoch": epoch})
+        metadata = {"run": self.fingerprint, "epoch": epoch}
+        checkpoint.write(self.path, "checkpoint", state, metadata)
         self.seconds += time.perf_counter() - now
 
 
 def fingerprint(
+    parts: Parts,
     objective: AbstractObjective,
     settings: EpochSettings,
     root: PRNGKeyArray,
     seeds: int,
-    train: Float[np.ndarray, "n d"],
+    data: tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"] | None],
 ) -> dict[str, Any]:
     """What must be the same for a checkpoint to be this run's; the length of the run need not."""
     return {
@@ -86,5 +95,12 @@ def fingerprint(
         "early_stopping": settings.patience,
         "key": np.asarray(jax.random.key_data(root)).tolist(),
         "seeds": seeds,
-        "data": hashlib.sha256(np.ascontiguousarray(train, np.float32)).hexdigest(),
+        "training data": _digest(data[0]),
+        "validation data": None if data[1] is None else _digest(data[1]),
+        **fixed(describe(parts)),
     }
+
+
+def _digest(x: Float[np.ndarray, "n d"]) -> str:
+    digest = hashlib.sha256(x.astype(np.float32).tobytes()).hexdigest()
+    return f"{len(x)} items with SHA-256 {digest}"

@@ -1,0 +1,47 @@
+"""Checks on the sizes and numbers that a run is asked for, before anything is compiled."""
+
+import numpy as np
+from jaxtyping import Float
+
+from tightbound.data import check_values
+from tightbound.errors import UsageError
+
+
+def check_sizes(
+    train: Float[np.ndarray, "n d"],
+    validation: Float[np.ndarray, "m d"] | None,
+    *,
+    batch_size: int,
+    epochs: int,
+    seeds: int,
+    early_stopping: int | None,
+    average: float | None,
+) -> None:
+    """Refuses data and numbers that no run can be made of.
+
+    Raises:
+        UsageError: What was expected and what came.
+    """
+    check_values(train, "real", "the training data")
+    numbers = {"batch_size": batch_size, "epochs": epochs, "seeds": seeds}
+    if early_stopping is not None:
+        numbers["early_stopping"] = early_stopping
+    for name, value in numbers.items():
+        if value < 1:
+            raise UsageError(f"expected {name} >= 1, got {value}")
+    if batch_size > len(train):
+        raise UsageError(
+            f"expected batch_size <= {len(train)}, the number of training items, got {batch_size}"
+        )
+    if average is not None and not 0 < average < 1:
+        raise UsageError(f"expected average, a decay, between 0 and 1, got {average}")
+    if validation is None:
+        if early_stopping is not None:
+            raise UsageError("early_stopping needs validation data: pass validation=...")
+        return
+    check_values(validation, "real", "the validation data")
+    if validation.shape[1] != train.shape[1]:
+        raise UsageError(
+            f"expected validation items of size {train.shape[1]} like the training items, "
+            f"got {validation.shape[1]}"
+        )
