@@ -1,0 +1,1 @@
+"""Side-by-side timings of tightbound, its peers and the bare arithmetic."""
