@@ -38,11 +38,7 @@ class Loop:
         streams = jax.vmap(lambda key: jax.random.split(key, len(Keys._fields)))(replica_keys)
         self.keys = Keys(*(streams[:, i] for i in range(len(Keys._fields))))
         run_epoch = make_epoch(static, objective, optimizer, settings)
-        if seeds == 1:
-            # A batch of one would cost the products their fast path.
-            self._epoch = _on_first(run_epoch)
-        else:
-            self._epoch = jax.vmap(run_epoch, in_axes=(0, 0, None, None, None))
+        self._epoch = over_replicas(run_epoch, one_by_one=jax.default_backend() == "cpu")
         self._epoch = jax.jit(self._epoch, donate_argnums=0)
 
     def start(self, parts: Parts) -> State:
@@ -98,11 +94,16 @@ class Loop:
         )
 
 
-def _on_first(run_epoch: Any) -> Any:
-    """Runs one replica without a batch axis, on states that have one."""
+def over_replicas(run_epoch: Any, *, one_by_one: bool) -> Any:
+    """Runs all replicas in one compiled program: by `vmap`, or one after another.
+
+    On CPU a batch axis takes the matrix products off their fast path: three replicas at k = 50
+    took 230 ms a step by `vmap`, and one took 32 ms.
+    """
+    if not one_by_one:
+        return jax.vmap(run_epoch, in_axes=(0, 0, None, None, None))
 
     def run(state: State, keys: Keys, *rest: Any) -> Any:
-        state, keys = jax.tree.map(lambda leaf: leaf[0], (state, keys))
-        return jax.tree.map(lambda leaf: leaf[None], run_epoch(state, keys, *rest))
+        return jax.lax.map(lambda replica: run_epoch(*replica, *rest), (state, keys))
 
     return run
