@@ -136,7 +136,8 @@ def by_name(
         return iwae_adam(learning_rate, batch_size)
     if name == "muon":
         return muon(learning_rate)
-    make = getattr(optax, name, None) or getattr(optax.contrib, name, None)
+    # In this order: names that Optax moved still stand at the old place, with a warning.
+    make = getattr(optax.contrib, name, None) or getattr(optax, name, None)
     if isinstance(make, FunctionType | partial) and not name.startswith(("_", "scale_by_")):
         parameters = inspect.signature(make).parameters
         required = [name for name, p in parameters.items() if p.default is p.empty]
