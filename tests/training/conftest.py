@@ -60,12 +60,12 @@ class Pull(AbstractObjective):
         return Step(grads, bound)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pull():
     return Pull
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def toy():
     """Parts for `Pull` with 3 real columns; c starts at zero."""
     return Parts(
@@ -73,13 +73,13 @@ def toy():
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def centre():
     """The parameter that `Pull` moves."""
     return lambda parts: np.asarray(parts.model.likelihood.location.bias)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def streams():
     """The keys of one replica of a run with that seed, as `fit` derives them."""
 
@@ -90,7 +90,7 @@ def streams():
     return derive
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def descend():
     """c after each step of plain gradient descent on `Pull`, in float64: (steps, d)."""
 
@@ -120,7 +120,7 @@ def states(monkeypatch):
     return seen
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def same_bits():
     """Asserts that two trees have the same structure and the same bits in every array."""
 
@@ -133,7 +133,7 @@ def same_bits():
     return check
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def folder_bytes():
     """All files below a folder, with their contents."""
     return lambda root: {
