@@ -28,8 +28,8 @@ class Config:
     activation: str = "tanh"
     epochs: int = 100
     batch_size: int = 100
-    optimizer: str = "adam"
-    learning_rate: float = 2e-3
+    optimizer: str = "muon"
+    learning_rate: float | None = None
     schedule: str = "cosine"
     average: float | None = None
     early_stopping: int | None = None

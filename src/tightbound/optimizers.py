@@ -16,6 +16,8 @@ from jaxtyping import Array, Float, Int
 from tightbound.errors import UsageError
 
 SCHEDULES = ("constant", "cosine", "linear", "iwae")
+DEFAULT_RATES = {"adam": 2e-3, "adamw": 2e-3, "iwae_adam": 1e-3, "muon": 2e-2}
+"""Highest learning rates for runs that name none."""
 IWAE_RATES = (1e-3, 7.2e-4, 5.2e-4, 3.7e-4, 2.7e-4, 1.9e-4, 1.4e-4, 1e-4)
 IWAE_EPOCHS = tuple(3**stage for stage in range(8))
 
@@ -101,6 +103,20 @@ def muon(learning_rate: float | optax.Schedule) -> optax.GradientTransformation:
     return optax.contrib.muon(
         learning_rate, ns_steps=3, adam_learning_rate=lambda step: 0.1 * schedule(step)
     )
+
+
+def default_rate(name: str) -> float:
+    """The learning rate for an optimiser of which nothing but the name was given.
+
+    Raises:
+        UsageError: We know of none.
+    """
+    if name not in DEFAULT_RATES:
+        raise UsageError(
+            f"the optimizer {name} needs a learning rate of yours; "
+            f"{', '.join(DEFAULT_RATES)} have one of ours"
+        )
+    return DEFAULT_RATES[name]
 
 
 def schedule_by_name(

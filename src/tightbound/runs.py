@@ -24,7 +24,7 @@ from tightbound.files import write_atomic
 from tightbound.models import autoencoder
 from tightbound.objectives import Parts
 from tightbound.objectives.catalogue import build
-from tightbound.optimizers import by_name, schedule_by_name
+from tightbound.optimizers import by_name, default_rate, schedule_by_name
 from tightbound.randomness import as_key
 from tightbound.training import Run, fit, load, save
 
@@ -47,9 +47,8 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
             "or --name for another folder"
         )
     steps = max(1, len(ds.train) // config.batch_size)
-    rate = schedule_by_name(
-        config.schedule, config.learning_rate, steps_per_epoch=steps, epochs=config.epochs
-    )
+    highest = config.learning_rate or default_rate(config.optimizer)
+    rate = schedule_by_name(config.schedule, highest, steps_per_epoch=steps, epochs=config.epochs)
     optimizer = by_name(config.optimizer, rate, batch_size=config.batch_size)
     began = time.perf_counter()
     write_atomic(directory / "config.toml", config.to_toml())

@@ -97,7 +97,11 @@ def test_resume_goes_on_with_the_same_numbers(tightbound, tmp_path):
         (["fit", "digits", "--objective", "elbo", "--k", "5"], "the objective elbo takes"),
         (["fit", "digits", "--gradient", "nope"], "expected a gradient out of"),
         (["fit", "digits", "--batch-size", "100000"], "expected batch_size <= 1297"),
-        (["fit", "digits", "--optimizer", "nope"], "expected an optimizer out of"),
+        (["fit", "digits", "--optimizer", "sgd"], "needs a learning rate"),
+        (
+            ["fit", "digits", "--optimizer", "nope", "--learning-rate", "1"],
+            "expected an optimizer out of",
+        ),
         (["fit", "digits", "--binarize", "none"], "row 0, column"),
         (["fit", "digits", "--latent", "x"], "expected latent as whole numbers"),
         (["fit", "digits", "--epochs", "x"], "epochs"),

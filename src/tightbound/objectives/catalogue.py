@@ -34,7 +34,7 @@ class Entry(NamedTuple):
         return f"{self.name}({', '.join(shown)})"
 
 
-def catalogue() -> dict[str, Entry]:
+def all_objectives() -> dict[str, Entry]:
     """All objectives by name."""
     entries = {}
     for module_info in pkgutil.iter_modules(package.__path__):
@@ -56,7 +56,7 @@ def build(name: str, **options: Any) -> AbstractObjective:
     Raises:
         UsageError: An unknown name, an option that it does not take, or one that it lacks.
     """
-    entries = catalogue()
+    entries = all_objectives()
     if name not in entries:
         raise UsageError(f"expected an objective out of {', '.join(entries)}, got {name!r}")
     entry = entries[name]
