@@ -71,6 +71,7 @@ def test_each_replica_keeps_its_own_best_and_the_last_one_ends_the_run(
         key=1,
     )
     assert run.epochs_run == max(stops)
+    assert np.shape(run.history.validation_bound) == (max(stops), 2)
     for replica in range(2):
         np.testing.assert_allclose(centre(run.replicas[replica]), best[replica], rtol=1e-5)
 

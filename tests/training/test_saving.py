@@ -1,0 +1,195 @@
+import json
+import pickle
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tightbound as tb
+from tightbound.objectives import Parts
+from tightbound.training.fit import Run
+from tightbound.training.records import EpochRecord, History
+from tightbound.training.state import reinitialised
+
+GREY = np.random.default_rng(0).random((5, 4)).astype(np.float32)
+
+
+class Own(eqx.Module):
+    """A user's network with a trained array, arrays that are not, and a plain field."""
+
+    weight: jax.Array
+    offset: np.ndarray
+    table: jax.Array
+    slope: float = 0.5
+
+    def __call__(self, x):
+        shift = jnp.astype(self.table.sum(), jnp.float32)
+        return jnp.tanh(self.slope * x @ self.weight + self.offset) + shift
+
+
+def own(seed, width=3):
+    weight = jax.random.normal(jax.random.key(seed), (4, width))
+    return Own(weight, np.full(width, 0.25 * seed, np.float32), jnp.arange(3) + seed)
+
+
+def run_of(parts, n_replicas, *, validated=True):
+    """A run as `fit` returns it, without training."""
+    replicas = [reinitialised(parts, jax.random.key(i)) if i else parts for i in range(n_replicas)]
+    bounds = [1 / 3 - i for i in range(n_replicas)]
+    history = History(
+        EpochRecord(e, 7 * e, bounds, [b + e for b in bounds] if validated else None, 0.1 * e)
+        for e in (1, 2)
+    )
+    return Run(*replicas[0], history, replicas, "iwae(k=3)", "none", 2, 0.125)
+
+
+MODELS = {
+    "bernoulli": {"latent": 2, "hidden": (3, 4)},
+    "no hidden layers": {"latent": 2, "hidden": ()},
+    "two layers": {"latent": 2, "hidden": (4,), "layers": 2, "activation": "relu"},
+    "gaussian": {"latent": 3, "hidden": (4,), "likelihood": "gaussian"},
+    "two layers, bounded means": {
+        "latent": (3, 2),
+        "hidden": ((4, 3), (2,)),
+        "layers": 2,
+        "likelihood": "gaussian_unit_mean",
+    },
+}
+
+
+@pytest.mark.parametrize("n_replicas", [1, 3])
+@pytest.mark.parametrize("model", MODELS)
+def test_a_saved_run_comes_back_to_the_last_bit(model, n_replicas, tmp_path, same_bits):
+    run = run_of(
+        Parts(*tb.autoencoder(GREY, **MODELS[model])), n_replicas, validated=n_replicas > 1
+    )
+    tb.save(tmp_path / "run.safetensors", run)
+    loaded = tb.load(tmp_path / "run.safetensors")
+    same_bits(loaded.replicas, run.replicas)
+    same_bits((loaded.model, loaded.posterior), tuple(run.replicas[0]))
+    assert isinstance(loaded.history, History)
+    for name in ("history", "objective", "binarisation", "epochs_run", "seconds_checkpoints"):
+        assert getattr(loaded, name) == getattr(run, name)
+    assert all(isinstance(record, EpochRecord) for record in loaded.history)
+
+
+def test_a_loaded_model_has_the_same_bounds(tmp_path):
+    run = run_of(Parts(*tb.autoencoder(GREY, **MODELS["two layers"])), 2)
+    tb.save(str(tmp_path / "run.safetensors"), run)
+    loaded = tb.load(str(tmp_path / "run.safetensors"))
+    bound = eqx.filter_jit(tb.objectives.iwae(k=3).bound)
+    keys, x = jax.random.split(jax.random.key(1), 5), jnp.round(GREY)
+    for before, after in zip(run.replicas, loaded.replicas, strict=True):
+        np.testing.assert_array_equal(bound(before, x, keys), bound(after, x, keys))
+    assert not np.array_equal(*(bound(parts, x, keys) for parts in run.replicas))
+
+
+def test_own_networks_come_back_into_like(tmp_path, same_bits):
+    sizes = {"latent": 2, "hidden": (3,)}
+    run = run_of(Parts(*tb.autoencoder(GREY, encoder=own(1), **sizes)), 2)
+    path = tmp_path / "run.safetensors"
+    tb.save(path, run)
+    with pytest.raises(tb.UsageError, match=r"network of your own \(.*Own\): pass like=\(model,"):
+        tb.load(path)
+    other = tb.autoencoder(GREY, encoder=own(2), key=5, **sizes)
+    same_bits(tb.load(path, like=other).replicas, run.replicas)
+    function = tb.autoencoder(GREY, encoder=jnp.tanh, **sizes)
+    with pytest.raises(tb.UsageError, match=r"trunk.weight is unknown"):
+        tb.load(path, like=function)
+
+
+def test_all_differences_from_like_are_listed(tmp_path):
+    path = tmp_path / "run.safetensors"
+    tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
+    like = tb.autoencoder(GREY[:, :3], latent=1, hidden=(3,), activation="relu")
+    with pytest.raises(tb.UsageError) as error:
+        tb.load(path, like=like)
+    message = str(error.value)
+    assert message.startswith(f"{path} does not fit `like`: ")
+    assert "\n" not in message
+    differing = {part.split(" ")[0] for part in message.split("`like`: ")[1].split("; ")}
+    assert differing == {
+        "model.prior.dim",
+        "model.likelihood.trunk.activation",
+        "posterior.trunk.activation",
+        "[0].model.likelihood.trunk.layers[0].weight",
+        "[0].model.likelihood.logits.weight",
+        "[0].model.likelihood.logits.bias",
+        "[0].posterior.trunk.layers[0].weight",
+        "[0].posterior.location.weight",
+        "[0].posterior.location.bias",
+        "[0].posterior.log_scale.weight",
+        "[0].posterior.log_scale.bias",
+    }
+
+
+def doctor(path, change):
+    """Changes the description of the model in a saved file."""
+    payload = path.read_bytes()
+    size = int.from_bytes(payload[:8], "little")
+    header = json.loads(payload[8 : 8 + size])
+    ours = json.loads(header["__metadata__"]["tightbound"])
+    change(ours["structure"]["parts"])
+    header["__metadata__"]["tightbound"] = json.dumps(ours)
+    packed = json.dumps(header).encode()
+    path.write_bytes(len(packed).to_bytes(8, "little") + packed + payload[8 + size :])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda p: p[0].update({"class": "Popen"}), "this version does not know: .*Popen"),
+        (lambda p: p[0].update({"class": "os.system"}), "this version does not know: .*os.system"),
+        (lambda p: p[0]["fields"].update(prior={"call": "exit"}), "does not know: .*exit"),
+        (lambda p: p[0]["fields"].update(more={"value": 1}), "structure that does not fit: "),
+        (lambda p: p[0]["fields"].pop("prior"), "structure that does not fit: "),
+        (
+            lambda p: p[1]["fields"]["trunk"]["fields"].update(activation={"value": "eval"}),
+            "structure that does not fit: expected an activation out of .*, got 'eval'",
+        ),
+        (lambda p: p[1]["fields"].update(trunk={"own": "os.system"}), r"your own \(os.system\)"),
+        (lambda p: p[1]["fields"]["location"].update({"class": "Bernoulli"}), "does not fit: "),
+        (lambda p: p.pop(), "this version does not know"),
+    ],
+)
+def test_doctored_descriptions_are_refused(change, words, tmp_path):
+    path = tmp_path / "run.safetensors"
+    tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
+    doctor(path, change)
+    with pytest.raises(tb.UsageError, match=words):
+        tb.load(path)
+
+
+def test_a_class_of_ones_own_with_a_known_name_is_ones_own(tmp_path):
+    impostor = type("MLP", (Own,), {"__module__": __name__})
+    network = impostor(jnp.ones((4, 3)), np.zeros(3, np.float32), jnp.arange(2))
+    path = tmp_path / "run.safetensors"
+    tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, encoder=network)), 1))
+    with pytest.raises(tb.UsageError, match="network of your own"):
+        tb.load(path)
+
+
+def test_nothing_is_pickled(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("pickle was used")
+
+    for name in ("dump", "dumps", "load", "loads", "Pickler", "Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    path = tmp_path / "run.safetensors"
+    tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
+    tb.load(path)
+    path.write_bytes(b"\x80\x04N.")  # a pickle of None
+    with pytest.raises(tb.UsageError, match="not a whole tightbound file"):
+        tb.load(path)
+
+
+def test_missing_and_truncated_files_are_refused(tmp_path):
+    path = tmp_path / "run.safetensors"
+    with pytest.raises(tb.UsageError, match="expected a saved run at .*, found no file"):
+        tb.load(path)
+    tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(tb.UsageError, match="is not a whole tightbound file"):
+        tb.load(path)
