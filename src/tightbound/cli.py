@@ -188,7 +188,7 @@ def datasets(as_json: AsJson = False) -> None:
 
 @app.command()
 def objectives(as_json: AsJson = False) -> None:
-    """List the objectives with formula, direction, bias and source."""
+    """List the objectives: quantity and direction, bias, source."""
     from tightbound.objectives.catalogue import all_objectives
 
     columns = ("name", "call", "quantity", "bias", "reference")

@@ -9,9 +9,10 @@ from jaxtyping import Array, Float
 class AbstractBound(eqx.Module):
     """A function of log w_1, ..., log w_k whose mean stands in a known relation to log p(x)."""
 
-    kind: eqx.AbstractClassVar[str]
-    """"lower", "upper" or "consistent": the direction of the mean against log p(x)."""
-    formula: eqx.AbstractClassVar[str]
+    @property
+    @abc.abstractmethod
+    def kind(self) -> str:
+        """Direction of the mean against log p(x): "lower", "upper" or "consistent"."""
 
     @abc.abstractmethod
     def value(self, log_w: Float[Array, " k"]) -> Float[Array, ""]:

@@ -4,8 +4,6 @@ Reference: Kingma & Welling 2013, arXiv 1312.6114, eq. 2 and 6 (estimator A).
 Bias: -KL(q(z|x) || p(z|x)) against log p(x), whatever the number of draws.
 """
 
-from typing import ClassVar
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -15,8 +13,10 @@ from tightbound.bounds.abstract import AbstractBound
 class ELBO(AbstractBound):
     """(1/L) sum_l log w_l: a lower bound in nats, unbiased for the ELBO."""
 
-    kind: ClassVar[str] = "lower"
-    formula: ClassVar[str] = "(1/L) sum_l log w_l"
+    @property
+    def kind(self) -> str:
+        """A lower bound."""
+        return "lower"
 
     def value(self, log_w: Float[Array, " k"]) -> Float[Array, ""]:
         """The mean log-weight in nats."""

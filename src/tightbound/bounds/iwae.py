@@ -5,7 +5,6 @@ Bias: -Var(w) / (2 k p(x)^2) + O(1/k^2) against log p(x); it vanishes as k grows
 """
 
 import math
-from typing import ClassVar
 
 import jax
 from jaxtyping import Array, Float
@@ -16,8 +15,10 @@ from tightbound.bounds.abstract import AbstractBound
 class IWAE(AbstractBound):
     """log (1/k) sum_i w_i: a lower bound in nats that rises with k."""
 
-    kind: ClassVar[str] = "lower"
-    formula: ClassVar[str] = "log (1/k) sum_i w_i"
+    @property
+    def kind(self) -> str:
+        """A lower bound."""
+        return "lower"
 
     def value(self, log_w: Float[Array, " k"]) -> Float[Array, ""]:
         """The log-mean-exp of the log-weights in nats; -inf if every weight is zero."""

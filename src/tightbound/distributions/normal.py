@@ -33,7 +33,7 @@ class StandardNormal(AbstractExplicit):
     def log_prob(self, value: Float[Array, " dim"], given: None = None) -> Float[Array, ""]:
         """Log-density in nats."""
         del given
-        return self.distribution().log_prob(value)
+        return jnp.asarray(self.distribution().log_prob(value))
 
     def sample_and_log_prob(
         self, given: None = None, *, key: PRNGKeyArray
@@ -73,34 +73,40 @@ class DiagonalNormal(AbstractExplicit):
 
     def sample(self, given: Float[Array, " n_in"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One reparameterised draw mu + sigma * epsilon."""
-        return self._draw(self.distribution(given), key)
+        return self.sample_and_log_prob(given, key=key)[0]
 
     def log_prob(
         self, value: Float[Array, " dim"], given: Float[Array, " n_in"]
     ) -> Float[Array, ""]:
         """Log-density in nats."""
-        return self.distribution(given).log_prob(value)
+        return jnp.asarray(self.distribution(given).log_prob(value))
 
     def sample_and_log_prob(
         self, given: Float[Array, " n_in"], *, key: PRNGKeyArray
     ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
         """One reparameterised draw and its log-density in nats."""
-        q = self.distribution(given)
-        value = self._draw(q, key)
-        return value, q.log_prob(value)
+        location, scale = self.parameters(given)
+        value = location + scale * jax.random.normal(key, location.shape)
+        return value, jnp.asarray(_normal(location, scale).log_prob(value))
 
     def mean(self, given: Float[Array, " n_in"]) -> Float[Array, " dim"]:
         """The mean mu(h)."""
-        return self.distribution(given).mean
+        return self.parameters(given)[0]
 
-    def distribution(self, given: Float[Array, " n_in"]) -> dist.Independent:
-        """The NumPyro distribution given one value."""
+    def parameters(
+        self, given: Float[Array, " n_in"]
+    ) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
+        """Mean and standard deviation given one value."""
         h = self.trunk(given)
         location = self.location(h)
         if self.unit_mean:
             location = jax.nn.sigmoid(location)
-        return dist.Normal(location, jnp.exp(self.log_scale(h))).to_event(1)
+        return location, jnp.exp(self.log_scale(h))
 
-    @staticmethod
-    def _draw(q: dist.Independent, key: PRNGKeyArray) -> Float[Array, " dim"]:
-        return q.mean + q.base_dist.scale * jax.random.normal(key, q.event_shape)
+    def distribution(self, given: Float[Array, " n_in"]) -> dist.Distribution:
+        """The NumPyro distribution given one value."""
+        return _normal(*self.parameters(given))
+
+
+def _normal(location: Float[Array, " dim"], scale: Float[Array, " dim"]) -> dist.Distribution:
+    return dist.Normal(location, scale).to_event(1)

@@ -98,6 +98,6 @@ def _activity(means: Float[np.ndarray, "n s u"]) -> LayerUnits:
 
 def _kl_per_unit(posterior: DiagonalNormal, x: Float[Array, "n d"]) -> Float[np.ndarray, " u"]:
     """AEVB appendix B, unit by unit."""
-    q = jax.vmap(posterior.distribution)(x).base_dist
-    kl = 0.5 * (q.loc**2 + q.scale**2 - 1) - jnp.log(q.scale)
+    mu, sigma = jax.vmap(posterior.parameters)(x)
+    kl = 0.5 * (mu**2 + sigma**2 - 1) - jnp.log(sigma)
     return np.asarray(jnp.mean(kl, axis=0))

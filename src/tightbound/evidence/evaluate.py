@@ -12,7 +12,7 @@ from tightbound.data import check_values
 from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError
-from tightbound.evidence.importance import Evidence, importance, prefixes
+from tightbound.evidence.importance import importance, prefixes
 from tightbound.evidence.verdict import Verdict, judge
 from tightbound.models.model import Model
 from tightbound.progress import Progress
@@ -130,17 +130,19 @@ def evaluate(
             batch = importance(model, posterior, values, keys, k=k, chunk=min(chunk, k))
             batches.append(jax.tree.map(lambda a, m=n - first: np.asarray(a[:m]), batch))
             bar.advance()
-    ev = Evidence(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
-    means = np.mean(np.asarray(ev.bounds, np.float64), axis=0)
+    log_z, stderr, ess, shape, elbo, bounds = (
+        np.concatenate(columns) for columns in zip(*batches, strict=True)
+    )
+    means = np.mean(np.asarray(bounds, np.float64), axis=0)
     return Evaluation(
-        log_evidence=ev.log_z,
-        stderr=ev.stderr,
-        ess=ev.ess,
-        khat=ev.khat,
-        elbo=ev.elbo,
+        log_evidence=log_z,
+        stderr=stderr,
+        ess=ess,
+        khat=shape,
+        elbo=elbo,
         bound_by_k={j: float(mean) for j, mean in zip(prefixes(k), means, strict=True)},
         k=k,
         binarisation=binarisation.once,
-        judgement=judge(ev.stderr, ev.khat, k),
+        judgement=judge(stderr, shape, k),
         seconds=time.perf_counter() - began,
     )

@@ -37,8 +37,9 @@ class SingleSample(AbstractGradient):
     def choose(self, weights: Float[Array, " k"], *, key: PRNGKeyArray) -> Int[Array, " draws"]:
         """Indices drawn with the given probabilities, each expected `draws * weights` times."""
         u = (jax.random.uniform(key) + jnp.arange(self.draws, dtype=jnp.float32)) / self.draws
-        below = jnp.sum(jnp.cumsum(weights)[None, :] <= u[:, None], axis=1)
-        return jnp.minimum(below, weights.shape[0] - 1)
+        cumulative = jnp.cumsum(weights)
+        # Rounding leaves the total a little off one; an index of weight zero must not be chosen.
+        return jnp.sum(cumulative[None, :] <= (u * cumulative[-1])[:, None], axis=1)
 
     def of_chosen(self, all_draws: Coefficients, chosen: Int[Array, " draws"]) -> Coefficients:
         """The chosen draws' weights, over the probability with which they were chosen."""

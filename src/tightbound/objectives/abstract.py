@@ -29,9 +29,6 @@ class AbstractObjective(eqx.Module):
     Keys come one per datum, so that a datum's draws do not depend on its neighbours.
     """
 
-    name: eqx.AbstractClassVar[str]
-    reference: eqx.AbstractClassVar[str]
-
     @property
     @abc.abstractmethod
     def kind(self) -> str:

@@ -4,8 +4,6 @@ Reference: Kingma & Welling 2013, arXiv 1312.6114, eq. 7 and 10.
 Bias: none for the ELBO, which is below log p(x) by KL(q(z|x) || p(z|x)).
 """
 
-from typing import ClassVar
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -22,8 +20,6 @@ class AnalyticKL(AbstractObjective):
     """-KL(q(z|x) || p(z)) + (1/L) sum_l log p(x|z_l), differentiated as it stands."""
 
     samples: int = eqx.field(static=True)
-    name: ClassVar[str] = "elbo"
-    reference: ClassVar[str] = "arXiv 1312.6114 eq. 7"
 
     @property
     def kind(self) -> str:

@@ -5,7 +5,7 @@ through the likelihood once, and the path's is that same cotangent rescaled per 
 """
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -31,8 +31,6 @@ class Multisample(AbstractObjective):
     bound_on_draws: AbstractBound
     gradient: AbstractGradient
     k: int = eqx.field(static=True)
-    name: ClassVar[str] = "multisample"
-    reference: ClassVar[str] = "arXiv 1312.6114, 1509.00519"
 
     @property
     def kind(self) -> str:
