@@ -206,13 +206,16 @@ def objectives(as_json: AsJson = False) -> None:
 
 
 def main() -> None:
-    """Runs the command line; 0 done, 1 a failed run, 2 wrong use or bad input."""
+    """Runs the command line; 0 done, 1 a failed run, 2 wrong use or bad input, 130 interrupted."""
     try:
         app()
     except UsageError as error:
         _fail(error, 2)
     except NonFiniteError as error:
         _fail(error, 1)
+    except KeyboardInterrupt:
+        print("tightbound: interrupted; `fit --resume --name NAME` goes on", file=sys.stderr)
+        sys.exit(130)
 
 
 def _fail(error: Exception, status: int) -> None:
