@@ -38,8 +38,9 @@ class SingleSample(AbstractGradient):
         """Indices drawn with the given probabilities, each expected `draws * weights` times."""
         u = (jax.random.uniform(key) + jnp.arange(self.draws, dtype=jnp.float32)) / self.draws
         cumulative = jnp.cumsum(weights)
-        # Rounding leaves the total a little off one; an index of weight zero must not be chosen.
-        return jnp.sum(cumulative[None, :] <= (u * cumulative[-1])[:, None], axis=1)
+        below = jnp.sum(cumulative[None, :] <= (u * cumulative[-1])[:, None], axis=1)
+        # Rounding can make u one: the last index of positive weight stands for what is beyond.
+        return jnp.minimum(below, jnp.sum(cumulative < cumulative[-1]))
 
     def of_chosen(self, all_draws: Coefficients, chosen: Int[Array, " draws"]) -> Coefficients:
         """The chosen draws' weights, over the probability with which they were chosen."""

@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.errors import UsageError
+
 ACTIVATIONS = {
     "tanh": jnp.tanh,
     "relu": jax.nn.relu,
@@ -47,7 +49,7 @@ class MLP(eqx.Module):
     def __check_init__(self) -> None:
         """Refuses an unknown activation by name."""
         if self.activation not in ACTIVATIONS:
-            raise ValueError(
+            raise UsageError(
                 f"expected an activation out of {', '.join(ACTIVATIONS)}, got {self.activation!r}"
             )
 

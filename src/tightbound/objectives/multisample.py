@@ -2,6 +2,9 @@
 
 One forward and one backward pass per draw serve every estimator: the model's cotangent goes
 through the likelihood once, and the path's is that same cotangent rescaled per draw.
+
+Reference: Kingma & Welling 2013, arXiv 1312.6114; Burda et al. 2015, arXiv 1509.00519.
+Bias: that of the bound against log p(x), and that of the gradient against the bound.
 """
 
 import dataclasses
@@ -21,11 +24,7 @@ from tightbound.objectives.abstract import AbstractObjective, Parts, Step
 
 
 class Multisample(AbstractObjective):
-    """A bound on k draws per datum, differentiated by one estimator.
-
-    Reference: Kingma & Welling 2013, arXiv 1312.6114; Burda et al. 2015, arXiv 1509.00519.
-    Bias: that of the bound against log p(x), and that of the gradient against the bound.
-    """
+    """A bound on k draws per datum, differentiated by one estimator."""
 
     call: str = eqx.field(static=True)
     bound_on_draws: AbstractBound
