@@ -1,0 +1,108 @@
+"""Laws that need no distribution: shapes, honesty about the bound, and independence of batches."""
+
+import functools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.cases import CASES
+from tests.laws import runs
+from tests.laws.runs import EXACT, NAMES, WRONG
+
+every_case = pytest.mark.parametrize(("name", "layers"), NAMES)
+
+
+def assert_close(one, other, tolerance=2e-5):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * (1 + np.abs(b).max()))
+
+
+@functools.cache
+def bounds_of_twenty(layers):
+    parts = runs.parts_of(WRONG, layers)
+    objectives = {name: CASES[name].objective for name in runs.names(layers)}
+
+    def bounds(x, keys):
+        return {name: objective.bound(parts, x, keys) for name, objective in objectives.items()}
+
+    return jax.jit(bounds, compiler_options=runs.QUICK)(*runs.batch(20))
+
+
+@every_case
+def test_gradients_have_the_tree_shapes_and_types_of_the_parts(name, layers):
+    parts = eqx.filter(runs.parts_of(WRONG, layers), eqx.is_inexact_array)
+    grads = runs.step_of(WRONG, name, layers).grads
+    assert jax.tree.structure(grads) == jax.tree.structure(parts)
+    for gradient, leaf in zip(jax.tree.leaves(grads), jax.tree.leaves(parts), strict=True):
+        assert gradient.shape == leaf.shape
+        assert gradient.dtype == leaf.dtype
+        assert np.isfinite(gradient).all()
+        assert np.any(gradient != 0)
+
+
+@every_case
+def test_every_case_suits_its_parts_and_says_a_direction(name, layers):
+    objective = CASES[name].objective
+    objective.check(runs.parts_of(WRONG, layers))
+    assert objective.kind in ("lower", "upper", "consistent")
+
+
+# The 20 are computed by `bound`, the 7 by `step`.
+@every_case
+def test_step_reports_the_bound_itself_and_it_does_not_depend_on_the_batch(name, layers):
+    seven = runs.step_of(WRONG, name, layers).bound
+    assert seven.shape == (7,)
+    twenty = bounds_of_twenty(layers)[name]
+    assert twenty.shape == (20,)
+    np.testing.assert_allclose(seven, twenty[:7], rtol=1e-5, atol=1e-5)
+
+
+@every_case
+def test_permuting_items_permutes_bounds_and_keeps_gradients(name, layers):
+    order = np.array([3, 0, 6, 2, 5, 1, 4])
+    step = runs.step_of(WRONG, name, layers)
+    permuted = permuted_steps(layers, tuple(order))[name]
+    np.testing.assert_allclose(permuted.bound[WRONG], step.bound[order], rtol=1e-5, atol=1e-5)
+    assert_close(jax.tree.map(lambda g: g[WRONG], permuted.grads), step.grads)
+
+
+@functools.cache
+def permuted_steps(layers, order):
+    x, keys = runs.batch()
+    order = jnp.asarray(order)
+    both = runs.arrays_of_both(layers)
+    return runs.program(layers)(both, runs.repeat(x[order]), runs.repeat(keys[order]))
+
+
+@every_case
+def test_same_keys_same_step_and_other_keys_another(name, layers):
+    again = runs.program(layers)(runs.arrays_of_both(layers), *runs.repeat(runs.batch()))[name]
+    for a, b in zip(jax.tree.leaves(runs.steps(layers)[name]), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+    other = runs.step_of(WRONG, name, layers, seed=1)
+    assert np.all(other.bound != runs.step_of(WRONG, name, layers).bound)
+
+
+# The program has both replicas and is compiled; here each runs alone, operation by operation.
+@every_case
+def test_compiled_replicas_equal_a_loop_without_jit(name, layers):
+    x, keys = runs.batch()
+    objective = CASES[name].objective
+    for replica in (EXACT, WRONG):
+        alone = objective.step(runs.parts_of(replica, layers), x, keys)
+        compiled = runs.step_of(replica, name, layers)
+        np.testing.assert_allclose(compiled.bound, alone.bound, rtol=1e-5, atol=1e-5)
+        assert_close(compiled.grads, alone.grads)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_steps_are_traced_once_for_all_keys_items_and_parameters(layers):
+    both, (x, keys) = runs.arrays_of_both(layers), runs.batch()
+    runs.program(layers)(both, *runs.repeat((x, keys)))
+    moved = jax.tree.map(lambda leaf: leaf + 0.1, both)
+    runs.program(layers)(moved, *runs.repeat((x + 1.0, keys)))
+    with pytest.raises(RuntimeError, match="traced"):  # a shape of its own is a trace of its own
+        runs.program(layers)(both, *runs.repeat((x[:3], keys[:3])))
