@@ -1,0 +1,221 @@
+"""Runs that are killed again and again end with the bits of a run that never was.
+
+Each process of this file is a real one (`child`, at the end), and each is killed by a real
+SIGKILL: from outside, or by itself at a moment that nothing outside could hit.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tightbound as tb
+from tightbound.training import checkpoint
+
+EPOCHS = 40
+VARIANTS = {
+    "one seed": {},
+    "two seeds, average, early stopping": {"seeds": 2, "average": 0.8, "early_stopping": 7},
+}
+# What happens, at which epoch (or checkpoint of that process), and how often checkpoints are due.
+KILLS = {
+    "one seed": [("renamed", 2, "always"), ("outside", 7, "by share")],
+    "two seeds, average, early stopping": [
+        ("claimed", 0, "always"),
+        ("writing", 2, "always"),
+        ("outside", 5, "once"),
+        ("torn", 6, "always"),
+        ("written", 3, "always"),
+    ],
+}
+
+
+def launch(folder, *arguments, **environment):
+    root = Path(tb.__file__).parent.parent
+    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, __file__, str(folder), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu", **environment}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def cached(folder):
+    """Has the killed processes share what they compile; the whole runs compile for themselves."""
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(folder.parent / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
+def finish(process):
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+
+
+def records(folder):
+    path = folder / "metrics.jsonl"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def kill(folder, variant, what, at, due):
+    """Runs a process until it is killed; returns (records, epochs in the checkpoint)."""
+    process = launch(folder, variant, what, at, due, **cached(folder))
+    if what == "outside":
+        while process.poll() is None and len(records(folder)) < at:
+            time.sleep(0.01)
+        process.kill()
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == -signal.SIGKILL, errors
+    path = folder / "checkpoints" / "last.safetensors"
+    done = checkpoint.read(path, "checkpoint")[1]["epoch"] if path.exists() else 0
+    return len(records(folder)), done
+
+
+def killed(folder, variant):
+    passed = [kill(folder, variant, *how) for how in KILLS[variant]]
+    finish(launch(folder, variant, **cached(folder)))
+    return passed
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """Folders of killed runs, of whole runs, and what each kill left behind."""
+    root = tmp_path_factory.mktemp("runs")
+    one, two = VARIANTS
+    with ThreadPoolExecutor(2) as pool:
+        second = pool.submit(killed, root / "killed" / two, two)
+        finish(launch(root / "whole", "all"))
+        first = killed(root / "killed" / one, one)
+    return root, [first, second.result()]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_killed_run_ends_like_a_whole_one(variant, outcomes, same_bits):
+    root, _ = outcomes
+    ended, expected = root / "killed" / variant, root / "whole" / variant
+    for name in ("final.safetensors", "checkpoints/last.safetensors"):
+        kind = "saved run" if name.startswith("final") else "checkpoint"
+        (arrays, metadata), (others, meant) = (
+            checkpoint.read(f / name, kind) for f in (ended, expected)
+        )
+        assert arrays
+        same_bits(arrays, others)
+        if kind == "checkpoint":
+            assert metadata == meant
+    lines, others = ([json.loads(line) for line in records(f)] for f in (ended, expected))
+    for line in lines + others:
+        assert line.pop("seconds") > 0
+    assert lines == others
+    assert [line["epoch"] for line in lines] == list(range(1, len(lines) + 1))
+    if "early_stopping" in VARIANTS[variant]:
+        assert 10 < len(lines) < EPOCHS
+        assert {len(line["validation_bound"]) for line in lines} == {2}
+    else:
+        assert len(lines) == EPOCHS
+    files = {path.relative_to(ended) for path in ended.rglob("*") if path.is_file()}
+    assert files == {path.relative_to(expected) for path in expected.rglob("*") if path.is_file()}
+    assert len(files) == 3
+
+
+def test_the_kills_came_when_they_should(outcomes):
+    """(records, epochs in the checkpoint) after each kill; a torn line counts as a record."""
+    _, (one, two) = outcomes
+    assert one[0] == (2, 2)
+    assert one[1][0] >= 7
+    assert one[1][0] >= one[1][1] > 2
+    assert two[:2] == [(0, 0), (2, 1)]
+    assert two[2][0] >= 5
+    assert two[2][1] == 2
+    assert two[3:] == [(6, 5), (8, 7)]
+
+
+def arrange(what, at):
+    """Has this process kill itself at the moment named, or be slow enough to be killed."""
+    from tightbound.training.loop import Loop
+    from tightbound.training.records import MetricsFile, to_line
+
+    def die():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    written = [0]
+    fsync, replace, run_epoch, append = os.fsync, os.replace, Loop.epoch, MetricsFile.append
+
+    def patched_fsync(handle):
+        name = os.readlink(f"/proc/self/fd/{handle}")
+        if what == "writing" and "last.safetensors" in name:
+            written[0] += 1
+            if written[0] == at:
+                os.ftruncate(handle, os.fstat(handle).st_size // 2)
+                die()
+        fsync(handle)
+
+    def patched_replace(source, target):
+        ours = "last.safetensors" in str(target)
+        written[0] += ours
+        if what == "written" and ours and written[0] == at:
+            die()
+        replace(source, target)
+        if what == "renamed" and ours and written[0] == at:
+            die()
+
+    def patched_epoch(self, state, epoch):
+        if what == "claimed":
+            die()
+        if what == "outside":
+            time.sleep(0.1)
+        return run_epoch(self, state, epoch)
+
+    def patched_append(self, record):
+        if what == "torn" and record.epoch == at:
+            line = to_line(record)
+            self._handle.write(line[: len(line) // 2])
+            self._handle.flush()
+            die()
+        append(self, record)
+
+    if what == "writing":
+        os.fsync = patched_fsync
+    if what in ("written", "renamed"):
+        os.replace = patched_replace
+    Loop.epoch, MetricsFile.append = patched_epoch, patched_append
+
+
+def child(folder, variant, what="nothing", at=0, due="always"):
+    """One process: starts the run in the folder, or goes on with it."""
+    import optax
+
+    from tightbound.training import store
+
+    if due != "by share":
+        store.CHECKPOINT_SHARE = np.inf if due == "always" else 0.0
+    arrange(what, int(at))
+    rng = np.random.default_rng(0)
+    grey = rng.random((21, 6)).astype(np.float32)
+    run = tb.fit(
+        *tb.autoencoder(grey, latent=2, hidden=(4,)),
+        grey,
+        validation=grey[:5],
+        objective=tb.objectives.elbo(),
+        optimizer=optax.adam(0.05),
+        batch_size=4,
+        epochs=EPOCHS,
+        directory=folder,
+        resume=True,
+        **VARIANTS[variant],
+    )
+    tb.save(Path(folder) / "final.safetensors", run)
+
+
+if __name__ == "__main__":
+    if sys.argv[2] == "all":
+        for name in VARIANTS:
+            child(Path(sys.argv[1]) / name, name)
+    else:
+        child(*sys.argv[1:])
