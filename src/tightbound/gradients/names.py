@@ -32,7 +32,7 @@ def by_name(gradient: str | AbstractGradient) -> AbstractGradient:
         return gradient
     name, at, draws = SHORT.get(gradient, gradient).partition("@")
     name = SHORT.get(name, name)
-    if name not in GRADIENTS or (at and (not draws.isdigit() or int(draws) < 1)):
+    if name not in GRADIENTS or (at and (not draws.isdecimal() or int(draws) < 1)):
         raise UsageError(
             f"expected a gradient out of {', '.join([*GRADIENTS, *SHORT])}, or one of them with "
             f"@ and a number of backward passes, such as dreg@8; got {gradient!r}"
