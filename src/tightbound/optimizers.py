@@ -4,6 +4,7 @@ Any Optax optimiser can be handed to `fit` as it is; the names here serve the co
 """
 
 import inspect
+import math
 from functools import partial
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -75,7 +76,9 @@ def iwae_adam(
         del params
         t = jnp.astype(state.taken + 1, jnp.float32)
         rate = learning_rate(state.taken) if callable(learning_rate) else learning_rate
-        rate = jnp.asarray(rate) * jnp.sqrt(1 - b2**t) / (1 - b1**t)
+        # 1 - b^t, without the cancellation that costs single precision four digits.
+        corrections = [-jnp.expm1(t * math.log(b)) for b in (b1, b2)]
+        rate = rate * jnp.sqrt(corrections[1]) / corrections[0]
 
         def step(m: Float[Array, "*s"], v: Float[Array, "*s"]) -> Float[Array, "*s"]:
             return -rate * m / (jnp.sqrt(v) + epsilon)

@@ -43,27 +43,27 @@ def test_each_replica_keeps_its_own_best_and_the_last_one_ends_the_run(
     rng = np.random.default_rng(0)
     train = (2 + 2 * rng.normal(size=(6, 3))).astype(np.float32)
     validation = (1 + rng.normal(size=(2, 3))).astype(np.float32)  # passed on the way from 0 to 2
-    best, stops = [], []
+    best, stops, distances = [], [], []
     for replica in range(2):
         path = descend(
-            train, streams(1, replica).order, rate=0.05, batch_size=2, steps=epochs * per_epoch
+            train, streams(1, replica).order, rate=0.2, batch_size=2, steps=epochs * per_epoch
         )[per_epoch - 1 :: per_epoch]
-        top, since = 0, 0
-        for epoch in range(epochs):
-            distance = ((path[[epoch, top], None] - validation) ** 2).sum((1, 2))
-            since = since + 1 if epoch and distance[0] >= distance[1] else 0
-            top = epoch if since == 0 else top
-            if since == patience:
-                break
+        distance = ((path[:, None] - validation) ** 2).sum((1, 2))
+        top = next(
+            e for e in range(epochs) if (distance[e + 1 : e + 1 + patience] >= distance[e]).all()
+        )
         best.append(path[top])
-        stops.append(epoch + 1)
-    assert 5 < stops[0] != stops[1] > 5  # one replica waits for the other
+        stops.append(top + 1 + patience)
+        distances.append(distance)
+    # The second replica waits for the first, passes a better place on the way, and leaves it.
+    assert 2 < stops[1] < stops[0] < epochs
+    assert distances[1][stops[1] : stops[0]].min() < distances[1][: stops[1]].min()
     run = tb.fit(
         *toy,
         train,
         validation=validation,
         objective=pull(),
-        optimizer=optax.sgd(0.05),
+        optimizer=optax.sgd(0.2),
         batch_size=2,
         epochs=epochs,
         early_stopping=patience,
