@@ -12,6 +12,7 @@ from tightbound.objectives import Parts
 from tightbound.training.fit import Run
 from tightbound.training.records import EpochRecord, History
 from tightbound.training.state import reinitialised
+from tightbound.training.structure import differences
 
 GREY = np.random.default_rng(0).random((5, 4)).astype(np.float32)
 
@@ -193,3 +194,13 @@ def test_missing_and_truncated_files_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(tb.UsageError, match="is not a whole tightbound file"):
         tb.load(path)
+
+
+def test_differences_are_found_on_both_sides():
+    saved, now = {"same": 1, "gone": 2, "other": "a"}, {"same": 1, "other": "b", "new": None}
+    assert differences(saved, now) == [
+        "other was a, is b",
+        "new was absent, is None",
+        "gone was 2, is absent",
+    ]
+    assert differences(saved, saved) == []
