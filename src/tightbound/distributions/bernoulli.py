@@ -37,7 +37,9 @@ class Bernoulli(AbstractExplicit):
         """Log-mass in nats; `value` must be binary, which is checked where data enter."""
         logits = self.logits(self.trunk(given))
         # softplus by hand: jax.nn.softplus does not fuse, and costs as much as a matrix product.
-        softplus = jnp.maximum(logits, 0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
+        # Half the sum, not max(logits, 0): its slope at zero would add up to 0 in place of 1/2.
+        size = jnp.abs(logits)
+        softplus = 0.5 * (logits + size) + jnp.log1p(jnp.exp(-size))
         return jnp.sum(value * logits - softplus)
 
     def sample_and_log_prob(
