@@ -117,7 +117,8 @@ def _sizes(latent: Any, hidden: Any, layers: int) -> tuple[list[int], list[tuple
     else:
         latents = [int(size) for size in latent]
     if all(isinstance(width, int) for width in hidden):
-        hiddens = [tuple(max(1, w // 2**level) for w in hidden) for level in range(layers)]
+        # A width below one is refused below; halving makes none of the others so.
+        hiddens = [tuple(min(w, max(1, w // 2**level)) for w in hidden) for level in range(layers)]
     else:
         hiddens = [tuple(int(w) for w in widths) for widths in hidden]
     for name, sizes in (("latent", latents), ("hidden", hiddens)):
