@@ -8,7 +8,8 @@ def test_the_average_is_that_of_the_steps_passed(pull, toy, centre, streams, des
     train = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
     decay, rate, steps = 0.6, 0.3, 12  # 0.6 is reached at t = 13/2, within the run
     run = tb.fit(
-        *toy,
+        toy.model,
+        toy.posterior,
         train,
         validation=train[:2],
         objective=pull(),
@@ -34,13 +35,15 @@ def test_the_average_is_that_of_the_steps_passed(pull, toy, centre, streams, des
     np.testing.assert_allclose(centre(run.replicas[0]), averages[-1], rtol=1e-5)
     # What is validated is what is returned.
     validated = -0.5 * ((averages[-1] - train[:2]) ** 2).sum(1).mean()
-    np.testing.assert_allclose(run.history[-1].validation_bound, [validated], rtol=1e-5)
+    reported = np.array(run.history.validation_bound, np.float64)
+    np.testing.assert_allclose(reported[-1], [validated], rtol=1e-5)
 
 
 def test_the_average_is_kept_at_its_best_epoch(pull, toy, centre, states):
     train = np.tile(np.array([[1.0, 2.0, -1.0]], np.float32), (2, 1))
     run = tb.fit(
-        *toy,
+        toy.model,
+        toy.posterior,
         train,
         validation=0.5 * train,
         objective=pull(),
@@ -50,7 +53,7 @@ def test_the_average_is_kept_at_its_best_epoch(pull, toy, centre, states):
         average=0.9,
         early_stopping=3,
     )
-    bounds = [record.validation_bound[0] for record in run.history]
+    bounds = np.array(run.history.validation_bound, np.float64)[:, 0]
     best = int(np.argmax(bounds))
     assert 0 < best == len(bounds) - 4
     kept = states[best].average.model.likelihood.location.bias[0]

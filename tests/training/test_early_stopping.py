@@ -18,7 +18,8 @@ def test_returns_the_best_epoch_and_stops_in_time(pull, toy, centre, streams, de
     best = int(bounds.argmax())
     assert 3 < best < 30  # or the test would show nothing
     run = tb.fit(
-        *toy,
+        toy.model,
+        toy.posterior,
         train,
         validation=validation,
         objective=pull(),
@@ -59,7 +60,8 @@ def test_each_replica_keeps_its_own_best_and_the_last_one_ends_the_run(
     assert 2 < stops[1] < stops[0] < epochs
     assert distances[1][stops[1] : stops[0]].min() < distances[1][: stops[1]].min()
     run = tb.fit(
-        *toy,
+        toy.model,
+        toy.posterior,
         train,
         validation=validation,
         objective=pull(),
@@ -71,7 +73,7 @@ def test_each_replica_keeps_its_own_best_and_the_last_one_ends_the_run(
         key=1,
     )
     assert run.epochs_run == max(stops)
-    assert np.shape(run.history.validation_bound) == (max(stops), 2)
+    assert np.array(run.history.validation_bound, np.float64).shape == (max(stops), 2)
     for replica in range(2):
         np.testing.assert_allclose(centre(run.replicas[replica]), best[replica], rtol=1e-5)
 

@@ -35,7 +35,7 @@ def test_names_the_step_the_part_and_the_items_of_a_bad_bound(pull, toy, streams
     item, step = used_first(streams(3).order, after=1)
     options = {"objective": pull("bound"), "batch_size": BATCH, "epochs": 10, "key": 3}
     with pytest.raises(tb.NonFiniteError) as error:
-        tb.fit(*toy, data(item), **options)
+        tb.fit(toy.model, toy.posterior, data(item), **options)
     message = str(error.value)
     expected = (
         f"step {step} (epoch {step // PER_EPOCH + 1}) of replica 0: the bound not finite, in items "
@@ -49,7 +49,7 @@ def test_names_the_whole_minibatch_where_only_a_gradient_is_bad(pull, toy, strea
     item, step = used_first(streams(3).order, after=1)
     options = {"objective": pull("posterior"), "batch_size": BATCH, "epochs": 10, "key": 3}
     with pytest.raises(tb.NonFiniteError) as error:
-        tb.fit(*toy, data(item), **options)
+        tb.fit(toy.model, toy.posterior, data(item), **options)
     message = str(error.value)
     items = ", ".join(map(str, np.asarray(items_at(streams(3).order, step, N, BATCH))))
     assert f"step {step} (epoch {step // PER_EPOCH + 1}) of replica 0: " in message
@@ -67,14 +67,14 @@ def test_names_the_replica(pull, toy, streams):
     (item,) = used[1] - used[0]
     options = {"objective": pull("bound"), "batch_size": BATCH, "epochs": 1, "seeds": 2}
     with pytest.raises(tb.NonFiniteError, match=rf"of replica 1: the bound .* in items {item};"):
-        tb.fit(*toy, data(item), **options)
+        tb.fit(toy.model, toy.posterior, data(item), **options)
 
 
 def test_overflowed_parameters_are_found_at_their_own_step(pull, toy):
     """Bound and gradients of step 9 are finite; what the update makes of them is not."""
     options = {"objective": pull(), "optimizer": explode_at(9), "batch_size": BATCH}
     with pytest.raises(tb.NonFiniteError) as error:
-        tb.fit(*toy, data(), epochs=5, **options)
+        tb.fit(toy.model, toy.posterior, data(), epochs=5, **options)
     assert re.match(
         r"step 9 \(epoch 3\) of replica 0: the updated parameters not finite, in the minibatch of "
         r"items \d, \d;",
@@ -85,13 +85,14 @@ def test_overflowed_parameters_are_found_at_their_own_step(pull, toy):
 def test_overflow_in_the_last_step_of_a_run_is_no_result(pull, toy):
     options = {"objective": pull(), "optimizer": explode_at(PER_EPOCH - 1), "batch_size": BATCH}
     with pytest.raises(tb.NonFiniteError, match=r"^step 3 \(epoch 1\).*updated parameters"):
-        tb.fit(*toy, data(), epochs=1, **options)
+        tb.fit(toy.model, toy.posterior, data(), epochs=1, **options)
 
 
 def test_a_validation_bound_that_is_not_finite_is_no_result(pull, toy):
     with pytest.raises(tb.NonFiniteError, match="^epoch 1 of replica 0: the validation bound"):
         tb.fit(
-            *toy,
+            toy.model,
+            toy.posterior,
             data(),
             validation=data(1),
             objective=pull("bound"),
@@ -112,12 +113,12 @@ def test_the_last_good_checkpoint_stays(
     }
     path = tmp_path / "checkpoints" / "last.safetensors"
     with pytest.raises(tb.NonFiniteError, match=re.escape(f"checkpoint, {path}, is kept")):
-        tb.fit(*toy, data(), epochs=5, **options)
+        tb.fit(toy.model, toy.posterior, data(), epochs=5, **options)
     arrays, metadata = checkpoint.read(path, "checkpoint")
     assert metadata["epoch"] == 2
     assert np.isfinite(arrays[".params.model.likelihood.location.bias"]).all()
     before = folder_bytes(tmp_path)
-    run = tb.fit(*toy, data(), epochs=2, resume=True, **options)
+    run = tb.fit(toy.model, toy.posterior, data(), epochs=2, resume=True, **options)
     good = states[1].params.model.likelihood.location.bias[0]
     np.testing.assert_array_equal(centre(run.replicas[0]), good)
     assert len(run.history) == 2
@@ -127,6 +128,6 @@ def test_the_last_good_checkpoint_stays(
 def test_says_so_where_no_checkpoint_was_written(pull, toy, tmp_path):
     options = {"objective": pull("bound"), "batch_size": N, "epochs": 2, "directory": tmp_path}
     with pytest.raises(tb.NonFiniteError, match="no checkpoint had been written yet"):
-        tb.fit(*toy, data(4), **options)
+        tb.fit(toy.model, toy.posterior, data(4), **options)
     assert not (tmp_path / "checkpoints").exists()
     assert (tmp_path / "metrics.jsonl").read_bytes() == b""

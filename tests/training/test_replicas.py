@@ -23,7 +23,7 @@ def dense(parts):
 
 
 def test_replica_0_is_the_run_of_one_seed_and_the_others_differ():
-    model, posterior = tb.autoencoder(GREY, latent=2, hidden=(5,))
+    model, posterior = tb.autoencoder(GREY, latent=2, hidden=())
     options = {
         "objective": tb.objectives.elbo(estimator="B"),
         "optimizer": optax.adam(0.03),
@@ -96,3 +96,26 @@ def test_fresh_weights_are_glorot_and_nothing_else_changes(getkey):
             assert stats.kstest(values, "uniform", (-limit, 2 * limit)).pvalue > 1e-4
     flat = [np.asarray(after.weight).ravel()[:80] for _, after in pairs]
     assert np.abs(np.corrcoef(flat) - np.eye(5)).max() < 0.5  # no two layers alike
+
+
+def test_replicas_run_together_are_replicas_run_one_by_one(pull, toy, centre, monkeypatch):
+    """The first is done on accelerators, the second on CPU."""
+    train = np.random.default_rng(1).random((7, 3)).astype(np.float32)
+    options = {
+        "validation": train[:3],
+        "objective": pull(noisy=True),
+        "optimizer": optax.adam(0.1),
+        "batch_size": 2,
+        "epochs": 3,
+        "seeds": 2,
+        "average": 0.9,
+        "early_stopping": 2,
+    }
+    one_by_one = tb.fit(toy.model, toy.posterior, train, **options)
+    monkeypatch.setattr("tightbound.training.loop.jax.default_backend", lambda: "gpu")
+    together = tb.fit(toy.model, toy.posterior, train, **options)
+    for name in ("train_bound", "validation_bound"):
+        bounds = [np.array(getattr(run.history, name)) for run in (one_by_one, together)]
+        np.testing.assert_allclose(*bounds, rtol=1e-5)
+    for a, b in zip(one_by_one.replicas, together.replicas, strict=True):
+        np.testing.assert_allclose(centre(a), centre(b), rtol=1e-5)

@@ -43,7 +43,9 @@ def run_of(parts, n_replicas, *, validated=True):
         EpochRecord(e, 7 * e, bounds, [b + e for b in bounds] if validated else None, 0.1 * e)
         for e in (1, 2)
     )
-    return Run(*replicas[0], history, replicas, "iwae(k=3)", "none", 2, 0.125)
+    return Run(
+        replicas[0].model, replicas[0].posterior, history, replicas, "iwae(k=3)", "none", 2, 0.125
+    )
 
 
 MODELS = {
@@ -84,7 +86,8 @@ def test_a_loaded_model_has_the_same_bounds(tmp_path):
     keys, x = jax.random.split(jax.random.key(1), 5), jnp.round(GREY)
     for before, after in zip(run.replicas, loaded.replicas, strict=True):
         np.testing.assert_array_equal(bound(before, x, keys), bound(after, x, keys))
-    assert not np.array_equal(*(bound(parts, x, keys) for parts in run.replicas))
+    first, second = (bound(parts, x, keys) for parts in run.replicas)
+    assert not np.array_equal(first, second)
 
 
 def test_own_networks_come_back_into_like(tmp_path, same_bits):
@@ -148,7 +151,7 @@ def doctor(path, change):
         (lambda p: p[0]["fields"].pop("prior"), "structure that does not fit: "),
         (
             lambda p: p[1]["fields"]["trunk"]["fields"].update(activation={"value": "eval"}),
-            "structure that does not fit: expected an activation out of .*, got 'eval'",
+            "expected an activation out of .*, got 'eval'",
         ),
         (lambda p: p[1]["fields"].update(trunk={"own": "os.system"}), r"your own \(os.system\)"),
         (lambda p: p[1]["fields"]["location"].update({"class": "Bernoulli"}), "does not fit: "),

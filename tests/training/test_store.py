@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import save
 
 import tightbound as tb
+from tightbound.objectives import Parts
 from tightbound.training import checkpoint, store
 from tightbound.training.records import EpochRecord, History, MetricsFile
 from tightbound.training.state import start
@@ -26,7 +27,15 @@ def options(pull):
 def template(tmp_path_factory, toy, options):
     """A finished run with its checkpoint, and what it returned."""
     folder = tmp_path_factory.mktemp("template")
-    run = tb.fit(*toy, DATA, validation=DATA[:2], epochs=EPOCHS, directory=folder, **options)
+    run = tb.fit(
+        toy.model,
+        toy.posterior,
+        DATA,
+        validation=DATA[:2],
+        epochs=EPOCHS,
+        directory=folder,
+        **options,
+    )
     return folder, run
 
 
@@ -44,7 +53,7 @@ def refused(folder, toy, options, folder_bytes):
         call = {"validation": DATA[:2], "epochs": EPOCHS, "resume": True, **options, **changes}
         before = folder_bytes(folder)
         with pytest.raises(tb.UsageError, match=words) as error:
-            tb.fit(*parts, train, directory=folder, **call)
+            tb.fit(parts.model, parts.posterior, train, directory=folder, **call)
         assert "\n" not in str(error.value)
         assert folder_bytes(folder) == before
 
@@ -57,7 +66,7 @@ def checkpoint_of(folder):
 
 def resume(folder, toy, options, **changes):
     call = {"validation": DATA[:2], "epochs": EPOCHS, "resume": True, **options, **changes}
-    return tb.fit(*toy, DATA, directory=folder, **call)
+    return tb.fit(toy.model, toy.posterior, DATA, directory=folder, **call)
 
 
 def test_a_folder_in_use_is_refused(folder, refused):
@@ -90,7 +99,7 @@ def test_a_checkpoint_of_another_run_is_refused(words, changes, refused):
 def test_a_checkpoint_of_another_model_is_refused(refused):
     def parts(**changes):
         sizes = {"latent": 1, "hidden": (), "likelihood": "gaussian", **changes}
-        return tb.autoencoder(DATA, **sizes)
+        return Parts(*tb.autoencoder(DATA, **sizes))
 
     refused("posterior.trunk.activation was tanh, is relu", parts=parts(activation="relu"))
     refused("likelihood.unit_mean was False, is True", parts=parts(likelihood="gaussian_unit_mean"))
@@ -155,7 +164,13 @@ def test_a_finished_run_comes_back_and_a_longer_one_goes_on(
     same_bits(resume(folder, toy, options).replicas, template[1].replicas)
     longer = resume(folder, toy, options, epochs=6)
     whole = tb.fit(
-        *toy, DATA, validation=DATA[:2], epochs=6, directory=tmp_path / "whole", **options
+        toy.model,
+        toy.posterior,
+        DATA,
+        validation=DATA[:2],
+        epochs=6,
+        directory=tmp_path / "whole",
+        **options,
     )
     same_bits(longer.replicas, whole.replicas)
     assert longer.history.train_bound == whole.history.train_bound
