@@ -78,7 +78,7 @@ def iwae_adam(
         rate = learning_rate(state.taken) if callable(learning_rate) else learning_rate
         # 1 - b^t, without the cancellation that costs single precision four digits.
         corrections = [-jnp.expm1(t * math.log(b)) for b in (b1, b2)]
-        rate = rate * jnp.sqrt(corrections[1]) / corrections[0]
+        rate = jnp.asarray(rate) * jnp.sqrt(corrections[1]) / corrections[0]
 
         def step(m: Float[Array, "*s"], v: Float[Array, "*s"]) -> Float[Array, "*s"]:
             return -rate * m / (jnp.sqrt(v) + epsilon)

@@ -140,26 +140,23 @@ def arrange(what, at):
     from tightbound.training.loop import Loop
     from tightbound.training.records import MetricsFile, to_line
 
+    written = 0
+    write, run_epoch, append = checkpoint.write_atomic, Loop.epoch, MetricsFile.append
+
     def die():
         os.kill(os.getpid(), signal.SIGKILL)
 
-    written = [0]
-    fsync, replace, run_epoch, append = os.fsync, os.replace, Loop.epoch, MetricsFile.append
+    def halve_and_die(handle):
+        os.ftruncate(handle, os.fstat(handle).st_size // 2)
+        die()
 
-    def patched_fsync(handle):
-        name = os.readlink(f"/proc/self/fd/{handle}")
-        if "last.safetensors" in name:
-            written[0] += 1
-            if written[0] == at:
-                os.ftruncate(handle, os.fstat(handle).st_size // 2)
-                die()
-        fsync(handle)
-
-    def patched_replace(source, target):
-        ours = "last.safetensors" in str(target)
-        written[0] += ours
-        replace(source, target)
-        if ours and written[0] == at:
+    def patched_write(path, data):
+        nonlocal written
+        written += 1
+        if what == "writing" and written == at:
+            os.fsync = halve_and_die
+        write(path, data)
+        if what == "renamed" and written == at:
             die()
 
     def patched_epoch(self, state, epoch):
@@ -177,10 +174,7 @@ def arrange(what, at):
             die()
         append(self, record)
 
-    if what == "writing":
-        os.fsync = patched_fsync
-    if what == "renamed":
-        os.replace = patched_replace
+    checkpoint.write_atomic = patched_write
     Loop.epoch, MetricsFile.append = patched_epoch, patched_append
 
 

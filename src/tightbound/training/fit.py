@@ -79,7 +79,8 @@ def fit(
             validated and returned; 0.999, for example.
         directory: Where checkpoints and metrics are kept; none are written without it.
         resume: Go on from the checkpoint in `directory`, to the same numbers as one whole run;
-            `epochs` may be more than before.
+            `epochs` may be more than before. An optimiser's rate leaves no trace that could be
+            compared: pass the same one.
         progress: Show a progress bar on standard error; by default if that is a terminal.
 
     Returns:
