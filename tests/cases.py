@@ -30,6 +30,11 @@ class Case(NamedTuple):
     def objective(self) -> AbstractObjective:
         return self.make(**self.options)
 
+    @property
+    def at_random(self) -> bool:
+        """Draws to differentiate are chosen at random."""
+        return isinstance(getattr(self.objective, "gradient", None), SingleSample)
+
 
 CASES = {
     "elbo-A": Case(elbo, {"samples": K}),

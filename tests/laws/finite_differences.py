@@ -1,8 +1,7 @@
 """Compares gradients with finite differences in float64, and prints the largest errors as JSON.
 
 Run in a process of its own with JAX_ENABLE_X64=1. The noise is fixed by the keys. What is
-differenced is the sum of weights times terms that defines an estimator, each term with its own
-copy of the parameters:
+differenced are the terms that an estimator weighs, each with its own copy of the parameters:
 
     sum_i model_i log p_theta(x, z_i) + path_i log w(z_i(phi)) + score_i log q_phi(z_i)
 
@@ -10,7 +9,7 @@ For the total derivative a second difference is taken, of the reported bound its
 """
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -19,7 +18,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from tightbound.models import autoencoder
-from tightbound.models.weights import log_joint, log_q, sample, split_each
+from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.objectives import Parts, elbo, iwae
 from tightbound.objectives.multisample import Multisample
 from tightbound.randomness import item_keys
@@ -39,41 +38,44 @@ def build(layers: int, likelihood: str) -> tuple[Parts, jax.Array]:
     return parts, jnp.asarray(x)
 
 
-def differences(functions: dict[str, Any], at: Any) -> dict[str, jax.Array]:
-    """Central differences of scalar functions of one tree, along all its coordinates."""
+def differences(function: Any, at: Any) -> Any:
+    """Central differences of a function of a tree, along all its coordinates."""
     arrays, rest = eqx.partition(at, eqx.is_inexact_array)
     flat, unravel = ravel_pytree(arrays)
 
-    def values(point: jax.Array) -> dict[str, jax.Array]:
-        tree = eqx.combine(unravel(point), rest)
-        return {name: function(tree) for name, function in functions.items()}
-
-    def one(move: jax.Array) -> dict[str, jax.Array]:
-        both = jax.vmap(values)(jnp.stack([flat + move, flat - move]))
-        return {name: (value[0] - value[1]) / (2 * STEP) for name, value in both.items()}
+    def one(move: jax.Array) -> Any:
+        points = jnp.stack([flat + move, flat - move])
+        both = jax.vmap(lambda point: function(eqx.combine(unravel(point), rest)))(points)
+        return jax.tree.map(lambda value: (value[0] - value[1]) / (2 * STEP), both)
 
     return jax.lax.map(one, STEP * jnp.eye(len(flat)))
 
 
-def defining_sum(objective: Multisample, at: Parts, x: jax.Array, keys: jax.Array) -> Any:
-    """The sum whose derivative at `at` is the estimator, by definition."""
-    draw_keys = split_each(keys, objective.k)
-    z, log_q_z = sample(at.posterior, x, draw_keys)
-    log_w = log_joint(at.model, x, z) - log_q_z
+class Terms(NamedTuple):
+    """What an estimator weighs, for each datum and draw."""
+
+    model: jax.Array
+    path: jax.Array
+    score: jax.Array
+
+
+def terms(parts: Parts, at: Parts, x: jax.Array, draw_keys: jax.Array) -> Terms:
+    """The three terms; `parts` enter each of them in its own way and stay as in `at` elsewhere."""
+    z, _ = sample(at.posterior, x, draw_keys)
+    moved, _ = sample(parts.posterior, x, draw_keys)
+    path = log_joint(at.model, x, moved) - log_q(at.posterior, x, moved)
+    return Terms(log_joint(parts.model, x, z), path, log_q(parts.posterior, x, z))
+
+
+def estimator(objective: Multisample, log_w: jax.Array, slopes: Terms) -> jax.Array:
+    """The estimator by definition: its weights on the terms' slopes of shape (parameter, n, k)."""
     weights = jax.vmap(lambda row: objective.gradient.coefficients(objective.bound_on_draws, row))(
         log_w
     )
-
-    def value(parts: Parts) -> jax.Array:
-        moved, _ = sample(parts.posterior, x, draw_keys)
-        path = log_joint(at.model, x, moved) - log_q(at.posterior, x, moved)
-        total = weights.model * log_joint(parts.model, x, z)
-        total = total + weights.model * weights.path_ratio * path
-        if weights.score is not None:
-            total = total + weights.score * log_q(parts.posterior, x, z)
-        return -jnp.sum(total) / N
-
-    return value
+    total = weights.model * (slopes.model + weights.path_ratio * slopes.path)
+    if weights.score is not None:
+        total = total + weights.score * slopes.score
+    return -jnp.sum(total, axis=(1, 2)) / N
 
 
 def error(grads: Parts, truth: jax.Array) -> float:
@@ -103,17 +105,19 @@ def main() -> None:
         arrays, rest = eqx.partition(parts, eqx.is_array)
 
         def compared(arrays: Parts, x: jax.Array, rest: Any = rest, objectives: Any = objectives):
-            parts = eqx.combine(arrays, rest)
-            functions = {
-                name: defining_sum(o, parts, x, keys)
-                for name, o in objectives.items()
-                if isinstance(o, Multisample)
-            }
-            for name in OF_BOUND:
-                if o := objectives.get(name):
-                    functions[f"{name}-of-bound"] = lambda p, o=o: -jnp.mean(o.bound(p, x, keys))
-            grads = {name: o.step(parts, x, keys).grads for name, o in objectives.items()}
-            return grads, differences(functions, parts)
+            parts, draw_keys = eqx.combine(arrays, rest), split_each(keys, K)
+
+            def moving(p: Parts) -> tuple[Terms, dict[str, jax.Array]]:
+                bounds = {n: objectives[n].bound(p, x, keys) for n in OF_BOUND if n in objectives}
+                return terms(p, parts, x, draw_keys), bounds
+
+            slopes, bound_slopes = differences(moving, parts)
+            log_w = log_weights(parts.model, parts.posterior, x, draw_keys)
+            truths = {f"{n}-of-bound": -jnp.mean(s, axis=1) for n, s in bound_slopes.items()}
+            for name, objective in objectives.items():
+                if isinstance(objective, Multisample):
+                    truths[name] = estimator(objective, log_w, slopes)
+            return {n: o.step(parts, x, keys).grads for n, o in objectives.items()}, truths
 
         options = {"xla_backend_optimization_level": 0}  # the quickest to compile
         grads, truths = jax.jit(compared, compiler_options=options)(arrays, x)

@@ -18,9 +18,9 @@ from tightbound.distributions import AbstractConditional
 from tightbound.errors import UsageError
 from tightbound.objectives import Parts, elbo, iwae
 
-REPLICAS = 2**13
+REPLICAS = 2**12
 SIZES = (1, 5, 50)
-GRADIENTS = ("reparameterized", "stl", "dreg", "single_sample", "dreg@1")
+GRADIENTS = {1: ("reparameterized", "stl", "dreg", "single_sample"), 2: ("reparameterized", "dreg")}
 
 
 @functools.cache
@@ -36,7 +36,7 @@ def bounds(layers):
         return {name: o.bound(parts, x, key[None])[0] for name, o in objectives.items()}
 
     keys = jax.random.split(jax.random.key(5), REPLICAS)
-    return jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(keys))
+    return jax.tree.map(np.asarray, jax.jit(jax.vmap(one), compiler_options=runs.QUICK)(keys))
 
 
 def log_evidence(layers):
@@ -81,7 +81,7 @@ def test_iwae_of_one_draw_is_the_elbo_of_one_draw_to_the_last_bit(layers):
     def both(x, keys):
         return [
             (iwae(1, gradient).step(parts, x, keys), elbo("A", 1, gradient).step(parts, x, keys))
-            for gradient in GRADIENTS
+            for gradient in GRADIENTS[layers]
         ]
 
     for one, other in jax.jit(both, compiler_options=runs.QUICK)(*runs.batch()):

@@ -4,7 +4,6 @@ estimators without a score term vanish draw by draw."""
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -16,7 +15,7 @@ from tightbound.objectives import elbo, iwae
 
 SIZES = {f"elbo-{n}": functools.partial(elbo, samples=n) for n in (1, 7)}
 SIZES |= {f"iwae-{k}": functools.partial(iwae, k) for k in (1, 5, 50)}
-GRADIENTS = ("reparameterized", "stl", "dreg")
+GRADIENTS = ("stl", "dreg")
 
 
 @functools.cache
@@ -87,20 +86,5 @@ def all_sizes(layers):
 def test_bounds_and_gradients_of_every_size(layers, name, gradient):
     step = all_sizes(layers)[name, gradient]
     np.testing.assert_allclose(step.bound, log_evidence(layers), rtol=0, atol=1e-4)
-    size = largest(step.grads.posterior)
-    if gradient == "reparameterized":
-        assert size > 1e-2
-    else:
-        assert size < 1e-4
-
-
-@pytest.mark.parametrize("layers", [1, 2])
-def test_the_model_gradient_is_unchanged_where_the_posterior_gradient_vanishes(layers):
-    # Each estimator's part for the model is that of the reparameterised one: no mean needed.
-    for name in SIZES:
-        truth = all_sizes(layers)[name, "reparameterized"].grads.model
-        assert largest(truth) > 0.1
-        for gradient in ("stl", "dreg"):
-            other = all_sizes(layers)[name, gradient].grads.model
-            difference = jax.tree.map(jnp.subtract, truth, other)
-            assert largest(difference) < 1e-5
+    assert largest(step.grads.posterior) < 1e-4
+    assert largest(step.grads.model) > 1e-1

@@ -86,8 +86,11 @@ def test_same_keys_same_step_and_other_keys_another(name, layers):
     assert np.all(other.bound != runs.step_of(WRONG, name, layers).bound)
 
 
-# The program has both replicas and is compiled; here each runs alone, operation by operation.
-@every_case
+# The program has both replicas and is compiled; here each runs alone, operation by operation. To
+# choose draws at random takes most of the time and does not depend on the layers.
+@pytest.mark.parametrize(
+    ("name", "layers"), [(n, at) for n, at in NAMES if at == 1 or not CASES[n].at_random]
+)
 def test_compiled_replicas_equal_a_loop_without_jit(name, layers):
     x, keys = runs.batch()
     objective = CASES[name].objective
