@@ -11,8 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from tightbound.data import check_values
 from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractExplicit, DiagonalNormal, Layered, StandardNormal
+from tightbound.errors import UsageError
+from tightbound.evidence.width import check_width
 from tightbound.models.model import Model
 from tightbound.models.weights import sample, split_each
 from tightbound.randomness import as_key, item_keys
@@ -58,7 +61,17 @@ def active_units(
         binarize: As for `fit`; each item is drawn once.
         draws: Draws of the layers below for layers above the first.
         key: Seed or key of binarisation and draws.
+
+    Raises:
+        UsageError: Data outside the likelihood's support, of another width than the model's, or
+            of fewer than two rows; no draws.
     """
+    check_values(x, "real", "the data")
+    check_width(model, x, "the data")
+    if len(x) < 2:
+        raise UsageError("expected 2 rows of data or more to measure activity, got 1")
+    if draws < 1:
+        raise UsageError(f"expected draws >= 1, got {draws}")
     binarise_key, draw_key = jax.random.split(as_key(key))
     items = jnp.arange(len(x))
     binarisation = resolve(binarize, model.likelihood.support, x, "the data")

@@ -1,5 +1,6 @@
 """The test log-likelihood of a fitted model, per datum, with error bars and a verdict."""
 
+import math
 import time
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError
 from tightbound.evidence.importance import importance, prefixes
 from tightbound.evidence.verdict import Verdict, judge
+from tightbound.evidence.width import check_width
 from tightbound.models.model import Model
 from tightbound.progress import Progress
 from tightbound.randomness import as_key, item_keys
@@ -44,7 +46,7 @@ class Evaluation(NamedTuple):
     @property
     def mean(self) -> float:
         """Mean log-evidence over the data, in nats."""
-        return float(np.mean(self.log_evidence))
+        return float(np.mean(self.log_evidence, dtype=np.float64))
 
     @property
     def stderr_draws(self) -> float:
@@ -55,18 +57,21 @@ class Evaluation(NamedTuple):
     def stderr_data(self) -> float:
         """Standard error of the mean from the finite number of data."""
         n = len(self.log_evidence)
-        return float(np.std(self.log_evidence, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+        if n == 1 or not np.all(np.isfinite(self.log_evidence)):
+            return math.nan
+        return float(np.std(self.log_evidence, ddof=1, dtype=np.float64) / np.sqrt(n))
 
     def summary(self) -> str:
         """The result in a few lines, with unit, direction, k, binarisation and verdict."""
+        known = self.khat[~np.isnan(self.khat)]
+        shape = f"median k-hat {np.median(known):.2f}" if len(known) else "no k-hat"
         return "\n".join(
             [
                 f"log p(x) = {self.mean:.2f} nats per datum (stochastic lower bound, k={self.k}, "
                 f"n={len(self.log_evidence)}; binarisation: {self.binarisation})",
                 f"  standard error {self.stderr_draws:.3f} from the draws, "
                 f"{self.stderr_data:.3f} from the data; ELBO {float(np.mean(self.elbo)):.2f}",
-                f"  median ESS {np.median(self.ess):.0f} of {self.k}, "
-                f"median k-hat {np.nanmedian(self.khat):.2f}",
+                f"  median ESS {np.median(self.ess):.0f} of {self.k}, {shape}",
                 f"  verdict: {self.verdict} ({self.judgement.reason})",
             ]
         )
@@ -110,6 +115,7 @@ def evaluate(
             f"got {type(posterior).__name__}"
         )
     check_values(x, "real", "the data to evaluate")
+    check_width(model, x, "the data to evaluate")
     chunk = min(k, 500) if chunk is None else chunk
     batch_size = max(1, 5000 // max(chunk, 1)) if batch_size is None else batch_size
     for name, value in {"k": k, "batch_size": batch_size, "chunk": chunk}.items():

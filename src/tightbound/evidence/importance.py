@@ -39,13 +39,20 @@ class Evidence(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """What is kept of the log-weights of n data, whatever their number."""
+    """What is kept of the log-weights of n data, whatever their number.
+
+    Sums of weights are relative to the largest weight so far. Kept as logarithms instead, they
+    would be rounded at every chunk by 1e-7 of log p(x), which is hundreds of nats.
+    """
 
     largest: Float[Array, "n tail"]
     log_w: Float[Array, " n"]
-    log_sum: Float[Array, " n"]
-    log_sum_squares: Float[Array, " n"]
-    log_prefix_sums: Float[Array, "n m"]
+    peak: Float[Array, "n m"]
+    """Largest log-weight among the first j draws, for each prefix j; the last prefix is k."""
+    total: Float[Array, "n m"]
+    """Sum of exp(log_w - peak) over the same draws."""
+    squares: Float[Array, " n"]
+    """Sum of exp(2 (log_w - peak)) over all draws."""
 
 
 def prefixes(k: int) -> tuple[int, ...]:
@@ -76,53 +83,68 @@ def importance(
         k: Draws per datum.
         chunk: Draws held at once.
     """
-    n = x.shape[0]
-    js = jnp.array(prefixes(k))
 
     def add(sums: _Sums, draws: Int[Array, " c"]) -> _Sums:
         draw_keys = jax.vmap(lambda key: jax.vmap(lambda i: jax.random.fold_in(key, i))(draws))(
             keys
         )
-        log_w = log_weights(model, posterior, x, draw_keys)
-        together = jnp.concatenate([sums.largest, log_w], axis=1)
-        in_prefix = jnp.where(draws[:, None] < js[None, :], 0.0, -jnp.inf)
-        prefix_sums = jax.vmap(lambda row: jax.nn.logsumexp(row[:, None] + in_prefix, axis=0))(
-            log_w
-        )
-        return _Sums(
-            jax.lax.top_k(together, sums.largest.shape[1])[0],
-            sums.log_w + jnp.sum(log_w, axis=1),
-            jnp.logaddexp(sums.log_sum, jax.nn.logsumexp(log_w, axis=1)),
-            jnp.logaddexp(sums.log_sum_squares, jax.nn.logsumexp(2 * log_w, axis=1)),
-            jnp.logaddexp(sums.log_prefix_sums, prefix_sums),
-        )
+        return _add(sums, log_weights(model, posterior, x, draw_keys), draws, k)
 
-    nothing = jnp.full(n, -jnp.inf)
-    sums = _Sums(
-        jnp.full((n, tail_length(k) + 1), -jnp.inf),
-        jnp.zeros(n),
-        nothing,
-        nothing,
-        jnp.full((n, len(js)), -jnp.inf),
+    sums, _ = jax.lax.scan(
+        lambda sums, i: (add(sums, i * chunk + jnp.arange(chunk)), None),
+        _nothing(x.shape[0], k),
+        jnp.arange(k // chunk),
     )
-    whole = jnp.arange(k // chunk * chunk).reshape(-1, chunk)
-    sums, _ = jax.lax.scan(lambda carry, draws: (add(carry, draws), None), sums, whole)
     if k % chunk:
         sums = add(sums, jnp.arange(k - k % chunk, k))
     return _evidence(sums, k)
 
 
+def _nothing(n: int, k: int) -> _Sums:
+    """The sums of no draws."""
+    m = len(prefixes(k))
+    return _Sums(
+        largest=jnp.full((n, tail_length(k) + 1), -jnp.inf),
+        log_w=jnp.zeros(n),
+        peak=jnp.full((n, m), -jnp.inf),
+        total=jnp.zeros((n, m)),
+        squares=jnp.zeros(n),
+    )
+
+
+def _add(sums: _Sums, log_w: Float[Array, "n c"], draws: Int[Array, " c"], k: int) -> _Sums:
+    """The sums with the log-weights of further draws, given by their numbers."""
+    in_prefix = draws[None, :, None] < jnp.array(prefixes(k))[None, None, :]
+    of_prefix = jnp.where(in_prefix, log_w[:, :, None], -jnp.inf)
+    peak = jnp.maximum(sums.peak, jnp.max(of_prefix, axis=1))
+    origin = _finite(peak)
+    kept = jnp.exp(sums.peak - origin)
+    relative = jnp.exp(of_prefix - origin[:, None, :])
+    together = jnp.concatenate([sums.largest, log_w], axis=1)
+    return _Sums(
+        largest=jax.lax.top_k(together, sums.largest.shape[1])[0],
+        log_w=sums.log_w + jnp.sum(log_w, axis=1),
+        peak=peak,
+        total=sums.total * kept + jnp.sum(relative, axis=1),
+        squares=sums.squares * kept[:, -1] ** 2 + jnp.sum(relative[:, :, -1] ** 2, axis=1),
+    )
+
+
+def _finite(peak: Float[Array, "n m"]) -> Float[Array, "n m"]:
+    """The peaks, or 0 where all weights are zero or one is infinite."""
+    return jnp.where(jnp.isfinite(peak), peak, 0.0)
+
+
 def _evidence(sums: _Sums, k: int) -> Evidence:
-    log_k = jnp.log(jnp.float32(k))
-    ess = jnp.exp(2 * sums.log_sum - sums.log_sum_squares)
+    js = jnp.array(prefixes(k), sums.total.dtype)
+    bounds = jnp.log(sums.total) - jnp.log(js)[None, :] + _finite(sums.peak)
+    ess = jnp.minimum(sums.total[:, -1] ** 2 / sums.squares, k)
     relative_variance = jnp.maximum(k / ess - 1, 0) / jnp.where(k > 1, k - 1, jnp.nan)
-    ascending = sums.largest[:, ::-1]
-    log_js = jnp.log(jnp.array(prefixes(k), jnp.float32))
     return Evidence(
-        log_z=sums.log_sum - log_k,
+        log_z=bounds[:, -1],
         stderr=jnp.sqrt(relative_variance),
         ess=ess,
-        khat=jax.vmap(khat)(ascending),
+        khat=jax.vmap(khat)(sums.largest[:, ::-1]),
         elbo=sums.log_w / k,
-        bounds=sums.log_prefix_sums - log_js[None, :],
+        bounds=bounds,
     )

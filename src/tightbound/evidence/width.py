@@ -1,0 +1,21 @@
+"""Checks on the host that data have as many columns as the model has visible variables."""
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from tightbound.errors import UsageError
+from tightbound.models.model import Model
+
+
+def check_width(model: Model, x: np.ndarray, what: str) -> None:
+    """Refuses data of shape (n, d) of another width than the model's x.
+
+    Raises:
+        UsageError: Both widths are named.
+    """
+    width = eqx.filter_eval_shape(model.sample, jax.random.key(0))[0].shape[0]
+    if x.shape[1] != width:
+        raise UsageError(
+            f"{what}: expected {width} columns, as many as the model has, got {x.shape[1]}"
+        )
