@@ -1,6 +1,6 @@
 """Means of gradient estimators over many independent keys.
 
-False alarms: about 700 numbers are compared with a limit of 4.9 standard errors, hence a chance
+False alarms: about 700 different numbers are compared with a limit of 4.9 standard errors, hence a chance
 below 7e-4 that correct code fails for a new set of keys; the keys are fixed.
 """
 
@@ -22,7 +22,7 @@ from tightbound.gradients import DoublyReparameterized, SingleSample
 from tightbound.models.weights import split_each
 from tightbound.objectives import Step, elbo, iwae
 
-REPLICAS = 2**12
+REPLICAS = 2**15
 pytestmark = pytest.mark.stat
 
 
