@@ -8,6 +8,9 @@ bias of log p-hat, stderr^2 / 2 per datum (Nowozin 2018, corollary 1):
   converges too slowly to be of use) and the k that brings the mean bias to 0.1 nats is at most
   100 times larger;
 - **use AIS**: otherwise: the proposal misses too much of the posterior for any affordable k.
+
+The rule errs on the side of distrust. What it cannot see, as no rule on the weights can, is a mode
+of the posterior that no draw reached.
 """
 
 import math
@@ -21,6 +24,8 @@ from tightbound.evidence.pareto import threshold
 SHARE = 0.05
 BIAS = 0.1
 FACTOR = 100
+FEWEST = 25
+"""Fewer weights have no tail to fit."""
 
 
 class Verdict(NamedTuple):
@@ -36,7 +41,7 @@ class Verdict(NamedTuple):
 
 def judge(stderr: Float[np.ndarray, " n"], khat: Float[np.ndarray, " n"], k: int) -> Verdict:
     """Judges the estimates of a data set from k draws each."""
-    if k < 25 or np.all(np.isnan(khat)):
+    if k < FEWEST:
         return Verdict(
             "raise k", f"k={k} is too few to judge: use k of 1000 or more", 1.0, math.nan
         )

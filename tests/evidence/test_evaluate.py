@@ -1,0 +1,182 @@
+"""What `evaluate` refuses, how it treats grey values, and what it says."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from tests.evidence.toys import estimate, scaled
+from tests.oracles.linear_gaussian import data, exact_parts, log_evidence
+from tightbound.distributions import AbstractConditional
+from tightbound.errors import UsageError
+from tightbound.evidence import Evaluation, evaluate
+from tightbound.evidence.verdict import Verdict
+from tightbound.models import autoencoder
+
+# Without the run-time check of types, as users have it.
+unchecked = inspect.unwrap(evaluate)
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Grey images, their binary version, and a model of them with its posterior."""
+    rng = np.random.default_rng(9)
+    grey = rng.random((6, 12)).astype(np.float32)
+    binary = (rng.random((6, 12)) < grey).astype(np.float32)
+    return grey, binary, autoencoder(grey, latent=2, hidden=(4,))
+
+
+def evaluation(**changes):
+    """An evaluation with chosen numbers."""
+    fields = {
+        "log_evidence": np.array([-90.0, -100.0, -80.0, -94.0]),
+        "stderr": np.array([0.1, 0.2, 0.3, 0.4]),
+        "ess": np.array([10.0, 400.0, 600.0, 900.0]),
+        "khat": np.array([0.1, 0.2, 0.4, 0.6]),
+        "elbo": np.array([-93.0, -103.0, -84.0, -99.0]),
+        "bound_by_k": {1: -95.0, 1000: -91.0},
+        "k": 1000,
+        "binarisation": "one draw per item",
+        "judgement": Verdict("raise k", "because of this", 0.1, 0.2),
+        "seconds": 1.0,
+    }
+    return Evaluation(**(fields | changes))
+
+
+def test_standard_errors_of_the_mean():
+    ev = evaluation()
+    assert ev.mean == -91
+    assert ev.stderr_draws == pytest.approx(np.sqrt(0.01 + 0.04 + 0.09 + 0.16) / 4)
+    # Deviations 1, -9, 11, -3: sum of squares 212.
+    assert ev.stderr_data == pytest.approx(np.sqrt(212 / 3) / 2)
+    assert np.isnan(evaluation(log_evidence=np.array([-90.0])).stderr_data)
+
+
+def test_standard_error_of_the_draws_is_that_of_the_mean():
+    # Over 300 keys the mean of 20 data spreads as the reported error says: the ratio of the two
+    # standard deviations is 1 within 4.9 / sqrt(2 * 300).
+    parts = scaled(exact_parts(1), 1.5)
+    x = np.tile(data(20), (300, 1))
+    ev = estimate(parts, x, k=200, chunk=50)
+    means = ev.log_z.reshape(300, 20).mean(axis=1)
+    reported = [evaluation(stderr=stderr).stderr_draws for stderr in ev.stderr.reshape(300, 20)]
+    assert abs(means.std(ddof=1) / np.mean(reported) - 1) < 4.9 / np.sqrt(600)
+
+
+def test_summary_says_what_the_number_is():
+    lines = evaluation().summary().splitlines()
+    assert lines[0] == (
+        "log p(x) = -91.00 nats per datum (stochastic lower bound, k=1000, n=4; "
+        "binarisation: one draw per item)"
+    )
+    assert lines[1].strip() == (
+        "standard error 0.137 from the draws, 4.203 from the data; ELBO -94.75"
+    )
+    assert lines[2].strip() == "median ESS 500 of 1000, median k-hat 0.30"
+    assert lines[3].strip() == "verdict: raise k (because of this)"
+
+
+def test_summary_of_a_few_draws_does_without_k_hat():
+    ev = evaluate(*exact_parts(1)[:2], data(3), k=10)
+    assert "no k-hat" in ev.summary()
+    assert "k=10 is too few to judge" in ev.summary()
+
+
+def test_summary_leaves_out_data_without_k_hat():
+    assert "median k-hat 0.20" in evaluation(khat=np.array([0.1, 0.2, 0.4, np.nan])).summary()
+
+
+def test_evaluation_of_an_exact_posterior():
+    parts, x = exact_parts(1), data(7)
+    ev = evaluate(*parts[:2], x, k=100)
+    exact = log_evidence(parts.model, x)
+    np.testing.assert_allclose(ev.log_evidence, exact, atol=1e-4)
+    assert ev.mean == pytest.approx(exact.mean(), abs=1e-4)
+    assert ev.stderr_data == pytest.approx(exact.std(ddof=1) / np.sqrt(7), rel=1e-4)
+    assert list(ev.bound_by_k) == [1, 5, 50, 100]
+    np.testing.assert_allclose(list(ev.bound_by_k.values()), exact.mean(), atol=1e-4)
+    assert ev.verdict == "trust"
+    assert ev.binarisation == "none (values as they are)"
+    assert ev.k == 100
+    assert ev.seconds > 0
+
+
+def test_grey_values_are_binarised_and_said_to_be(images):
+    grey, binary, parts = images
+    auto = evaluate(*parts, grey, k=30)
+    assert auto.binarisation == "one draw per item"
+    dynamic = evaluate(*parts, grey, k=30, binarize="dynamic")
+    np.testing.assert_array_equal(auto.log_evidence, dynamic.log_evidence)
+    # Binary values are left alone: "auto" is "none", and binarising them changes nothing.
+    as_they_are = evaluate(*parts, binary, k=30)
+    assert as_they_are.binarisation == "none (values as they are)"
+    for mode in ("none", "dynamic", "fixed:3"):
+        again = evaluate(*parts, binary, k=30, binarize=mode)
+        np.testing.assert_array_equal(again.log_evidence, as_they_are.log_evidence)
+
+
+def test_a_fixed_binarisation_depends_on_its_seed_alone(images):
+    grey, _, parts = images
+    first = evaluate(*parts, grey, k=30, binarize="fixed:3")
+    again = evaluate(*parts, grey, k=30, binarize="fixed:3")
+    other = evaluate(*parts, grey, k=30, binarize="fixed:4")
+    np.testing.assert_array_equal(first.log_evidence, again.log_evidence)
+    assert first.binarisation == "fixed (drawn once, seed 3)"
+    assert np.all(first.log_evidence != other.log_evidence)
+
+
+def test_real_values_are_never_binarised():
+    assert evaluate(*exact_parts(1)[:2], data(2), k=5).binarisation == "none (values as they are)"
+
+
+def test_refuses_values_outside_the_support(images):
+    grey, binary, parts = images
+    with pytest.raises(UsageError, match="row 0, column 0 .* expected 0 or 1"):
+        evaluate(*parts, grey, k=5, binarize="none")
+    for value, expected in ((np.nan, "a finite number"), (np.inf, "a finite number"), (1.5, "1]")):
+        bad = binary.copy()
+        bad[4, 7] = value
+        with pytest.raises(UsageError, match=f"row 4, column 7 .*{expected}"):
+            evaluate(*parts, bad, k=5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"k": 0}, "expected k >= 1, got 0"),
+        ({"k": -3}, "expected k >= 1, got -3"),
+        ({"chunk": 0}, "expected chunk >= 1, got 0"),
+        ({"batch_size": 0}, "expected batch_size >= 1, got 0"),
+        ({"binarize": "always"}, "got 'always'"),
+    ],
+)
+def test_refuses_options(images, options, message):
+    _, binary, parts = images
+    with pytest.raises(UsageError, match=message):
+        evaluate(*parts, binary, **options)
+
+
+def test_refuses_another_width(images):
+    _, binary, parts = images
+    with pytest.raises(UsageError, match="expected 12 columns, as many as the model has, got 11"):
+        evaluate(*parts, binary[:, 1:], k=5)
+
+
+def test_refuses_another_rank(images):
+    _, binary, parts = images
+    with pytest.raises(UsageError, match=r"expected shape \(n, d\), got \(12,\)"):
+        unchecked(*parts, binary[0], k=5)
+    with pytest.raises(UsageError, match=r"expected shape \(n, d\), got \(6, 3, 4\)"):
+        unchecked(*parts, binary.reshape(6, 3, 4), k=5)
+    with pytest.raises(UsageError, match="expected at least one row"):
+        unchecked(*parts, binary[:0], k=5)
+
+
+def test_refuses_a_posterior_without_density(images):
+    class Implicit(AbstractConditional):
+        def sample(self, given, *, key):
+            return given
+
+    _, binary, (model, _) = images
+    with pytest.raises(UsageError, match="needs log q.* got Implicit"):
+        unchecked(model, Implicit(), binary, k=5)
