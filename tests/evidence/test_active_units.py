@@ -11,6 +11,7 @@ from tightbound.distributions import Bernoulli, BottomLayer, DiagonalNormal, Lay
 from tightbound.errors import UsageError
 from tightbound.models import Model, autoencoder
 from tightbound.networks import MLP, Dense
+from tightbound.objectives import Parts
 
 # q(u|x) = N(B x + c, diag(SD^2)): the second unit is dead, the third nearly so.
 B = np.array([[0.9, -0.4, 0.2], [0.0, 0.0, 0.0], [0.03, 0.02, -0.05], [-0.5, 0.8, 0.6]])
@@ -30,15 +31,15 @@ def x():
 @pytest.fixture(scope="module")
 def one_layer():
     likelihood = affine_normal(np.ones((3, 4)), np.zeros(3), np.ones(3))
-    return Model(StandardNormal(4), likelihood), affine_normal(B, C, SD)
+    return Parts(Model(StandardNormal(4), likelihood), affine_normal(B, C, SD))
 
 
 @pytest.fixture(scope="module")
 def two_layers(one_layer):
     below = affine_normal(np.ones((4, 2)), np.zeros(4), np.ones(4))
     prior = Layered((StandardNormal(2), below), downwards=True)
-    q = Layered((one_layer[1], affine_normal(D, E, np.full(2, 0.3))), downwards=False)
-    return Model(prior, BottomLayer(one_layer[0].likelihood)), q
+    q = Layered((one_layer.posterior, affine_normal(D, E, np.full(2, 0.3))), downwards=False)
+    return Parts(Model(prior, BottomLayer(one_layer.model.likelihood)), q)
 
 
 def covariance(matrix, x):
@@ -47,7 +48,7 @@ def covariance(matrix, x):
 
 
 def test_one_layer_is_exact(one_layer, x):
-    (units,) = active_units(*one_layer, x)
+    (units,) = active_units(one_layer.model, one_layer.posterior, x)
     exact = covariance(B, x)
     np.testing.assert_allclose(units.variance, np.diag(exact), rtol=1e-5, atol=1e-7)
     spectrum = np.sort(np.linalg.eigvalsh(exact))[::-1]
@@ -59,22 +60,23 @@ def test_one_layer_is_exact(one_layer, x):
 
 def test_rotation_moves_the_variances_but_not_the_spectrum(one_layer, x):
     rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]
-    (units,) = active_units(*one_layer, x)
-    (rotated,) = active_units(one_layer[0], affine_normal(rotation @ B, C, SD), x)
+    (units,) = active_units(one_layer.model, one_layer.posterior, x)
+    (rotated,) = active_units(one_layer.model, affine_normal(rotation @ B, C, SD), x)
     np.testing.assert_allclose(rotated.spectrum, units.spectrum, rtol=1e-4, atol=1e-6)
     assert np.abs(rotated.variance - units.variance).max() > 0.05
 
 
 def test_divergence_of_each_unit_is_exact(one_layer, x):
-    (units,) = active_units(*one_layer, x)
+    (units,) = active_units(one_layer.model, one_layer.posterior, x)
     mean = x.astype(np.float64) @ B.T + C
     exact = 0.5 * (mean**2 + SD**2 - 1).mean(axis=0) - np.log(SD)
+    assert units.kl is not None
     np.testing.assert_allclose(units.kl, exact, rtol=1e-5)
 
 
 def test_a_unit_equal_to_the_prior_has_no_divergence(one_layer, x):
     q = affine_normal(B * [[1], [0], [1], [1]], np.zeros(4), np.ones(4))
-    (units,) = active_units(one_layer[0], q, x)
+    (units,) = active_units(one_layer.model, q, x)
     assert units.kl is not None
     assert units.kl[1] == pytest.approx(0, abs=1e-7)
     assert np.all(units.kl[[0, 3]] > 0.1)
@@ -85,7 +87,7 @@ def test_activity_is_counted_above_a_hundredth(one_layer):
     x = np.array([[-1.0, 0, 0], [1, 0, 0]], np.float32) / 2**0.5
     widths = np.array([0.0999, 0.1001, 0.0, 2.0])
     q = affine_normal(np.outer(widths, [1, 0, 0]), C, SD)
-    (units,) = active_units(one_layer[0], q, x)
+    (units,) = active_units(one_layer.model, q, x)
     np.testing.assert_allclose(units.variance, widths**2, rtol=1e-5)
     assert units.active == 2
 
@@ -94,7 +96,10 @@ def test_activity_is_counted_above_a_hundredth(one_layer):
 def test_upper_layer_is_unbiased(two_layers, x):
     # 8 numbers at LIMIT. Without the correction, D diag(SD^2) D^T / draws would be added.
     draws = 4
-    layers = [active_units(*two_layers, x, draws=draws, key=key) for key in range(100)]
+    layers = [
+        active_units(two_layers.model, two_layers.posterior, x, draws=draws, key=key)
+        for key in range(100)
+    ]
     exact = covariance(D @ B, x)
     upper = np.array([layer.variance for _, layer in layers])
     added = np.diag(D @ np.diag(SD**2) @ D.T) / draws
@@ -108,7 +113,10 @@ def test_upper_layer_is_unbiased(two_layers, x):
 
 @pytest.mark.stat
 def test_one_draw_is_the_convention_of_the_authors(two_layers, x):
-    layers = [active_units(*two_layers, x, draws=1, key=key) for key in range(100)]
+    layers = [
+        active_units(two_layers.model, two_layers.posterior, x, draws=1, key=key)
+        for key in range(100)
+    ]
     one_draw = np.array([layer.variance for _, layer in layers])
     exact = np.diag(covariance(D @ B, x) + D @ np.diag(SD**2) @ D.T)
     assert np.all(np.abs(z_of_mean(one_draw, exact)) < LIMIT)
@@ -116,11 +124,11 @@ def test_one_draw_is_the_convention_of_the_authors(two_layers, x):
 
 def test_a_dead_upper_unit_is_not_counted_however_noisy_its_input(two_layers, x):
     # Its mean follows the dead unit below: noise of variance 1.2, and no information.
-    _, upper = active_units(*two_layers, x, draws=100)
+    _, upper = active_units(two_layers.model, two_layers.posterior, x, draws=100)
     noise_only = affine_normal(D * [[1], [1]] * [0, 1, 0, 0], E, np.full(2, 0.3))
-    q = Layered((two_layers[1].conditionals[0], noise_only), downwards=False)
-    _, dead = active_units(two_layers[0], q, x, draws=1000)
-    _, authors = active_units(two_layers[0], q, x, draws=1)
+    q = Layered((two_layers.posterior.conditionals[0], noise_only), downwards=False)
+    _, dead = active_units(two_layers.model, q, x, draws=1000)
+    _, authors = active_units(two_layers.model, q, x, draws=1)
     assert upper.active == 2
     assert dead.active == 0
     assert authors.active == 2
@@ -145,6 +153,7 @@ def test_grey_values_are_drawn_once_for_each_item():
 def test_a_network_of_its_own_gets_the_means_right(x):
     model, q = autoencoder(x, latent=4, hidden=(5,), likelihood="gaussian", key=1)
     assert isinstance(q, DiagonalNormal)
+    assert isinstance(q.trunk, MLP)
     (units,) = active_units(model, q, x)
     h = np.tanh(x.astype(np.float64) @ np.asarray(q.trunk.layers[0].weight, np.float64))
     mean = h @ np.asarray(q.location.weight, np.float64)
@@ -161,13 +170,13 @@ def test_a_network_of_its_own_gets_the_means_right(x):
 )
 def test_refuses(two_layers, x, rows, options, message):
     with pytest.raises(UsageError, match=message):
-        active_units(*two_layers, x[rows], **options)
+        active_units(two_layers.model, two_layers.posterior, x[rows], **options)
 
 
 def test_refuses_nan_and_wrong_width(one_layer, x):
     with pytest.raises(UsageError, match="expected 3 columns, as many as the model has, got 2"):
-        active_units(*one_layer, x[:, :2])
+        active_units(one_layer.model, one_layer.posterior, x[:, :2])
     bad = x.copy()
     bad[5, 2] = np.nan
     with pytest.raises(UsageError, match="row 5, column 2 .* is nan"):
-        active_units(*one_layer, bad)
+        active_units(one_layer.model, one_layer.posterior, bad)

@@ -12,7 +12,9 @@ from tightbound.errors import UsageError
 from tightbound.evidence import Evaluation, evaluate
 from tightbound.evidence.verdict import Verdict
 from tightbound.models import autoencoder
+from tightbound.objectives import Parts
 
+EXACT = exact_parts(1)
 # Without the run-time check of types, as users have it.
 unchecked = inspect.unwrap(evaluate)
 
@@ -23,7 +25,7 @@ def images():
     rng = np.random.default_rng(9)
     grey = rng.random((6, 12)).astype(np.float32)
     binary = (rng.random((6, 12)) < grey).astype(np.float32)
-    return grey, binary, autoencoder(grey, latent=2, hidden=(4,))
+    return grey, binary, Parts(*autoencoder(grey, latent=2, hidden=(4,)))
 
 
 def evaluation(**changes):
@@ -77,7 +79,7 @@ def test_summary_says_what_the_number_is():
 
 
 def test_summary_of_a_few_draws_does_without_k_hat():
-    ev = evaluate(*exact_parts(1)[:2], data(3), k=10)
+    ev = evaluate(EXACT.model, EXACT.posterior, data(3), k=10)
     assert "no k-hat" in ev.summary()
     assert "k=10 is too few to judge" in ev.summary()
 
@@ -88,7 +90,7 @@ def test_summary_leaves_out_data_without_k_hat():
 
 def test_evaluation_of_an_exact_posterior():
     parts, x = exact_parts(1), data(7)
-    ev = evaluate(*parts[:2], x, k=100)
+    ev = evaluate(parts.model, parts.posterior, x, k=100)
     exact = log_evidence(parts.model, x)
     np.testing.assert_allclose(ev.log_evidence, exact, atol=1e-4)
     assert ev.mean == pytest.approx(exact.mean(), abs=1e-4)
@@ -103,41 +105,44 @@ def test_evaluation_of_an_exact_posterior():
 
 def test_grey_values_are_binarised_and_said_to_be(images):
     grey, binary, parts = images
-    auto = evaluate(*parts, grey, k=30)
+    auto = evaluate(parts.model, parts.posterior, grey, k=30)
     assert auto.binarisation == "one draw per item"
-    dynamic = evaluate(*parts, grey, k=30, binarize="dynamic")
+    dynamic = evaluate(parts.model, parts.posterior, grey, k=30, binarize="dynamic")
     np.testing.assert_array_equal(auto.log_evidence, dynamic.log_evidence)
     # Binary values are left alone: "auto" is "none", and binarising them changes nothing.
-    as_they_are = evaluate(*parts, binary, k=30)
+    as_they_are = evaluate(parts.model, parts.posterior, binary, k=30)
     assert as_they_are.binarisation == "none (values as they are)"
     for mode in ("none", "dynamic", "fixed:3"):
-        again = evaluate(*parts, binary, k=30, binarize=mode)
+        again = evaluate(parts.model, parts.posterior, binary, k=30, binarize=mode)
         np.testing.assert_array_equal(again.log_evidence, as_they_are.log_evidence)
 
 
 def test_a_fixed_binarisation_depends_on_its_seed_alone(images):
     grey, _, parts = images
-    first = evaluate(*parts, grey, k=30, binarize="fixed:3")
-    again = evaluate(*parts, grey, k=30, binarize="fixed:3")
-    other = evaluate(*parts, grey, k=30, binarize="fixed:4")
+    first = evaluate(parts.model, parts.posterior, grey, k=30, binarize="fixed:3")
+    again = evaluate(parts.model, parts.posterior, grey, k=30, binarize="fixed:3")
+    other = evaluate(parts.model, parts.posterior, grey, k=30, binarize="fixed:4")
     np.testing.assert_array_equal(first.log_evidence, again.log_evidence)
     assert first.binarisation == "fixed (drawn once, seed 3)"
     assert np.all(first.log_evidence != other.log_evidence)
 
 
 def test_real_values_are_never_binarised():
-    assert evaluate(*exact_parts(1)[:2], data(2), k=5).binarisation == "none (values as they are)"
+    assert (
+        evaluate(EXACT.model, EXACT.posterior, data(2), k=5).binarisation
+        == "none (values as they are)"
+    )
 
 
 def test_refuses_values_outside_the_support(images):
     grey, binary, parts = images
     with pytest.raises(UsageError, match="row 0, column 0 .* expected 0 or 1"):
-        evaluate(*parts, grey, k=5, binarize="none")
+        evaluate(parts.model, parts.posterior, grey, k=5, binarize="none")
     for value, expected in ((np.nan, "a finite number"), (np.inf, "a finite number"), (1.5, "1]")):
         bad = binary.copy()
         bad[4, 7] = value
         with pytest.raises(UsageError, match=f"row 4, column 7 .*{expected}"):
-            evaluate(*parts, bad, k=5)
+            evaluate(parts.model, parts.posterior, bad, k=5)
 
 
 @pytest.mark.parametrize(
@@ -153,23 +158,23 @@ def test_refuses_values_outside_the_support(images):
 def test_refuses_options(images, options, message):
     _, binary, parts = images
     with pytest.raises(UsageError, match=message):
-        evaluate(*parts, binary, **options)
+        evaluate(parts.model, parts.posterior, binary, **options)
 
 
 def test_refuses_another_width(images):
     _, binary, parts = images
     with pytest.raises(UsageError, match="expected 12 columns, as many as the model has, got 11"):
-        evaluate(*parts, binary[:, 1:], k=5)
+        evaluate(parts.model, parts.posterior, binary[:, 1:], k=5)
 
 
 def test_refuses_another_rank(images):
     _, binary, parts = images
     with pytest.raises(UsageError, match=r"expected shape \(n, d\), got \(12,\)"):
-        unchecked(*parts, binary[0], k=5)
+        unchecked(parts.model, parts.posterior, binary[0], k=5)
     with pytest.raises(UsageError, match=r"expected shape \(n, d\), got \(6, 3, 4\)"):
-        unchecked(*parts, binary.reshape(6, 3, 4), k=5)
+        unchecked(parts.model, parts.posterior, binary.reshape(6, 3, 4), k=5)
     with pytest.raises(UsageError, match="expected at least one row"):
-        unchecked(*parts, binary[:0], k=5)
+        unchecked(parts.model, parts.posterior, binary[:0], k=5)
 
 
 def test_refuses_a_posterior_without_density(images):
@@ -177,6 +182,6 @@ def test_refuses_a_posterior_without_density(images):
         def sample(self, given, *, key):
             return given
 
-    _, binary, (model, _) = images
+    _, binary, parts = images
     with pytest.raises(UsageError, match="needs log q.* got Implicit"):
-        unchecked(model, Implicit(), binary, k=5)
+        unchecked(parts.model, Implicit(), binary, k=5)

@@ -1,6 +1,7 @@
 """Draws are counted exactly, and neither chunks, nor batches, nor other data change the result."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -96,7 +97,7 @@ def test_an_item_depends_on_its_row_and_the_key_alone(grey, reference):
 def test_equal_rows_get_draws_of_their_own():
     parts = scaled(exact_parts(1), 1.5)
     x = np.repeat(data(1), 3, axis=0)
-    assert len(set(evaluate(*parts[:2], x, k=50).log_evidence.tolist())) == 3
+    assert len(set(evaluate(parts.model, parts.posterior, x, k=50).log_evidence.tolist())) == 3
 
 
 @pytest.mark.parametrize("k", [1, 50, 250, 5000])
@@ -123,10 +124,10 @@ def test_decoder_calls_are_counted_exactly(k):
 
 def test_more_draws_keep_the_first_ones():
     parts, x = scaled(exact_parts(1), 0.8, shift=0.3), data(5)
-    many = evaluate(*parts[:2], x, k=5000, chunk=500)
+    many = evaluate(parts.model, parts.posterior, x, k=5000, chunk=500)
     assert list(many.bound_by_k) == [1, 5, 50, 500, 5000]
     for k in (50, 500):
-        few = evaluate(*parts[:2], x, k=k, chunk=500)
+        few = evaluate(parts.model, parts.posterior, x, k=k, chunk=500)
         assert list(few.bound_by_k)[-1] == k
         np.testing.assert_allclose(few.mean, many.bound_by_k[k], rtol=1e-6)
         for j, bound in few.bound_by_k.items():
@@ -204,8 +205,10 @@ def test_memory_does_not_grow_with_k():
     parts, n = exact_parts(1), 4
     x, keys = jnp.asarray(data(n)), keys_of(n)
 
+    compiled: Any = importance  # with the methods that filter_jit adds
+
     def temporary(k):
-        program = importance.lower(parts.model, parts.posterior, x, keys, k=k, chunk=100).compile()
+        program = compiled.lower(parts.model, parts.posterior, x, keys, k=k, chunk=100).compile()
         return program.compiled.memory_analysis().temp_size_in_bytes
 
     tails = 4 * n * (tail_length(50_000) - tail_length(5000))
