@@ -1,7 +1,7 @@
 """Means of gradient estimators over many independent keys.
 
-False alarms: about 700 different numbers are compared with a limit of 4.9 standard errors, hence a chance
-below 7e-4 that correct code fails for a new set of keys; the keys are fixed.
+False alarms: about 700 different numbers are compared with a limit of 4.9 standard errors, hence a
+chance below 7e-4 that correct code fails for a new set of keys; the keys are fixed.
 """
 
 import functools
