@@ -1,5 +1,7 @@
 """The importance estimate against exact evidence, and its error bars against its errors."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import special, stats
@@ -13,7 +15,7 @@ from tests.evidence.toys import (
 )
 from tests.oracles.linear_gaussian import data, exact_parts, log_evidence
 from tests.ztest import LIMIT, paired_z, z_of_mean
-from tightbound.evidence.pareto import threshold
+from tightbound.evidence.pareto import khat, tail_length, threshold
 
 REPLICAS = 10_000
 
@@ -111,6 +113,8 @@ def test_every_number_equals_its_formula_in_float64(toy):
     np.testing.assert_allclose(ev.stderr, stderr, rtol=tolerance)
     np.testing.assert_allclose(ev.ess, w.sum(axis=1) ** 2 / (w**2).sum(axis=1), rtol=tolerance)
     np.testing.assert_allclose(ev.elbo, log_w.mean(axis=1), rtol=1e-6)
+    largest = np.sort(log_w, axis=1)[:, -(tail_length(k) + 1) :].astype(np.float32)
+    np.testing.assert_allclose(ev.khat, jax.vmap(khat)(jnp.asarray(largest)), atol=1e-3)
     for column, j in enumerate((1, 5, 50, 500, 1000)):
         bound = special.logsumexp(log_w[:, :j], axis=1) - np.log(j)
         np.testing.assert_allclose(ev.bounds[:, column], bound, rtol=1e-5, atol=1e-5)
