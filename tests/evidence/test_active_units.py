@@ -98,7 +98,7 @@ def test_upper_layer_is_unbiased(two_layers, x):
     draws = 4
     layers = [
         active_units(two_layers.model, two_layers.posterior, x, draws=draws, key=key)
-        for key in range(100)
+        for key in range(60)
     ]
     exact = covariance(D @ B, x)
     upper = np.array([layer.variance for _, layer in layers])
@@ -115,7 +115,7 @@ def test_upper_layer_is_unbiased(two_layers, x):
 def test_one_draw_is_the_convention_of_the_authors(two_layers, x):
     layers = [
         active_units(two_layers.model, two_layers.posterior, x, draws=1, key=key)
-        for key in range(100)
+        for key in range(60)
     ]
     one_draw = np.array([layer.variance for _, layer in layers])
     exact = np.diag(covariance(D @ B, x) + D @ np.diag(SD**2) @ D.T)

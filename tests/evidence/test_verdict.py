@@ -131,7 +131,7 @@ def test_does_not_trust_a_biased_estimate(dim):
     groups, size, k = 4, 64, 500
     x = np.random.default_rng(2).standard_normal((groups * size, dim)).astype(np.float32) * 2**0.5
     words = {False: [], True: []}
-    for factor, shift in itertools.product((0.4, 0.6, 0.8, 1.0, 1.5), (0.0, 0.7, 1.4)):
+    for factor, shift in itertools.product((0.4, 0.7, 1.0, 1.5), (0.0, 0.7, 1.4)):
         parts = many_units(dim, factor=factor, shift=shift)
         ev = estimate(parts, x, k=k, chunk=250)
         error = log_evidence(parts.model, x) - ev.log_z

@@ -101,8 +101,8 @@ def evaluate(
         k: Draws per datum.
         key: Seed or key of draws and binarisation.
         binarize: As for `fit`; "dynamic" draws each item once, by its row.
-        batch_size: Data at once.
-        chunk: Draws per datum at once.
+        batch_size: Data at once; by default 2500 draws of them together.
+        chunk: Draws per datum at once; by default 500.
         progress: Show a progress bar on standard error; by default if that is a terminal.
 
     Raises:
@@ -117,7 +117,7 @@ def evaluate(
     check_values(x, "real", "the data to evaluate")
     check_width(model, x, "the data to evaluate")
     chunk = min(k, 500) if chunk is None else chunk
-    batch_size = max(1, 5000 // max(chunk, 1)) if batch_size is None else batch_size
+    batch_size = max(1, 2500 // max(chunk, 1)) if batch_size is None else batch_size
     for name, value in {"k": k, "batch_size": batch_size, "chunk": chunk}.items():
         if value < 1:
             raise UsageError(f"expected {name} >= 1, got {value}")
