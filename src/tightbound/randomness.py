@@ -10,5 +10,5 @@ def as_key(key: int | PRNGKeyArray) -> PRNGKeyArray:
 
 
 def item_keys(key: PRNGKeyArray, items: Int[Array, " n"]) -> Key[Array, " n"]:
-    """One key per item, by its number: results do not depend on batches or order."""
+    """One key per item (or draw, or replica), by its number, whatever stands beside it."""
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, items)

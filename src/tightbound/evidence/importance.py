@@ -16,6 +16,7 @@ from tightbound.distributions import AbstractExplicit
 from tightbound.evidence.pareto import khat, tail_length
 from tightbound.models.model import Model
 from tightbound.models.weights import log_weights
+from tightbound.randomness import item_keys
 
 PREFIXES = (1, 5, 50, 500, 5000, 50000)
 """Numbers of draws at which the bound is reported on the way to k."""
@@ -85,9 +86,7 @@ def importance(
     """
 
     def add(sums: _Sums, draws: Int[Array, " c"]) -> _Sums:
-        draw_keys = jax.vmap(lambda key: jax.vmap(lambda i: jax.random.fold_in(key, i))(draws))(
-            keys
-        )
+        draw_keys = jax.vmap(item_keys, in_axes=(0, None))(keys, draws)
         return _add(sums, log_weights(model, posterior, x, draw_keys), draws, k)
 
     sums, _ = jax.lax.scan(

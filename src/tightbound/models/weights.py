@@ -3,10 +3,12 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit
 from tightbound.models.model import Model
+from tightbound.randomness import item_keys
 
 
 def sample(
@@ -44,5 +46,4 @@ def log_weights(
 
 def split_each(keys: Key[Array, " n"], k: int) -> Key[Array, "n k"]:
     """Gives k keys from each of n, shape (n, k): the first draws stay the same when k grows."""
-    draws = jax.numpy.arange(k)
-    return jax.vmap(lambda key: jax.vmap(lambda i: jax.random.fold_in(key, i))(draws))(keys)
+    return jax.vmap(item_keys, in_axes=(0, None))(keys, jnp.arange(k))

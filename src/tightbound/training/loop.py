@@ -11,6 +11,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.data.order import items_at
 from tightbound.objectives import AbstractObjective, Parts
+from tightbound.randomness import item_keys
 from tightbound.training.epoch import EpochMetrics, EpochSettings, Keys, make_epoch
 from tightbound.training.state import CHECKED, NonFinite, State, reinitialised, start
 
@@ -34,7 +35,7 @@ class Loop:
         self.steps_per_epoch = len(train) // settings.batch_size
         self.train = jnp.asarray(train, jnp.float32)
         self.validation = None if validation is None else jnp.asarray(validation, jnp.float32)
-        replica_keys = jax.vmap(jax.random.fold_in, (None, 0))(root, jnp.arange(seeds))
+        replica_keys = item_keys(root, jnp.arange(seeds))
         streams = jax.vmap(lambda key: jax.random.split(key, len(Keys._fields)))(replica_keys)
         self.keys = Keys(*(streams[:, i] for i in range(len(Keys._fields))))
         run_epoch = make_epoch(static, objective, optimizer, settings)
