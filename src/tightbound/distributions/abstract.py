@@ -23,6 +23,11 @@ class AbstractExplicit(AbstractConditional):
     def support(self) -> str:
         """Where values must lie: "binary", "unit" (the closed unit interval) or "real"."""
 
+    @property
+    def reparameterized(self) -> bool:
+        """A draw is a differentiable function of the parameters; false for discrete families."""
+        return True
+
     @abc.abstractmethod
     def log_prob(self, value: Any, given: Any) -> Float[Array, ""]:
         """Log-density of one value, in nats."""

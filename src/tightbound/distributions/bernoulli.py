@@ -26,6 +26,11 @@ class Bernoulli(AbstractExplicit):
         """Where values must lie."""
         return "binary"
 
+    @property
+    def reparameterized(self) -> bool:
+        """Draws are discrete."""
+        return False
+
     def sample(self, given: Float[Array, " n_in"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw as floats in {0, 1}; not differentiable in the parameters."""
         p = self.mean(given)

@@ -25,6 +25,11 @@ class Layered(AbstractExplicit):
         """Where values must lie."""
         return "real"
 
+    @property
+    def reparameterized(self) -> bool:
+        """Every layer's draw is differentiable."""
+        return all(conditional.reparameterized for conditional in self.conditionals)
+
     def sample(self, given: Any = None, *, key: PRNGKeyArray) -> tuple[Float[Array, "..."], ...]:
         """One draw of all layers, bottom layer first."""
         return self.sample_and_log_prob(given, key=key)[0]
@@ -73,6 +78,11 @@ class BottomLayer(AbstractExplicit):
     def support(self) -> str:
         """Where values must lie."""
         return self.conditional.support
+
+    @property
+    def reparameterized(self) -> bool:
+        """Whether the conditional's draw is differentiable."""
+        return self.conditional.reparameterized
 
     def sample(self, given: tuple, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw given the bottom layer."""
