@@ -7,7 +7,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tightbound.gradients import DoublyReparameterized, SingleSample
-from tightbound.objectives import AbstractObjective, elbo, iwae
+from tightbound.objectives import (
+    AbstractObjective,
+    ciwae,
+    combined,
+    elbo,
+    iwae,
+    jvi,
+    miwae,
+    piwae,
+    vr,
+)
 
 K = 5
 
@@ -19,8 +29,12 @@ class Case(NamedTuple):
     options: dict[str, Any]
     layers: tuple[int, ...] = (1, 2)
     """Numbers of stochastic layers for which it exists."""
+    reference: str | None = None
+    """The case whose gradient is the total derivative of the same bound; this one by default."""
+    posterior_reference: str | None = None
+    """The same for the posterior's part, where that follows another bound."""
     unbiased: bool = True
-    """The gradient's mean is the gradient of the mean bound."""
+    """The gradient's mean is that of the reference."""
     exact: bool = True
     """At the exact posterior the bound is log p(x) for each draw."""
     vanishes: bool = False
@@ -31,6 +45,12 @@ class Case(NamedTuple):
         return self.make(**self.options)
 
     @property
+    def total(self) -> bool:
+        """The gradient is the total derivative of the reported bound."""
+        of_itself = self.posterior_reference is None and "gradient" not in self.options
+        return of_itself and not self.at_random
+
+    @property
     def at_random(self) -> bool:
         """Draws to differentiate are chosen at random."""
         return isinstance(getattr(self.objective, "gradient", None), SingleSample)
@@ -38,15 +58,81 @@ class Case(NamedTuple):
 
 CASES = {
     "elbo-A": Case(elbo, {"samples": K}),
-    "elbo-A-stl": Case(elbo, {"samples": K, "gradient": "stl"}, vanishes=True),
-    "elbo-A-dreg": Case(elbo, {"samples": K, "gradient": "dreg"}, vanishes=True),
-    "elbo-A-single": Case(elbo, {"samples": K, "gradient": "single_sample"}),
-    "elbo-B": Case(elbo, {"estimator": "B", "samples": K}, layers=(1,), exact=False),
+    "elbo-A-stl": Case(elbo, {"samples": K, "gradient": "stl"}, reference="elbo-A", vanishes=True),
+    "elbo-A-dreg": Case(
+        elbo, {"samples": K, "gradient": "dreg"}, reference="elbo-A", vanishes=True
+    ),
+    "elbo-A-single": Case(elbo, {"samples": K, "gradient": "single_sample"}, reference="elbo-A"),
+    "elbo-A-score": Case(elbo, {"samples": K, "gradient": "score_function"}, reference="elbo-A"),
+    "elbo-A-vimco": Case(elbo, {"samples": K, "gradient": "vimco"}, reference="elbo-A"),
+    "elbo-B": Case(
+        elbo, {"estimator": "B", "samples": K}, layers=(1,), reference="elbo-A", exact=False
+    ),
     "iwae": Case(iwae, {"k": K}),
-    "iwae-stl": Case(iwae, {"k": K, "gradient": "stl"}, unbiased=False, vanishes=True),
-    "iwae-dreg": Case(iwae, {"k": K, "gradient": "dreg"}, vanishes=True),
-    "iwae-single": Case(iwae, {"k": K, "gradient": "single_sample"}),
+    "iwae-stl": Case(
+        iwae, {"k": K, "gradient": "stl"}, reference="iwae", unbiased=False, vanishes=True
+    ),
+    "iwae-dreg": Case(iwae, {"k": K, "gradient": "dreg"}, reference="iwae", vanishes=True),
+    "iwae-single": Case(iwae, {"k": K, "gradient": "single_sample"}, reference="iwae"),
     "iwae-dreg@4": Case(
-        iwae, {"k": K, "gradient": SingleSample(DoublyReparameterized(), draws=4)}, vanishes=True
+        iwae,
+        {"k": K, "gradient": SingleSample(DoublyReparameterized(), draws=4)},
+        reference="iwae",
+        vanishes=True,
+    ),
+    "iwae-score": Case(iwae, {"k": K, "gradient": "score_function"}, reference="iwae"),
+    "iwae-score-cv": Case(iwae, {"k": K, "gradient": "score_function_cv"}, reference="iwae"),
+    "iwae-vimco": Case(iwae, {"k": K, "gradient": "vimco"}, reference="iwae"),
+    "iwae-wake": Case(iwae, {"k": K, "gradient": "wake"}, reference="iwae", unbiased=False),
+    "iwae-wake-dreg": Case(
+        iwae,
+        {"k": K, "gradient": "wake_dreg"},
+        reference="iwae",
+        posterior_reference="iwae-wake",
+        vanishes=True,
+    ),
+    "iwae-6": Case(iwae, {"k": 6}),
+    "miwae": Case(miwae, {"m": 3, "k": 2}),
+    "miwae-dreg": Case(
+        miwae, {"m": 3, "k": 2, "gradient": "dreg"}, reference="miwae", vanishes=True
+    ),
+    "miwae-vimco": Case(miwae, {"m": 3, "k": 2, "gradient": "vimco"}, reference="miwae"),
+    "piwae": Case(piwae, {"m": 3, "k": 2}, reference="iwae-6", posterior_reference="miwae"),
+    "piwae-dreg": Case(
+        piwae,
+        {"m": 3, "k": 2, "gradient": "dreg"},
+        reference="iwae-6",
+        posterior_reference="miwae",
+        vanishes=True,
+    ),
+    "ciwae": Case(ciwae, {"k": K, "beta": 0.3}),
+    "ciwae-dreg": Case(
+        ciwae, {"k": K, "beta": 0.3, "gradient": "dreg"}, reference="ciwae", vanishes=True
+    ),
+    "ciwae-score": Case(
+        ciwae, {"k": K, "beta": 0.3, "gradient": "score_function"}, reference="ciwae"
+    ),
+    "vr": Case(vr, {"k": K, "alpha": 0.5}),
+    "vr-dreg": Case(vr, {"k": K, "alpha": 0.5, "gradient": "dreg"}, reference="vr", vanishes=True),
+    "vr-below-zero": Case(vr, {"k": K, "alpha": -1.0}),
+    "vr-below-zero-dreg": Case(
+        vr, {"k": K, "alpha": -1.0, "gradient": "dreg"}, reference="vr-below-zero", vanishes=True
+    ),
+    "jvi-1": Case(jvi, {"k": K, "order": 1}),
+    "jvi-1-dreg": Case(
+        jvi, {"k": K, "order": 1, "gradient": "dreg"}, reference="jvi-1", vanishes=True
+    ),
+    "jvi-2": Case(jvi, {"k": K, "order": 2}),
+    "jvi-2-dreg": Case(
+        jvi, {"k": K, "order": 2, "gradient": "dreg"}, reference="jvi-2", vanishes=True
+    ),
+    "jvi-1-vimco": Case(jvi, {"k": K, "order": 1, "gradient": "vimco"}, reference="jvi-1"),
+    "combined": Case(combined, {"k": K}, reference="iwae", posterior_reference="elbo-A"),
+    "combined-stl": Case(
+        combined,
+        {"k": K, "gradient": "stl"},
+        reference="iwae",
+        posterior_reference="elbo-A",
+        vanishes=True,
     ),
 }

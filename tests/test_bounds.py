@@ -10,17 +10,16 @@ from scipy import special
 
 from tests.cases import CASES
 from tests.ztest import LIMIT
-from tightbound.bounds import ELBO, IWAE
+from tightbound.bounds import ELBO, IWAE, Jackknife
 from tightbound.gradients import Reparameterized, SingleSample
-from tightbound.objectives.multisample import Multisample
 
 OBJECTIVES = [case.objective for case in CASES.values()]
-BOUNDS = sorted(
-    {type(o.bound_on_draws) for o in OBJECTIVES if isinstance(o, Multisample)},
-    key=lambda bound: bound.__name__,
-)
-every_bound = pytest.mark.parametrize("bound", [bound() for bound in BOUNDS], ids=lambda b: type(b))
+BOUNDS = {
+    repr(o.bound_on_draws): o.bound_on_draws for o in OBJECTIVES if hasattr(o, "bound_on_draws")
+}
+every_bound = pytest.mark.parametrize("bound", BOUNDS.values(), ids=BOUNDS)
 INFINITY = float("inf")
+LOG_W = [(0.3, -0.7, 1.1, 0.9, -0.4, 0.2), (20.0, 19.0, 0.0, -5.0, 1.0, 2.0)]
 
 
 def of(*log_w):
@@ -28,9 +27,11 @@ def of(*log_w):
 
 
 @every_bound
-@pytest.mark.parametrize("k", [1, 2, 50, 5000])
+@pytest.mark.parametrize("k", [6, 30, 5001])
 @pytest.mark.parametrize("constant", [-1e4, -90.0, 0.0, 90.0, 1e4])
 def test_equal_weights_give_their_value(bound, k, constant):
+    if isinstance(bound, Jackknife) and bound.order > 1:
+        k = min(k, 30)
     value = bound.value(jnp.full(k, constant))
     assert value.shape == ()
     np.testing.assert_allclose(value, constant, rtol=1e-6, atol=1e-6)
@@ -38,7 +39,7 @@ def test_equal_weights_give_their_value(bound, k, constant):
 
 @every_bound
 def test_a_common_factor_comes_out(bound):
-    log_w = of(-3.0, 0.5, 2.0, -1.0)
+    log_w = of(-3.0, 0.5, 2.0, -1.0, 0.1, -0.2)
     for shift in (-1000.0, -1.5, 88.0, 2000.0):
         moved = bound.value(log_w + shift)
         np.testing.assert_allclose(moved, bound.value(log_w) + shift, rtol=1e-6, atol=1e-5)
@@ -46,7 +47,7 @@ def test_a_common_factor_comes_out(bound):
 
 @every_bound
 def test_the_order_of_the_draws_does_not_matter(bound):
-    log_w = of(-3.0, 0.5, 2.0, -1.0)
+    log_w = of(-3.0, 0.5, 2.0, -1.0, 0.1, -0.2)
     np.testing.assert_allclose(bound.value(log_w[::-1]), bound.value(log_w), rtol=1e-6)
 
 
@@ -71,8 +72,7 @@ def test_values_in_closed_form(log_w):
 
 @every_bound
 def test_weights_that_are_all_zero_give_minus_infinity(bound):
-    assert bound.value(of(-INFINITY, -INFINITY)) == -INFINITY
-    assert bound.value(of(-INFINITY)) == -INFINITY
+    assert bound.value(jnp.full(6, -INFINITY)) == -INFINITY
 
 
 def test_a_weight_of_zero_takes_no_part_in_the_derivative():
@@ -80,18 +80,17 @@ def test_a_weight_of_zero_takes_no_part_in_the_derivative():
     weights = IWAE().weights(log_w)
     assert weights[0] == 0.0
     np.testing.assert_allclose(weights[1:], jax.nn.softmax(log_w[1:]), rtol=1e-6)
-    assert np.isfinite(IWAE().path_ratio(log_w)).all()
+    assert np.isfinite(IWAE().path_weights(log_w)).all()
 
 
 @every_bound
-@pytest.mark.parametrize("log_w", [(0.3, -0.7, 1.1, 0.9), (20.0, 19.0, 0.0, -5.0)])
-def test_weights_and_path_ratio_are_derivatives(bound, log_w):
+@pytest.mark.parametrize("log_w", LOG_W)
+def test_weights_and_path_weights_are_derivatives(bound, log_w):
     log_w = of(*log_w)
     weights = bound.weights(log_w)
     np.testing.assert_allclose(weights, jax.grad(bound.value)(log_w), rtol=1e-5, atol=1e-7)
     own = jnp.diag(jax.jit(jax.hessian(bound.value))(log_w))
-    path = bound.path_ratio(log_w) * weights
-    np.testing.assert_allclose(path, weights - own, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(bound.path_weights(log_w), weights - own, rtol=1e-5, atol=1e-6)
 
 
 # w ~ Gamma(a, 1): the mean of k of them is Gamma(k a, 1/k), so that E[L_k] = digamma(k a) - log k

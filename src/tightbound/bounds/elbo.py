@@ -26,6 +26,10 @@ class ELBO(AbstractBound):
         """1/L each."""
         return jnp.full_like(log_w, 1.0 / log_w.shape[0])
 
-    def path_ratio(self, log_w: Float[Array, " k"]) -> Float[Array, " k"]:
-        """1 each: the weights do not depend on the draws."""
-        return jnp.ones_like(log_w)
+    def path_weights(self, log_w: Float[Array, " k"]) -> Float[Array, " k"]:
+        """1/L each: the weights do not depend on the draws."""
+        return self.weights(log_w)
+
+    def signals(self, log_w: Float[Array, " k"]) -> Float[Array, " k"]:
+        """Each draw's own log-weight over L."""
+        return log_w / log_w.shape[0]

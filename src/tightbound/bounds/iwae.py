@@ -28,6 +28,6 @@ class IWAE(AbstractBound):
         """The normalised importance weights (eq. 14)."""
         return jax.nn.softmax(log_w)
 
-    def path_ratio(self, log_w: Float[Array, " k"]) -> Float[Array, " k"]:
-        """The normalised importance weights again: their squares over themselves."""
-        return jax.nn.softmax(log_w)
+    def path_weights(self, log_w: Float[Array, " k"]) -> Float[Array, " k"]:
+        """The squares of the normalised importance weights."""
+        return jax.nn.softmax(log_w) ** 2

@@ -10,5 +10,8 @@ from tightbound.gradients.doubly_reparameterized import (
 )
 from tightbound.gradients.names import by_name as by_name
 from tightbound.gradients.reparameterized import Reparameterized as Reparameterized
+from tightbound.gradients.score_function import ScoreFunction as ScoreFunction
 from tightbound.gradients.single_sample import SingleSample as SingleSample
 from tightbound.gradients.sticking_the_landing import StickingTheLanding as StickingTheLanding
+from tightbound.gradients.vimco import VIMCO as VIMCO
+from tightbound.gradients.wake import Wake as Wake

@@ -4,6 +4,7 @@ import abc
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 from jaxtyping import Array, Float
 
 from tightbound.bounds import AbstractBound
@@ -21,8 +22,8 @@ class Coefficients(NamedTuple):
     """
 
     model: Float[Array, " k"]
-    path_ratio: Float[Array, " k"]
-    """Weight of the path term divided by that of the model term."""
+    path: Float[Array, " k"] | None
+    """Weight of the path term; `None` where no gradient flows through the draws."""
     score: Float[Array, " k"] | None
     """Weight of d_phi log q (its sign included); `None` leaves the term out."""
 
@@ -35,6 +36,19 @@ class AbstractGradient(eqx.Module):
     def name(self) -> str:
         """Its name in `iwae(gradient=...)`."""
 
+    @property
+    def through_draws(self) -> bool:
+        """Needs draws that are differentiable in the parameters of q."""
+        return True
+
+    def check(self, bound: AbstractBound, k: int) -> None:
+        """Raises a `UsageError` in words if the estimator does not exist for bound and k draws."""
+        del bound, k
+
     @abc.abstractmethod
     def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
         """The weights of one datum's draws; constants, never differentiated."""
+
+    def of_batch(self, bound: AbstractBound, log_w: Float[Array, "n k"]) -> Coefficients:
+        """The weights of n data; each by itself unless the estimator looks at the others."""
+        return jax.vmap(lambda row: self.coefficients(bound, row))(log_w)

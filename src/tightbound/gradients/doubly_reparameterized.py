@@ -8,6 +8,7 @@ Bias: none for the bound. The signal-to-noise ratio of the posterior's part grow
 from jaxtyping import Array, Float
 
 from tightbound.bounds import AbstractBound
+from tightbound.errors import UsageError
 from tightbound.gradients.abstract import AbstractGradient, Coefficients
 
 
@@ -19,6 +20,15 @@ class DoublyReparameterized(AbstractGradient):
         """Its name in `iwae(gradient=...)`."""
         return "doubly_reparameterized"
 
+    def check(self, bound: AbstractBound, k: int) -> None:
+        """Needs weights that are differentiable."""
+        del k
+        if not bound.smooth:
+            raise UsageError(
+                f"no doubly reparameterised gradient exists for {type(bound).__name__}: its "
+                "weights jump where draws change places; use gradient='reparameterized'"
+            )
+
     def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
         """The bound's weights on the model, its doubly reparameterised ones on the path."""
-        return Coefficients(bound.weights(log_w), bound.path_ratio(log_w), score=None)
+        return Coefficients(bound.weights(log_w), bound.path_weights(log_w), score=None)

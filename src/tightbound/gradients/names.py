@@ -4,13 +4,24 @@ from tightbound.errors import UsageError
 from tightbound.gradients.abstract import AbstractGradient
 from tightbound.gradients.doubly_reparameterized import DoublyReparameterized
 from tightbound.gradients.reparameterized import Reparameterized
+from tightbound.gradients.score_function import ScoreFunction
 from tightbound.gradients.single_sample import SingleSample
 from tightbound.gradients.sticking_the_landing import StickingTheLanding
+from tightbound.gradients.vimco import VIMCO
+from tightbound.gradients.wake import Wake
 
 GRADIENTS = {
-    "reparameterized": Reparameterized,
-    "sticking_the_landing": StickingTheLanding,
-    "doubly_reparameterized": DoublyReparameterized,
+    gradient.name: gradient
+    for gradient in (
+        Reparameterized(),
+        StickingTheLanding(),
+        DoublyReparameterized(),
+        ScoreFunction(),
+        ScoreFunction(control=True),
+        VIMCO(),
+        Wake(),
+        Wake(reparameterized=True),
+    )
 }
 SHORT = {
     "stl": "sticking_the_landing",
@@ -37,5 +48,5 @@ def by_name(gradient: str | AbstractGradient) -> AbstractGradient:
             f"expected a gradient out of {', '.join([*GRADIENTS, *SHORT])}, or one of them with "
             f"@ and a number of backward passes, such as dreg@8; got {gradient!r}"
         )
-    estimator = GRADIENTS[name]()
+    estimator = GRADIENTS[name]
     return SingleSample(estimator, int(draws)) if at else estimator

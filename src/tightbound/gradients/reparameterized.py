@@ -5,7 +5,6 @@ eq. 13-14.
 Bias: none for the bound. The signal-to-noise ratio of the posterior's part falls as k^(-1/2).
 """
 
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from tightbound.bounds import AbstractBound
@@ -23,4 +22,4 @@ class Reparameterized(AbstractGradient):
     def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
         """Equal weights for the three terms."""
         a = bound.weights(log_w)
-        return Coefficients(model=a, path_ratio=jnp.ones_like(a), score=-a)
+        return Coefficients(model=a, path=a, score=-a)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.bounds import AbstractBound
+from tightbound.errors import UsageError
 from tightbound.gradients.abstract import AbstractGradient, Coefficients
 from tightbound.gradients.reparameterized import Reparameterized
 
@@ -30,6 +31,20 @@ class SingleSample(AbstractGradient):
         """The inner estimator's name and the number of backward passes."""
         return f"{self.inner.name}@{self.draws}"
 
+    @property
+    def through_draws(self) -> bool:
+        """As for the inner estimator."""
+        return self.inner.through_draws
+
+    def check(self, bound: AbstractBound, k: int) -> None:
+        """Needs weights that are probabilities, and what the inner estimator needs."""
+        self.inner.check(bound, k)
+        if not bound.shares:
+            raise UsageError(
+                f"{self.name!r} draws by weight, but {type(bound).__name__} has weights that can "
+                f"be negative; use gradient={self.inner.name!r}"
+            )
+
     def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
         """The inner estimator's weights over all k draws."""
         return self.inner.coefficients(bound, log_w)
@@ -47,4 +62,5 @@ class SingleSample(AbstractGradient):
         a = all_draws.model[chosen]
         score = None if all_draws.score is None else all_draws.score[chosen] / (a * self.draws)
         model = jnp.full_like(a, 1.0 / self.draws)
-        return Coefficients(model, all_draws.path_ratio[chosen], score)
+        path = None if all_draws.path is None else all_draws.path[chosen] / (a * self.draws)
+        return Coefficients(model, path, score)

@@ -6,7 +6,6 @@ biased: it follows a self-normalised estimate of -d KL(p(z|x) || q(z|x)) instead
 (Finke & Thiery 2019, arXiv 1907.10477).
 """
 
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from tightbound.bounds import AbstractBound
@@ -24,4 +23,4 @@ class StickingTheLanding(AbstractGradient):
     def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
         """The bound's weights on model and path, none on the score."""
         a = bound.weights(log_w)
-        return Coefficients(model=a, path_ratio=jnp.ones_like(a), score=None)
+        return Coefficients(model=a, path=a, score=None)

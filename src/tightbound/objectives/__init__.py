@@ -3,5 +3,11 @@
 from tightbound.objectives.abstract import AbstractObjective as AbstractObjective
 from tightbound.objectives.abstract import Parts as Parts
 from tightbound.objectives.abstract import Step as Step
+from tightbound.objectives.ciwae import ciwae as ciwae
+from tightbound.objectives.combined import combined as combined
 from tightbound.objectives.elbo import elbo as elbo
 from tightbound.objectives.iwae import iwae as iwae
+from tightbound.objectives.jvi import jvi as jvi
+from tightbound.objectives.miwae import miwae as miwae
+from tightbound.objectives.piwae import piwae as piwae
+from tightbound.objectives.vr import vr as vr

@@ -9,7 +9,7 @@ from tightbound.errors import UsageError
 from tightbound.gradients import AbstractGradient, Reparameterized, by_name
 from tightbound.objectives.abstract import AbstractObjective
 from tightbound.objectives.analytic_kl import AnalyticKL
-from tightbound.objectives.multisample import Multisample
+from tightbound.objectives.multisample import Multisample, at_least
 
 
 def elbo(
@@ -26,8 +26,7 @@ def elbo(
         UsageError: An unknown estimator or gradient, too few samples, or B with another gradient.
     """
     chosen = by_name(gradient)
-    if samples < 1:
-        raise UsageError(f"expected samples >= 1, got {samples}")
+    at_least(1, samples=samples)
     if estimator == "A":
         call = f"elbo(estimator='A', samples={samples}, gradient='{chosen.name}')"
         return Multisample(call, ELBO(), chosen, samples)

@@ -5,9 +5,8 @@ Bias: the bound is below log p(x) by Var(w) / (2 k p(x)^2) + O(1/k^2) on average
 """
 
 from tightbound.bounds import IWAE
-from tightbound.errors import UsageError
 from tightbound.gradients import AbstractGradient, by_name
-from tightbound.objectives.multisample import Multisample
+from tightbound.objectives.multisample import Multisample, at_least
 
 
 def iwae(k: int, gradient: str | AbstractGradient = "reparameterized") -> Multisample:
@@ -15,12 +14,11 @@ def iwae(k: int, gradient: str | AbstractGradient = "reparameterized") -> Multis
 
     Args:
         k: Draws per datum; k = 1 is the ELBO.
-        gradient: "reparameterized", "stl", "dreg", "single_sample", or an estimator.
+        gradient: Name of the estimator, such as "dreg", or an estimator.
 
     Raises:
         UsageError: An unknown gradient, or k < 1.
     """
     chosen = by_name(gradient)
-    if k < 1:
-        raise UsageError(f"expected k >= 1, got {k}")
+    at_least(1, k=k)
     return Multisample(f"iwae(k={k}, gradient='{chosen.name}')", IWAE(), chosen, k)

@@ -22,6 +22,15 @@ from tightbound.gradients import AbstractGradient, Coefficients, SingleSample
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
 
+TINY = 1e-18
+
+
+def at_least(least: int, **numbers: int) -> None:
+    """Raises a `UsageError` naming the first number that is too small."""
+    for name, number in numbers.items():
+        if number < least:
+            raise UsageError(f"expected {name} >= {least}, got {number}")
+
 
 class Multisample(AbstractObjective):
     """A bound on k draws per datum, differentiated by one estimator."""
@@ -30,6 +39,18 @@ class Multisample(AbstractObjective):
     bound_on_draws: AbstractBound
     gradient: AbstractGradient
     k: int = eqx.field(static=True)
+    bound_of_posterior: AbstractBound | None = None
+    """What q follows, if not the bound that is reported and that the model follows."""
+
+    def __check_init__(self) -> None:
+        """Refuses in words an estimator that the bounds do not have."""
+        followed = self.bound_of_posterior
+        self.gradient.check(self.bound_on_draws if followed is None else followed, self.k)
+        if followed is not None and isinstance(self.gradient, SingleSample):
+            raise UsageError(
+                f"{self.gradient.name!r} draws by the weights of one bound, but {self.call} has "
+                f"two; use gradient={self.gradient.inner.name!r}"
+            )
 
     @property
     def kind(self) -> str:
@@ -48,6 +69,12 @@ class Multisample(AbstractObjective):
                 f"{self.call} needs log q(z|x): expected a posterior with a density "
                 f"(an AbstractExplicit), got {type(parts.posterior).__name__}"
             )
+        if self.gradient.through_draws and not parts.posterior.reparameterized:
+            raise UsageError(
+                f"the gradient {self.gradient.name!r} differentiates through the draws, and those "
+                f"of {type(parts.posterior).__name__} are discrete; use 'vimco', "
+                "'score_function', 'score_function_cv' or 'wake'"
+            )
 
     def bound(
         self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
@@ -63,8 +90,12 @@ class Multisample(AbstractObjective):
             return self._all_draws(parts, x, draw_keys)
         return self._chosen_draws(parts, self.gradient, x, keys, draw_keys)
 
-    def _coefficients(self, log_w: Float[Array, "n k"]) -> Coefficients:
-        return jax.vmap(lambda row: self.gradient.coefficients(self.bound_on_draws, row))(log_w)
+    def coefficients(self, log_w: Float[Array, "n k"]) -> Coefficients:
+        """The weights of each draw's terms."""
+        if self.bound_of_posterior is None:
+            return self.gradient.of_batch(self.bound_on_draws, log_w)
+        of_posterior = self.gradient.of_batch(self.bound_of_posterior, log_w)
+        return of_posterior._replace(model=jax.vmap(self.bound_on_draws.weights)(log_w))
 
     def _all_draws(
         self, parts: Parts, x: Float[Array, "n d"], draw_keys: Key[Array, "n k"]
@@ -72,7 +103,7 @@ class Multisample(AbstractObjective):
         passes = _Forward.at(parts, x, draw_keys)
         log_w = jax.lax.stop_gradient(passes.log_w)
         bound = jax.vmap(self.bound_on_draws.value)(log_w)
-        return Step(passes.pull_back(self._coefficients(log_w)), bound)
+        return Step(passes.pull_back(self.coefficients(log_w)), bound)
 
     def _chosen_draws(
         self,
@@ -84,7 +115,7 @@ class Multisample(AbstractObjective):
     ) -> Step:
         """Forward passes for all draws; forward and backward for the chosen ones."""
         log_w = log_weights(parts.model, parts.posterior, x, draw_keys)
-        coefficients = self._coefficients(log_w)
+        coefficients = self.coefficients(log_w)
 
         def choose(key: PRNGKeyArray, row: Coefficients) -> Any:
             chosen = gradient.choose(row.model, key=jax.random.fold_in(key, self.k))
@@ -100,11 +131,12 @@ class Multisample(AbstractObjective):
 class _Forward:
     """One forward pass over n data and k draws, and how to pull weights back through it."""
 
+    posterior: Any
+    x: Float[Array, "n d"]
     z: Any
     log_w: Float[Array, "n k"]
     pull_sample: Any
     pull_joint: Any
-    pull_log_q: Any
 
     @staticmethod
     def at(parts: Parts, x: Float[Array, "n d"], draw_keys: Key[Array, "n k"]) -> "_Forward":
@@ -112,22 +144,30 @@ class _Forward:
             lambda q: sample(q, x, draw_keys), parts.posterior
         )
         log_p, pull_joint = eqx.filter_vjp(lambda p, z: log_joint(p, x, z), parts.model, z)
-        _, pull_log_q = jax.vjp(lambda z: log_q(parts.posterior, x, z), z)
-        return _Forward(z, log_p - log_q_z, pull_sample, pull_joint, pull_log_q)
+        return _Forward(parts.posterior, x, z, log_p - log_q_z, pull_sample, pull_joint)
 
     def pull_back(self, weights: Coefficients) -> Parts:
         """Descent gradients of the negative mean of sum_i (weights of draw i) d log w_i."""
         n = self.log_w.shape[0]
+        if weights.path is None:
+            grads_model, _ = self.pull_joint(-weights.model / n)
+            _, pull_score = eqx.filter_vjp(lambda q: log_q(q, self.x, self.z), self.posterior)
+            (grads_posterior,) = pull_score(-weights.score / n)
+            return Parts(grads_model, grads_posterior)
+        # One pass through the likelihood serves the model and, rescaled for each draw, the path.
+        # The tiny weight in place of zero keeps the ratio finite and changes no gradient.
         model = -weights.model / n
-        path = model * weights.path_ratio
+        model = jnp.where(jnp.abs(model) < TINY, jnp.where(model < 0, -TINY, TINY), model)
+        path = -weights.path / n
         score = jnp.zeros_like(model) if weights.score is None else -weights.score / n
         grads_model, z_of_joint = self.pull_joint(model)
         # sample() differentiates log q in total, score and path; what its cotangent brings along
         # the path is taken off here, so that path and score keep their own weights.
-        (z_of_log_q,) = self.pull_log_q(path + score)
+        _, pull_log_q = jax.vjp(lambda z: log_q(self.posterior, self.x, z), self.z)
+        (z_of_log_q,) = pull_log_q(path + score)
 
         def along_path(joint: Float[Array, "n k *s"], log_q: Float[Array, "n k *s"]) -> Any:
-            ratio = weights.path_ratio.reshape(joint.shape[:2] + (1,) * (joint.ndim - 2))
+            ratio = (path / model).reshape(joint.shape[:2] + (1,) * (joint.ndim - 2))
             return ratio * joint - log_q
 
         z_bar = jax.tree.map(along_path, z_of_joint, z_of_log_q)

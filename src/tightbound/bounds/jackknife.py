@@ -1,0 +1,178 @@
+"""The generalised jackknife of the importance weighted bound, of any order.
+
+Reference: Nowozin 2018, "Debiasing Evidence Approximations" (ICLR), eq. 20-21 and algorithm 1;
+coefficients of Sharot 1976, eq. 2.5.
+Bias: O(k^-(order + 1)) against log p(x), of either sign: no bound for order >= 1.
+"""
+
+import functools
+import itertools
+import math
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tightbound.bounds.abstract import AbstractBound
+from tightbound.bounds.iwae import IWAE
+from tightbound.errors import UsageError
+
+MOST_ENTRIES = 2**24
+"""Most subsets times draws for which a table of them is held."""
+
+
+def coefficients(k: int, order: int) -> list[float]:
+    """c(k, order, j) = (-1)^j (k - j)^order / ((order - j)! j!) for j = 0, ..., order; sum 1."""
+    return [
+        (-1) ** j * (k - j) ** order / (math.factorial(order - j) * math.factorial(j))
+        for j in range(order + 1)
+    ]
+
+
+class Jackknife(AbstractBound):
+    """sum_j c(k, order, j) times the mean of L_(k-j) over all ways to leave j draws out, in nats.
+
+    Never forms the subsets that are kept: leaving out R multiplies the mean weight by
+    (1 - sum over R of the normalised weights), so that a subset costs `order` additions and one
+    logarithm, and order 1 costs O(k). Each mean is taken as a difference from L_k, relative to
+    equal weights; the coefficients, which grow as k^order, then multiply numbers that fall as fast,
+    and single precision does.
+    """
+
+    order: int = eqx.field(static=True)
+
+    @property
+    def kind(self) -> str:
+        """Order 0 is the importance weighted bound; higher orders may be on either side."""
+        return "lower" if self.order == 0 else "consistent"
+
+    @property
+    def shares(self) -> bool:
+        """The weights of orders above 0 can be negative."""
+        return self.order == 0
+
+    def value(self, log_w: Float[Array, " k"]) -> Float[Array, ""]:
+        """The debiased bound in nats."""
+        k, plain = log_w.shape[0], IWAE().value(log_w)
+        self.check_draws(k)
+        c, left = coefficients(k, self.order), _Left.of(log_w)
+        changes = [c[j] * jnp.mean(left.log_share(j)) for j in range(1, len(c))]
+        # Without any weight there is nothing to leave out, and nothing to correct.
+        return jnp.where(jnp.isfinite(plain), sum(changes, start=plain), plain)
+
+    def weights(self, log_w: Float[Array, " k"]) -> Float[Array, " k"]:
+        """a_i: the same combination of the subsets' normalised weights."""
+        return self._combined(log_w, 1)
+
+    def path_weights(self, log_w: Float[Array, " k"]) -> Float[Array, " k"]:
+        """The same combination of the squares of the subsets' normalised weights."""
+        return self._combined(log_w, 2)
+
+    def check_draws(self, k: int) -> None:
+        """Raises a `UsageError` if the order does not suit the number of draws."""
+        if not 0 <= self.order < k:
+            raise UsageError(f"expected 0 <= order < k, got order={self.order} with k={k}")
+        if self.order > 1 and math.comb(k, self.order) * k > MOST_ENTRIES:
+            raise UsageError(
+                f"the jackknife of order {self.order} with k={k} has {math.comb(k, self.order)} "
+                "subsets, too many to hold: lower k or the order"
+            )
+
+    def _combined(self, log_w: Float[Array, " k"], power: int) -> Float[Array, " k"]:
+        k = log_w.shape[0]
+        self.check_draws(k)
+        c, left = coefficients(k, self.order), _Left.of(log_w)
+        # With equal weights leaving j out multiplies the sum of the others' powers by this much.
+        equal = 1.0 + math.fsum(c[j] * ((1 - j / k) ** (1 - power) - 1) for j in range(len(c)))
+        relative = equal + sum(c[j] * left.mean_change(j, power) for j in range(1, len(c)))
+        return jax.nn.softmax(log_w) ** power * relative
+
+
+class _Left(NamedTuple):
+    """Normalised weights, largest first, and what remains of their sum without some of them."""
+
+    w: Float[Array, " k"]
+    excess: Float[Array, " k"]
+    """w - 1/k."""
+    beyond: Float[Array, " k_plus_1"]
+    """Sum of all but the r largest weights, for r = 0, ..., k, without cancellation."""
+    rank: Float[Array, " k"]
+
+    @staticmethod
+    def of(log_w: Float[Array, " k"]) -> "_Left":
+        k = log_w.shape[0]
+        order = jnp.argsort(-log_w)
+        w = jax.nn.softmax(log_w)[order]
+        beyond = jnp.concatenate([jnp.cumsum(w[::-1])[::-1], jnp.zeros(1, w.dtype)])
+        return _Left(w, w - 1.0 / k, beyond, jnp.argsort(order))
+
+    def log_share(self, j: int) -> Float[Array, " c"]:
+        """log((1 - sum over R of w) / (1 - j/k)) for all R of size j."""
+        equal = 1 - j / len(self.w)
+        share, excess = self.shares(j)
+        near = excess < 0.5 * equal
+        by_excess = jnp.log1p(jnp.where(near, -excess, 0.0) / equal)
+        return jnp.where(near, by_excess, jnp.log(jnp.where(near, 1.0, share) / equal))
+
+    def mean_change(self, j: int, power: int) -> Float[Array, " k"]:
+        """Mean over R of size j of share^-power - (1 - j/k)^-power where i is not in R, else 0.
+
+        For each draw i, in the order of the draws.
+        """
+        k = len(self.w)
+        equal = 1 - j / k
+        share, excess = self.shares(j)
+        inverse = jnp.where(share > 0, 1 / jnp.where(share > 0, share, 1.0), 0.0)
+        change = jnp.where(excess < 0.5 * equal, excess * inverse / equal, inverse - 1 / equal)
+        if power == 2:
+            change = change * (inverse + 1 / equal)
+        if j == 1:
+            return (_sum_of_others(change) / k)[self.rank]
+        without = jnp.asarray(_subsets(k, j).without, change.dtype)
+        return (change @ without / len(change))[self.rank]
+
+    def shares(self, j: int) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
+        """1 - sum over R of w, to relative precision, and the sum over R of w - 1/k.
+
+        The largest draws are left out by summing the others. Whatever else is left out is no more
+        than half of what remains with it, because a larger weight remains.
+        """
+        if j == 1:
+            first = jnp.arange(len(self.w)) == 0
+            return jnp.where(first, self.beyond[1], 1.0 - self.w), self.excess
+        subsets = _subsets(len(self.w), j)
+        others = jnp.sum(self.w[subsets.members] * subsets.others, axis=1)
+        excess = jnp.sum(self.excess[subsets.members], axis=1)
+        return self.beyond[subsets.leading] - others, excess
+
+
+class _Subsets(NamedTuple):
+    """All ways to leave j out of k draws that are sorted by weight, largest first; constants."""
+
+    members: np.ndarray
+    leading: np.ndarray
+    """How many of the largest draws are left out before the first that is not."""
+    others: np.ndarray
+    """1 for the members beyond those."""
+    without: np.ndarray
+    """1 for the draws that are kept, of shape (subsets, k)."""
+
+
+@functools.cache
+def _subsets(k: int, j: int) -> _Subsets:
+    members = np.array(list(itertools.combinations(range(k), j)), np.int32)
+    run = np.cumprod(members == np.arange(j), axis=1, dtype=np.int32)
+    without = np.ones((len(members), k), np.float32)
+    np.put_along_axis(without, members, 0.0, axis=1)
+    return _Subsets(members, run.sum(axis=1), (1 - run).astype(np.float32), without)
+
+
+def _sum_of_others(values: Float[Array, " k"]) -> Float[Array, " k"]:
+    """For each entry the sum of all others, without cancellation."""
+    zero = jnp.zeros(1, values.dtype)
+    before = jnp.concatenate([zero, jnp.cumsum(values)[:-1]])
+    after = jnp.concatenate([jnp.cumsum(values[::-1])[::-1][1:], zero])
+    return before + after

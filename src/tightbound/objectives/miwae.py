@@ -1,0 +1,27 @@
+"""Several importance weighted bounds, averaged: MIWAE of Rainforth et al.
+
+Not the objective for missing data of the same name (Mattei & Frellsen 2019, arXiv 1812.02633).
+
+Reference: Rainforth et al. 2018, arXiv 1802.04537, eq. 11 as restated in reproductions.
+Bias: that of the k-sample importance weighted bound; m draws of it lower the variance alone.
+"""
+
+from tightbound.bounds import MIWAE
+from tightbound.gradients import AbstractGradient, by_name
+from tightbound.objectives.multisample import Multisample, at_least
+
+
+def miwae(m: int, k: int, gradient: str | AbstractGradient = "reparameterized") -> Multisample:
+    """The mean of m k-sample importance weighted bounds in nats, a lower bound on log p(x).
+
+    Args:
+        m: Number of bounds; m = 1 is `iwae(k)`.
+        k: Draws of each; k = 1 is `elbo(samples=m)`. In all m k draws per datum.
+        gradient: Name of the estimator, or an estimator.
+
+    Raises:
+        UsageError: An unknown gradient, one that does not suit the bound, m < 1, or k < 1.
+    """
+    chosen = by_name(gradient)
+    at_least(1, m=m, k=k)
+    return Multisample(f"miwae(m={m}, k={k}, gradient='{chosen.name}')", MIWAE(m), chosen, m * k)
