@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from tightbound.gradients import DoublyReparameterized, SingleSample
 from tightbound.objectives import (
     AbstractObjective,
+    annealed,
     ciwae,
     combined,
     elbo,
@@ -16,10 +17,17 @@ from tightbound.objectives import (
     jvi,
     miwae,
     piwae,
+    rws,
+    schedule,
     vr,
+    wake_sleep,
 )
+from tightbound.objectives.multisample import Multisample
+from tightbound.objectives.sleep import Sleep
 
 K = 5
+# Bounds see log-weights alone: several layers are for the gradients to get right.
+ONE = (1,)
 
 
 class Case(NamedTuple):
@@ -48,7 +56,12 @@ class Case(NamedTuple):
     def total(self) -> bool:
         """The gradient is the total derivative of the reported bound."""
         of_itself = self.posterior_reference is None and "gradient" not in self.options
-        return of_itself and not self.at_random
+        return of_itself and not self.at_random and not isinstance(self.objective, Sleep)
+
+    @property
+    def weighs(self) -> bool:
+        """The gradient is given by weights on all draws."""
+        return isinstance(self.objective, Multisample) and not self.at_random
 
     @property
     def at_random(self) -> bool:
@@ -63,7 +76,9 @@ CASES = {
         elbo, {"samples": K, "gradient": "dreg"}, reference="elbo-A", vanishes=True
     ),
     "elbo-A-single": Case(elbo, {"samples": K, "gradient": "single_sample"}, reference="elbo-A"),
-    "elbo-A-score": Case(elbo, {"samples": K, "gradient": "score_function"}, reference="elbo-A"),
+    "elbo-A-score": Case(
+        elbo, {"samples": K, "gradient": "score_function"}, layers=ONE, reference="elbo-A"
+    ),
     "elbo-A-vimco": Case(elbo, {"samples": K, "gradient": "vimco"}, reference="elbo-A"),
     "elbo-B": Case(
         elbo, {"estimator": "B", "samples": K}, layers=(1,), reference="elbo-A", exact=False
@@ -81,7 +96,9 @@ CASES = {
         vanishes=True,
     ),
     "iwae-score": Case(iwae, {"k": K, "gradient": "score_function"}, reference="iwae"),
-    "iwae-score-cv": Case(iwae, {"k": K, "gradient": "score_function_cv"}, reference="iwae"),
+    "iwae-score-cv": Case(
+        iwae, {"k": K, "gradient": "score_function_cv"}, layers=ONE, reference="iwae"
+    ),
     "iwae-vimco": Case(iwae, {"k": K, "gradient": "vimco"}, reference="iwae"),
     "iwae-wake": Case(iwae, {"k": K, "gradient": "wake"}, reference="iwae", unbiased=False),
     "iwae-wake-dreg": Case(
@@ -94,10 +111,14 @@ CASES = {
     "iwae-6": Case(iwae, {"k": 6}),
     "miwae": Case(miwae, {"m": 3, "k": 2}),
     "miwae-dreg": Case(
-        miwae, {"m": 3, "k": 2, "gradient": "dreg"}, reference="miwae", vanishes=True
+        miwae, {"m": 3, "k": 2, "gradient": "dreg"}, layers=ONE, reference="miwae", vanishes=True
     ),
-    "miwae-vimco": Case(miwae, {"m": 3, "k": 2, "gradient": "vimco"}, reference="miwae"),
-    "piwae": Case(piwae, {"m": 3, "k": 2}, reference="iwae-6", posterior_reference="miwae"),
+    "miwae-vimco": Case(
+        miwae, {"m": 3, "k": 2, "gradient": "vimco"}, layers=ONE, reference="miwae"
+    ),
+    "piwae": Case(
+        piwae, {"m": 3, "k": 2}, layers=ONE, reference="iwae-6", posterior_reference="miwae"
+    ),
     "piwae-dreg": Case(
         piwae,
         {"m": 3, "k": 2, "gradient": "dreg"},
@@ -105,29 +126,43 @@ CASES = {
         posterior_reference="miwae",
         vanishes=True,
     ),
-    "ciwae": Case(ciwae, {"k": K, "beta": 0.3}),
+    "ciwae": Case(ciwae, {"k": K, "beta": 0.3}, layers=ONE),
     "ciwae-dreg": Case(
-        ciwae, {"k": K, "beta": 0.3, "gradient": "dreg"}, reference="ciwae", vanishes=True
+        ciwae,
+        {"k": K, "beta": 0.3, "gradient": "dreg"},
+        layers=ONE,
+        reference="ciwae",
+        vanishes=True,
     ),
     "ciwae-score": Case(
-        ciwae, {"k": K, "beta": 0.3, "gradient": "score_function"}, reference="ciwae"
+        ciwae, {"k": K, "beta": 0.3, "gradient": "score_function"}, layers=ONE, reference="ciwae"
     ),
-    "vr": Case(vr, {"k": K, "alpha": 0.5}),
-    "vr-dreg": Case(vr, {"k": K, "alpha": 0.5, "gradient": "dreg"}, reference="vr", vanishes=True),
-    "vr-below-zero": Case(vr, {"k": K, "alpha": -1.0}),
+    "vr": Case(vr, {"k": K, "alpha": 0.5}, layers=ONE),
+    "vr-dreg": Case(
+        vr, {"k": K, "alpha": 0.5, "gradient": "dreg"}, layers=ONE, reference="vr", vanishes=True
+    ),
+    "vr-below-zero": Case(vr, {"k": K, "alpha": -1.0}, layers=ONE),
     "vr-below-zero-dreg": Case(
-        vr, {"k": K, "alpha": -1.0, "gradient": "dreg"}, reference="vr-below-zero", vanishes=True
+        vr,
+        {"k": K, "alpha": -1.0, "gradient": "dreg"},
+        layers=ONE,
+        reference="vr-below-zero",
+        vanishes=True,
     ),
-    "jvi-1": Case(jvi, {"k": K, "order": 1}),
+    "jvi-1": Case(jvi, {"k": K, "order": 1}, layers=ONE),
     "jvi-1-dreg": Case(
-        jvi, {"k": K, "order": 1, "gradient": "dreg"}, reference="jvi-1", vanishes=True
+        jvi, {"k": K, "order": 1, "gradient": "dreg"}, layers=ONE, reference="jvi-1", vanishes=True
     ),
-    "jvi-2": Case(jvi, {"k": K, "order": 2}),
+    "jvi-2": Case(jvi, {"k": K, "order": 2}, layers=ONE),
     "jvi-2-dreg": Case(
-        jvi, {"k": K, "order": 2, "gradient": "dreg"}, reference="jvi-2", vanishes=True
+        jvi, {"k": K, "order": 2, "gradient": "dreg"}, layers=ONE, reference="jvi-2", vanishes=True
     ),
-    "jvi-1-vimco": Case(jvi, {"k": K, "order": 1, "gradient": "vimco"}, reference="jvi-1"),
-    "combined": Case(combined, {"k": K}, reference="iwae", posterior_reference="elbo-A"),
+    "jvi-1-vimco": Case(
+        jvi, {"k": K, "order": 1, "gradient": "vimco"}, layers=ONE, reference="jvi-1"
+    ),
+    "combined": Case(
+        combined, {"k": K}, layers=ONE, reference="iwae", posterior_reference="elbo-A"
+    ),
     "combined-stl": Case(
         combined,
         {"k": K, "gradient": "stl"},
@@ -135,4 +170,9 @@ CASES = {
         posterior_reference="elbo-A",
         vanishes=True,
     ),
+    "wake-sleep": Case(wake_sleep, {"samples": K}, reference="elbo-A", unbiased=False),
+    "rws": Case(rws, {"k": K}, reference="iwae", posterior_reference="iwae-wake", layers=ONE),
+    "rws-both": Case(rws, {"k": K, "phi": "both"}, reference="iwae", unbiased=False, layers=ONE),
+    "schedule": Case(schedule, {"stages": [(iwae(K), 3)]}, reference="iwae"),
+    "annealed": Case(annealed, {"epochs": 4, "samples": K, "start": 1.0}, reference="elbo-A"),
 }

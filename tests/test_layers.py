@@ -35,7 +35,7 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 
 # Less than the order allows: numbers judge any model, and reports read records alone.
 ONLY = {
-    "bounds": set(),
+    "bounds": {"errors"},
     "networks": {"errors"},
     "evidence": {
         "errors", "randomness", "progress", "data", "networks", "distributions", "models", "bounds"

@@ -39,7 +39,10 @@ def fit(
         ),
     ] = None,
     split: Annotated[str | None, _setting("split", "Which split; see `datasets`.")] = None,
-    objective: Annotated[str | None, _setting("objective", "See `objectives`.")] = None,
+    objective: Annotated[
+        str | None,
+        _setting("objective", "A name, or a call such as 'jvi(k=8, order=1)': see `objectives`."),
+    ] = None,
     k: Annotated[int | None, _setting("k", "Draws per datum of iwae; 50 if left out.")] = None,
     samples: Annotated[int | None, _setting("samples", "Draws per datum of elbo.")] = None,
     gradient: Annotated[
@@ -102,7 +105,9 @@ def fit(
         config = Path("runs") / name / "config.toml"
     settings = Config(**({} if config is None else read_toml(config)) | given)
     stem = Path(settings.data).stem if "/" in settings.data or "." in settings.data else None
-    directory = Path("runs") / (name or f"{stem or settings.data}-{settings.objective}")
+    directory = Path("runs") / (
+        name or f"{stem or settings.data}-{settings.objective.partition('(')[0]}"
+    )
 
     from tightbound import runs
     from tightbound.report import write_report

@@ -44,7 +44,7 @@ class Config:
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.objective == "iwae":
             given.setdefault("k", 50)
-        if given.get("estimator") != "B":
+        if self.objective in ("elbo", "iwae") and given.get("estimator") != "B":
             given.setdefault("gradient", "dreg")
         return given
 

@@ -22,8 +22,8 @@ from tightbound.evidence import Evaluation, active_units, evaluate
 from tightbound.evidence.active_units import THRESHOLD
 from tightbound.files import write_atomic
 from tightbound.models import autoencoder
-from tightbound.objectives import Parts
-from tightbound.objectives.catalogue import build
+from tightbound.objectives import AbstractObjective, Parts
+from tightbound.objectives.catalogue import build, parse
 from tightbound.optimizers import by_name, default_rate, schedule_by_name
 from tightbound.randomness import as_key
 from tightbound.training import Run, fit, load, save
@@ -39,7 +39,7 @@ PACKAGES = ("tightbound", "jax", "equinox", "optax", "numpyro", "numpy")
 def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
     """Fits as configured into `directory`, and writes all records but the evaluation."""
     ds = data.load(config.data, split=config.split)
-    objective = build(config.objective, **config.objective_options())
+    objective = _objective(config)
     model, posterior = autoencoder(ds, **config.sizes(), key=config.key)
     if directory.exists() and not resume:
         raise UsageError(
@@ -98,7 +98,7 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
         "objective": run.objective,
         "bound": {
             "kind": objective.kind,
-            "k": config.objective_options().get("k", config.samples or 1),
+            "k": objective.draws,
             "unit": "nats",
         },
     }
@@ -106,6 +106,18 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
     write_units(directory, run, ds, config)
     write_pictures(directory, run, ds, config)
     return run
+
+
+def _objective(config: Config) -> AbstractObjective:
+    """The objective by its name and flags, or by a call."""
+    options = config.objective_options()
+    if "(" not in config.objective:
+        return build(config.objective, **options)
+    if options:
+        raise UsageError(
+            f"{config.objective} names its own options: leave out {', '.join(options)}"
+        )
+    return parse(config.objective)
 
 
 def open_run(directory: Path) -> tuple[Config, Run]:

@@ -3,6 +3,7 @@
 from tightbound.objectives.abstract import AbstractObjective as AbstractObjective
 from tightbound.objectives.abstract import Parts as Parts
 from tightbound.objectives.abstract import Step as Step
+from tightbound.objectives.annealed import annealed as annealed
 from tightbound.objectives.ciwae import ciwae as ciwae
 from tightbound.objectives.combined import combined as combined
 from tightbound.objectives.elbo import elbo as elbo
@@ -10,4 +11,7 @@ from tightbound.objectives.iwae import iwae as iwae
 from tightbound.objectives.jvi import jvi as jvi
 from tightbound.objectives.miwae import miwae as miwae
 from tightbound.objectives.piwae import piwae as piwae
+from tightbound.objectives.rws import rws as rws
+from tightbound.objectives.schedule import schedule as schedule
 from tightbound.objectives.vr import vr as vr
+from tightbound.objectives.wake_sleep import wake_sleep as wake_sleep

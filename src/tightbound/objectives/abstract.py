@@ -32,12 +32,22 @@ class AbstractObjective(eqx.Module):
     @property
     @abc.abstractmethod
     def kind(self) -> str:
-        """Direction of the reported number against log p(x): "lower", "upper" or "consistent"."""
+        """How the reported number stands to log p(x): "lower", "upper", "consistent" or "none"."""
 
     @property
     @abc.abstractmethod
     def description(self) -> str:
         """The call that makes this objective, as a user would write it."""
+
+    @property
+    @abc.abstractmethod
+    def draws(self) -> int:
+        """Draws of z per datum behind the reported number."""
+
+    def at(self, epoch: int) -> "AbstractObjective":
+        """The objective of one epoch, counted from 0: itself unless it changes over time."""
+        del epoch
+        return self
 
     @abc.abstractmethod
     def check(self, parts: Parts) -> None:

@@ -27,6 +27,11 @@ class AnalyticKL(AbstractObjective):
         return "lower"
 
     @property
+    def draws(self) -> int:
+        """Draws of z per datum behind the reported number."""
+        return self.samples
+
+    @property
     def description(self) -> str:
         """The call that makes this objective."""
         return f"elbo(estimator='B', samples={self.samples})"

@@ -58,6 +58,11 @@ class Multisample(AbstractObjective):
         return self.bound_on_draws.kind
 
     @property
+    def draws(self) -> int:
+        """Draws of z per datum behind the reported number."""
+        return self.k
+
+    @property
     def description(self) -> str:
         """The call that makes this objective."""
         return self.call

@@ -38,9 +38,9 @@ class Loop:
         replica_keys = item_keys(root, jnp.arange(seeds))
         streams = jax.vmap(lambda key: jax.random.split(key, len(Keys._fields)))(replica_keys)
         self.keys = Keys(*(streams[:, i] for i in range(len(Keys._fields))))
-        run_epoch = make_epoch(static, objective, optimizer, settings)
-        self._epoch = over_replicas(run_epoch, one_by_one=jax.default_backend() == "cpu")
-        self._epoch = jax.jit(self._epoch, donate_argnums=0)
+        self.objective = objective
+        self._static = static
+        self._compiled: dict[Any, Any] = {}
 
     def start(self, parts: Parts) -> State:
         """The state of all replicas before the first step."""
@@ -62,8 +62,32 @@ class Loop:
 
     def epoch(self, state: State, epoch: int) -> tuple[State, EpochMetrics]:
         """Runs one epoch; the metrics come back on the host."""
-        state, metrics = self._epoch(state, self.keys, epoch, self.train, self.validation)
+        objective = self.objective.at(epoch)
+        if epoch > 0 and self.objective.at(epoch - 1).description != objective.description:
+            # Bounds of different kinds do not compare: early stopping starts anew.
+            state = state._replace(
+                best_bound=jnp.full_like(state.best_bound, -jnp.inf),
+                since_best=jnp.zeros_like(state.since_best),
+            )
+        numbers, rest = eqx.partition(objective, eqx.is_array)
+        run = self._program(rest)
+        state, metrics = run(state, self.keys, epoch, self.train, self.validation, numbers)
         return state, jax.device_get(metrics)
+
+    def _program(self, objective: AbstractObjective) -> Any:
+        """The compiled epoch of an objective; its arrays are arguments."""
+        if objective.description not in self._compiled:
+
+            def run_epoch(*arguments: Any) -> Any:
+                *state_and_data, numbers = arguments
+                whole = eqx.combine(numbers, objective)
+                return make_epoch(self._static, whole, self.optimizer, self.settings)(
+                    *state_and_data
+                )
+
+            run = over_replicas(run_epoch, one_by_one=jax.default_backend() == "cpu")
+            self._compiled[objective.description] = jax.jit(run, donate_argnums=0)
+        return self._compiled[objective.description]
 
     def non_finite(self, state: State, metrics: EpochMetrics) -> str | None:
         """The epoch's first non-finite number in words: step, part, items, replica."""
@@ -102,7 +126,7 @@ def over_replicas(run_epoch: Any, *, one_by_one: bool) -> Any:
     took 230 ms a step by `vmap`, and one took 32 ms.
     """
     if not one_by_one:
-        return jax.vmap(run_epoch, in_axes=(0, 0, None, None, None))
+        return jax.vmap(run_epoch, in_axes=(0, 0, None, None, None, None))
 
     def run(state: State, keys: Keys, *rest: Any) -> Any:
         return jax.lax.map(lambda replica: run_epoch(*replica, *rest), (state, keys))

@@ -1,0 +1,73 @@
+"""Wake and sleep phases: the model follows a bound on data, the posterior what the model dreams.
+
+Reference: Hinton, Dayan, Frey & Neal 1995, Science 268:1158; Bornschein & Bengio 2014,
+arXiv 1406.2751. No gradient flows through a draw, so that latents may be discrete.
+Bias: the reported bound has its own; sleep follows KL(p(z|x) || q(z|x)) averaged over x from the
+model, without bias, and no single objective stands behind both phases.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PRNGKeyArray
+
+from tightbound.objectives.abstract import AbstractObjective, Parts, Step
+from tightbound.objectives.multisample import Multisample
+
+DREAM = 2**31 - 1
+"""The number that sets a datum's dream apart from its draws, which are numbered from 0."""
+
+
+class Sleep(AbstractObjective):
+    """The model's part of `wake`, and for the posterior sleep alone or the mean of both."""
+
+    call: str = eqx.field(static=True)
+    wake: Multisample
+    both: bool = eqx.field(static=True)
+
+    @property
+    def kind(self) -> str:
+        """That of the bound on data."""
+        return self.wake.kind
+
+    @property
+    def draws(self) -> int:
+        """Draws of z per datum behind the reported number."""
+        return self.wake.draws
+
+    @property
+    def description(self) -> str:
+        """The call that makes this objective."""
+        return self.call
+
+    def check(self, parts: Parts) -> None:
+        """Needs the densities of posterior and model, and a model that can be sampled."""
+        self.wake.check(parts)
+
+    def bound(
+        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+    ) -> Float[Array, " n"]:
+        """The bound on data per datum, in nats."""
+        return self.wake.bound(parts, x, keys)
+
+    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
+        """Gradients of both phases, one dream per datum, and the bound per datum in nats."""
+        grads, bound = self.wake.step(parts, x, keys)
+        sleep = _sleep(parts, keys)
+        if self.both:
+            sleep = jax.tree.map(lambda a, b: 0.5 * (a + b), grads.posterior, sleep)
+        return Step(Parts(grads.model, sleep), bound)
+
+
+def _sleep(parts: Parts, keys: Key[Array, " n"]) -> Any:
+    """Descent gradient of -log q(z|x) at draws (x, z) of the model: its mean over the keys."""
+
+    def dream(key: PRNGKeyArray) -> tuple[Float[Array, " d"], Any]:
+        return parts.model.sample(jax.random.fold_in(key, DREAM))
+
+    def loss(posterior: Any) -> Float[Array, ""]:
+        return -jnp.mean(jax.vmap(lambda x, z: posterior.log_prob(z, x))(*jax.vmap(dream)(keys)))
+
+    return eqx.filter_grad(loss)(parts.posterior)
