@@ -40,7 +40,7 @@ ONLY = {
     "evidence": {
         "errors", "randomness", "progress", "data", "networks", "distributions", "models", "bounds"
     },
-    "diagnostics": {"evidence"},
+    "diagnostics": {"evidence", "training"},
     "report": {"errors", "files"},
     "config": {"errors"},
 }  # fmt: skip

@@ -1,4 +1,6 @@
-"""Diagnostics of a fitted model and its posterior."""
+"""Diagnostics of a fitted model and its posterior, and of an objective's gradient."""
 
 from tightbound.evidence.active_units import LayerUnits as LayerUnits
 from tightbound.evidence.active_units import active_units as active_units
+from tightbound.training.signal import GradientSignal as GradientSignal
+from tightbound.training.signal import gradient_snr as gradient_snr

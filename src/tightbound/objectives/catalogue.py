@@ -101,7 +101,7 @@ def _value(node: ast.expr) -> Any:
             named = {str(keyword.arg): _value(keyword.value) for keyword in node.keywords}
             return build(node.func.id, *map(_value, node.args), **named)
     elif isinstance(node, ast.List | ast.Tuple):
-        return [_value(item) for item in node.elts]
+        return (list if isinstance(node, ast.List) else tuple)(map(_value, node.elts))
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         number = _value(node.operand)
         if isinstance(number, int | float):

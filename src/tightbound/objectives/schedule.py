@@ -5,6 +5,7 @@ Bias: that of the objective whose turn it is; the reported number changes its me
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array, Float, Key
@@ -60,7 +61,7 @@ class Schedule(AbstractObjective):
         return self.stages[-1].bound(parts, x, keys)
 
 
-def schedule(stages: Sequence[tuple[AbstractObjective, int]]) -> Schedule:
+def schedule(stages: Sequence[Any]) -> Schedule:
     """Objectives one after another: `schedule([(elbo(), 30), (iwae(50), 30)])`; nats.
 
     Early stopping starts anew with each stage, since bounds of different kinds do not compare.

@@ -1,0 +1,122 @@
+"""The signal-to-noise ratio of an objective's gradient.
+
+Reference: Rainforth et al. 2018, arXiv 1802.04537, eq. 8 (SNR of each parameter) and eq. 12
+(directional SNR).
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from tightbound.errors import UsageError
+from tightbound.objectives import AbstractObjective, Parts
+from tightbound.randomness import as_key, item_keys
+
+
+class GradientSignal(NamedTuple):
+    """What the gradients of independent draws say together, for one part."""
+
+    mean: Float[np.ndarray, " p"]
+    """Mean gradient per parameter: of the negative bound, in nats per datum and unit."""
+    deviation: Float[np.ndarray, " p"]
+    """Standard deviation of one gradient per parameter."""
+    directional: float
+    """Mean over the draws of |part along the mean gradient| / |part across it|."""
+
+    @property
+    def snr(self) -> Float[np.ndarray, " p"]:
+        """|mean| / standard deviation per parameter; nan where nothing varies."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.deviation > 0, np.abs(self.mean) / self.deviation, np.nan)
+
+
+def gradient_snr(
+    objective: AbstractObjective,
+    model: Any,
+    posterior: Any,
+    x: Float[np.ndarray, "n d"],
+    *,
+    replicas: int = 1000,
+    key: int | PRNGKeyArray = 0,
+    batch_size: int = 100,
+) -> dict[str, GradientSignal]:
+    """Measures the signal-to-noise ratio of an objective's gradient on one minibatch.
+
+    Memory does not grow with `replicas`: all are drawn twice, for the mean and then around it.
+
+    Args:
+        objective: What is differentiated.
+        model: p(x, z).
+        posterior: q(z|x).
+        x: The minibatch of shape (n, d), the same for all replicas, inside the support.
+        replicas: Independent sets of draws; the mean's own error is deviation / sqrt(replicas).
+        key: Seed or key of the draws.
+        batch_size: Replicas at once.
+
+    Returns:
+        The signal of "model" and of "posterior", with parameters in the order of the tree's leaves.
+
+    Raises:
+        UsageError: Fewer than two replicas, or parts that do not suit the objective.
+    """
+    if replicas < 2:
+        raise UsageError(f"expected replicas >= 2, got {replicas}")
+    parts = Parts(model, posterior)
+    objective.check(parts)
+    arrays, rest = eqx.partition(parts, eqx.is_array)
+    x, root = jnp.asarray(x, jnp.float32), as_key(key)
+    items = jnp.arange(len(x))
+
+    def gradients(arrays: Parts, replica: Int[Array, ""]) -> dict[str, Float[Array, " p"]]:
+        keys = item_keys(jax.random.fold_in(root, replica), items)
+        grads = objective.step(eqx.combine(arrays, rest), x, keys).grads
+        return {name: ravel_pytree(getattr(grads, name))[0] for name in Parts._fields}
+
+    def total(arrays: Parts, of: Any) -> Any:
+        """The sum over all replicas of a function of the gradients."""
+
+        def of_some(which: Int[Array, " b"]) -> Any:
+            some = jax.vmap(lambda i: of(gradients(arrays, i)))(which)
+            return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), some)
+
+        size = min(batch_size, replicas)
+        whole = jnp.arange(replicas // size * size).reshape(-1, size)
+        sums = jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), jax.lax.map(of_some, whole))
+        if replicas % size:
+            left = of_some(jnp.arange(replicas - replicas % size, replicas))
+            sums = jax.tree.map(jnp.add, sums, left)
+        return sums
+
+    @jax.jit
+    def measure(arrays: Parts) -> Any:
+        sums = total(arrays, lambda g: g)
+        mean = jax.tree.map(lambda leaf: leaf / replicas, sums)
+
+        def around(g: dict[str, Float[Array, " p"]]) -> Any:
+            return {name: _around(g[name], mean[name]) for name in g}
+
+        return mean, total(arrays, around)
+
+    mean, sums = jax.device_get(measure(arrays))
+    return {
+        name: GradientSignal(
+            mean[name],
+            np.sqrt(np.asarray(sums[name][0]) / (replicas - 1)),
+            float(sums[name][1]) / replicas,
+        )
+        for name in mean
+    }
+
+
+def _around(
+    g: Float[Array, " p"], mean: Float[Array, " p"]
+) -> tuple[Float[Array, " p"], Float[Array, ""]]:
+    """The squared distance from the mean per parameter, and the part along it over that across."""
+    unit = mean / jnp.linalg.norm(mean)
+    along = jnp.dot(g, unit)
+    return (g - mean) ** 2, jnp.abs(along) / jnp.linalg.norm(g - along * unit)
