@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tightbound.gradients import DoublyReparameterized, SingleSample
-from tightbound.objectives import AbstractObjective, elbo, iwae
+from tightbound.objectives import AbstractObjective, elbo, exact, iwae
 
 K = 5
 
@@ -37,6 +37,8 @@ class Case(NamedTuple):
 
 
 CASES = {
+    # No draws and no posterior: its laws stand in tests/finite/.
+    "exact": Case(exact, {}, layers=()),
     "elbo-A": Case(elbo, {"samples": K}),
     "elbo-A-stl": Case(elbo, {"samples": K, "gradient": "stl"}, vanishes=True),
     "elbo-A-dreg": Case(elbo, {"samples": K, "gradient": "dreg"}, vanishes=True),

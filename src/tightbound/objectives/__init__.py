@@ -4,4 +4,5 @@ from tightbound.objectives.abstract import AbstractObjective as AbstractObjectiv
 from tightbound.objectives.abstract import Parts as Parts
 from tightbound.objectives.abstract import Step as Step
 from tightbound.objectives.elbo import elbo as elbo
+from tightbound.objectives.exact import exact as exact
 from tightbound.objectives.iwae import iwae as iwae

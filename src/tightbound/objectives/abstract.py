@@ -32,7 +32,7 @@ class AbstractObjective(eqx.Module):
     @property
     @abc.abstractmethod
     def kind(self) -> str:
-        """Direction of the reported number against log p(x): "lower", "upper" or "consistent"."""
+        """The reported number against log p(x): "lower", "upper", "consistent" or "exact"."""
 
     @property
     @abc.abstractmethod
