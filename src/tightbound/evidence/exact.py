@@ -23,6 +23,8 @@ from tightbound.models.model import Model
 from tightbound.progress import Progress
 from tightbound.randomness import as_key
 
+_log_evidence = eqx.filter_jit(log_evidence)
+
 
 class ExactEvidence(NamedTuple):
     """Log-evidence per datum in nats, larger is better; no estimate, and so no error of its own."""
@@ -90,7 +92,6 @@ def exact(
     binarise_key, _ = jax.random.split(as_key(key))
     began, n, batches = time.perf_counter(), len(x), []
     batch_size = min(batch_size, n)
-    compiled = eqx.filter_jit(log_evidence)
     with Progress("summing", -(-n // batch_size), shown=progress) as bar:
         for first in range(0, n, batch_size):
             # The last batch is filled up with its last item, so that all have one shape.
@@ -98,7 +99,7 @@ def exact(
             values = binarisation(
                 jnp.asarray(x[items], jnp.float32), jnp.asarray(items), use=0, key=binarise_key
             )
-            batches.append(np.asarray(compiled(model, values)[: n - first]))
+            batches.append(np.asarray(_log_evidence(model, values)[: n - first]))
             bar.advance()
     return ExactEvidence(
         log_evidence=np.concatenate(batches),

@@ -13,6 +13,7 @@ Statist. 13(2) (bounds that keep the likelihood finite).
 Bias: none in log p(x), which is summed over all components; a local maximum is found.
 """
 
+import math
 from typing import NamedTuple
 
 import equinox as eqx
@@ -82,21 +83,22 @@ def em(
             "use tb.fit with tb.objectives.exact()"
         )
     check_values(x, likelihood.support, "the data")
-    width = (
-        likelihood.covariances().shape[1] if _gaussian(likelihood) else likelihood.logits.shape[1]
-    )
+    gaussian = isinstance(likelihood, GaussianComponents)
+    width = (likelihood.means if gaussian else likelihood.logits).shape[1]
     if x.shape[1] != width:
-        raise UsageError(f"the data: expected {width} columns, as the model, got {x.shape[1]}")
+        raise UsageError(
+            f"the data: expected {width} columns, as many as the model has, got {x.shape[1]}"
+        )
     if iterations < 1:
         raise UsageError(f"expected iterations >= 1, got {iterations}")
     floor = _floor(likelihood, x) if floor is None else floor
-    least, most = (0.0, np.inf) if _gaussian(likelihood) else (0.0, 0.5)
-    if not least < floor < most:
-        raise UsageError(f"expected floor between {least} and {most}, got {floor}")
+    most = math.inf if gaussian else 0.5
+    if not 0 < floor < most:
+        raise UsageError(f"expected floor between 0 and {most}, got {floor}")
     dtype = prior.logits.dtype
-    fitted, history = _scan(
-        model, jnp.asarray(x, dtype), jnp.asarray(floor, dtype), iterations=iterations
-    )
+    bound = jnp.asarray(floor, dtype)
+    start = Model(prior, _inside(likelihood, bound))
+    fitted, history = _scan(start, jnp.asarray(x, dtype), bound, iterations=iterations)
     history = np.asarray(history)
     if not np.all(np.isfinite(history)):
         bad = int(np.argmin(np.isfinite(history)))
@@ -105,10 +107,6 @@ def em(
             f"{floor:.3g}, or data whose columns have similar scales"
         )
     return EMRun(fitted, history, float(floor))
-
-
-def _gaussian(likelihood: Components) -> bool:
-    return isinstance(likelihood, GaussianComponents)
 
 
 def _floor(likelihood: Components, x: Float[np.ndarray, "n d"]) -> float:
@@ -128,8 +126,7 @@ def _scan(
         weights, log_likelihood = _expect(model, x)
         return _maximise(model, x, weights, floor), log_likelihood
 
-    start = eqx.tree_at(lambda m: m.likelihood, model, _inside(model.likelihood, floor))
-    fitted, history = jax.lax.scan(iteration, start, None, length=iterations)
+    fitted, history = jax.lax.scan(iteration, model, None, length=iterations)
     _, last = _expect(fitted, x)
     return fitted, jnp.append(history, last)
 
