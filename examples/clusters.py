@@ -55,8 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
         exact = tb.evidence.exact(model, np.asarray(x), progress=False)
         # The prior as proposal: log (1/S) sum_s p(x|z_s), from the first S draws of each datum.
         keys = jax.random.split(draw_key, n)
-        chunk = min(most, 500)
-        sampled = tb.evidence.importance(model, model.prior, x, keys, k=most, chunk=chunk)
+        sampled = tb.evidence.importance(model, model.prior, x, keys, k=most, chunk=min(most, 50))
         sizes = [j for j in (1, 5, 50, 500, 5000) if j < most] + [most]
         estimates = np.asarray(sampled.bounds, np.float64)
         low = estimates < exact.log_evidence[:, None] - FAR
@@ -77,7 +76,9 @@ def main(arguments: list[str] | None = None) -> None:
             plane.scatter(*np.asarray(x).T, s=4, color=color, linewidths=0)
             plane.set(title=f"the data for K = {k}", xlabel="$x_1$", ylabel="$x_2$")
             plane.set_aspect("equal")
-    judged = tb.evaluate(model, model.prior, np.asarray(x), k=min(500, most), progress=False)
+    judged = tb.evaluate(
+        model, model.prior, np.asarray(x), k=min(500, most), batch_size=n, chunk=50
+    )
     print(f"the same by tb.evaluate, K = {k}:\n{judged.summary()}")
     gap = judged.log_evidence < exact.log_evidence - FAR
     stated = judged.stderr[gap]

@@ -57,7 +57,7 @@ def scipy_log_joint(model, x):
     )
 
 
-def network(units=4, pixels=6, dtype=np.float32, *, seed=1):
+def network(dtype=np.float32, *, units=4, pixels=6, seed=1):
     """Product-Bernoulli latents with unequal odds, and a likelihood with one hidden layer."""
     keys = jax.random.split(jax.random.key(seed), 3)
     trunk = MLP.glorot(units, (5,), key=keys[0])

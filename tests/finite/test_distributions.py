@@ -46,7 +46,9 @@ def test_draws_have_the_mean_and_come_with_their_mass(prior):
     assert np.abs(z_of_mean(draws, prior.mean())).max() < LIMIT
     again = jax.vmap(lambda z: prior.log_prob(z, None))(draws)
     np.testing.assert_array_equal(log_p, again)
-    assert {tuple(row) for row in np.asarray(draws)} == {tuple(row) for row in prior.enumerate()}
+    assert {tuple(row) for row in np.asarray(draws)} == {
+        tuple(row) for row in np.asarray(prior.enumerate())
+    }
 
 
 def test_priors_ignore_what_is_given_and_say_what_they_are():

@@ -17,20 +17,20 @@ from tightbound.models import Model, bernoulli_mixture, finite_autoencoder, gaus
 
 
 def in_double(model, x, **options):
-    """A run of EM in float64, with its arrays on the host."""
+    """A run of EM in float64; then its weights, means and covariances on the host."""
     with jax.enable_x64(True):
         run = tb.em(models.as_type(model, jnp.float64), x, **options)
-        covariances = None
-        if isinstance(run.model.likelihood, GaussianComponents):
-            covariances = np.asarray(run.model.likelihood.covariances())
-        return run, covariances
+        weights, likelihood = np.asarray(run.model.prior.mean()), run.model.likelihood
+        if isinstance(likelihood, GaussianComponents):
+            return run, weights, *map(np.asarray, (likelihood.means, likelihood.covariances()))
+        return run, weights, special.expit(np.asarray(likelihood.logits)), None
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 8])
 def test_gaussian_mixture_is_that_of_scikit_learn_from_the_same_start(iterations):
     x = models.gaussian_data(300).astype(np.float64)
     start = gaussian_mixture(x, components=3, key=2)
-    run, covariances = in_double(start, x, iterations=iterations)
+    run, weights, means, covariances = in_double(start, x, iterations=iterations)
     peer = GaussianMixture(
         3,
         tol=0,
@@ -46,8 +46,8 @@ def test_gaussian_mixture_is_that_of_scikit_learn_from_the_same_start(iterations
         peer.fit(x)
     # The start is known in single precision.
     tolerance = {"rtol": 1e-5, "atol": 1e-6}
-    np.testing.assert_allclose(run.model.prior.mean(), peer.weights_, **tolerance)
-    np.testing.assert_allclose(run.model.likelihood.means, peer.means_, **tolerance)
+    np.testing.assert_allclose(weights, peer.weights_, **tolerance)
+    np.testing.assert_allclose(means, peer.means_, **tolerance)
     np.testing.assert_allclose(covariances, peer.covariances_, **tolerance)
     assert run.log_likelihood[-1] == pytest.approx(peer.score(x), abs=1e-6)
     assert len(run.log_likelihood) == iterations + 1
@@ -67,7 +67,7 @@ STARTS = {
 def test_no_iteration_lowers_the_likelihood(name):
     x, make, components, floor = STARTS[name]()
     start = make(x, components=components, key=0)
-    run, covariances = in_double(start, x, iterations=60, floor=floor)
+    run, _, p, covariances = in_double(start, x, iterations=60, floor=floor)
     assert np.diff(run.log_likelihood).min() > -1e-10
     assert run.log_likelihood[-1] > run.log_likelihood[0] + 0.05
     if covariances is not None:
@@ -75,9 +75,8 @@ def test_no_iteration_lowers_the_likelihood(name):
         assert least > 0.999 * run.floor
         assert (least < 1.001 * run.floor) == (name != "gaussians")
     else:
-        p = special.expit(np.asarray(run.model.likelihood.logits))
         assert p.min() > 0.999 * run.floor
-        assert (p.min() < 1.001 * run.floor) == ("floor" in name)
+        assert p.min() < 1.001 * run.floor
     single = tb.em(start, x, iterations=60, floor=floor)
     assert np.diff(single.log_likelihood).min() > -2e-5
 
@@ -90,13 +89,13 @@ def test_bernoulli_mixture_is_em_written_out():
         joint = np.log(weights) + x @ np.log(p).T + (1 - x) @ np.log1p(-p).T
         r = special.softmax(joint, axis=1)
         weights, p = r.mean(axis=0), r.T @ x / r.sum(axis=0)[:, None]
-    run, _ = in_double(start, x, iterations=3)
-    np.testing.assert_allclose(run.model.prior.mean(), weights, rtol=1e-6)
-    np.testing.assert_allclose(special.expit(run.model.likelihood.logits), p, rtol=1e-6)
+    _, our_weights, our_p, _ = in_double(start, x, iterations=3)
+    np.testing.assert_allclose(our_weights, weights, rtol=1e-6)
+    np.testing.assert_allclose(our_p, p, rtol=1e-6)
 
 
 def test_gradient_and_em_reach_the_same_optimum():
-    x = models.gaussian_data(600)
+    x = models.gaussian_data(300)
     start = gaussian_mixture(x, components=3, key=0)
     by_em = tb.em(start, x, iterations=100)
     run = tb.fit(
@@ -104,9 +103,9 @@ def test_gradient_and_em_reach_the_same_optimum():
         None,
         x,
         objective=tb.objectives.exact(),
-        optimizer=optax.adam(optax.cosine_decay_schedule(0.05, 600)),
-        batch_size=600,
-        epochs=600,
+        optimizer=optax.adam(optax.cosine_decay_schedule(0.05, 300)),
+        batch_size=300,
+        epochs=300,
     )
     reached = tb.evidence.exact(run.model, x).mean
     assert reached == pytest.approx(by_em.log_likelihood[-1], abs=1e-4)
