@@ -31,9 +31,7 @@ def test_three_gaussians(tmp_path, capsys):
 
 
 def test_clusters(tmp_path, capsys):
-    example("clusters").main(
-        ["--out", str(tmp_path), "--n", "30", "--draws", "50", "--sides", "2", "3"]
-    )
+    example("clusters").main(["--out", str(tmp_path), "--n", "30", "--draws", "50", "--sides", "3"])
     assert "log p(x), exact" in capsys.readouterr().out
     assert (tmp_path / "clusters.png").stat().st_size > 10_000
 
