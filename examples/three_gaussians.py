@@ -94,9 +94,8 @@ def main(arguments: list[str] | None = None) -> None:
             f"   test {on_test.mean(dtype=np.float64):.4f}"
             f"   test against the truth {behind.mean():+.4f} +- {error:.4f}"
         )
-    print(
-        f"  expected of {FREE} fitted numbers: {FREE / 2 / n:+.4f} in training, the negative here"
-    )
+    size = FREE / 2 / n
+    print(f"  expected of {FREE} fitted numbers: {size:+.4f} in training, {-size:+.4f} in the test")
     for name, model in (("EM", by_em.model), ("gradient", run.model)):
         means = np.asarray(model.likelihood.means)
         nearest = np.linalg.norm(means[:, None] - MEANS[None], axis=2).argmin(axis=0)
