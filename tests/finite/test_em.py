@@ -134,6 +134,21 @@ def test_a_component_without_data_stays_where_it_was():
     assert np.diff(run.log_likelihood).min() > -2e-5
 
 
+def test_a_run_of_em_is_saved_and_loaded(tmp_path):
+    x = models.gaussian_data(50)
+    by_em = tb.em(gaussian_mixture(x, components=2), x, iterations=4)
+    tb.save(tmp_path / "run.safetensors", by_em.as_run())
+    loaded = tb.load(tmp_path / "run.safetensors")
+    assert loaded.posterior is None
+    assert (loaded.epochs_run, len(loaded.history)) == (4, 4)
+    np.testing.assert_array_equal(np.ravel(loaded.history.train_bound), by_em.log_likelihood[1:])
+    for a, b in zip(jax.tree.leaves(loaded.model), jax.tree.leaves(by_em.model), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert tb.evidence.exact(loaded.model, x).mean == pytest.approx(
+        by_em.log_likelihood[-1], abs=1e-5
+    )
+
+
 def test_one_component_is_the_mean_and_the_covariance():
     x = models.gaussian_data(100)
     run = tb.em(gaussian_mixture(x, components=1), x, iterations=1)

@@ -14,6 +14,7 @@ Bias: none in log p(x), which is summed over all components; a local maximum is 
 """
 
 import math
+import time
 from typing import NamedTuple
 
 import equinox as eqx
@@ -23,10 +24,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tightbound.data import check_values
+from tightbound.data.binarise import Binarisation
 from tightbound.distributions import BernoulliComponents, Categorical, GaussianComponents
 from tightbound.errors import NonFiniteError, UsageError
 from tightbound.models.finite import enumerated_log_joint, items_at_once
 from tightbound.models.model import Model
+from tightbound.objectives import Parts
+from tightbound.training.fit import Run
+from tightbound.training.records import EpochRecord, History
 
 RELATIVE_FLOOR = 1e-6
 """Least eigenvalue of a covariance, as a share of the mean variance of the data's columns."""
@@ -43,6 +48,28 @@ class EMRun(NamedTuple):
     """Mean log p(x) over the data in nats per datum: at the start, then after each iteration."""
     floor: float
     """The bound in use: on eigenvalues of covariances, or on probabilities of pixels."""
+    seconds: float
+
+    def as_run(self) -> Run:
+        """The same as what `fit` returns, for `tb.save`: an epoch of its history is an iteration.
+
+        The bound of an epoch is the mean log p(x) after it.
+        """
+        iterations = len(self.log_likelihood) - 1
+        history = History(
+            EpochRecord(i, i, [float(self.log_likelihood[i])], None, self.seconds / iterations)
+            for i in range(1, iterations + 1)
+        )
+        return Run(
+            self.model,
+            None,
+            history,
+            [Parts(self.model, None)],
+            f"em(iterations={iterations}, floor={self.floor:.6g})",
+            Binarisation("none").description,
+            iterations,
+            0.0,
+        )
 
 
 def em(
@@ -68,7 +95,8 @@ def em(
             from 0 and 1 (by default 1e-4).
 
     Returns:
-        The model, the log-likelihood before and after each iteration, and the floor.
+        The model, the log-likelihood before and after each iteration, the floor and the seconds;
+        `tb.save(path, run.as_run())` writes it to a file.
 
     Raises:
         UsageError: Another kind of model, values outside the likelihood's support, or numbers
@@ -96,7 +124,7 @@ def em(
     if not 0 < floor < most:
         raise UsageError(f"expected floor between 0 and {most}, got {floor}")
     dtype = prior.logits.dtype
-    bound = jnp.asarray(floor, dtype)
+    began, bound = time.perf_counter(), jnp.asarray(floor, dtype)
     start = Model(prior, _inside(likelihood, bound))
     fitted, history = _scan(start, jnp.asarray(x, dtype), bound, iterations=iterations)
     history = np.asarray(history)
@@ -106,7 +134,7 @@ def em(
             f"the log-likelihood was not finite after {bad} iterations; try a larger floor than "
             f"{floor:.3g}, or data whose columns have similar scales"
         )
-    return EMRun(fitted, history, float(floor))
+    return EMRun(fitted, history, float(floor), time.perf_counter() - began)
 
 
 def _floor(likelihood: Components, x: Float[np.ndarray, "n d"]) -> float:
