@@ -16,6 +16,7 @@ from tightbound.models import Model
 from tightbound.models.finite import enumerated_log_joint, log_evidence, responsibilities
 from tightbound.networks import MLP, Dense
 from tightbound.objectives import Parts, exact
+from tightbound.objectives.catalogue import build
 
 MODELS = {
     "gaussians": (models.three_gaussians, models.gaussian_data(9)),
@@ -122,6 +123,12 @@ def test_grey_values_are_binarised_as_evaluate_does():
     single = Model(BernoulliPrior(jnp.full(4, -200.0)), model.likelihood)
     drawn = tb.evaluate(single, single.prior, grey, k=2, key=3).log_evidence
     np.testing.assert_allclose(tb.evidence.exact(single, grey, key=3).log_evidence, drawn, 1e-5)
+
+
+def test_the_catalogue_says_that_it_takes_no_options():
+    with pytest.raises(tb.UsageError, match="exact takes no options, but not gradient"):
+        build("exact", gradient="dreg")
+    assert build("exact").kind == "exact"
 
 
 def test_the_summary_says_that_it_is_exact():
