@@ -13,6 +13,7 @@ from tightbound.objectives import (
     ciwae,
     combined,
     elbo,
+    exact,
     iwae,
     jvi,
     miwae,
@@ -70,6 +71,8 @@ class Case(NamedTuple):
 
 
 CASES = {
+    # No draws and no posterior: its laws stand in tests/finite/.
+    "exact": Case(exact, {}, layers=()),
     "elbo-A": Case(elbo, {"samples": K}),
     "elbo-A-stl": Case(elbo, {"samples": K, "gradient": "stl"}, reference="elbo-A", vanishes=True),
     "elbo-A-dreg": Case(

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tightbound import data as data
     from tightbound import diagnostics as diagnostics
+    from tightbound import distributions as distributions
+    from tightbound import evidence as evidence
     from tightbound import gradients as gradients
+    from tightbound import models as models
     from tightbound import objectives as objectives
     from tightbound import optimizers as optimizers
     from tightbound.distributions import AbstractExplicit as AbstractExplicit
@@ -22,11 +25,21 @@ if TYPE_CHECKING:
     from tightbound.models import Model as Model
     from tightbound.models import autoencoder as autoencoder
     from tightbound.training import Run as Run
+    from tightbound.training import em as em
     from tightbound.training import fit as fit
     from tightbound.training import load as load
     from tightbound.training import save as save
 
-_MODULES = ("data", "diagnostics", "gradients", "objectives", "optimizers")
+_MODULES = (
+    "data",
+    "diagnostics",
+    "distributions",
+    "evidence",
+    "gradients",
+    "models",
+    "objectives",
+    "optimizers",
+)
 _NAMES = {
     "AbstractExplicit": "distributions",
     "Evaluation": "evidence",
@@ -35,6 +48,7 @@ _NAMES = {
     "Run": "training",
     "UsageError": "errors",
     "autoencoder": "models",
+    "em": "training",
     "evaluate": "evidence",
     "fit": "training",
     "load": "training",

@@ -3,6 +3,11 @@
 from tightbound.distributions.abstract import AbstractConditional as AbstractConditional
 from tightbound.distributions.abstract import AbstractExplicit as AbstractExplicit
 from tightbound.distributions.bernoulli import Bernoulli as Bernoulli
+from tightbound.distributions.finite import AbstractFinite as AbstractFinite
+from tightbound.distributions.finite import BernoulliComponents as BernoulliComponents
+from tightbound.distributions.finite import BernoulliPrior as BernoulliPrior
+from tightbound.distributions.finite import Categorical as Categorical
+from tightbound.distributions.finite import GaussianComponents as GaussianComponents
 from tightbound.distributions.layered import BottomLayer as BottomLayer
 from tightbound.distributions.layered import Layered as Layered
 from tightbound.distributions.normal import DiagonalNormal as DiagonalNormal

@@ -40,12 +40,7 @@ class Bernoulli(AbstractExplicit):
         self, value: Float[Array, " dim"], given: Float[Array, " n_in"]
     ) -> Float[Array, ""]:
         """Log-mass in nats; `value` must be binary, which is checked where data enter."""
-        logits = self.logits(self.trunk(given))
-        # softplus by hand: jax.nn.softplus does not fuse, and costs as much as a matrix product.
-        # Half the sum, not max(logits, 0): its slope at zero would add up to 0 in place of 1/2.
-        size = jnp.abs(logits)
-        softplus = 0.5 * (logits + size) + jnp.log1p(jnp.exp(-size))
-        return jnp.sum(value * logits - softplus)
+        return log_mass(value, self.logits(self.trunk(given)))
 
     def sample_and_log_prob(
         self, given: Float[Array, " n_in"], *, key: PRNGKeyArray
@@ -57,3 +52,12 @@ class Bernoulli(AbstractExplicit):
     def mean(self, given: Float[Array, " n_in"]) -> Float[Array, " dim"]:
         """The probabilities of a one."""
         return jax.nn.sigmoid(self.logits(self.trunk(given)))
+
+
+def log_mass(value: Float[Array, " dim"], logits: Float[Array, " dim"]) -> Float[Array, ""]:
+    """Log-mass of independent values in {0, 1}, in nats."""
+    # softplus by hand: jax.nn.softplus does not fuse, and costs as much as a matrix product.
+    # Half the sum, not max(logits, 0): its slope at zero would add up to 0 in place of 1/2.
+    size = jnp.abs(logits)
+    softplus = 0.5 * (logits + size) + jnp.log1p(jnp.exp(-size))
+    return jnp.sum(value * logits - softplus)

@@ -3,5 +3,7 @@
 from tightbound.evidence.active_units import active_units as active_units
 from tightbound.evidence.evaluate import Evaluation as Evaluation
 from tightbound.evidence.evaluate import evaluate as evaluate
+from tightbound.evidence.exact import ExactEvidence as ExactEvidence
+from tightbound.evidence.exact import exact as exact
 from tightbound.evidence.importance import Evidence as Evidence
 from tightbound.evidence.importance import importance as importance

@@ -1,4 +1,7 @@
 """Generative models: what is fitted and judged."""
 
 from tightbound.models.autoencoder import autoencoder as autoencoder
+from tightbound.models.finite import bernoulli_mixture as bernoulli_mixture
+from tightbound.models.finite import finite_autoencoder as finite_autoencoder
+from tightbound.models.finite import gaussian_mixture as gaussian_mixture
 from tightbound.models.model import Model as Model

@@ -7,6 +7,7 @@ from tightbound.objectives.annealed import annealed as annealed
 from tightbound.objectives.ciwae import ciwae as ciwae
 from tightbound.objectives.combined import combined as combined
 from tightbound.objectives.elbo import elbo as elbo
+from tightbound.objectives.exact import exact as exact
 from tightbound.objectives.iwae import iwae as iwae
 from tightbound.objectives.jvi import jvi as jvi
 from tightbound.objectives.miwae import miwae as miwae

@@ -32,7 +32,7 @@ class AbstractObjective(eqx.Module):
     @property
     @abc.abstractmethod
     def kind(self) -> str:
-        """How the reported number stands to log p(x): "lower", "upper", "consistent" or "none"."""
+        """The number against log p(x): "lower", "upper", "consistent", "exact" or "none"."""
 
     @property
     @abc.abstractmethod

@@ -68,7 +68,8 @@ def build(name: str, *values: Any, **options: Any) -> AbstractObjective:
     unknown = [option for option in options if option not in entry.options]
     if unknown:
         raise UsageError(
-            f"the objective {name} takes {', '.join(entry.options)}, but not {', '.join(unknown)}"
+            f"the objective {name} takes {', '.join(entry.options) or 'no options'}, "
+            f"but not {', '.join(unknown)}"
         )
     parameters = inspect.signature(entry.make).parameters.values()
     lacking = [p.name for p in parameters if p.default is p.empty and p.name not in options]

@@ -40,7 +40,7 @@ class Run(NamedTuple):
 
 def fit(
     model: Model,
-    posterior: AbstractConditional,
+    posterior: AbstractConditional | None,
     train: Float[np.ndarray, "n d"],
     *,
     objective: AbstractObjective,
@@ -61,7 +61,8 @@ def fit(
 
     Args:
         model: p(x, z), as from `tb.autoencoder`.
-        posterior: q(z|x).
+        posterior: q(z|x); None for an objective that needs none, such as
+            `tb.objectives.exact()`.
         train: Data of shape (n, d), kept on the device for the whole run.
         objective: Such as `tb.objectives.iwae(k=50, gradient="dreg")`.
         optimizer: Any Optax optimiser; Adam with rate 1e-3 if left out.

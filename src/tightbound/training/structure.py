@@ -9,8 +9,12 @@ import numpy as np
 
 from tightbound.distributions import (
     Bernoulli,
+    BernoulliComponents,
+    BernoulliPrior,
     BottomLayer,
+    Categorical,
     DiagonalNormal,
+    GaussianComponents,
     Layered,
     StandardNormal,
 )
@@ -21,7 +25,20 @@ from tightbound.objectives import Parts
 
 KNOWN = {
     cls.__name__: cls
-    for cls in (Bernoulli, BottomLayer, DiagonalNormal, Dense, Layered, MLP, Model, StandardNormal)
+    for cls in (
+        Bernoulli,
+        BernoulliComponents,
+        BernoulliPrior,
+        BottomLayer,
+        Categorical,
+        Dense,
+        DiagonalNormal,
+        GaussianComponents,
+        Layered,
+        MLP,
+        Model,
+        StandardNormal,
+    )
 }
 """The only classes that a file can ask for."""
 

@@ -1,0 +1,228 @@
+"""Expectation maximisation where both steps are closed: mixtures of Gaussians and of Bernoullis.
+
+The E step is the exact posterior p(z|x). The M step maximises the expected complete-data
+log-likelihood within bounds that keep the likelihood finite: eigenvalues of a covariance are at
+least `floor`, or probabilities of a pixel at least `floor` away from 0 and 1. The best covariance
+within the bound has the eigenvectors of the weighted scatter and its eigenvalues raised to the
+floor; the best probability is the weighted mean, moved to the nearer bound. Both steps are exact
+maximisers over the same set, so that log p(x) itself never falls: nothing is added to it, and
+nothing to a covariance whose eigenvalues are large enough.
+
+Reference: Dempster, Laird & Rubin 1977, JRSS B 39(1), section 4.3 (mixtures); Hathaway 1985, Ann.
+Statist. 13(2) (bounds that keep the likelihood finite).
+Bias: none in log p(x), which is summed over all components; a local maximum is found.
+"""
+
+import math
+import time
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tightbound.data import check_values
+from tightbound.data.binarise import Binarisation
+from tightbound.distributions import BernoulliComponents, Categorical, GaussianComponents
+from tightbound.errors import NonFiniteError, UsageError
+from tightbound.models.finite import enumerated_log_joint, items_at_once
+from tightbound.models.model import Model
+from tightbound.objectives import Parts
+from tightbound.training.fit import Run
+from tightbound.training.records import EpochRecord, History
+
+RELATIVE_FLOOR = 1e-6
+"""Least eigenvalue of a covariance, as a share of the mean variance of the data's columns."""
+PROBABILITY_FLOOR = 1e-4
+"""Least distance of a pixel's probability from 0 and 1."""
+Components = GaussianComponents | BernoulliComponents
+
+
+class EMRun(NamedTuple):
+    """A mixture fitted by expectation maximisation."""
+
+    model: Model
+    log_likelihood: Float[np.ndarray, " iterations_and_start"]
+    """Mean log p(x) over the data in nats per datum: at the start, then after each iteration."""
+    floor: float
+    """The bound in use: on eigenvalues of covariances, or on probabilities of pixels."""
+    seconds: float
+
+    def as_run(self) -> Run:
+        """The same as what `fit` returns, for `tb.save`: an epoch of its history is an iteration.
+
+        The bound of an epoch is the mean log p(x) after it.
+        """
+        iterations = len(self.log_likelihood) - 1
+        history = History(
+            EpochRecord(i, i, [float(self.log_likelihood[i])], None, self.seconds / iterations)
+            for i in range(1, iterations + 1)
+        )
+        return Run(
+            self.model,
+            None,
+            history,
+            [Parts(self.model, None)],
+            f"em(iterations={iterations}, floor={self.floor:.6g})",
+            Binarisation("none").description,
+            iterations,
+            0.0,
+        )
+
+
+def em(
+    model: Model,
+    x: Float[np.ndarray, "n d"],
+    *,
+    iterations: int = 100,
+    floor: float | None = None,
+) -> EMRun:
+    """Fits a mixture by expectation maximisation, all iterations in one compiled scan.
+
+    Nothing is drawn. A start outside the bounds of `floor` is moved to their nearest point first.
+    A component that has lost all its data keeps its parameters.
+
+    Args:
+        model: `Model(Categorical, GaussianComponents)` or `Model(Categorical,
+            BernoulliComponents)`, as from `tb.models.gaussian_mixture` or
+            `tb.models.bernoulli_mixture`.
+        x: Data of shape (n, d), kept on the device; binary for the mixture of Bernoullis.
+        iterations: Number of iterations.
+        floor: Least eigenvalue of a covariance, in squared units of the data (by default a
+            millionth of the mean variance of the columns); or least distance of a probability
+            from 0 and 1 (by default 1e-4).
+
+    Returns:
+        The model, the log-likelihood before and after each iteration, the floor and the seconds;
+        `tb.save(path, run.as_run())` writes it to a file.
+
+    Raises:
+        UsageError: Another kind of model, values outside the likelihood's support, or numbers
+            outside their range.
+        NonFiniteError: The log-likelihood was not finite.
+    """
+    prior, likelihood = model.prior, model.likelihood
+    if not isinstance(prior, Categorical) or not isinstance(likelihood, Components):
+        raise UsageError(
+            "EM in closed form is for a Categorical prior with GaussianComponents or "
+            f"BernoulliComponents, got {type(prior).__name__} with {type(likelihood).__name__}; "
+            "use tb.fit with tb.objectives.exact()"
+        )
+    check_values(x, likelihood.support, "the data")
+    gaussian = isinstance(likelihood, GaussianComponents)
+    width = (likelihood.means if gaussian else likelihood.logits).shape[1]
+    if x.shape[1] != width:
+        raise UsageError(
+            f"the data: expected {width} columns, as many as the model has, got {x.shape[1]}"
+        )
+    if iterations < 1:
+        raise UsageError(f"expected iterations >= 1, got {iterations}")
+    floor = _floor(likelihood, x) if floor is None else floor
+    most = math.inf if gaussian else 0.5
+    if not 0 < floor < most:
+        raise UsageError(f"expected floor between 0 and {most}, got {floor}")
+    dtype = prior.logits.dtype
+    began, bound = time.perf_counter(), jnp.asarray(floor, dtype)
+    start = Model(prior, _inside(likelihood, bound))
+    fitted, history = _scan(start, jnp.asarray(x, dtype), bound, iterations=iterations)
+    history = np.asarray(history)
+    if not np.all(np.isfinite(history)):
+        bad = int(np.argmin(np.isfinite(history)))
+        raise NonFiniteError(
+            f"the log-likelihood was not finite after {bad} iterations; try a larger floor than "
+            f"{floor:.3g}, or data whose columns have similar scales"
+        )
+    return EMRun(fitted, history, float(floor), time.perf_counter() - began)
+
+
+def _floor(likelihood: Components, x: Float[np.ndarray, "n d"]) -> float:
+    if not isinstance(likelihood, GaussianComponents):
+        return PROBABILITY_FLOOR
+    floor = RELATIVE_FLOOR * float(np.mean(np.var(x, axis=0, dtype=np.float64)))
+    if not floor > 0:
+        raise UsageError("expected data with some spread, got equal rows; or pass floor=...")
+    return floor
+
+
+@eqx.filter_jit
+def _scan(
+    model: Model, x: Float[Array, "n d"], floor: Float[Array, ""], *, iterations: int
+) -> tuple[Model, Float[Array, " iterations_and_start"]]:
+    def iteration(model: Model, _: None) -> tuple[Model, Float[Array, ""]]:
+        weights, log_likelihood = _expect(model, x)
+        return _maximise(model, x, weights, floor), log_likelihood
+
+    fitted, history = jax.lax.scan(iteration, model, None, length=iterations)
+    _, last = _expect(fitted, x)
+    return fitted, jnp.append(history, last)
+
+
+def _expect(model: Model, x: Float[Array, "n d"]) -> tuple[Float[Array, "n k"], Float[Array, ""]]:
+    """E step: the exact posterior of each datum, and the mean log p(x) in nats."""
+
+    def one(x: Float[Array, " d"]) -> tuple[Float[Array, " k"], Float[Array, ""]]:
+        log_joint = enumerated_log_joint(model, x[None])[0]
+        return jax.nn.softmax(log_joint), jax.nn.logsumexp(log_joint)
+
+    at_once = min(items_at_once(model, x.shape[1]), x.shape[0])
+    weights, log_evidence = jax.lax.map(one, x, batch_size=at_once)
+    return weights, jnp.mean(log_evidence)
+
+
+def _maximise(
+    model: Model, x: Float[Array, "n d"], weights: Float[Array, "n k"], floor: Float[Array, ""]
+) -> Model:
+    """M step: the best parameters for the expected complete-data log-likelihood."""
+    totals = jnp.sum(weights, axis=0)
+    tiny = jnp.finfo(x.dtype).tiny
+    lost = totals < jnp.sqrt(tiny)  # less than rounding leaves of any datum
+    prior = Categorical(jnp.log(jnp.maximum(totals, tiny)) - jnp.log(jnp.sum(totals)))
+    shares = weights / jnp.where(lost, 1.0, totals)[None, :]
+    highest = jax.lax.Precision.HIGHEST
+    means = jnp.matmul(shares.T, x, precision=highest)
+    old = model.likelihood
+    if isinstance(old, GaussianComponents):
+
+        def scatter(of_one: tuple[Float[Array, " n"], Float[Array, " d"]]) -> Float[Array, "d d"]:
+            share, mean = of_one
+            centred = x - mean[None, :]
+            return jnp.matmul((share[:, None] * centred).T, centred, precision=highest)
+
+        new = _gaussians(means, jax.lax.map(scatter, (shares.T, means)), floor)
+    else:
+        new = _bernoullis(means, floor)
+    kept = jax.tree.map(
+        lambda new, old: jnp.where(lost.reshape((-1,) + (1,) * (new.ndim - 1)), old, new), new, old
+    )
+    return Model(prior, kept)
+
+
+def _inside(likelihood: Components, floor: Float[Array, ""]) -> Components:
+    """The nearest parameters within the bounds."""
+    if isinstance(likelihood, GaussianComponents):
+        return _gaussians(likelihood.means, likelihood.covariances(), floor)
+    return _bernoullis(jax.nn.sigmoid(likelihood.logits), floor)
+
+
+def _gaussians(
+    means: Float[Array, "k d"], covariances: Float[Array, "k d d"], floor: Float[Array, ""]
+) -> GaussianComponents:
+    """Components with the eigenvalues of their covariances raised to the floor."""
+    values, vectors = jnp.linalg.eigh(covariances)
+    raised = jnp.einsum(
+        "kij,kj,klj->kil",
+        vectors,
+        jnp.maximum(values, floor),
+        vectors,
+        precision=jax.lax.Precision.HIGHEST,
+    )
+    # Untouched where all is well: the decomposition costs digits.
+    low = jnp.any(values < floor, axis=1)[:, None, None]
+    return GaussianComponents.from_covariances(means, jnp.where(low, raised, covariances))
+
+
+def _bernoullis(p: Float[Array, "k d"], floor: Float[Array, ""]) -> BernoulliComponents:
+    p = jnp.clip(p, floor, 1 - floor)
+    return BernoulliComponents(jnp.log(p) - jnp.log1p(-p))
