@@ -3,6 +3,12 @@
 from tightbound.distributions.abstract import AbstractConditional as AbstractConditional
 from tightbound.distributions.abstract import AbstractExplicit as AbstractExplicit
 from tightbound.distributions.bernoulli import Bernoulli as Bernoulli
+from tightbound.distributions.bernoulli import BernoulliPrior as BernoulliPrior
+from tightbound.distributions.catalogue import FAMILIES as FAMILIES
+from tightbound.distributions.catalogue import Family as Family
+from tightbound.distributions.catalogue import by_name as by_name
+from tightbound.distributions.conditional import Conditional as Conditional
+from tightbound.distributions.conditional import FamilyPrior as FamilyPrior
 from tightbound.distributions.layered import BottomLayer as BottomLayer
 from tightbound.distributions.layered import Layered as Layered
 from tightbound.distributions.normal import DiagonalNormal as DiagonalNormal

@@ -1,4 +1,4 @@
-"""Bernoulli conditionals with network logits.
+"""Bernoulli conditionals with network logits, and the Bernoulli prior.
 
 Kingma & Welling 2013, arXiv 1312.6114, appendix C eq. 11, written in the logits. NumPyro's
 density gives infinities outside {0, 1}, at a cost and against strict promotion; here values are
@@ -33,19 +33,13 @@ class Bernoulli(AbstractExplicit):
 
     def sample(self, given: Float[Array, " n_in"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw as floats in {0, 1}; not differentiable in the parameters."""
-        p = self.mean(given)
-        return jnp.astype(jax.random.uniform(key, p.shape) < p, p.dtype)
+        return _draw(key, self.mean(given))
 
     def log_prob(
         self, value: Float[Array, " dim"], given: Float[Array, " n_in"]
     ) -> Float[Array, ""]:
         """Log-mass in nats; `value` must be binary, which is checked where data enter."""
-        logits = self.logits(self.trunk(given))
-        # softplus by hand: jax.nn.softplus does not fuse, and costs as much as a matrix product.
-        # Half the sum, not max(logits, 0): its slope at zero would add up to 0 in place of 1/2.
-        size = jnp.abs(logits)
-        softplus = 0.5 * (logits + size) + jnp.log1p(jnp.exp(-size))
-        return jnp.sum(value * logits - softplus)
+        return _log_mass(value, self.logits(self.trunk(given)))
 
     def sample_and_log_prob(
         self, given: Float[Array, " n_in"], *, key: PRNGKeyArray
@@ -57,3 +51,52 @@ class Bernoulli(AbstractExplicit):
     def mean(self, given: Float[Array, " n_in"]) -> Float[Array, " dim"]:
         """The probabilities of a one."""
         return jax.nn.sigmoid(self.logits(self.trunk(given)))
+
+
+class BernoulliPrior(AbstractExplicit):
+    """Independent units in {0, 1} with a learned logit each."""
+
+    logits: Float[Array, " dim"]
+
+    @property
+    def support(self) -> str:
+        """Where values must lie."""
+        return "binary"
+
+    @property
+    def reparameterized(self) -> bool:
+        """Draws are discrete."""
+        return False
+
+    def sample(self, given: None = None, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
+        """One draw as floats in {0, 1}; not differentiable in the parameters."""
+        return _draw(key, self.mean(given))
+
+    def log_prob(self, value: Float[Array, " dim"], given: None = None) -> Float[Array, ""]:
+        """Log-mass in nats of a binary value."""
+        del given
+        return _log_mass(value, self.logits)
+
+    def sample_and_log_prob(
+        self, given: None = None, *, key: PRNGKeyArray
+    ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
+        """One draw and its log-mass in nats."""
+        value = self.sample(given, key=key)
+        return value, self.log_prob(value, given)
+
+    def mean(self, given: None = None) -> Float[Array, " dim"]:
+        """The probabilities of a one."""
+        del given
+        return jax.nn.sigmoid(self.logits)
+
+
+def _draw(key: PRNGKeyArray, p: Float[Array, " dim"]) -> Float[Array, " dim"]:
+    return jnp.astype(jax.random.uniform(key, p.shape) < p, p.dtype)
+
+
+def _log_mass(value: Float[Array, " dim"], logits: Float[Array, " dim"]) -> Float[Array, ""]:
+    # softplus by hand: jax.nn.softplus does not fuse, and costs as much as a matrix product.
+    # Half the sum, not max(logits, 0): its slope at zero would add up to 0 in place of 1/2.
+    size = jnp.abs(logits)
+    softplus = 0.5 * (logits + size) + jnp.log1p(jnp.exp(-size))
+    return jnp.sum(value * logits - softplus)
