@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from tightbound.bounds import AbstractBound
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError
-from tightbound.gradients import AbstractGradient, Coefficients, SingleSample
+from tightbound.gradients import AbstractGradient, Coefficients, Reparameterized, SingleSample
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
 
@@ -68,7 +68,7 @@ class Multisample(AbstractObjective):
         return self.call
 
     def check(self, parts: Parts) -> None:
-        """Needs the densities of posterior and model."""
+        """Needs the densities of posterior and model, and draws that can be differentiated."""
         if not isinstance(parts.posterior, AbstractExplicit):
             raise UsageError(
                 f"{self.call} needs log q(z|x): expected a posterior with a density "
@@ -79,6 +79,14 @@ class Multisample(AbstractObjective):
                 f"the gradient {self.gradient.name!r} differentiates through the draws, and those "
                 f"of {type(parts.posterior).__name__} are discrete; use 'vimco', "
                 "'score_function', 'score_function_cv' or 'wake'"
+            )
+        estimator = self.gradient
+        estimator = estimator.inner if isinstance(estimator, SingleSample) else estimator
+        if not parts.posterior.fixed_support and not isinstance(estimator, Reparameterized):
+            raise UsageError(
+                f"the gradient {self.gradient.name!r} takes the mean of d log q to be zero, which "
+                "it need not be where the support of q moves with its parameters; use "
+                "'reparameterized'"
             )
 
     def bound(

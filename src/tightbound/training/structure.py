@@ -9,8 +9,11 @@ import numpy as np
 
 from tightbound.distributions import (
     Bernoulli,
+    BernoulliPrior,
     BottomLayer,
+    Conditional,
     DiagonalNormal,
+    FamilyPrior,
     Layered,
     StandardNormal,
 )
@@ -21,7 +24,19 @@ from tightbound.objectives import Parts
 
 KNOWN = {
     cls.__name__: cls
-    for cls in (Bernoulli, BottomLayer, DiagonalNormal, Dense, Layered, MLP, Model, StandardNormal)
+    for cls in (
+        Bernoulli,
+        BernoulliPrior,
+        BottomLayer,
+        Conditional,
+        DiagonalNormal,
+        Dense,
+        FamilyPrior,
+        Layered,
+        MLP,
+        Model,
+        StandardNormal,
+    )
 }
 """The only classes that a file can ask for."""
 
