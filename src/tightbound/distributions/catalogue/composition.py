@@ -15,6 +15,7 @@ from tightbound.distributions.catalogue.family import (
     SOURCE,
     Family,
     Parameter,
+    density_of,
     positive,
 )
 
@@ -33,10 +34,6 @@ def _draw_gamma(key: PRNGKeyArray, shape: Values, rate: Values) -> Values:
 
 def _draw_dirichlet(key: PRNGKeyArray, concentration: Values) -> Values:
     return positive(jax.nn.log_softmax(jax.random.loggamma(key, concentration)))
-
-
-def _dirichlet(value: Values, concentration: Values) -> Float[Array, ""]:
-    return jnp.asarray(dist.Dirichlet(concentration).log_prob(value))
 
 
 def _draw_beta(key: PRNGKeyArray, alpha: Values, beta: Values) -> Values:
@@ -76,7 +73,7 @@ FAMILIES = (
         parameters=(Parameter("location", "real", 0.0), Parameter("scale", "positive", 1.0)),
         support="positive",
         draw=_draw_log_normal,
-        log_density=lambda value, *p: dist.LogNormal(*p).log_prob(value),
+        log_density=density_of(dist.LogNormal),
         centre=lambda location, scale: positive(location + 0.5 * scale**2),
     ),
     Family(
@@ -85,7 +82,7 @@ FAMILIES = (
         parameters=(Parameter("shape", "shape", 2.0), Parameter("rate", "positive", 1.0)),
         support="positive",
         draw=_draw_gamma,
-        log_density=lambda value, *p: dist.Gamma(*p).log_prob(value),
+        log_density=density_of(dist.Gamma),
         centre=lambda shape, rate: shape / rate,
         source=IMPLICIT,
     ),
@@ -95,7 +92,7 @@ FAMILIES = (
         parameters=(Parameter("concentration", "shape", 1.0),),
         support="simplex",
         draw=_draw_dirichlet,
-        log_density=_dirichlet,
+        log_density=density_of(dist.Dirichlet),
         centre=lambda concentration: concentration / jnp.sum(concentration),
         source=IMPLICIT,
     ),
@@ -105,7 +102,7 @@ FAMILIES = (
         parameters=(Parameter("alpha", "shape", 1.0), Parameter("beta", "shape", 1.0)),
         support="unit",
         draw=_draw_beta,
-        log_density=lambda value, *p: dist.Beta(*p).log_prob(value),
+        log_density=density_of(dist.Beta),
         centre=lambda alpha, beta: alpha / (alpha + beta),
         source=IMPLICIT,
     ),
@@ -115,7 +112,7 @@ FAMILIES = (
         parameters=(Parameter("df", "shape", 2.0),),
         support="positive",
         draw=lambda key, df: _draw_gamma(key, 0.5 * df, jnp.full_like(df, 0.5)),
-        log_density=lambda value, df: dist.Chi2(df).log_prob(value),
+        log_density=density_of(dist.Chi2),
         centre=lambda df: df,
         source=IMPLICIT,
     ),

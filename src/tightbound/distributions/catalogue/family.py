@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
 INVERSE_CDF, LOCATION_SCALE, COMPOSITION = "inverse CDF", "location-scale", "composition"
@@ -114,6 +115,20 @@ def exponential(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."
 def positive(log_value: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """exp, kept within exp(+-80): neither zero nor infinite in float32."""
     return jnp.exp(jnp.clip(log_value, -LARGEST_LOG, LARGEST_LOG))
+
+
+def density_of(kind: type[dist.Distribution]) -> Callable[..., Float[Array, "..."]]:
+    """The log-density of one of NumPyro's classes, without its check of the values.
+
+    The check would be paid for each draw, and turn what rounding puts outside into -inf.
+    """
+
+    def log_density(
+        value: Float[Array, " dim"], *parameters: Float[Array, "..."]
+    ) -> Float[Array, "..."]:
+        return jnp.asarray(kind(*parameters, validate_args=False).log_prob(value))
+
+    return log_density
 
 
 def within(

@@ -13,6 +13,7 @@ from tightbound.distributions.catalogue.family import (
     LOCATION_SCALE,
     Family,
     Parameter,
+    density_of,
     exponential,
     open_uniform,
     positive,
@@ -40,9 +41,11 @@ def _draw_pareto(key: PRNGKeyArray, scale: Values, shape: Values) -> Values:
 
 
 def _pareto(value: Values, scale: Values, shape: Values) -> Values:
-    log_ratio = jnp.log(value) - jnp.log(scale)
-    inside = log_ratio >= -ROUNDING * (1.0 + jnp.abs(jnp.log(scale)))
-    return jnp.where(inside, dist.Pareto(scale, shape).log_prob(value), -jnp.inf)
+    """By hand: NumPyro's checks the values of the exponential within, whatever it is told."""
+    log_value, log_scale = jnp.log(value), jnp.log(scale)
+    log_density = jnp.log(shape) - log_value - shape * (log_value - log_scale)
+    inside = log_value - log_scale >= -ROUNDING * (1.0 + jnp.abs(log_scale))
+    return jnp.where(inside, log_density, -jnp.inf)
 
 
 def _draw_weibull(key: PRNGKeyArray, scale: Values, shape: Values) -> Values:
@@ -72,7 +75,7 @@ def erlang(shape: int) -> Family:
         return jnp.sum(exponential(key, (shape, *rate.shape)), axis=0) / rate
 
     def log_density(value: Values, rate: Values) -> Values:
-        return jnp.asarray(dist.Gamma(jnp.full_like(rate, shape), rate).log_prob(value))
+        return density_of(dist.Gamma)(value, jnp.full_like(rate, shape), rate)
 
     return Family(
         name="erlang" if shape == 2 else f"erlang:{shape}",
@@ -92,7 +95,7 @@ FAMILIES = (
         parameters=(Parameter("rate", "positive", 1.0),),
         support="positive",
         draw=lambda key, rate: exponential(key, rate.shape) / rate,
-        log_density=lambda value, rate: dist.Exponential(rate).log_prob(value),
+        log_density=density_of(dist.Exponential),
         centre=lambda rate: 1.0 / rate,
     ),
     Family(
@@ -101,7 +104,7 @@ FAMILIES = (
         parameters=(Parameter("location", "real", 0.0), Parameter("scale", "positive", 1.0)),
         support="real",
         draw=_draw_cauchy,
-        log_density=lambda value, *p: dist.Cauchy(*p).log_prob(value),
+        log_density=density_of(dist.Cauchy),
         centre=lambda location, scale: location,
         centre_is="median",
     ),
@@ -111,7 +114,7 @@ FAMILIES = (
         parameters=(Parameter("location", "real", 0.0), Parameter("scale", "positive", 1.0)),
         support="real",
         draw=_draw_logistic,
-        log_density=lambda value, *p: dist.Logistic(*p).log_prob(value),
+        log_density=density_of(dist.Logistic),
         centre=lambda location, scale: location,
     ),
     Family(
@@ -121,9 +124,9 @@ FAMILIES = (
         support="positive",
         draw=lambda key, scale: scale * jnp.sqrt(2.0 * exponential(key, scale.shape)),
         # Rayleigh is Weibull of shape 2; NumPyro has no class for it.
-        log_density=lambda value, scale: dist.Weibull(
-            scale * 2.0**0.5, jnp.full_like(scale, 2.0)
-        ).log_prob(value),
+        log_density=lambda value, scale: density_of(dist.Weibull)(
+            value, scale * 2.0**0.5, jnp.full_like(scale, 2.0)
+        ),
         centre=lambda scale: scale * (jnp.pi / 2.0) ** 0.5,
     ),
     Family(
@@ -145,7 +148,7 @@ FAMILIES = (
         parameters=(Parameter("scale", "positive", 1.0), Parameter("shape", "shape", 1.0)),
         support="positive",
         draw=_draw_weibull,
-        log_density=lambda value, *p: dist.Weibull(*p).log_prob(value),
+        log_density=density_of(dist.Weibull),
         centre=lambda scale, shape: positive(jnp.log(scale) + jnp.log(LOG_2) / shape),
         centre_is="median",
     ),
@@ -167,7 +170,7 @@ FAMILIES = (
         parameters=(Parameter("shape", "shape", 1.0), Parameter("rate", "positive", 1.0)),
         support="positive",
         draw=_draw_gompertz,
-        log_density=lambda value, *p: dist.Gompertz(*p).log_prob(value),
+        log_density=density_of(dist.Gompertz),
         centre=lambda shape, rate: jnp.log1p(LOG_2 / shape) / rate,
         centre_is="median",
         # Its own log-density falls as exp(z): too steep for draws of a slow rate.
@@ -179,8 +182,10 @@ FAMILIES = (
         parameters=(Parameter("location", "real", 0.0), Parameter("scale", "positive", 1.0)),
         support="real",
         draw=lambda key, location, scale: location - scale * jnp.log(exponential(key, scale.shape)),
-        log_density=lambda value, *p: dist.Gumbel(*p).log_prob(value),
+        log_density=density_of(dist.Gumbel),
         centre=lambda location, scale: location + EULER * scale,
+        # Its own log-density falls as exp(-z): too steep for draws of a large scale.
+        prior="logistic",
     ),
     erlang(2),
 )

@@ -13,6 +13,7 @@ from tightbound.distributions.catalogue.family import (
     LOCATION_SCALE,
     Family,
     Parameter,
+    density_of,
     open_uniform,
     within,
 )
@@ -40,8 +41,13 @@ def _draw_elliptical_t(key: PRNGKeyArray, location: Values, factor: Matrix, df: 
     return location + factor @ (noise * _student_radius(gamma_key, df))
 
 
+def _elliptical(value: Values, location: Values, factor: Matrix) -> Scalar:
+    normal = dist.MultivariateNormal(location, scale_tril=factor, validate_args=False)
+    return jnp.asarray(normal.log_prob(value))
+
+
 def _elliptical_t(value: Values, location: Values, factor: Matrix, df: Scalar) -> Scalar:
-    return jnp.asarray(dist.MultivariateStudentT(df, location, factor).log_prob(value))
+    return density_of(dist.MultivariateStudentT)(value, df, location, factor)
 
 
 def _draw_student_t(key: PRNGKeyArray, df: Values, location: Values, scale: Values) -> Values:
@@ -92,7 +98,7 @@ FAMILIES = (
         parameters=(LOCATION, SCALE),
         support="real",
         draw=_draw_laplace,
-        log_density=lambda value, *p: dist.Laplace(*p).log_prob(value),
+        log_density=density_of(dist.Laplace),
         centre=lambda location, scale: location,
     ),
     Family(
@@ -101,9 +107,7 @@ FAMILIES = (
         parameters=(LOCATION, FACTOR),
         support="real",
         draw=_draw_elliptical,
-        log_density=lambda value, location, factor: dist.MultivariateNormal(
-            location, scale_tril=factor
-        ).log_prob(value),
+        log_density=_elliptical,
         centre=lambda location, factor: location,
     ),
     Family(
@@ -122,7 +126,7 @@ FAMILIES = (
         parameters=(Parameter("df", "shape", 5.0), LOCATION, SCALE),
         support="real",
         draw=_draw_student_t,
-        log_density=lambda value, *p: dist.StudentT(*p).log_prob(value),
+        log_density=density_of(dist.StudentT),
         centre=lambda df, location, scale: location,
         centre_is="median",
     ),
@@ -160,7 +164,7 @@ FAMILIES = (
         parameters=(LOCATION, SCALE),
         support="real",
         draw=lambda key, location, scale: location + scale * jax.random.normal(key, scale.shape),
-        log_density=lambda value, *p: dist.Normal(*p).log_prob(value),
+        log_density=density_of(dist.Normal),
         centre=lambda location, scale: location,
     ),
 )
