@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from tightbound.distributions import FAMILIES
+from tightbound.distributions.catalogue.family import SOURCE
 
 PAGE = Path(__file__).parents[2] / "docs" / "catalogue.md"
 
 
 def table():
     """The page's table, from the code."""
-    head = ["name", "route", "parameters", "support", "usual prior", "`mean` gives", "density"]
+    head = ["name", "route", "parameters", "support", "usual prior", "`mean` gives", "source"]
     rows = [head, ["---"] * len(head)]
     for family in FAMILIES.values():
         parameters = ", ".join(
@@ -23,7 +24,7 @@ def table():
                 family.interval or family.support,
                 f"`{family.prior or family.name}`",
                 family.centre_is,
-                family.density,
+                family.source.replace(SOURCE, "AEVB"),
             ]
         )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions.catalogue.family import (
     COMPOSITION,
-    SOURCE,
+    IMPLICIT,
     Family,
     Parameter,
     density_of,
@@ -20,7 +20,6 @@ from tightbound.distributions.catalogue.family import (
 )
 
 Values = Float[Array, " dim"]
-IMPLICIT = f"{SOURCE}; Figurnov et al. 2018, arXiv 1805.08498"
 LARGEST_UNIT = 1.0 - 2.0**-24
 
 

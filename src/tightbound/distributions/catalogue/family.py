@@ -12,6 +12,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 INVERSE_CDF, LOCATION_SCALE, COMPOSITION = "inverse CDF", "location-scale", "composition"
 SOURCE = "Kingma & Welling 2013, arXiv 1312.6114, section 2.4"
+IMPLICIT = f"{SOURCE}; Figurnov et al. 2018, arXiv 1805.08498"
+"""For families of gamma draws, whose derivatives in the shape are implicit."""
 SMALLEST_SHAPE = 1e-3
 EDGE = 1e-6
 LARGEST_LOG = 80.0

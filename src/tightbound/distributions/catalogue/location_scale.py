@@ -10,6 +10,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions.catalogue.family import (
+    IMPLICIT,
     LOCATION_SCALE,
     Family,
     Parameter,
@@ -119,6 +120,7 @@ FAMILIES = (
         log_density=_elliptical_t,
         centre=lambda location, factor, df: location,
         centre_is="median",
+        source=IMPLICIT,
     ),
     Family(
         name="student_t",
@@ -129,6 +131,7 @@ FAMILIES = (
         log_density=density_of(dist.StudentT),
         centre=lambda df, location, scale: location,
         centre_is="median",
+        source=IMPLICIT,
     ),
     Family(
         name="uniform",
