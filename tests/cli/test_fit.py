@@ -110,7 +110,7 @@ def test_families_of_latents_by_name(tightbound, tmp_path):
         (["fit", "digits", "--gradient", "nope"], "expected a gradient out of"),
         (["fit", "digits", "--posterior", "nope"], "expected a posterior out of exponential,"),
         (["fit", "digits", "--prior", "gamma"], "draws of normal are real, those of the prior"),
-        (["fit", "digits", "--posterior", "uniform"], "use gradient='reparameterized'"),
+        (["fit", "digits", "--posterior", "uniform"], "use 'reparameterized'"),
         (["fit", "digits", "--batch-size", "100000"], "expected batch_size <= 1297"),
         (["fit", "digits", "--optimizer", "sgd"], "needs a learning rate"),
         (
