@@ -59,6 +59,12 @@ def fit(
         str | None, _setting("likelihood", "bernoulli, gaussian or gaussian_unit_mean.")
     ] = None,
     activation: Annotated[str | None, _setting("activation", "Of the hidden units.")] = None,
+    posterior: Annotated[
+        str | None, _setting("posterior", "Family of q(z|x): normal, gamma, beta, laplace ...")
+    ] = None,
+    prior: Annotated[
+        str | None, _setting("prior", "Family of p(z); goes by the posterior if left out.")
+    ] = None,
     epochs: Annotated[int | None, _setting("epochs", "Passes over the data.")] = None,
     batch_size: Annotated[int | None, _setting("batch_size", "Items per step.")] = None,
     optimizer: Annotated[

@@ -26,6 +26,8 @@ class Config:
     layers: int = 1
     likelihood: str = "bernoulli"
     activation: str = "tanh"
+    posterior: str = "normal"
+    prior: str | None = None
     epochs: int = 100
     batch_size: int = 100
     optimizer: str = "muon"
@@ -58,6 +60,8 @@ class Config:
             "layers": self.layers,
             "likelihood": self.likelihood,
             "activation": self.activation,
+            "posterior": self.posterior,
+            "prior": self.prior,
         }
 
     def to_toml(self) -> str:

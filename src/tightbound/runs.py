@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from tightbound import data
 from tightbound.config import Config, read_toml
 from tightbound.data.binarise import resolve
+from tightbound.distributions import StandardNormal
 from tightbound.errors import UsageError
 from tightbound.evidence import Evaluation, active_units, evaluate
 from tightbound.evidence.active_units import THRESHOLD
@@ -242,7 +243,7 @@ def write_pictures(directory: Path, run: Run, ds: data.Dataset, config: Config) 
         "originals": np.asarray(originals),
         "reconstructions": reconstruct(run, originals),
     }
-    if config.layers == 1 and config.sizes()["latent"] == 2:
+    if config.sizes()["latent"] == 2 and isinstance(run.model.prior, StandardNormal):
         arrays["manifold"] = manifold(run, GRID)
     write_npz(directory / "pictures.npz", arrays)
 

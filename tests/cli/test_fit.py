@@ -89,6 +89,18 @@ def test_resume_goes_on_with_the_same_numbers(tightbound, tmp_path):
     assert models[0] == models[1]
 
 
+def test_families_of_latents_by_name(tightbound, tmp_path):
+    flags = ("--posterior", "log_normal", "--prior", "exponential", "--name", "r")
+    status, _, _ = tightbound("fit", "digits", *SMALL, *flags, "--evaluate-k", "0")
+    assert status == 0
+    folder = tmp_path / "runs" / "r"
+    assert np.all(np.isfinite(bounds(folder)))
+    settings = tomllib.loads((folder / "config.toml").read_text())
+    assert (settings["posterior"], settings["prior"]) == ("log_normal", "exponential")
+    # The manifold is a grid through the normal's inverse CDF.
+    assert "manifold" not in np.load(folder / "pictures.npz", allow_pickle=False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -96,6 +108,9 @@ def test_resume_goes_on_with_the_same_numbers(tightbound, tmp_path):
         (["fit", "digits", "--objective", "elbow"], "expected an objective out of"),
         (["fit", "digits", "--objective", "elbo", "--k", "5"], "the objective elbo takes"),
         (["fit", "digits", "--gradient", "nope"], "expected a gradient out of"),
+        (["fit", "digits", "--posterior", "nope"], "expected a posterior out of exponential,"),
+        (["fit", "digits", "--prior", "gamma"], "draws of normal are real, those of the prior"),
+        (["fit", "digits", "--posterior", "uniform"], "use 'reparameterized'"),
         (["fit", "digits", "--batch-size", "100000"], "expected batch_size <= 1297"),
         (["fit", "digits", "--optimizer", "sgd"], "needs a learning rate"),
         (

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tightbound as tb
+from tightbound.distributions import FamilyPrior
 from tightbound.objectives import Parts
 from tightbound.training.fit import Run
 from tightbound.training.records import EpochRecord, History
@@ -59,6 +60,10 @@ MODELS = {
         "layers": 2,
         "likelihood": "gaussian_unit_mean",
     },
+    "gamma latents": {"latent": 2, "hidden": (3,), "posterior": "gamma"},
+    "Erlang latents": {"latent": 2, "hidden": (3,), "posterior": "erlang:3", "prior": "weibull"},
+    "two layers of t": {"latent": 2, "hidden": (4,), "layers": 2, "posterior": "student_t"},
+    "binary latents": {"latent": 2, "hidden": (3,), "posterior": "bernoulli"},
 }
 
 
@@ -88,6 +93,19 @@ def test_a_loaded_model_has_the_same_bounds(tmp_path):
         np.testing.assert_array_equal(bound(before, x, keys), bound(after, x, keys))
     first, second = (bound(parts, x, keys) for parts in run.replicas)
     assert not np.array_equal(first, second)
+
+
+def test_a_learned_prior_comes_back(tmp_path, same_bits):
+    model, posterior = tb.autoencoder(GREY, posterior="log_normal", latent=2, hidden=(3,))
+    learned = FamilyPrior.learned(2, "gamma")
+    learned = eqx.tree_at(lambda p: p.free[1], learned, jnp.asarray([0.5, -1.0]))
+    run = run_of(Parts(eqx.tree_at(lambda m: m.prior, model, learned), posterior), 1)
+    tb.save(tmp_path / "run.safetensors", run)
+    loaded = tb.load(tmp_path / "run.safetensors")
+    same_bits(loaded.model, run.model)
+    z = jnp.asarray([0.5, 2.0])
+    assert loaded.model.prior.log_prob(z, None) == run.model.prior.log_prob(z, None)
+    assert loaded.model.prior.log_prob(z, None) != model.prior.log_prob(z, None)
 
 
 def test_own_networks_come_back_into_like(tmp_path, same_bits):

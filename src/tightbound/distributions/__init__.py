@@ -3,6 +3,11 @@
 from tightbound.distributions.abstract import AbstractConditional as AbstractConditional
 from tightbound.distributions.abstract import AbstractExplicit as AbstractExplicit
 from tightbound.distributions.bernoulli import Bernoulli as Bernoulli
+from tightbound.distributions.catalogue import FAMILIES as FAMILIES
+from tightbound.distributions.catalogue import Family as Family
+from tightbound.distributions.catalogue import by_name as by_name
+from tightbound.distributions.conditional import Conditional as Conditional
+from tightbound.distributions.conditional import FamilyPrior as FamilyPrior
 from tightbound.distributions.finite import AbstractFinite as AbstractFinite
 from tightbound.distributions.finite import BernoulliComponents as BernoulliComponents
 from tightbound.distributions.finite import BernoulliPrior as BernoulliPrior

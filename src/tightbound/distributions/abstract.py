@@ -21,11 +21,20 @@ class AbstractExplicit(AbstractConditional):
     @property
     @abc.abstractmethod
     def support(self) -> str:
-        """Where values must lie: "binary", "unit" (the closed unit interval) or "real"."""
+        """Where values must lie.
+
+        "binary", "unit" (the closed unit interval), "positive", "real" or "simplex"; of several
+        layers, all that occur.
+        """
 
     @property
     def reparameterized(self) -> bool:
         """A draw is a differentiable function of the parameters; false for discrete families."""
+        return True
+
+    @property
+    def fixed_support(self) -> bool:
+        """The support is the same for all parameters, so that the mean of d log q is zero."""
         return True
 
     @abc.abstractmethod

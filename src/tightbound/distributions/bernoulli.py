@@ -1,4 +1,4 @@
-"""Bernoulli conditionals with network logits.
+"""Bernoulli conditionals with network logits, and the Bernoulli prior.
 
 Kingma & Welling 2013, arXiv 1312.6114, appendix C eq. 11, written in the logits. NumPyro's
 density gives infinities outside {0, 1}, at a cost and against strict promotion; here values are

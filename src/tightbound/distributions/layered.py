@@ -23,12 +23,17 @@ class Layered(AbstractExplicit):
     @property
     def support(self) -> str:
         """Where values must lie."""
-        return "real"
+        return ", ".join(dict.fromkeys(conditional.support for conditional in self.conditionals))
 
     @property
     def reparameterized(self) -> bool:
         """Every layer's draw is differentiable."""
         return all(conditional.reparameterized for conditional in self.conditionals)
+
+    @property
+    def fixed_support(self) -> bool:
+        """No layer's support moves with its parameters."""
+        return all(conditional.fixed_support for conditional in self.conditionals)
 
     def sample(self, given: Any = None, *, key: PRNGKeyArray) -> tuple[Float[Array, "..."], ...]:
         """One draw of all layers, bottom layer first."""
@@ -83,6 +88,11 @@ class BottomLayer(AbstractExplicit):
     def reparameterized(self) -> bool:
         """Whether the conditional's draw is differentiable."""
         return self.conditional.reparameterized
+
+    @property
+    def fixed_support(self) -> bool:
+        """Whether the conditional's support stays where it is."""
+        return self.conditional.fixed_support
 
     def sample(self, given: tuple, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw given the bottom layer."""

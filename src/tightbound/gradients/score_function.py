@@ -41,10 +41,9 @@ class ScoreFunction(AbstractGradient):
 
     def of_batch(self, bound: AbstractBound, log_w: Float[Array, "n k"]) -> Coefficients:
         """The coefficients of n data, less the baseline."""
-        rows = super().of_batch(bound, log_w)
+        signals, a = jax.vmap(bound.signals)(log_w), jax.vmap(bound.weights)(log_w)
         n = log_w.shape[0]
-        if not self.control or n == 1:
-            return rows
-        signals = jnp.mean(jax.vmap(bound.signals)(log_w), axis=1)
-        others = (jnp.sum(signals) - signals) / (n - 1)
-        return rows._replace(score=rows.score - others[:, None])
+        if self.control and n > 1:
+            each = jnp.mean(signals, axis=1)
+            signals = signals - ((jnp.sum(each) - each) / (n - 1))[:, None]
+        return Coefficients(a, path=None, score=signals - a)

@@ -20,9 +20,9 @@ from tightbound.distributions import (
     BottomLayer,
     DiagonalNormal,
     Layered,
-    StandardNormal,
 )
 from tightbound.errors import UsageError
+from tightbound.models.latents import check_latents, latent_conditional, latent_prior
 from tightbound.models.model import Model
 from tightbound.networks import MLP, Dense
 from tightbound.randomness import as_key
@@ -43,6 +43,8 @@ def autoencoder(
     layers: int = 1,
     likelihood: str = "bernoulli",
     activation: str = "tanh",
+    posterior: str = "normal",
+    prior: str | None = None,
     encoder: Trunk | None = None,
     decoder: Trunk | None = None,
     key: int | PRNGKeyArray = 0,
@@ -60,6 +62,11 @@ def autoencoder(
             network of IWAE: 100 and 50 latent units, 200 and 100 deterministic ones.
         likelihood: "bernoulli", "gaussian" or "gaussian_unit_mean".
         activation: Name of the activation of the deterministic units.
+        posterior: Family of q(z|x): one of the reparameterisation catalogue, such as "gamma"
+            (`tightbound.distributions.FAMILIES`), or "bernoulli" for discrete latents. With
+            several layers all conditionals are of this family.
+        prior: Family of p(z), its standard member; "bernoulli" has learned logits. Left out it
+            goes by the posterior: mostly the same family.
         encoder: Your own network in place of the bottom deterministic layers of q: any callable
             or Equinox module from one item of shape (d,) to features of shape (h,).
         decoder: Your own network in place of those of p(x|h_1): from (latent,) to (h,).
@@ -70,7 +77,8 @@ def autoencoder(
         a tuple of arrays, bottom layer first.
 
     Raises:
-        UsageError: An unknown likelihood, or sizes that do not match `layers`.
+        UsageError: An unknown likelihood or family, a posterior whose draws may lie outside the
+            prior's support, or sizes that do not match `layers`.
     """
     train = data.train if isinstance(data, Dataset) else data
     check_values(train, "real", "the training data")
@@ -79,18 +87,20 @@ def autoencoder(
             f"expected a likelihood out of {', '.join(LIKELIHOODS)}, got {likelihood!r}"
         )
     latents, hiddens = _sizes(latent, hidden, layers)
+    prior = check_latents(posterior, prior, latents)
     n_x = train.shape[1]
     keys = iter(jax.random.split(as_key(key), 2 * layers))
 
     q, n_in = [], n_x
     for level, (size, widths) in enumerate(zip(latents, hiddens, strict=True)):
         trunk = encoder if level == 0 else None
-        q.append(_normal(n_in, widths, size, activation, trunk, next(keys)))
+        q.append(_latent(posterior, n_in, widths, size, activation, trunk, next(keys)))
         n_in = size
-    p: list[AbstractExplicit] = [StandardNormal(latents[-1])]
+    p: list[AbstractExplicit] = [latent_prior(prior, latents[-1])]
     for level in range(layers - 1, 0, -1):
         p.append(
-            _normal(
+            _latent(
+                posterior,
                 latents[level],
                 hiddens[level][::-1],
                 latents[level - 1],
@@ -104,8 +114,9 @@ def autoencoder(
     )
     if layers == 1:
         return Model(p[0], visible), q[0]
-    prior = Layered(tuple(p), downwards=True)
-    return Model(prior, BottomLayer(visible)), Layered(tuple(q), downwards=False)
+    return Model(Layered(tuple(p), downwards=True), BottomLayer(visible)), Layered(
+        tuple(q), downwards=False
+    )
 
 
 def _sizes(latent: Any, hidden: Any, layers: int) -> tuple[list[int], list[tuple[int, ...]]]:
@@ -144,6 +155,23 @@ def _trunk(
             f"got an output of shape {shape}"
         )
     return own, shape[0]
+
+
+def _latent(
+    family: str,
+    n_in: int,
+    hidden: tuple[int, ...],
+    size: int,
+    activation: str,
+    own: Trunk | None,
+    key: PRNGKeyArray,
+) -> AbstractExplicit:
+    """A conditional of latent units."""
+    if family == "normal":
+        return _normal(n_in, hidden, size, activation, own, key)
+    trunk_key, head_key = jax.random.split(key)
+    trunk, width = _trunk(n_in, hidden, activation, own, trunk_key)
+    return latent_conditional(family, trunk, width, size, key=head_key)
 
 
 def _normal(

@@ -23,6 +23,11 @@ class Exact(AbstractObjective):
         return "exact"
 
     @property
+    def draws(self) -> int:
+        """None: every value of z is counted."""
+        return 0
+
+    @property
     def description(self) -> str:
         """The call that makes this objective."""
         return "exact()"

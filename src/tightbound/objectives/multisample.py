@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from tightbound.bounds import AbstractBound
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError
-from tightbound.gradients import AbstractGradient, Coefficients, SingleSample
+from tightbound.gradients import AbstractGradient, Coefficients, Reparameterized, SingleSample
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
 
@@ -68,7 +68,7 @@ class Multisample(AbstractObjective):
         return self.call
 
     def check(self, parts: Parts) -> None:
-        """Needs the densities of posterior and model."""
+        """Needs the densities of posterior and model, and draws that can be differentiated."""
         if not isinstance(parts.posterior, AbstractExplicit):
             raise UsageError(
                 f"{self.call} needs log q(z|x): expected a posterior with a density "
@@ -79,6 +79,14 @@ class Multisample(AbstractObjective):
                 f"the gradient {self.gradient.name!r} differentiates through the draws, and those "
                 f"of {type(parts.posterior).__name__} are discrete; use 'vimco', "
                 "'score_function', 'score_function_cv' or 'wake'"
+            )
+        estimator = self.gradient
+        estimator = estimator.inner if isinstance(estimator, SingleSample) else estimator
+        if not parts.posterior.fixed_support and not isinstance(estimator, Reparameterized):
+            raise UsageError(
+                f"the gradient {self.gradient.name!r} takes the mean of d log q to be zero, which "
+                "it need not be where the support of q moves with its parameters; use "
+                "'reparameterized'"
             )
 
     def bound(
@@ -154,17 +162,17 @@ class _Forward:
     def pull_back(self, weights: Coefficients) -> Parts:
         """Descent gradients of the negative mean of sum_i (weights of draw i) d log w_i."""
         n = self.log_w.shape[0]
+        score = jnp.zeros_like(self.log_w) if weights.score is None else -weights.score / n
         if weights.path is None:
             grads_model, _ = self.pull_joint(-weights.model / n)
             _, pull_score = eqx.filter_vjp(lambda q: log_q(q, self.x, self.z), self.posterior)
-            (grads_posterior,) = pull_score(-weights.score / n)
+            (grads_posterior,) = pull_score(score)
             return Parts(grads_model, grads_posterior)
         # One pass through the likelihood serves the model and, rescaled for each draw, the path.
         # The tiny weight in place of zero keeps the ratio finite and changes no gradient.
         model = -weights.model / n
         model = jnp.where(jnp.abs(model) < TINY, jnp.where(model < 0, -TINY, TINY), model)
         path = -weights.path / n
-        score = jnp.zeros_like(model) if weights.score is None else -weights.score / n
         grads_model, z_of_joint = self.pull_joint(model)
         # sample() differentiates log q in total, score and path; what its cotangent brings along
         # the path is taken off here, so that path and score keep their own weights.

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from tightbound.errors import UsageError
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
 from tightbound.objectives.multisample import Multisample
 
@@ -45,6 +46,12 @@ class Sleep(AbstractObjective):
     def check(self, parts: Parts) -> None:
         """Needs the densities of posterior and model, and a model that can be sampled."""
         self.wake.check(parts)
+        dreams, followed = parts.model.prior.support, parts.posterior.support
+        if set(dreams.split(", ")) != set(followed.split(", ")):
+            raise UsageError(
+                f"{self.call} takes log q(z|x) at draws of the prior: expected both on the same "
+                f"support, got {followed} for the posterior and {dreams} for the prior"
+            )
 
     def bound(
         self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]

@@ -69,12 +69,12 @@ def gradient_snr(
     parts = Parts(model, posterior)
     objective.check(parts)
     arrays, rest = eqx.partition(parts, eqx.is_array)
-    x, root = jnp.asarray(x, jnp.float32), as_key(key)
+    batch, root = jnp.asarray(x, jnp.float32), as_key(key)
     items = jnp.arange(len(x))
 
     def gradients(arrays: Parts, replica: Int[Array, ""]) -> dict[str, Float[Array, " p"]]:
         keys = item_keys(jax.random.fold_in(root, replica), items)
-        grads = objective.step(eqx.combine(arrays, rest), x, keys).grads
+        grads = objective.step(eqx.combine(arrays, rest), batch, keys).grads
         return {name: ravel_pytree(getattr(grads, name))[0] for name in Parts._fields}
 
     def total(arrays: Parts, of: Any) -> Any:
