@@ -71,6 +71,8 @@ def test_every_objective_has_a_case_and_stands_in_the_catalogue(name, make):
     assert entry.make is make
     assert entry.bias
     assert entry.reference
+    assert entry.formula
+    assert entry.direction
     assert entry.summary
 
 

@@ -199,21 +199,22 @@ def datasets(as_json: AsJson = False) -> None:
 
 @app.command()
 def objectives(as_json: AsJson = False) -> None:
-    """List the objectives: quantity and direction, bias, source."""
+    """List the objectives: quantity, formula, direction, bias and source."""
     from tightbound.objectives.catalogue import all_objectives
 
-    columns = ("name", "call", "quantity", "bias", "reference")
     rows = [
         {
             "name": entry.name,
             "call": entry.call,
             "quantity": entry.summary,
+            "formula": entry.formula,
+            "direction": entry.direction,
             "bias": entry.bias,
             "reference": entry.reference,
         }
         for entry in all_objectives().values()
     ]
-    _table(columns, rows, as_json=as_json)
+    _blocks(rows, as_json=as_json)
 
 
 def main() -> None:
@@ -254,6 +255,24 @@ def _say(record: dict[str, Any], *, as_json: bool) -> None:
         print(json.dumps(record))
     else:
         print(", ".join(f"{name}: {value}" for name, value in record.items()))
+
+
+def _blocks(rows: list[dict[str, str]], *, as_json: bool) -> None:
+    """One paragraph a row: its second entry as title, the others by name below it."""
+    if as_json:
+        print(json.dumps(rows))
+        return
+    from textwrap import fill
+
+    for row in rows:
+        _, (_, title), *others = row.items()
+        print(f"\n{title}")
+        for name, text in others:
+            print(
+                fill(
+                    f"{name + ':':<11}{text}", 100, initial_indent="  ", subsequent_indent=" " * 13
+                )
+            )
 
 
 def _table(columns: tuple[str, ...], rows: list[dict[str, str]], *, as_json: bool) -> None:

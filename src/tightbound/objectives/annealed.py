@@ -1,5 +1,7 @@
 """The ELBO with its divergence weighed by beta, which rises to one over the first epochs.
 
+Formula: (1/L) sum_l [log p(x|z_l) + beta_t (log p(z_l) - log q(z_l|x))], beta_t = start ... 1
+Direction: lower (the ELBO is reported).
 Reference: Bowman et al. 2016, arXiv 1511.06349, section 3.1 (KL annealing); Sonderby et al. 2016,
 arXiv 1602.02282, section 2.2 (warm-up of several layers).
 Bias: until beta is one the gradient is not that of the ELBO. The reported number is the ELBO

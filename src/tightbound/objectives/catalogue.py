@@ -13,6 +13,8 @@ import tightbound.objectives as package
 from tightbound.errors import UsageError
 from tightbound.objectives.abstract import AbstractObjective
 
+SECTIONS = ("Formula", "Direction", "Bias", "Reference")
+
 
 class Entry(NamedTuple):
     """One objective, as `tightbound objectives` lists it."""
@@ -20,6 +22,8 @@ class Entry(NamedTuple):
     name: str
     make: Callable[..., AbstractObjective]
     summary: str
+    formula: str
+    direction: str
     bias: str
     reference: str
 
@@ -46,9 +50,8 @@ def all_objectives() -> dict[str, Entry]:
         if inspect.isfunction(make):
             doc = module.__doc__ or ""
             summary = (make.__doc__ or "").splitlines()[0]
-            entries[name] = Entry(
-                name, make, summary, _section(doc, "Bias"), _section(doc, "Reference")
-            )
+            told = [_section(doc, title) for title in SECTIONS]
+            entries[name] = Entry(name, make, summary, *told)
     return entries
 
 

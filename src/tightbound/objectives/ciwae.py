@@ -1,5 +1,7 @@
 """Between the ELBO and the importance weighted bound: CIWAE.
 
+Formula: beta (1/k) sum_i log w_i + (1 - beta) log (1/k) sum_i w_i
+Direction: lower.
 Reference: Rainforth et al. 2018, arXiv 1802.04537, eq. 12-13 as restated in reproductions.
 Bias: beta times that of the ELBO plus 1 - beta times that of the k-sample bound.
 """

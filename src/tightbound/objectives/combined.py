@@ -1,5 +1,7 @@
 """One bound for the model and another for the posterior, on the same draws.
 
+Formula: model: log (1/k) sum_i w_i; posterior: (1/k) sum_i log w_i
+Direction: lower.
 Reference: Burda et al. 2015, arXiv 1509.00519, eq. 8 for the model, and Kingma & Welling 2013,
 arXiv 1312.6114, eq. 2 for the posterior: to raise the ELBO in q is to lower KL(q(z|x) || p(z|x)).
 Bias: the reported bound, which the model follows, has its own; the posterior's gradient is that of

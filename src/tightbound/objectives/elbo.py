@@ -1,5 +1,7 @@
 """The evidence lower bound, the objective of the variational autoencoder.
 
+Formula: A: (1/L) sum_l log w_l; B: -KL(q(z|x) || p(z)) + (1/L) sum_l log p(x|z_l)
+Direction: lower.
 Reference: Kingma & Welling 2013, arXiv 1312.6114, eq. 6 (estimator A) and eq. 7 (estimator B).
 Bias: the bound is below log p(x) by KL(q(z|x) || p(z|x)) on average, however many the samples.
 """

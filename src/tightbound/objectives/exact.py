@@ -1,5 +1,7 @@
 """The log-evidence itself, by summing over all values of a finite latent variable.
 
+Formula: log sum_z p(x, z)
+Direction: exact.
 Reference: Dempster, Laird & Rubin 1977, JRSS B 39(1), section 4.3; the gradient is that of
 log sum_s p(x, z_s), which by Fisher's identity is sum_s p(z_s|x) times that of log p(x, z_s).
 Bias: none: log p(x) exactly, up to rounding, for at most 65,536 latent values.

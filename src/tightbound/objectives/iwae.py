@@ -1,5 +1,7 @@
 """The importance weighted bound, the objective of the importance weighted autoencoder.
 
+Formula: log (1/k) sum_i w_i
+Direction: lower.
 Reference: Burda, Grosse & Salakhutdinov 2015, arXiv 1509.00519, eq. 8, 13 and 14.
 Bias: the bound is below log p(x) by Var(w) / (2 k p(x)^2) + O(1/k^2) on average.
 """

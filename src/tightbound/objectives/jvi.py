@@ -1,5 +1,8 @@
 """Jackknife variational inference: the importance weighted bound with its bias removed.
 
+Formula: sum_j c_j mean over all subsets S of k - j draws of log (1/|S|) sum_S w_i,
+c_j = (-1)^j (k - j)^order / ((order - j)! j!)
+Direction: consistent (order 0: lower).
 Reference: Nowozin 2018, "Debiasing Evidence Approximations" (ICLR), definition 1 and eq. 20-21.
 Doubly reparameterised: Tucker et al. 2018, arXiv 1810.04152 (order 1), and the same for any order,
 since the bound is a linear combination of importance weighted ones.

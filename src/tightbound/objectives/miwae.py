@@ -2,6 +2,8 @@
 
 Not the objective for missing data of the same name (Mattei & Frellsen 2019, arXiv 1812.02633).
 
+Formula: (1/m) sum over m groups of log (1/k) sum_i w_i
+Direction: lower.
 Reference: Rainforth et al. 2018, arXiv 1802.04537, eq. 11 as restated in reproductions.
 Bias: that of the k-sample importance weighted bound; m draws of it lower the variance alone.
 """

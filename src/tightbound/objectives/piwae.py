@@ -1,5 +1,7 @@
 """The tight bound for the model, and the mean of m looser ones for the posterior: PIWAE.
 
+Formula: model: log (1/mk) sum_i w_i; posterior: (1/m) sum over m groups of log (1/k) sum_i w_i
+Direction: lower.
 Reference: Rainforth et al. 2018, arXiv 1802.04537, eq. 14-15 as restated in reproductions.
 Bias: the reported bound, which the model follows, is the importance weighted one on all m k draws;
 the posterior's gradient is that of `miwae(m, k)` on the same draws.

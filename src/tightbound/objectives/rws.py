@@ -1,5 +1,8 @@
 """Reweighted wake-sleep: the k-sample bound for the model; wake, sleep or both for the posterior.
 
+Formula: model: log (1/k) sum_i w_i; posterior: sum_i (w_i / sum w) log q(z_i|x), awake;
+log q(z|x) at (x, z) from the model, asleep
+Direction: lower (of the reported number).
 Reference: Bornschein & Bengio 2014, arXiv 1406.2751, and its code; Finke & Thiery 2019,
 arXiv 1907.10477, eq. 7-8. phi = "both" weighs the phases alike, as `insomnia` = 1/2 in Pyro.
 Bias: the reported number is the k-sample bound, which the model follows. The posterior descends

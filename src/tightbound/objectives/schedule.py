@@ -1,5 +1,7 @@
 """Objectives one after another in one run: optimiser, data order and checkpoints go on.
 
+Formula: that of the stage
+Direction: that which all stages share, else none.
 Reference: Burda et al. 2015, arXiv 1509.00519, section 5.2 and table 2 (from VAE to IWAE and back).
 Bias: that of the objective whose turn it is; the reported number changes its meaning with it.
 """

@@ -1,5 +1,7 @@
 """The variational Renyi bound.
 
+Formula: log ((1/k) sum_i w_i^(1 - alpha)) / (1 - alpha)
+Direction: lower for alpha >= 0; none for alpha < 0, where only the limit is an upper bound.
 Reference: Li & Turner 2016, arXiv 1602.02311, eq. 8, 12 and 13.
 Bias: for alpha >= 0 the mean is below log p(x) whatever k. For alpha < 0 the limit of many draws is
 above log p(x), and one draw gives the ELBO: in between no direction is certain.

@@ -1,5 +1,7 @@
 """Wake-sleep: Helmholtz machines, and the baseline of Kingma & Welling (2013).
 
+Formula: model: log p(x, z) at z from q; posterior: log q(z|x) at (x, z) from the model
+Direction: lower (of the reported ELBO).
 Reference: Hinton, Dayan, Frey & Neal 1995, Science 268:1158, eq. 4 and 7; Kingma & Welling 2013,
 arXiv 1312.6114, section 5.
 Bias: the reported number is the ELBO, which the model follows and the posterior does not: that

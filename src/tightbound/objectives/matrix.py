@@ -1,0 +1,72 @@
+"""Which objectives, gradients and posteriors go together: found by asking each objective."""
+
+from typing import Any
+
+import numpy as np
+
+from tightbound.errors import UsageError
+from tightbound.gradients.names import GRADIENTS
+from tightbound.models import autoencoder
+from tightbound.objectives.abstract import Parts
+from tightbound.objectives.catalogue import all_objectives, build
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "elbo": {"samples": 4},
+    "iwae": {"k": 4},
+    "miwae": {"m": 2, "k": 4},
+    "piwae": {"m": 2, "k": 4},
+    "ciwae": {"k": 4, "beta": 0.5},
+    "vr": {"k": 4, "alpha": 0.5},
+    "jvi": {"k": 4},
+    "combined": {"k": 4},
+    "rws": {"k": 4},
+    "annealed": {"epochs": 4},
+}
+"""Arguments for those that need some."""
+POSTERIORS = {
+    "normal": {},
+    "two layers": {"layers": 2},
+    "gamma": {"posterior": "gamma"},
+    "uniform": {"posterior": "uniform"},
+    "bernoulli": {"posterior": "bernoulli"},
+}
+"""One of each kind: a location-scale family, several layers, implicit gradients, a support that
+moves with the parameters, discrete latents."""
+REDUCED = ("reparameterized@2", "doubly_reparameterized@2")
+
+
+def validity() -> list[tuple[str, str, list[bool]]]:
+    """Rows of objective, gradient ("" where there is no choice) and, per posterior, validity."""
+    data = np.eye(4, dtype=np.float32)
+    parts = {
+        name: Parts(*autoencoder(data, latent=2, hidden=(2,), **options))
+        for name, options in POSTERIORS.items()
+    }
+    rows = []
+    for name, entry in all_objectives().items():
+        if name in ("exact", "schedule"):
+            continue  # no posterior; and whatever its stages are
+        choices = [*GRADIENTS, *REDUCED] if "gradient" in entry.options else [""]
+        for gradient in choices:
+            options = EXAMPLES.get(name, {}) | ({"gradient": gradient} if gradient else {})
+            rows.append((name, gradient, [_valid(name, options, parts[p]) for p in POSTERIORS]))
+    return rows
+
+
+def _valid(name: str, options: dict[str, Any], parts: Parts) -> bool:
+    try:
+        build(name, **options).check(parts)
+    except UsageError:
+        return False
+    return True
+
+
+def table() -> str:
+    """The matrix in Markdown."""
+    lines = [f"| objective | gradient | {' | '.join(POSTERIORS)} |"]
+    lines.append(f"|---|---|{'---|' * len(POSTERIORS)}")
+    for name, gradient, valid in validity():
+        cells = " | ".join("yes" if ok else "–" for ok in valid)
+        shown = f"`{gradient}`" if gradient else "its own"
+        lines.append(f"| `{name}` | {shown} | {cells} |")
+    return "\n".join(lines)
