@@ -16,6 +16,7 @@ from tightbound.objectives import (
     exact,
     iwae,
     jvi,
+    map_estimate,
     miwae,
     piwae,
     rws,
@@ -23,6 +24,7 @@ from tightbound.objectives import (
     vr,
     wake_sleep,
 )
+from tightbound.objectives.map_estimate import MAP
 from tightbound.objectives.multisample import Multisample
 from tightbound.objectives.sleep import Sleep
 
@@ -57,7 +59,7 @@ class Case(NamedTuple):
     def total(self) -> bool:
         """The gradient is the total derivative of the reported bound."""
         of_itself = self.posterior_reference is None and "gradient" not in self.options
-        return of_itself and not self.at_random and not isinstance(self.objective, Sleep)
+        return of_itself and not self.at_random and not isinstance(self.objective, Sleep | MAP)
 
     @property
     def weighs(self) -> bool:
@@ -178,4 +180,10 @@ CASES = {
     "rws-both": Case(rws, {"k": K, "phi": "both"}, reference="iwae", unbiased=False, layers=ONE),
     "schedule": Case(schedule, {"stages": [(iwae(K), 3)]}, reference="iwae"),
     "annealed": Case(annealed, {"epochs": 4, "samples": K, "start": 1.0}, reference="elbo-A"),
+    "map": Case(
+        # Its model part has a reference of its own, in tests/training/test_map.py.
+        map_estimate,
+        {"objective": elbo(samples=K), "n": 10},
+        layers=(),
+    ),
 }

@@ -10,6 +10,7 @@ from tightbound.objectives.elbo import elbo as elbo
 from tightbound.objectives.exact import exact as exact
 from tightbound.objectives.iwae import iwae as iwae
 from tightbound.objectives.jvi import jvi as jvi
+from tightbound.objectives.map_estimate import map_estimate as map_estimate
 from tightbound.objectives.miwae import miwae as miwae
 from tightbound.objectives.piwae import piwae as piwae
 from tightbound.objectives.rws import rws as rws
