@@ -68,23 +68,38 @@ def gradient_snr(
         raise UsageError(f"expected replicas >= 2, got {replicas}")
     parts = Parts(model, posterior)
     objective.check(parts)
-    arrays, rest = eqx.partition(parts, eqx.is_array)
-    batch, root = jnp.asarray(x, jnp.float32), as_key(key)
+    batch = jnp.asarray(x, jnp.float32)
+    measured = _measure(objective, parts, batch, as_key(key), replicas, min(batch_size, replicas))
+    return {
+        name: GradientSignal(mean, np.sqrt(np.asarray(squares) / (replicas - 1)), float(ratio))
+        for name, (mean, squares, ratio) in jax.device_get(measured).items()
+    }
+
+
+@eqx.filter_jit
+def _measure(
+    objective: AbstractObjective,
+    parts: Parts,
+    x: Float[Array, "n d"],
+    root: PRNGKeyArray,
+    replicas: int,
+    size: int,
+) -> dict[str, tuple[Array, Array, Array]]:
+    """For each part the mean, the sum of squares around it, and the mean directional ratio."""
     items = jnp.arange(len(x))
 
-    def gradients(arrays: Parts, replica: Int[Array, ""]) -> dict[str, Float[Array, " p"]]:
+    def gradients(replica: Int[Array, ""]) -> dict[str, Float[Array, " p"]]:
         keys = item_keys(jax.random.fold_in(root, replica), items)
-        grads = objective.step(eqx.combine(arrays, rest), batch, keys).grads
+        grads = objective.step(parts, x, keys).grads
         return {name: ravel_pytree(getattr(grads, name))[0] for name in Parts._fields}
 
-    def total(arrays: Parts, of: Any) -> Any:
+    def total(of: Any) -> Any:
         """The sum over all replicas of a function of the gradients."""
 
         def of_some(which: Int[Array, " b"]) -> Any:
-            some = jax.vmap(lambda i: of(gradients(arrays, i)))(which)
+            some = jax.vmap(lambda i: of(gradients(i)))(which)
             return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), some)
 
-        size = min(batch_size, replicas)
         whole = jnp.arange(replicas // size * size).reshape(-1, size)
         sums = jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), jax.lax.map(of_some, whole))
         if replicas % size:
@@ -92,24 +107,10 @@ def gradient_snr(
             sums = jax.tree.map(jnp.add, sums, left)
         return sums
 
-    @jax.jit
-    def measure(arrays: Parts) -> Any:
-        sums = total(arrays, lambda g: g)
-        mean = jax.tree.map(lambda leaf: leaf / replicas, sums)
-
-        def around(g: dict[str, Float[Array, " p"]]) -> Any:
-            return {name: _around(g[name], mean[name]) for name in g}
-
-        return mean, total(arrays, around)
-
-    mean, sums = jax.device_get(measure(arrays))
+    mean = jax.tree.map(lambda leaf: leaf / replicas, total(lambda g: g))
+    around = total(lambda g: {name: _around(g[name], mean[name]) for name in g})
     return {
-        name: GradientSignal(
-            mean[name],
-            np.sqrt(np.asarray(sums[name][0]) / (replicas - 1)),
-            float(sums[name][1]) / replicas,
-        )
-        for name in mean
+        name: (mean[name], squares, ratio / replicas) for name, (squares, ratio) in around.items()
     }
 
 
