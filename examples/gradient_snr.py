@@ -26,7 +26,7 @@ from tightbound.networks import MLP, Dense
 from tightbound.objectives import AbstractObjective, iwae, miwae
 
 DIM = 20
-LOCATIONS = 8  # perturbed parameters, each a repetition of its own
+LOCATIONS = 6  # perturbed parameters, each a repetition of its own
 VARIANCE = 2 / 3
 SERIES: dict[str, Callable[[int], AbstractObjective]] = {
     "k, total derivative": lambda k: iwae(k),
@@ -99,9 +99,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Measures, prints and draws."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("pictures"))
-    parser.add_argument("--replicas", type=int, default=4000, help="gradients for each ratio")
+    parser.add_argument("--replicas", type=int, default=8000, help="gradients for each ratio")
     parser.add_argument("--largest", type=int, default=256, help="largest k and m, a power of 4")
-    parser.add_argument("--spread", type=float, default=0.05, help="distance from the optimum")
+    parser.add_argument("--spread", type=float, default=0.01, help="distance from the optimum")
     options = parser.parse_args(arguments)
     sizes = [4**i for i in range(1, round(np.log(options.largest) / np.log(4)) + 1)]
     found = measured(sizes, options.replicas, options.spread)

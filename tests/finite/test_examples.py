@@ -22,6 +22,7 @@ def example(name):
     return module
 
 
+@pytest.mark.slow
 def test_three_gaussians(tmp_path, capsys):
     example("three_gaussians").main(
         ["--out", str(tmp_path), "--n", "200", "--iterations", "5", "--test", "100"]
@@ -30,6 +31,7 @@ def test_three_gaussians(tmp_path, capsys):
     assert (tmp_path / "three_gaussians.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_clusters(tmp_path, capsys):
     example("clusters").main(["--out", str(tmp_path), "--n", "30", "--draws", "50", "--sides", "3"])
     assert "log p(x), exact" in capsys.readouterr().out

@@ -58,7 +58,12 @@ MIXTURES = {
 }
 
 
-@pytest.mark.parametrize("name", MIXTURES)
+RESUMED = [
+    name if name == "gaussians" else pytest.param(name, marks=pytest.mark.slow) for name in MIXTURES
+]
+
+
+@pytest.mark.parametrize("name", RESUMED)
 def test_runs_are_saved_loaded_and_resumed_to_the_same_bits(name, tmp_path):
     model, (n, width) = MIXTURES[name]()
     x = models.gaussian_data(n) if width == 2 else X
