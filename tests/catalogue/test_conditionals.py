@@ -31,7 +31,6 @@ each_family = pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=pytest.mark.slow) if name in GAMMAS else name for name in NAMES],
 )
-every_family = pytest.mark.parametrize("name", NAMES)
 
 
 def with_heads_at(posterior, value):
