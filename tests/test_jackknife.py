@@ -1,6 +1,6 @@
 """The jackknife of any order against its definition, and its bias against Gamma weights.
 
-False alarms: 18 means at 4.9 standard errors, below 2e-5 for new draws; the draws are fixed.
+False alarms: 12 means at 4.9 standard errors, below 2e-5 for new draws; the draws are fixed.
 """
 
 import itertools
@@ -102,7 +102,7 @@ def test_the_exact_bias_falls_with_the_order(a, k, biases):
 @pytest.mark.stat
 @pytest.mark.parametrize("a", [0.1, 1.0])
 @pytest.mark.parametrize("order", [0, 1, 2])
-@pytest.mark.parametrize("k", [4, 8, 16])
+@pytest.mark.parametrize("k", [4, 16])
 def test_gamma_weights_have_the_exact_mean(a, order, k):
     n = 2**15
     log_w = np.log(np.random.default_rng([k, order]).gamma(a, size=(n, k))).astype(np.float32)

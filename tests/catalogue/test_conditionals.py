@@ -287,6 +287,7 @@ def test_objectives_refuse_posteriors_for_which_they_would_be_wrong():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", [1, 2])
 def test_binary_latents_learn_without_a_path_through_the_draws(layers):
     parts = Parts(*tb.autoencoder(BINARY, posterior="bernoulli", layers=layers, **SIZES))

@@ -94,6 +94,7 @@ def test_bernoulli_mixture_is_em_written_out():
     np.testing.assert_allclose(our_p, p, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradient_and_em_reach_the_same_optimum():
     x = models.gaussian_data(300)
     start = gaussian_mixture(x, components=3, key=0)
@@ -134,6 +135,7 @@ def test_a_component_without_data_stays_where_it_was():
     assert np.diff(run.log_likelihood).min() > -2e-5
 
 
+@pytest.mark.slow
 def test_a_run_of_em_is_saved_and_loaded(tmp_path):
     x = models.gaussian_data(50)
     by_em = tb.em(gaussian_mixture(x, components=2), x, iterations=4)
@@ -182,6 +184,7 @@ def test_numbers_that_are_not_finite_are_an_error():
         tb.em(broken, x, iterations=2)
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_batches_of_data(monkeypatch):
     from tightbound.models import finite
 

@@ -38,6 +38,7 @@ def test_clusters(tmp_path, capsys):
     assert (tmp_path / "clusters.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_prior_sampling_misses_a_cluster_as_often_as_predicted():
     # Three exact binomial tests at 1e-6, two-sided; the draws for the sizes are shared.

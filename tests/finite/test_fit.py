@@ -26,6 +26,7 @@ def same_bits(one, other):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["bernoulli", "categorical"])
 def test_networks_are_trained_without_a_posterior(family):
     model = finite_autoencoder(X, latent=4, family=family, hidden=(5,))
@@ -39,6 +40,7 @@ def test_networks_are_trained_without_a_posterior(family):
     assert tb.evidence.exact(run.model, X).mean == pytest.approx(best, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_posterior_is_ignored_and_comes_back_as_it_was():
     model = finite_autoencoder(X, latent=4, hidden=(5,))
     posterior = Bernoulli(MLP((), "tanh"), Dense.glorot(6, 4, key=jax.random.key(1)))
@@ -100,6 +102,7 @@ def test_first_means_are_far_apart():
     assert gaussian_mixture(x, components=7).likelihood.means.shape == (7, 2)
 
 
+@pytest.mark.slow
 def test_columns_without_spread_do_no_harm():
     x = np.column_stack([models.gaussian_data(50), np.ones(50, np.float32)])
     model = gaussian_mixture(x, components=2)

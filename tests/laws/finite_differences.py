@@ -9,6 +9,7 @@ For the total derivative a second difference is taken, of the reported bound its
 """
 
 import json
+import sys
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -88,10 +89,11 @@ def error(grads: Parts, truth: jax.Array) -> float:
 
 
 def main() -> None:
-    """All estimators on one and two layers."""
+    """All estimators on the numbers of layers that the command line names."""
     errors = {}
     keys = item_keys(jax.random.key(2), jnp.arange(N))
-    for layers, likelihood in ((1, "bernoulli"), (2, "gaussian_unit_mean")):
+    for layers in map(int, sys.argv[1:]):
+        likelihood = {1: "bernoulli", 2: "gaussian_unit_mean"}[layers]
         parts, x = build(layers, likelihood)
         objectives = {
             name: case.objective

@@ -132,7 +132,7 @@ def gradients(layers):
     return jax.tree.map(np.asarray, jax.jit(jax.vmap(one), compiler_options=options)(keys))
 
 
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("layers", [pytest.param(1, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_mean_gradients_are_those_of_enumeration(name, layers):
     _, model, posterior = OBJECTIVES[name]
@@ -145,7 +145,7 @@ def test_mean_gradients_are_those_of_enumeration(name, layers):
         assert np.abs(expected).max() > 1e-2
 
 
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("layers", [2])
 def test_both_phases_are_the_mean_of_wake_and_sleep(layers):
     parts, data = parts_of(layers)
     keys = jax.random.split(jax.random.key(1), len(data))
@@ -159,6 +159,7 @@ def test_both_phases_are_the_mean_of_wake_and_sleep(layers):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_baseline_of_other_data_and_vimco_lower_the_variance():
     parts, data = parts_of(1)
 

@@ -53,6 +53,7 @@ def test_another_schedule_does_not_resume(tmp_path):
         fitted(schedule([(elbo(), 1)]), 2, directory=tmp_path / "run", resume=True)
 
 
+@pytest.mark.slow
 def test_early_stopping_starts_anew_with_a_stage():
     # The second stage reports a looser bound; compared with the first it would stop at once.
     down = schedule([(iwae(50), 2), (elbo(), 4)])
@@ -83,6 +84,7 @@ def test_wrong_stages_are_refused(stages, message):
         schedule(stages)
 
 
+@pytest.mark.slow
 def test_beta_rises_to_one_and_the_report_is_the_elbo():
     objective = annealed(epochs=4, start=0.2)
     np.testing.assert_allclose(

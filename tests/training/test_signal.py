@@ -19,7 +19,7 @@ from tightbound.objectives import iwae, miwae
 from tightbound.randomness import item_keys
 
 
-@pytest.mark.parametrize("batch_size", [4, 50])
+@pytest.mark.parametrize("batch_size", [4])
 def test_it_is_the_mean_and_deviation_of_the_gradients(batch_size):
     parts, (x, _) = runs.parts_of(WRONG, 1), runs.batch(3)
     found = gradient_snr(iwae(4), *parts, np.asarray(x), replicas=10, key=5, batch_size=batch_size)
@@ -63,6 +63,7 @@ def slopes(make, sizes):
     return {name: np.polyfit(np.log(sizes), logs, 1)[0] for name, logs in snr.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 @pytest.mark.parametrize(
     ("make", "sizes", "model", "posterior"),
