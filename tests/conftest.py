@@ -25,3 +25,16 @@ def _flags_unchanged():
     before = [getattr(jax.config, flag) for flag in _FLAGS]
     yield
     assert [getattr(jax.config, flag) for flag in _FLAGS] == before, "a test changed a JAX flag"
+
+
+# With `--dist loadgroup` a file stays on one worker, so that what it compiles and keeps is
+# compiled once; two files of laws look at the same programs.
+_SAME_PROGRAMS = {"test_exact_posterior.py", "test_structure.py"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        name = item.path.name
+        group = "laws" if name in _SAME_PROGRAMS else f"{item.path.parent.name}-{name}"
+        item.add_marker(pytest.mark.xdist_group(group))
