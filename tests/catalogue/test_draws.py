@@ -26,7 +26,12 @@ from tightbound.distributions import FAMILIES
 LEVEL = 1e-4
 DRAWS = 2**13
 
-every_family = pytest.mark.parametrize("name", TRUTHS)
+# Ratios of gammas, whose implicit gradients take long to compile; gamma itself is always tested.
+RATIOS = ("beta", "chi_squared", "f", "student_t")
+every_family = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in RATIOS else name for name in TRUTHS],
+)
 every_joint_family = pytest.mark.parametrize("name", JOINT)
 
 
