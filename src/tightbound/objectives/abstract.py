@@ -40,9 +40,9 @@ class AbstractObjective(eqx.Module):
         """The call that makes this objective, as a user would write it."""
 
     @property
-    @abc.abstractmethod
     def draws(self) -> int:
-        """Draws of z per datum behind the reported number."""
+        """Draws of z per datum behind the reported number; one unless it says otherwise."""
+        return 1
 
     def at(self, epoch: int) -> "AbstractObjective":
         """The objective of one epoch, counted from 0: itself unless it changes over time."""
