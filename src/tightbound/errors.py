@@ -7,3 +7,10 @@ class UsageError(ValueError):
 
 class NonFiniteError(RuntimeError):
     """A run met a non-finite number; names the step, the part and the items. Exit status 1."""
+
+
+def at_least(least: int, **numbers: int) -> None:
+    """Raises a `UsageError` naming the first number that is too small."""
+    for name, number in numbers.items():
+        if number < least:
+            raise UsageError(f"expected {name} >= {least}, got {number}")

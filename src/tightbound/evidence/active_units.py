@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from tightbound.data import check_values
 from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractExplicit, DiagonalNormal, Layered, StandardNormal
-from tightbound.errors import UsageError
+from tightbound.errors import UsageError, at_least
 from tightbound.evidence.width import check_width
 from tightbound.models.model import Model
 from tightbound.models.weights import sample, split_each
@@ -70,8 +70,7 @@ def active_units(
     check_width(model, x, "the data")
     if len(x) < 2:
         raise UsageError("expected 2 rows of data or more to measure activity, got 1")
-    if draws < 1:
-        raise UsageError(f"expected draws >= 1, got {draws}")
+    at_least(1, draws=draws)
     binarise_key, draw_key = jax.random.split(as_key(key))
     items = jnp.arange(len(x))
     binarisation = resolve(binarize, model.likelihood.support, x, "the data")

@@ -12,7 +12,7 @@ from jaxtyping import Float, PRNGKeyArray
 from tightbound.data import check_values
 from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractExplicit
-from tightbound.errors import UsageError
+from tightbound.errors import UsageError, at_least
 from tightbound.evidence.importance import importance, prefixes
 from tightbound.evidence.verdict import Verdict, judge
 from tightbound.evidence.width import check_width
@@ -118,9 +118,7 @@ def evaluate(
     check_width(model, x, "the data to evaluate")
     chunk = min(k, 500) if chunk is None else chunk
     batch_size = max(1, 2500 // max(chunk, 1)) if batch_size is None else batch_size
-    for name, value in {"k": k, "batch_size": batch_size, "chunk": chunk}.items():
-        if value < 1:
-            raise UsageError(f"expected {name} >= 1, got {value}")
+    at_least(1, k=k, batch_size=batch_size, chunk=chunk)
     binarisation = resolve(binarize, model.likelihood.support, x, "the data to evaluate")
     binarise_key, noise_key = jax.random.split(as_key(key))
     began, n, batches = time.perf_counter(), len(x), []

@@ -16,7 +16,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.data import check_values
 from tightbound.data.binarise import resolve
-from tightbound.errors import UsageError
+from tightbound.errors import at_least
 from tightbound.evidence.width import check_width
 from tightbound.models.finite import check_finite, items_at_once, log_evidence
 from tightbound.models.model import Model
@@ -86,8 +86,7 @@ def exact(
     check_values(x, "real", "the data to evaluate")
     check_width(model, x, "the data to evaluate")
     batch_size = items_at_once(model, x.shape[1]) if batch_size is None else batch_size
-    if batch_size < 1:
-        raise UsageError(f"expected batch_size >= 1, got {batch_size}")
+    at_least(1, batch_size=batch_size)
     binarisation = resolve(binarize, model.likelihood.support, x, "the data to evaluate")
     binarise_key, _ = jax.random.split(as_key(key))
     began, n, batches = time.perf_counter(), len(x), []

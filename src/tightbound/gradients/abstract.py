@@ -41,6 +41,11 @@ class AbstractGradient(eqx.Module):
         """Needs draws that are differentiable in the parameters of q."""
         return True
 
+    @property
+    def total(self) -> bool:
+        """Follows the total derivative as it stands, and takes no mean of d log q to be zero."""
+        return False
+
     def check(self, bound: AbstractBound, k: int) -> None:
         """Raises a `UsageError` in words if the estimator does not exist for bound and k draws."""
         del bound, k

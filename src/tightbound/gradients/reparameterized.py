@@ -19,6 +19,11 @@ class Reparameterized(AbstractGradient):
         """Its name in `iwae(gradient=...)`."""
         return "reparameterized"
 
+    @property
+    def total(self) -> bool:
+        """It is the total derivative."""
+        return True
+
     def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
         """Equal weights for the three terms."""
         a = bound.weights(log_w)

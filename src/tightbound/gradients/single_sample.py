@@ -36,6 +36,11 @@ class SingleSample(AbstractGradient):
         """As for the inner estimator."""
         return self.inner.through_draws
 
+    @property
+    def total(self) -> bool:
+        """As for the inner estimator."""
+        return self.inner.total
+
     def check(self, bound: AbstractBound, k: int) -> None:
         """Needs weights that are probabilities, and what the inner estimator needs."""
         self.inner.check(bound, k)

@@ -21,7 +21,7 @@ from tightbound.distributions import (
     DiagonalNormal,
     Layered,
 )
-from tightbound.errors import UsageError
+from tightbound.errors import UsageError, at_least
 from tightbound.models.latents import check_latents, latent_conditional, latent_prior
 from tightbound.models.model import Model
 from tightbound.networks import MLP, Dense
@@ -121,8 +121,7 @@ def autoencoder(
 
 def _sizes(latent: Any, hidden: Any, layers: int) -> tuple[list[int], list[tuple[int, ...]]]:
     """Sizes per layer, bottom layer first."""
-    if layers < 1:
-        raise UsageError(f"expected layers >= 1, got {layers}")
+    at_least(1, layers=layers)
     if isinstance(latent, int):
         latents = [latent * 2 ** (layers - 1 - level) for level in range(layers)]
     else:

@@ -14,11 +14,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from tightbound.bounds import ELBO
-from tightbound.errors import UsageError
+from tightbound.errors import UsageError, at_least
 from tightbound.gradients import Reparameterized
 from tightbound.models.weights import sample, split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
-from tightbound.objectives.multisample import Multisample, at_least
+from tightbound.objectives.multisample import Multisample
 
 
 class Annealed(AbstractObjective):

@@ -7,9 +7,9 @@ Bias: beta times that of the ELBO plus 1 - beta times that of the k-sample bound
 """
 
 from tightbound.bounds import CIWAE
-from tightbound.errors import UsageError
+from tightbound.errors import UsageError, at_least
 from tightbound.gradients import AbstractGradient, by_name
-from tightbound.objectives.multisample import Multisample, at_least
+from tightbound.objectives.multisample import Multisample
 
 
 def ciwae(k: int, beta: float, gradient: str | AbstractGradient = "reparameterized") -> Multisample:

@@ -9,9 +9,9 @@ the bound chosen for it.
 """
 
 from tightbound.bounds import ELBO, IWAE, AbstractBound
-from tightbound.errors import UsageError
+from tightbound.errors import UsageError, at_least
 from tightbound.gradients import AbstractGradient, by_name
-from tightbound.objectives.multisample import Multisample, at_least
+from tightbound.objectives.multisample import Multisample
 
 BOUNDS: dict[str, AbstractBound] = {"elbo": ELBO(), "iwae": IWAE()}
 

@@ -10,8 +10,9 @@ Bias: O(k^-(order + 1)) against log p(x), of either sign: no bound for order >= 
 """
 
 from tightbound.bounds import Jackknife
+from tightbound.errors import at_least
 from tightbound.gradients import AbstractGradient, by_name
-from tightbound.objectives.multisample import Multisample, at_least
+from tightbound.objectives.multisample import Multisample
 
 
 def jvi(

@@ -15,9 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from tightbound.errors import UsageError
+from tightbound.errors import UsageError, at_least
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
-from tightbound.objectives.multisample import at_least
 
 
 class MAP(AbstractObjective):

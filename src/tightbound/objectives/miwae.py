@@ -9,8 +9,9 @@ Bias: that of the k-sample importance weighted bound; m draws of it lower the va
 """
 
 from tightbound.bounds import MIWAE
+from tightbound.errors import at_least
 from tightbound.gradients import AbstractGradient, by_name
-from tightbound.objectives.multisample import Multisample, at_least
+from tightbound.objectives.multisample import Multisample
 
 
 def miwae(m: int, k: int, gradient: str | AbstractGradient = "reparameterized") -> Multisample:

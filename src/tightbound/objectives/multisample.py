@@ -18,18 +18,11 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from tightbound.bounds import AbstractBound
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError
-from tightbound.gradients import AbstractGradient, Coefficients, Reparameterized, SingleSample
+from tightbound.gradients import AbstractGradient, Coefficients, SingleSample
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
 
 TINY = 1e-18
-
-
-def at_least(least: int, **numbers: int) -> None:
-    """Raises a `UsageError` naming the first number that is too small."""
-    for name, number in numbers.items():
-        if number < least:
-            raise UsageError(f"expected {name} >= {least}, got {number}")
 
 
 class Multisample(AbstractObjective):
@@ -80,9 +73,7 @@ class Multisample(AbstractObjective):
                 f"of {type(parts.posterior).__name__} are discrete; use 'vimco', "
                 "'score_function', 'score_function_cv' or 'wake'"
             )
-        estimator = self.gradient
-        estimator = estimator.inner if isinstance(estimator, SingleSample) else estimator
-        if not parts.posterior.fixed_support and not isinstance(estimator, Reparameterized):
+        if not parts.posterior.fixed_support and not self.gradient.total:
             raise UsageError(
                 f"the gradient {self.gradient.name!r} takes the mean of d log q to be zero, which "
                 "it need not be where the support of q moves with its parameters; use "

@@ -8,8 +8,9 @@ the posterior's gradient is that of `miwae(m, k)` on the same draws.
 """
 
 from tightbound.bounds import IWAE, MIWAE
+from tightbound.errors import at_least
 from tightbound.gradients import AbstractGradient, by_name
-from tightbound.objectives.multisample import Multisample, at_least
+from tightbound.objectives.multisample import Multisample
 
 
 def piwae(m: int, k: int, gradient: str | AbstractGradient = "reparameterized") -> Multisample:

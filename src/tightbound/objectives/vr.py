@@ -10,9 +10,9 @@ above log p(x), and one draw gives the ELBO: in between no direction is certain.
 import math
 
 from tightbound.bounds import Renyi
-from tightbound.errors import UsageError
+from tightbound.errors import UsageError, at_least
 from tightbound.gradients import AbstractGradient, by_name
-from tightbound.objectives.multisample import Multisample, at_least
+from tightbound.objectives.multisample import Multisample
 
 
 def vr(k: int, alpha: float, gradient: str | AbstractGradient = "reparameterized") -> Multisample:

@@ -9,8 +9,9 @@ descends KL(p(z|x) || q(z|x)) over the model's own data.
 """
 
 from tightbound.bounds import ELBO
+from tightbound.errors import at_least
 from tightbound.gradients import ScoreFunction
-from tightbound.objectives.multisample import Multisample, at_least
+from tightbound.objectives.multisample import Multisample
 from tightbound.objectives.sleep import Sleep
 
 

@@ -26,7 +26,7 @@ from jaxtyping import Array, Float
 from tightbound.data import check_values
 from tightbound.data.binarise import Binarisation
 from tightbound.distributions import BernoulliComponents, Categorical, GaussianComponents
-from tightbound.errors import NonFiniteError, UsageError
+from tightbound.errors import NonFiniteError, UsageError, at_least
 from tightbound.models.finite import enumerated_log_joint, items_at_once
 from tightbound.models.model import Model
 from tightbound.objectives import Parts
@@ -117,8 +117,7 @@ def em(
         raise UsageError(
             f"the data: expected {width} columns, as many as the model has, got {x.shape[1]}"
         )
-    if iterations < 1:
-        raise UsageError(f"expected iterations >= 1, got {iterations}")
+    at_least(1, iterations=iterations)
     floor = _floor(likelihood, x) if floor is None else floor
     most = math.inf if gaussian else 0.5
     if not 0 < floor < most:

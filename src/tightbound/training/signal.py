@@ -13,7 +13,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from tightbound.errors import UsageError
+from tightbound.errors import at_least
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.randomness import as_key, item_keys
 
@@ -64,8 +64,7 @@ def gradient_snr(
     Raises:
         UsageError: Fewer than two replicas, or parts that do not suit the objective.
     """
-    if replicas < 2:
-        raise UsageError(f"expected replicas >= 2, got {replicas}")
+    at_least(2, replicas=replicas)
     parts = Parts(model, posterior)
     objective.check(parts)
     batch = jnp.asarray(x, jnp.float32)

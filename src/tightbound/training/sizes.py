@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tightbound.data import check_values
-from tightbound.errors import UsageError
+from tightbound.errors import UsageError, at_least
 
 
 def check_sizes(
@@ -26,9 +26,7 @@ def check_sizes(
     numbers = {"batch_size": batch_size, "epochs": epochs, "seeds": seeds}
     if early_stopping is not None:
         numbers["early_stopping"] = early_stopping
-    for name, value in numbers.items():
-        if value < 1:
-            raise UsageError(f"expected {name} >= 1, got {value}")
+    at_least(1, **numbers)
     if batch_size > len(train):
         raise UsageError(
             f"expected batch_size <= {len(train)}, the number of training items, got {batch_size}"
