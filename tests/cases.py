@@ -14,9 +14,11 @@ from tightbound.objectives import (
     combined,
     elbo,
     exact,
+    full_vb,
     iwae,
     jvi,
     map_estimate,
+    mcem,
     miwae,
     piwae,
     rws,
@@ -180,6 +182,9 @@ CASES = {
     "rws-both": Case(rws, {"k": K, "phi": "both"}, reference="iwae", unbiased=False, layers=ONE),
     "schedule": Case(schedule, {"stages": [(iwae(K), 3)]}, reference="iwae"),
     "annealed": Case(annealed, {"epochs": 4, "samples": K, "start": 1.0}, reference="elbo-A"),
+    # Their laws stand in tests/training/test_mcem.py and tests/test_full_vb.py.
+    "mcem": Case(mcem, {}, layers=()),
+    "full-vb": Case(full_vb, {"objective": elbo(samples=K), "n": 10}, layers=()),
     "map": Case(
         # Its model part has a reference of its own, in tests/training/test_map.py.
         map_estimate,

@@ -19,6 +19,7 @@ ORDER = [
     ["networks"],
     ["distributions"],
     ["models"],
+    ["mcmc"],
     ["bounds"],
     ["gradients"],
     ["objectives"],
@@ -37,6 +38,7 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 ONLY = {
     "bounds": {"errors"},
     "networks": {"errors"},
+    "mcmc": set(),
     "evidence": {
         "errors", "randomness", "progress", "data", "networks", "distributions", "models", "bounds"
     },

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tightbound.config import Config, read_toml
+from tightbound.config import Config, preset, read_toml
 from tightbound.errors import NonFiniteError, UsageError
 
 app = typer.Typer(
@@ -65,6 +65,18 @@ def fit(
     prior: Annotated[
         str | None, _setting("prior", "Family of p(z); goes by the posterior if left out.")
     ] = None,
+    initial: Annotated[
+        float | None,
+        _setting("initial", "Draw all weights and biases from N(0, INITIAL^2), not Glorot's."),
+    ] = None,
+    weight_prior: Annotated[
+        float | None,
+        _setting("weight_prior", "MAP: a prior N(0, WEIGHT_PRIOR^2) on all parameters."),
+    ] = None,
+    bayesian: Annotated[
+        float | None,
+        _setting("bayesian", "Full variational Bayes, with that prior on the model's parameters."),
+    ] = None,
     epochs: Annotated[int | None, _setting("epochs", "Passes over the data.")] = None,
     batch_size: Annotated[int | None, _setting("batch_size", "Items per step.")] = None,
     optimizer: Annotated[
@@ -94,6 +106,10 @@ def fit(
     name: Annotated[
         str | None, typer.Option(help="Folder under runs/; DATA-OBJECTIVE if left out.")
     ] = None,
+    preset_name: Annotated[
+        str | None,
+        typer.Option("--preset", help="Settings of an experiment: aevb, aevb_frey or iwae."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run NAME.")] = False,
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with the names of these flags.")
@@ -109,7 +125,8 @@ def fit(
         if name is None:
             raise UsageError("--resume needs --name: which folder under runs/ to go on with")
         config = Path("runs") / name / "config.toml"
-    settings = Config(**({} if config is None else read_toml(config)) | given)
+    base = {} if preset_name is None else preset(preset_name)
+    settings = Config(**base | ({} if config is None else read_toml(config)) | given)
     stem = Path(settings.data).stem if "/" in settings.data or "." in settings.data else None
     directory = Path("runs") / (
         name or f"{stem or settings.data}-{settings.objective.partition('(')[0]}"

@@ -9,6 +9,44 @@ from typing import Any
 
 from tightbound.errors import UsageError
 
+_AEVB = {
+    "objective": "elbo",
+    "estimator": "B",
+    "samples": 1,
+    "activation": "tanh",
+    "initial": 0.1,
+    "weight_prior": 1.0,
+    "optimizer": "adagrad",
+    "learning_rate": 0.02,
+    "schedule": "constant",
+    "batch_size": 100,
+}
+PRESETS: dict[str, dict[str, Any]] = {
+    # Kingma & Welling (2013), section 5 and figure 2; latent sizes there: 3, 5, 10, 20, 200.
+    # N(0, 0.01) is read as a variance, which is how the paper writes normals elsewhere.
+    "aevb": _AEVB | {"data": "mnist", "split": "aevb", "hidden": "500", "latent": "20"},
+    "aevb_frey": _AEVB
+    | {
+        "data": "frey_faces",
+        "hidden": "200",
+        "latent": "10",
+        "likelihood": "gaussian_unit_mean",
+    },
+    # Burda et al. (2015), section 5 and the authors' code, one stochastic layer, k = 50.
+    "iwae": {
+        "data": "mnist",
+        "split": "iwae",
+        "objective": "iwae",
+        "k": 50,
+        "gradient": "reparameterized",
+        "optimizer": "iwae_adam",
+        "schedule": "iwae",
+        "epochs": 3280,
+        "batch_size": 20,
+    },
+}
+"""Settings of published experiments by name; a flag that is given goes before them."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -28,6 +66,9 @@ class Config:
     activation: str = "tanh"
     posterior: str = "normal"
     prior: str | None = None
+    initial: float | None = None
+    weight_prior: float | None = None
+    bayesian: float | None = None
     epochs: int = 100
     batch_size: int = 100
     optimizer: str = "muon"
@@ -62,6 +103,7 @@ class Config:
             "activation": self.activation,
             "posterior": self.posterior,
             "prior": self.prior,
+            "initial": self.initial,
         }
 
     def to_toml(self) -> str:
@@ -70,6 +112,17 @@ class Config:
 
         fields = dataclasses.asdict(self)
         return tomli_w.dumps({name: value for name, value in fields.items() if value is not None})
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The settings of a published experiment.
+
+    Raises:
+        UsageError: The name is not known.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"expected a preset out of {', '.join(PRESETS)}, got {name!r}")
+    return PRESETS[name]
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -155,6 +155,10 @@ def by_name(
         return iwae_adam(learning_rate, batch_size)
     if name == "muon":
         return muon(learning_rate)
+    if name == "adagrad":
+        # Duchi et al. (2011): Optax starts the sums at 0.1, which swallows gradients in nats
+        # per datum and makes the step depend on whether they are summed or averaged.
+        return optax.adagrad(learning_rate, initial_accumulator_value=0.0)
     # In this order: names that Optax moved still stand at the old place, with a warning.
     make = getattr(optax.contrib, name, None) or getattr(optax, name, None)
     if isinstance(make, FunctionType | partial) and not name.startswith(("_", "scale_by_")):

@@ -41,9 +41,10 @@ class AbstractExplicit(AbstractConditional):
     def log_prob(self, value: Any, given: Any) -> Float[Array, ""]:
         """Log-density of one value, in nats."""
 
-    @abc.abstractmethod
     def sample_and_log_prob(self, given: Any, *, key: PRNGKeyArray) -> tuple[Any, Float[Array, ""]]:
-        """One draw and its log-density, evaluating the conditioning network once."""
+        """One draw and its log-density; a family whose network both need evaluates it once."""
+        value = self.sample(given, key=key)
+        return value, self.log_prob(value, given)
 
     @abc.abstractmethod
     def mean(self, given: Any) -> Any:

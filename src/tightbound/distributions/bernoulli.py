@@ -33,8 +33,7 @@ class Bernoulli(AbstractExplicit):
 
     def sample(self, given: Float[Array, " n_in"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw as floats in {0, 1}; not differentiable in the parameters."""
-        p = self.mean(given)
-        return jnp.astype(jax.random.uniform(key, p.shape) < p, p.dtype)
+        return draw(self.mean(given), key=key)
 
     def log_prob(
         self, value: Float[Array, " dim"], given: Float[Array, " n_in"]
@@ -42,16 +41,14 @@ class Bernoulli(AbstractExplicit):
         """Log-mass in nats; `value` must be binary, which is checked where data enter."""
         return log_mass(value, self.logits(self.trunk(given)))
 
-    def sample_and_log_prob(
-        self, given: Float[Array, " n_in"], *, key: PRNGKeyArray
-    ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
-        """One draw and its log-mass in nats."""
-        value = self.sample(given, key=key)
-        return value, self.log_prob(value, given)
-
     def mean(self, given: Float[Array, " n_in"]) -> Float[Array, " dim"]:
         """The probabilities of a one."""
         return jax.nn.sigmoid(self.logits(self.trunk(given)))
+
+
+def draw(p: Float[Array, " dim"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
+    """Independent values in {0, 1} as floats, with probabilities p of a one."""
+    return jnp.astype(jax.random.uniform(key, p.shape) < p, p.dtype)
 
 
 def log_mass(value: Float[Array, " dim"], logits: Float[Array, " dim"]) -> Float[Array, ""]:

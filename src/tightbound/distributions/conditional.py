@@ -112,13 +112,6 @@ class FamilyPrior(AbstractExplicit):
         """Log-density in nats."""
         return jnp.sum(by_name(self.family).log_density(value, *self.parameters(given)))
 
-    def sample_and_log_prob(
-        self, given: None = None, *, key: PRNGKeyArray
-    ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
-        """One draw and its log-density in nats."""
-        value = self.sample(given, key=key)
-        return value, self.log_prob(value, given)
-
     def mean(self, given: None = None) -> Float[Array, " dim"]:
         """The mean, or what the family has in its place where that need not exist."""
         return by_name(self.family).centre(*self.parameters(given))

@@ -16,7 +16,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions.abstract import AbstractExplicit
-from tightbound.distributions.bernoulli import log_mass
+from tightbound.distributions.bernoulli import draw, log_mass
 from tightbound.errors import UsageError
 
 MAX_UNITS = 16
@@ -47,13 +47,6 @@ class AbstractFinite(AbstractExplicit):
     @abc.abstractmethod
     def enumerate(self) -> Float[Array, "s dim"]:
         """All values, shape (S, dim)."""
-
-    def sample_and_log_prob(
-        self, given: Any = None, *, key: PRNGKeyArray
-    ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
-        """One draw and its log-mass in nats."""
-        value = self.sample(given, key=key)
-        return value, self.log_prob(value, given)
 
 
 class Categorical(AbstractFinite):
@@ -114,8 +107,7 @@ class BernoulliPrior(AbstractFinite):
 
     def sample(self, given: Any = None, *, key: PRNGKeyArray) -> Float[Array, " j"]:
         """One draw; not differentiable in the parameters."""
-        p = self.mean(given)
-        return jnp.astype(jax.random.uniform(key, p.shape) < p, p.dtype)
+        return draw(self.mean(given), key=key)
 
     def log_prob(self, value: Float[Array, " j"], given: Any = None) -> Float[Array, ""]:
         """Log-mass in nats."""
@@ -182,13 +174,6 @@ class GaussianComponents(AbstractExplicit):
         log_volume = jnp.sum(select(given, self.log_diagonal))
         return -0.5 * (jnp.sum(white**2) + math.log(2 * math.pi) * value.shape[0]) - log_volume
 
-    def sample_and_log_prob(
-        self, given: Float[Array, " k"], *, key: PRNGKeyArray
-    ) -> tuple[Float[Array, " d"], Float[Array, ""]]:
-        """One draw and its log-density in nats."""
-        value = self.sample(given, key=key)
-        return value, self.log_prob(value, given)
-
     def mean(self, given: Float[Array, " k"]) -> Float[Array, " d"]:
         """The mean of the component."""
         return select(given, self.means)
@@ -211,19 +196,11 @@ class BernoulliComponents(AbstractExplicit):
 
     def sample(self, given: Float[Array, " k"], *, key: PRNGKeyArray) -> Float[Array, " d"]:
         """One draw as floats in {0, 1}; not differentiable in the parameters."""
-        p = self.mean(given)
-        return jnp.astype(jax.random.uniform(key, p.shape) < p, p.dtype)
+        return draw(self.mean(given), key=key)
 
     def log_prob(self, value: Float[Array, " d"], given: Float[Array, " k"]) -> Float[Array, ""]:
         """Log-mass in nats; `value` must be binary, which is checked where data enter."""
         return log_mass(value, select(given, self.logits))
-
-    def sample_and_log_prob(
-        self, given: Float[Array, " k"], *, key: PRNGKeyArray
-    ) -> tuple[Float[Array, " d"], Float[Array, ""]]:
-        """One draw and its log-mass in nats."""
-        value = self.sample(given, key=key)
-        return value, self.log_prob(value, given)
 
     def mean(self, given: Float[Array, " k"]) -> Float[Array, " d"]:
         """The probabilities of a one."""

@@ -35,13 +35,6 @@ class StandardNormal(AbstractExplicit):
         del given
         return jnp.asarray(self.distribution().log_prob(value))
 
-    def sample_and_log_prob(
-        self, given: None = None, *, key: PRNGKeyArray
-    ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
-        """One draw and its log-density in nats."""
-        value = self.sample(given, key=key)
-        return value, self.log_prob(value, given)
-
     def mean(self, given: None = None) -> Float[Array, " dim"]:
         """The zero vector."""
         del given

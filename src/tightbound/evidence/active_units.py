@@ -16,7 +16,7 @@ from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractExplicit, DiagonalNormal, Layered, StandardNormal
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.width import check_width
-from tightbound.models.model import Model
+from tightbound.models import Bayesian, Model
 from tightbound.models.weights import sample, split_each
 from tightbound.randomness import as_key, item_keys
 
@@ -40,7 +40,7 @@ class LayerUnits(NamedTuple):
 
 
 def active_units(
-    model: Model,
+    model: Model | Bayesian,
     posterior: AbstractExplicit,
     x: Float[np.ndarray, "n d"],
     *,

@@ -1,23 +1,21 @@
 """The test log-likelihood of a fitted model, per datum, with error bars and a verdict."""
 
-import math
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.data import check_values
 from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.importance import importance, prefixes
+from tightbound.evidence.per_datum import in_batches, mean, stderr_of_mean
 from tightbound.evidence.verdict import Verdict, judge
 from tightbound.evidence.width import check_width
-from tightbound.models.model import Model
-from tightbound.progress import Progress
+from tightbound.models import Bayesian, Model
 from tightbound.randomness import as_key, item_keys
 
 
@@ -46,7 +44,7 @@ class Evaluation(NamedTuple):
     @property
     def mean(self) -> float:
         """Mean log-evidence over the data, in nats."""
-        return float(np.mean(self.log_evidence, dtype=np.float64))
+        return mean(self.log_evidence)
 
     @property
     def stderr_draws(self) -> float:
@@ -56,10 +54,7 @@ class Evaluation(NamedTuple):
     @property
     def stderr_data(self) -> float:
         """Standard error of the mean from the finite number of data."""
-        n = len(self.log_evidence)
-        if n == 1 or not np.all(np.isfinite(self.log_evidence)):
-            return math.nan
-        return float(np.std(self.log_evidence, ddof=1, dtype=np.float64) / np.sqrt(n))
+        return stderr_of_mean(self.log_evidence)
 
     def summary(self) -> str:
         """The result in a few lines, with unit, direction, k, binarisation and verdict."""
@@ -78,7 +73,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    model: Model,
+    model: Model | Bayesian,
     posterior: AbstractExplicit,
     x: Float[np.ndarray, "n d"],
     *,
@@ -107,8 +102,13 @@ def evaluate(
 
     Raises:
         UsageError: Data outside the likelihood's support (row and column are named), wrong
-            sizes, or a posterior without a density.
+            sizes, a posterior without a density, or a distribution over models.
     """
+    if isinstance(model, Bayesian):
+        raise UsageError(
+            "a Bayesian model is no single p(x, z): evaluate its plug-in `model.mean`, or models "
+            "from q(theta), `model.draw(key)`"
+        )
     if not isinstance(posterior, AbstractExplicit):
         raise UsageError(
             "importance sampling needs log q(z|x): expected a posterior with a density, "
@@ -121,21 +121,20 @@ def evaluate(
     at_least(1, k=k, batch_size=batch_size, chunk=chunk)
     binarisation = resolve(binarize, model.likelihood.support, x, "the data to evaluate")
     binarise_key, noise_key = jax.random.split(as_key(key))
-    began, n, batches = time.perf_counter(), len(x), []
-    batch_size = min(batch_size, n)
-    with Progress("evaluating", -(-n // batch_size), shown=progress) as bar:
-        for first in range(0, n, batch_size):
-            # The last batch is filled up with its last item, so that all have one shape.
-            items = np.minimum(np.arange(first, first + batch_size), n - 1)
-            values = binarisation(
-                jnp.asarray(x[items], jnp.float32), jnp.asarray(items), use=0, key=binarise_key
-            )
-            keys = item_keys(noise_key, jnp.asarray(items))
-            batch = importance(model, posterior, values, keys, k=k, chunk=min(chunk, k))
-            batches.append(jax.tree.map(lambda a, m=n - first: np.asarray(a[:m]), batch))
-            bar.advance()
-    log_z, stderr, ess, shape, elbo, bounds = (
-        np.concatenate(columns) for columns in zip(*batches, strict=True)
+    began = time.perf_counter()
+
+    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
+        keys = item_keys(noise_key, items)
+        return importance(model, posterior, values, keys, k=k, chunk=min(chunk, k))
+
+    log_z, stderr, ess, shape, elbo, bounds = in_batches(
+        estimate,
+        x,
+        binarisation,
+        key=binarise_key,
+        batch_size=batch_size,
+        doing="evaluating",
+        progress=progress,
     )
     means = np.mean(np.asarray(bounds, np.float64), axis=0)
     return Evaluation(

@@ -4,26 +4,24 @@ Reference: Dempster, Laird & Rubin 1977, JRSS B 39(1), section 4.3.
 Bias: none but that of rounding, about 1e-7 of log p(x) in single precision.
 """
 
-import math
 import time
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.data import check_values
 from tightbound.data.binarise import resolve
 from tightbound.errors import at_least
+from tightbound.evidence.per_datum import in_batches, mean, stderr_of_mean
 from tightbound.evidence.width import check_width
 from tightbound.models.finite import check_finite, items_at_once, log_evidence
 from tightbound.models.model import Model
-from tightbound.progress import Progress
 from tightbound.randomness import as_key
 
-_log_evidence = eqx.filter_jit(log_evidence)
+_summed = eqx.filter_jit(log_evidence)
 
 
 class ExactEvidence(NamedTuple):
@@ -39,15 +37,12 @@ class ExactEvidence(NamedTuple):
     @property
     def mean(self) -> float:
         """Mean log-evidence over the data, in nats."""
-        return float(np.mean(self.log_evidence, dtype=np.float64))
+        return mean(self.log_evidence)
 
     @property
     def stderr_data(self) -> float:
         """Standard error of the mean from the finite number of data."""
-        n = len(self.log_evidence)
-        if n == 1 or not np.all(np.isfinite(self.log_evidence)):
-            return math.nan
-        return float(np.std(self.log_evidence, ddof=1, dtype=np.float64) / np.sqrt(n))
+        return stderr_of_mean(self.log_evidence)
 
     def summary(self) -> str:
         """The result in two lines, with unit, direction, states and binarisation."""
@@ -89,19 +84,18 @@ def exact(
     at_least(1, batch_size=batch_size)
     binarisation = resolve(binarize, model.likelihood.support, x, "the data to evaluate")
     binarise_key, _ = jax.random.split(as_key(key))
-    began, n, batches = time.perf_counter(), len(x), []
-    batch_size = min(batch_size, n)
-    with Progress("summing", -(-n // batch_size), shown=progress) as bar:
-        for first in range(0, n, batch_size):
-            # The last batch is filled up with its last item, so that all have one shape.
-            items = np.minimum(np.arange(first, first + batch_size), n - 1)
-            values = binarisation(
-                jnp.asarray(x[items], jnp.float32), jnp.asarray(items), use=0, key=binarise_key
-            )
-            batches.append(np.asarray(_log_evidence(model, values)[: n - first]))
-            bar.advance()
+    began = time.perf_counter()
+    log_evidence = in_batches(
+        lambda values, _: _summed(model, values),
+        x,
+        binarisation,
+        key=binarise_key,
+        batch_size=batch_size,
+        doing="summing",
+        progress=progress,
+    )
     return ExactEvidence(
-        log_evidence=np.concatenate(batches),
+        log_evidence=log_evidence,
         states=states,
         binarisation=binarisation.once,
         seconds=time.perf_counter() - began,

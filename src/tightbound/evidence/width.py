@@ -5,10 +5,10 @@ import jax
 import numpy as np
 
 from tightbound.errors import UsageError
-from tightbound.models.model import Model
+from tightbound.models import Bayesian, Model
 
 
-def check_width(model: Model, x: np.ndarray, what: str) -> None:
+def check_width(model: Model | Bayesian, x: np.ndarray, what: str) -> None:
     """Refuses data of shape (n, d) of another width than the model's x.
 
     Raises:

@@ -1,6 +1,9 @@
 """Generative models: what is fitted and judged."""
 
 from tightbound.models.autoencoder import autoencoder as autoencoder
+from tightbound.models.bayesian import Bayesian as Bayesian
+from tightbound.models.bayesian import bayesian as bayesian
+from tightbound.models.bayesian import plug_in as plug_in
 from tightbound.models.finite import bernoulli_mixture as bernoulli_mixture
 from tightbound.models.finite import finite_autoencoder as finite_autoencoder
 from tightbound.models.finite import gaussian_mixture as gaussian_mixture

@@ -24,7 +24,7 @@ from tightbound.distributions import (
 from tightbound.errors import UsageError, at_least
 from tightbound.models.latents import check_latents, latent_conditional, latent_prior
 from tightbound.models.model import Model
-from tightbound.networks import MLP, Dense
+from tightbound.networks import MLP, Dense, over_layers
 from tightbound.randomness import as_key
 
 LIKELIHOODS = {
@@ -32,6 +32,8 @@ LIKELIHOODS = {
     "gaussian": "real values; linear means and predicted log-variances",
     "gaussian_unit_mean": "values in [0, 1]; means kept in (0, 1) by a sigmoid (AEVB's Frey faces)",
 }
+INITIAL = 2**31 - 3
+"""The number that sets the key of `initial` apart."""
 Trunk = Callable[[Float[Array, " n_in"]], Float[Array, " n_out"]]
 
 
@@ -47,6 +49,7 @@ def autoencoder(
     prior: str | None = None,
     encoder: Trunk | None = None,
     decoder: Trunk | None = None,
+    initial: float | None = None,
     key: int | PRNGKeyArray = 0,
 ) -> tuple[Model, AbstractExplicit]:
     """Builds a model p(x, z) and its posterior q(z|x) for a data set.
@@ -70,7 +73,10 @@ def autoencoder(
         encoder: Your own network in place of the bottom deterministic layers of q: any callable
             or Equinox module from one item of shape (d,) to features of shape (h,).
         decoder: Your own network in place of those of p(x|h_1): from (latent,) to (h,).
-        key: Seed or key of the initialisation (Glorot & Bengio 2010; zero biases).
+        initial: Standard deviation of the normal from which the weights and biases of all dense
+            layers are drawn, as in AEVB; left out, weights are Glorot's (Glorot & Bengio 2010),
+            biases zero and the output bias of a Bernoulli likelihood as said above.
+        key: Seed or key of the initialisation.
 
     Returns:
         `(model, posterior)`. With one layer z is an array of shape (latent,); with several it is
@@ -78,7 +84,8 @@ def autoencoder(
 
     Raises:
         UsageError: An unknown likelihood or family, a posterior whose draws may lie outside the
-            prior's support, or sizes that do not match `layers`.
+            prior's support, sizes that do not match `layers`, or an `initial` that is not
+            positive.
     """
     train = data.train if isinstance(data, Dataset) else data
     check_values(train, "real", "the training data")
@@ -113,9 +120,22 @@ def autoencoder(
         likelihood, train, latents[0], hiddens[0][::-1], activation, decoder, next(keys)
     )
     if layers == 1:
-        return Model(p[0], visible), q[0]
-    return Model(Layered(tuple(p), downwards=True), BottomLayer(visible)), Layered(
-        tuple(q), downwards=False
+        parts = Model(p[0], visible), q[0]
+    else:
+        model = Model(Layered(tuple(p), downwards=True), BottomLayer(visible))
+        parts = model, Layered(tuple(q), downwards=False)
+    return parts if initial is None else _normally_drawn(parts, initial, as_key(key))
+
+
+def _normally_drawn(
+    parts: tuple[Model, AbstractExplicit], initial: float, key: PRNGKeyArray
+) -> tuple[Model, AbstractExplicit]:
+    if not initial > 0:
+        raise UsageError(f"expected initial > 0, got {initial}")
+    return over_layers(
+        lambda layer, key: Dense(layer.weight, layer.bias, float(initial)).fresh(key=key),
+        parts,
+        jax.random.fold_in(key, INITIAL),
     )
 
 

@@ -1,5 +1,8 @@
 """Dense layers and multi-layer perceptrons, initialised as Glorot & Bengio (2010)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -27,6 +30,19 @@ class Dense(eqx.Module):
 
     weight: Float[Array, "n_in n_out"]
     bias: Float[Array, " n_out"]
+    spread: float | None = eqx.field(static=True, default=None)
+    """Standard deviation from which `fresh` draws all numbers; None for Glorot's rule."""
+
+    def fresh(self, *, key: PRNGKeyArray) -> "Dense":
+        """The same layer with its first numbers drawn anew; Glorot's rule keeps the bias."""
+        if self.spread is None:
+            return Dense(Dense.glorot(*self.weight.shape, key=key).weight, self.bias)
+        keys = jax.random.split(key)
+        weight, bias = (
+            self.spread * jax.random.normal(k, a.shape, a.dtype)
+            for k, a in zip(keys, (self.weight, self.bias), strict=True)
+        )
+        return Dense(weight, bias, self.spread)
 
     @staticmethod
     def glorot(n_in: int, n_out: int, *, key: PRNGKeyArray) -> "Dense":
@@ -38,6 +54,19 @@ class Dense(eqx.Module):
     def __call__(self, x: Float[Array, " n_in"]) -> Float[Array, " n_out"]:
         """Applies the map to one item."""
         return x @ self.weight + self.bias
+
+
+def over_layers(
+    change: Callable[[Dense, PRNGKeyArray], Dense], tree: Any, key: PRNGKeyArray
+) -> Any:
+    """The same tree of modules with every dense layer changed, each by a key of its own."""
+    is_dense = lambda node: isinstance(node, Dense)  # noqa: E731
+    leaves, structure = jax.tree.flatten(tree, is_leaf=is_dense)
+    keys = jax.random.split(key, len(leaves))
+    changed = [
+        change(leaf, k) if is_dense(leaf) else leaf for leaf, k in zip(leaves, keys, strict=True)
+    ]
+    return jax.tree.unflatten(structure, changed)
 
 
 class MLP(eqx.Module):

@@ -8,9 +8,11 @@ from tightbound.objectives.ciwae import ciwae as ciwae
 from tightbound.objectives.combined import combined as combined
 from tightbound.objectives.elbo import elbo as elbo
 from tightbound.objectives.exact import exact as exact
+from tightbound.objectives.full_vb import full_vb as full_vb
 from tightbound.objectives.iwae import iwae as iwae
 from tightbound.objectives.jvi import jvi as jvi
 from tightbound.objectives.map_estimate import map_estimate as map_estimate
+from tightbound.objectives.mcem import mcem as mcem
 from tightbound.objectives.miwae import miwae as miwae
 from tightbound.objectives.piwae import piwae as piwae
 from tightbound.objectives.rws import rws as rws

@@ -1,10 +1,12 @@
 """What an objective is: a gradient for each part, and beside it an honest number in nats."""
 
 import abc
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
-from jaxtyping import Array, Float, Key
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 
 class Parts(NamedTuple):
@@ -44,6 +46,11 @@ class AbstractObjective(eqx.Module):
         """Draws of z per datum behind the reported number; one unless it says otherwise."""
         return 1
 
+    @property
+    def updates(self) -> int:
+        """Updates with each minibatch in a row; one unless it says otherwise."""
+        return 1
+
     def at(self, epoch: int) -> "AbstractObjective":
         """The objective of one epoch, counted from 0: itself unless it changes over time."""
         del epoch
@@ -57,8 +64,46 @@ class AbstractObjective(eqx.Module):
     def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
         """Gradients and the reported bound for one minibatch."""
 
+    @property
+    def remembers(self) -> bool:
+        """Keeps something between steps; not unless it says otherwise."""
+        return False
+
+    def start(self, parts: Parts, n: int, key: PRNGKeyArray) -> Any:
+        """What is kept from step to step beside the parts, for n training data: arrays or None."""
+        del parts, n, key
+        return None
+
+    def advance(
+        self,
+        parts: Parts,
+        memory: Any,
+        x: Float[Array, "n d"],
+        items: Int[Array, " n"],
+        keys: Key[Array, " n"],
+    ) -> tuple[Step, Any]:
+        """The step of one minibatch of training data, and what is kept after it."""
+        del items
+        return self.step(parts, x, keys), memory
+
     @abc.abstractmethod
     def bound(
         self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The reported number per datum alone, in nats: forward passes only."""
+
+
+def differentiated(
+    values: Callable[[Parts], tuple[Float[Array, " n"], Float[Array, " n"]]], parts: Parts
+) -> Step:
+    """The step of an objective that is differentiated as it stands.
+
+    `values` gives per datum, in nats, what the parts shall climb and what is reported.
+    """
+
+    def loss(parts: Parts) -> tuple[Float[Array, ""], Float[Array, " n"]]:
+        climbed, reported = values(parts)
+        return -jnp.mean(climbed), reported
+
+    (_, bound), grads = eqx.filter_value_and_grad(loss, has_aux=True)(parts)
+    return Step(grads, bound)

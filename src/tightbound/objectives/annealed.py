@@ -17,7 +17,7 @@ from tightbound.bounds import ELBO
 from tightbound.errors import UsageError, at_least
 from tightbound.gradients import Reparameterized
 from tightbound.models.weights import sample, split_each
-from tightbound.objectives.abstract import AbstractObjective, Parts, Step
+from tightbound.objectives.abstract import AbstractObjective, Parts, Step, differentiated
 from tightbound.objectives.multisample import Multisample
 
 
@@ -63,19 +63,17 @@ class Annealed(AbstractObjective):
     def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
         """Gradients of the weighed bound, and the ELBO per datum in nats."""
 
-        def loss(parts: Parts) -> tuple[Float[Array, ""], Float[Array, " n"]]:
+        def values(parts: Parts) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
             z, log_q_z = sample(parts.posterior, x, split_each(keys, self.plain.k))
             prior, likelihood = parts.model.prior, parts.model.likelihood
             log_prior = jax.vmap(jax.vmap(lambda z: prior.log_prob(z, None)))(z)
             log_lik = jax.vmap(jax.vmap(likelihood.log_prob, in_axes=(None, 0)))(x, z)
             divergence = jnp.mean(log_q_z - log_prior, axis=1)
             log_lik = jnp.mean(log_lik, axis=1)
-            return -jnp.mean(
-                log_lik - jnp.astype(self.beta, log_lik.dtype) * divergence
-            ), log_lik - divergence
+            beta = jnp.astype(self.beta, log_lik.dtype)
+            return log_lik - beta * divergence, log_lik - divergence
 
-        (_, bound), grads = eqx.filter_value_and_grad(loss, has_aux=True)(parts)
-        return Step(grads, bound)
+        return differentiated(values, parts)
 
 
 def annealed(epochs: int, samples: int = 1, start: float = 0.0) -> Annealed:

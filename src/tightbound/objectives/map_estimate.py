@@ -13,7 +13,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.errors import UsageError, at_least
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
@@ -57,12 +57,40 @@ class MAP(AbstractObjective):
         """That of the objective, in nats."""
         return self.objective.bound(parts, x, keys)
 
+    @property
+    def updates(self) -> int:
+        """Those of the objective."""
+        return self.objective.updates
+
+    @property
+    def remembers(self) -> bool:
+        """As the objective."""
+        return self.objective.remembers
+
+    def start(self, parts: Parts, n: int, key: PRNGKeyArray) -> Any:
+        """What the objective keeps."""
+        return self.objective.start(parts, n, key)
+
+    def advance(
+        self,
+        parts: Parts,
+        memory: Any,
+        x: Float[Array, "n d"],
+        items: Int[Array, " n"],
+        keys: Key[Array, " n"],
+    ) -> tuple[Step, Any]:
+        """The objective's step, with the gradients of the log-prior added."""
+        step, memory = self.objective.advance(parts, memory, x, items, keys)
+        return self._with_prior(parts, step), memory
+
     def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
         """Gradients of the negative mean of the objective, less those of log p(theta) / n."""
+        return self._with_prior(parts, self.objective.step(parts, x, keys))
+
+    def _with_prior(self, parts: Parts, step: Step) -> Step:
         log_prior = self._normal if self.log_prior is None else self.log_prior
         of_prior = eqx.filter_grad(lambda parts: -log_prior(parts) / self.n)(parts)
-        grads, bound = self.objective.step(parts, x, keys)
-        return Step(jax.tree.map(jnp.add, grads, of_prior), bound)
+        return Step(jax.tree.map(jnp.add, step.grads, of_prior), step.bound)
 
     def _normal(self, parts: Parts) -> Float[Array, ""]:
         """Log N(parameters; 0, scale^2 I) up to a constant."""

@@ -73,7 +73,8 @@ def schedule(stages: Sequence[Any]) -> Schedule:
             all of them together, and the last stage goes on if it asks for more.
 
     Raises:
-        UsageError: No stages, something else than pairs, or fewer than one epoch.
+        UsageError: No stages, something else than pairs, fewer than one epoch, or an objective
+            that keeps something from step to step (mcem).
     """
     if not stages:
         raise UsageError("expected pairs of an objective and its epochs, got none")
@@ -81,6 +82,11 @@ def schedule(stages: Sequence[Any]) -> Schedule:
         pair = isinstance(stage, tuple | list) and len(stage) == 2
         if not (pair and isinstance(stage[0], AbstractObjective) and isinstance(stage[1], int)):
             raise UsageError(f"expected pairs of an objective and its epochs, got {stage!r}")
+        if stage[0].remembers:
+            raise UsageError(
+                f"{stage[0].description} keeps chains from step to step, and a schedule does not: "
+                "fit in two runs, the second from the parts of the first"
+            )
         if stage[1] < 1:
             raise UsageError(f"expected epochs >= 1, got {stage[1]} for {stage[0].description}")
     objectives, epochs = zip(*stages, strict=True)

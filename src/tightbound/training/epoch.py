@@ -25,6 +25,8 @@ class Keys(NamedTuple):
     validation: PRNGKeyArray
     initial: PRNGKeyArray
     """The first weights, of every replica but the first."""
+    memory: PRNGKeyArray
+    """Where the memory of an objective starts."""
 
 
 class EpochMetrics(NamedTuple):
@@ -58,7 +60,8 @@ def make_epoch(
     ) -> tuple[State, Float[Array, ""]]:
         x = settings.train_binarisation(train[items], items, use=epoch, key=keys.binarise)
         noise = item_keys(jax.random.fold_in(keys.noise, epoch), items)
-        step = objective.step(eqx.combine(state.params, static), x, noise)
+        parts = eqx.combine(state.params, static)
+        step, memory = objective.advance(parts, state.memory, x, items, noise)
         grads = eqx.filter(step.grads, eqx.is_inexact_array)
         # Optax mixes integers and floats, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
@@ -73,6 +76,7 @@ def make_epoch(
             params=params,
             optimizer=optimizer_state,
             average=average,
+            memory=memory,
             step=state.step + 1,
             non_finite=_check(state, step.bound, grads, params),
         )
@@ -82,6 +86,7 @@ def make_epoch(
         state: State, keys: Keys, epoch: Int[Array, ""], train: Array, validation: Array | None
     ) -> tuple[State, EpochMetrics]:
         batches = epoch_order(keys.order, epoch, train.shape[0], settings.batch_size)
+        batches = jnp.repeat(batches, objective.updates, axis=0)
         state, bounds = jax.lax.scan(
             lambda carry, items: train_step(carry, items, keys, epoch, train), state, batches
         )

@@ -13,7 +13,7 @@ from jaxtyping import Float, PRNGKeyArray
 from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractConditional
 from tightbound.errors import NonFiniteError, UsageError
-from tightbound.models.model import Model
+from tightbound.models import Bayesian, Model
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.progress import Progress
 from tightbound.randomness import as_key
@@ -39,7 +39,7 @@ class Run(NamedTuple):
 
 
 def fit(
-    model: Model,
+    model: Model | Bayesian,
     posterior: AbstractConditional | None,
     train: Float[np.ndarray, "n d"],
     *,

@@ -32,7 +32,7 @@ class Loop:
     ) -> None:
         """Puts the data on the device and prepares the epoch."""
         self.settings, self.optimizer, self.seeds = settings, optimizer, seeds
-        self.steps_per_epoch = len(train) // settings.batch_size
+        self.steps_per_epoch = len(train) // settings.batch_size * objective.updates
         self.train = jnp.asarray(train, jnp.float32)
         self.validation = None if validation is None else jnp.asarray(validation, jnp.float32)
         replica_keys = item_keys(root, jnp.arange(seeds))
@@ -45,11 +45,12 @@ class Loop:
     def start(self, parts: Parts) -> State:
         """The state of all replicas before the first step."""
 
-        def one(parts: Parts) -> State:
+        def one(parts: Parts, key: PRNGKeyArray) -> State:
             params = eqx.filter(parts, eqx.is_inexact_array)
             return start(
                 params,
                 self.optimizer,
+                self.objective.start(parts, self.train.shape[0], key),
                 batch_size=self.settings.batch_size,
                 averaged=self.settings.average is not None,
                 keep_best=self.settings.patience is not None,
@@ -58,7 +59,7 @@ class Loop:
         fresh = [parts]
         for i in range(1, self.seeds):
             fresh.append(reinitialised(parts, self.keys.initial[i]))
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(one, fresh))
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(one, fresh, self.keys.memory))
 
     def epoch(self, state: State, epoch: int) -> tuple[State, EpochMetrics]:
         """Runs one epoch; the metrics come back on the host."""
@@ -108,7 +109,8 @@ class Loop:
             where = [name for name in where if name != "update"]  # which then only follows
         places = " and ".join(CHECKED[name] for name in where)
         n, size = self.train.shape[0], self.settings.batch_size
-        items = np.asarray(items_at(self.keys.order[replica], step, n, size))
+        batch = step // self.objective.updates
+        items = np.asarray(items_at(self.keys.order[replica], batch, n, size))
         guilty = items[np.asarray(fault.items[replica])]
         shown = guilty if len(guilty) else items
         which = "items" if len(guilty) else "the minibatch of items"

@@ -2,13 +2,12 @@
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from tightbound.networks import Dense
+from tightbound.networks import over_layers
 from tightbound.objectives import Parts
 
 CHECKED = {
@@ -35,6 +34,8 @@ class State(NamedTuple):
     optimizer: Any
     average: Parts | None
     """Exponential moving average of the parameters, if asked for."""
+    memory: Any
+    """What the objective keeps from step to step, if anything."""
     best: Parts | None
     """Parameters at the best validation bound so far, if early stopping was asked for."""
     best_bound: Float[Array, ""]
@@ -46,6 +47,7 @@ class State(NamedTuple):
 def start(
     params: Parts,
     optimizer: optax.GradientTransformation,
+    memory: Any,
     *,
     batch_size: int,
     averaged: bool,
@@ -62,6 +64,7 @@ def start(
         params=params,
         optimizer=jax.tree.map(jnp.asarray, optimizer_state),
         average=copy(params) if averaged else None,
+        memory=memory,
         best=copy(params) if keep_best else None,
         best_bound=jnp.full([], -jnp.inf),
         since_best=jnp.zeros([], jnp.int32),
@@ -73,17 +76,8 @@ def start(
 
 
 def reinitialised(parts: Parts, key: PRNGKeyArray) -> Parts:
-    """The same parts with every dense weight drawn afresh (Glorot), for a further replica.
+    """The same parts with every dense layer drawn afresh by its own rule, for a further replica.
 
-    Biases, and arrays of the user's own modules, keep their initial values.
+    Arrays of the user's own modules keep their initial values.
     """
-    is_dense = lambda node: isinstance(node, Dense)  # noqa: E731
-    leaves, tree = jax.tree.flatten(parts, is_leaf=is_dense)
-    keys = jax.random.split(key, len(leaves))
-    fresh = [
-        eqx.tree_at(lambda d: d.weight, leaf, Dense.glorot(*leaf.weight.shape, key=k).weight)
-        if is_dense(leaf)
-        else leaf
-        for leaf, k in zip(leaves, keys, strict=True)
-    ]
-    return jax.tree.unflatten(tree, fresh)
+    return over_layers(lambda layer, key: layer.fresh(key=key), parts, key)

@@ -21,13 +21,14 @@ from tightbound.distributions import (
     StandardNormal,
 )
 from tightbound.errors import UsageError
-from tightbound.models.model import Model
+from tightbound.models import Bayesian, Model
 from tightbound.networks import MLP, Dense
 from tightbound.objectives import Parts
 
 KNOWN = {
     cls.__name__: cls
     for cls in (
+        Bayesian,
         Bernoulli,
         BernoulliComponents,
         BernoulliPrior,

@@ -1,0 +1,87 @@
+"""Hamiltonian Monte Carlo for one posterior p(z|x), with a step size that is tuned on the way.
+
+The kernel is BlackJAX's: leapfrog steps of one length and a Metropolis test at the end, which
+leaves p(z|x) as it is for any step size. z may be one array or a tuple of layers.
+
+Reference: Neal 2011, arXiv 1206.1901; tuning as Robbins & Monro 1951: the logarithm of the step
+size rises with each acceptance above the target and falls with each below it.
+Bias: none for a fixed step size, once the chain has reached p(z|x). While the step size follows
+the chain's own acceptances that is so in the limit of small changes only.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PRNGKeyArray
+
+LogDensity = Callable[[Any], Float[Array, ""]]
+
+
+def transition(
+    log_density: LogDensity,
+    z: Any,
+    step_size: Float[Array, ""],
+    *,
+    leapfrog: int,
+    key: PRNGKeyArray,
+) -> tuple[Any, Float[Array, ""]]:
+    """One transition: the next z, and the probability with which its proposal was accepted.
+
+    Args:
+        log_density: Log p(x, z) in nats as a function of z, up to a constant.
+        z: Where the chain is.
+        step_size: Length of a leapfrog step.
+        leapfrog: Number of leapfrog steps.
+        key: Key of momentum and acceptance.
+    """
+    # Here, since BlackJAX takes a second to import, and few runs need it.
+    from blackjax.mcmc import hmc
+
+    size = sum(leaf.size for leaf in jax.tree.leaves(z))
+    kernel = hmc.build_kernel()
+    state = hmc.init(z, log_density)
+    unit = jnp.ones(size, step_size.dtype)
+    state, info = kernel(key, state, log_density, step_size, unit, leapfrog)
+    return state.position, info.acceptance_rate
+
+
+def adapted(
+    log_step: Float[Array, ""],
+    acceptance: Float[Array, ""],
+    *,
+    target: float,
+    rate: float | Float[Array, ""],
+) -> Float[Array, ""]:
+    """The logarithm of the step size after an acceptance probability has been seen."""
+    return log_step + rate * (acceptance - target)
+
+
+def chain(
+    log_density: LogDensity,
+    z: Any,
+    keys: Key[Array, " t"],
+    *,
+    leapfrog: int,
+    target: float,
+    step_size: float = 0.1,
+) -> Any:
+    """Where a chain from z stands after one transition for each key.
+
+    Over the first half the step size is tuned, fast at first (at a rate of t^-0.5 after t
+    transitions); over the second half it stays as it is, so that those transitions are exact.
+    """
+    count = keys.shape[0]
+
+    def move(carry: tuple[Any, Float[Array, ""]], turn: Any) -> tuple[Any, None]:
+        z, log_step = carry
+        number, key = turn
+        z, acceptance = transition(log_density, z, jnp.exp(log_step), leapfrog=leapfrog, key=key)
+        after = adapted(log_step, acceptance, target=target, rate=(number + 1.0) ** -0.5)
+        return (z, jnp.where(number < count / 2, after, log_step)), None
+
+    start = jnp.asarray(jnp.log(step_size), jax.tree.leaves(z)[0].dtype)
+    turns = (jnp.arange(count, dtype=start.dtype), keys)
+    (z, _), _ = jax.lax.scan(move, (z, start), turns)
+    return z
