@@ -27,14 +27,21 @@ def _flags_unchanged():
     assert [getattr(jax.config, flag) for flag in _FLAGS] == before, "a test changed a JAX flag"
 
 
-# With `--dist loadgroup` a file stays on one worker, so that what it compiles and keeps is
-# compiled once; two files of laws look at the same programs.
-_SAME_PROGRAMS = {"test_exact_posterior.py", "test_structure.py"}
+# A file stays on one worker (`--dist loadfile`), so that what it compiles is compiled once; the
+# longest go first, so that no worker is left with one of them at the end.
+_LONGEST = (
+    "test_unbiased.py",
+    "test_resume.py",
+    "test_fit.py",
+    "test_exact_posterior.py",
+    "test_finite_differences.py",
+    "test_docs.py",
+    "test_structure.py",
+    "test_discrete.py",
+    "test_mcem.py",
+)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    for item in items:
-        name = item.path.name
-        group = "laws" if name in _SAME_PROGRAMS else f"{item.path.parent.name}-{name}"
-        item.add_marker(pytest.mark.xdist_group(group))
+    rank = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))

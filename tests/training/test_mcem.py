@@ -55,7 +55,7 @@ def test_the_mean_gradient_is_that_of_the_log_evidence():
 def test_chains_move_once_for_all_updates_and_only_those_of_the_minibatch(layers):
     parts, (x, keys) = alone(layers), runs.batch()
     objective = mcem(updates=3)
-    memory = objective.start(parts, 20, jax.random.key(0))
+    memory = objective.begin(parts, 20, jax.random.key(0))
     items = jnp.arange(7) * 2
     advance = eqx.filter_jit(objective.advance)
     seen = [memory]
@@ -136,7 +136,7 @@ def test_a_run_resumes_with_its_chains(tmp_path, states, same_bits):
 def test_with_a_prior_on_the_parameters_the_chains_are_the_same():
     parts, (x, keys) = alone(1), runs.batch()
     plain, objective = mcem(), map_estimate(mcem(), n=10)
-    memory = objective.start(parts, 7, jax.random.key(0))
+    memory = objective.begin(parts, 7, jax.random.key(0))
     (with_prior, after), (without, same) = (
         of.advance(parts, memory, x, jnp.arange(7), keys) for of in (objective, plain)
     )

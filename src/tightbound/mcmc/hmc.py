@@ -40,7 +40,7 @@ def transition(
     from blackjax.mcmc import hmc
 
     size = sum(leaf.size for leaf in jax.tree.leaves(z))
-    kernel = hmc.build_kernel()
+    kernel: Any = hmc.build_kernel()  # whose types say float where arrays are meant
     state = hmc.init(z, log_density)
     unit = jnp.ones(size, step_size.dtype)
     state, info = kernel(key, state, log_density, step_size, unit, leapfrog)

@@ -69,7 +69,7 @@ class AbstractObjective(eqx.Module):
         """Keeps something between steps; not unless it says otherwise."""
         return False
 
-    def start(self, parts: Parts, n: int, key: PRNGKeyArray) -> Any:
+    def begin(self, parts: Parts, n: int, key: PRNGKeyArray) -> Any:
         """What is kept from step to step beside the parts, for n training data: arrays or None."""
         del parts, n, key
         return None

@@ -67,9 +67,9 @@ class MAP(AbstractObjective):
         """As the objective."""
         return self.objective.remembers
 
-    def start(self, parts: Parts, n: int, key: PRNGKeyArray) -> Any:
+    def begin(self, parts: Parts, n: int, key: PRNGKeyArray) -> Any:
         """What the objective keeps."""
-        return self.objective.start(parts, n, key)
+        return self.objective.begin(parts, n, key)
 
     def advance(
         self,

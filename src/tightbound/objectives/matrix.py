@@ -44,7 +44,7 @@ def validity() -> list[tuple[str, str, list[bool]]]:
     }
     rows = []
     for name, entry in all_objectives().items():
-        if name in ("exact", "schedule", "map_estimate"):
+        if name in ("exact", "schedule", "map_estimate", "full_vb"):
             continue  # no posterior; and whatever they are made of
         choices = [*GRADIENTS, *REDUCED] if "gradient" in entry.options else [""]
         for gradient in choices:

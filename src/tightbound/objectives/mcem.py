@@ -77,7 +77,7 @@ class MCEM(AbstractObjective):
                 "wake_sleep, rws or exact for discrete latents"
             )
 
-    def start(self, parts: Parts, n: int, key: PRNGKeyArray) -> Chains:
+    def begin(self, parts: Parts, n: int, key: PRNGKeyArray) -> Chains:
         """Every chain starts at a draw of the prior."""
         z = jax.vmap(lambda key: parts.model.prior.sample(None, key=key))(jax.random.split(key, n))
         dtype = jax.tree.leaves(z)[0].dtype

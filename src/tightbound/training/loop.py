@@ -50,7 +50,7 @@ class Loop:
             return start(
                 params,
                 self.optimizer,
-                self.objective.start(parts, self.train.shape[0], key),
+                self.objective.begin(parts, self.train.shape[0], key),
                 batch_size=self.settings.batch_size,
                 averaged=self.settings.average is not None,
                 keep_best=self.settings.patience is not None,
