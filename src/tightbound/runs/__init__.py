@@ -1,0 +1,8 @@
+"""The run folder: what the command line writes, and how it is read back into a model."""
+
+from tightbound.runs.evaluation import evaluate_run as evaluate_run
+from tightbound.runs.fitting import fit_run as fit_run
+from tightbound.runs.folder import open_run as open_run
+from tightbound.runs.folder import write_npy as write_npy
+from tightbound.runs.pictures import reconstruct_data as reconstruct_data
+from tightbound.runs.pictures import sample_means as sample_means

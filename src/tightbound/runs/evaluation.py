@@ -1,0 +1,104 @@
+"""Judging the fitted replicas of a run: log-likelihood and active units, as records."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tightbound import data
+from tightbound.config import Config
+from tightbound.errors import UsageError
+from tightbound.evidence import Evaluation, active_units, evaluate
+from tightbound.evidence.active_units import THRESHOLD
+from tightbound.models import plug_in
+from tightbound.runs.folder import open_run, write_json, write_npz
+from tightbound.training import Run
+
+UNITS_ITEMS = 500
+"""Training items for active units, as in the code of Burda et al. (2015)."""
+
+
+def evaluate_run(directory: Path, *, k: int, key: int = 0, split: str = "test") -> dict[str, Any]:
+    """Evaluates every replica on one part of the run's data, and writes the records."""
+    config, run = open_run(directory)
+    ds = data.load(config.data, split=config.split)
+    items = {"train": ds.train, "validation": ds.validation, "test": ds.test}
+    if split not in items:
+        raise UsageError(f"expected a split out of {', '.join(items)}, got {split!r}")
+    evaluations = [
+        evaluate(plug_in(parts.model), parts.posterior, items[split], k=k, key=key, binarize=config.binarize)
+        for parts in run.replicas
+    ]
+    record = evaluation_record(evaluations, split)
+    arrays = {
+        name: np.stack([getattr(ev, name) for ev in evaluations])
+        for name in ("log_evidence", "stderr", "ess", "khat")
+    }
+    write_npz(directory / "evaluation.npz", arrays)
+    write_json(directory / "evaluation.json", record)
+    return record
+
+
+def evaluation_record(evaluations: list[Evaluation], split: str) -> dict[str, Any]:
+    """What `evaluation.json` says; the interval is over seeds, or over data if there is one."""
+    from scipy import stats
+
+    first = evaluations[0]
+    means = np.array([ev.mean for ev in evaluations])
+    if len(means) > 1:
+        half = stats.t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
+        kind = f"95 % over {len(means)} seeds (Student's t)"
+    else:
+        half = 1.96 * np.hypot(first.stderr_data, first.stderr_draws)
+        kind = "95 % over the data (normal)"
+    worst = min(evaluations, key=lambda ev: ("use AIS", "raise k", "trust").index(ev.verdict))
+    return {
+        "split": split,
+        "binarisation": first.binarisation,
+        "k": first.k,
+        "n": len(first.log_evidence),
+        "unit": "nats",
+        "direction": "lower (stochastic, consistent in k)",
+        "seeds": [
+            {
+                "log_evidence_mean": ev.mean,
+                "stderr_mean_mc": ev.stderr_draws,
+                "stderr_data": ev.stderr_data,
+                "elbo_mean": float(np.mean(ev.elbo)),
+                "ess_median": float(np.median(ev.ess)),
+                "khat_share_bad": ev.judgement.share_beyond,
+                "verdict": ev.verdict,
+                "reason": ev.judgement.reason,
+                "bound_by_k": {str(j): bound for j, bound in ev.bound_by_k.items()},
+            }
+            for ev in evaluations
+        ],
+        "mean": float(means.mean()),
+        "interval": [float(means.mean() - half), float(means.mean() + half)],
+        "interval_kind": kind,
+        "verdict": worst.verdict,
+        "reason": worst.judgement.reason,
+        "seconds": sum(ev.seconds for ev in evaluations),
+    }
+
+
+def write_units(directory: Path, run: Run, ds: data.Dataset, config: Config) -> None:
+    """Active units of the first replica, on the first training items."""
+    layers = active_units(
+        run.model, run.posterior, ds.train[:UNITS_ITEMS], binarize=config.binarize, key=config.key
+    )
+    record = {
+        "threshold": THRESHOLD,
+        "items": min(UNITS_ITEMS, len(ds.train)),
+        "layers": [
+            {
+                "name": f"h{level}",
+                "variance": units.variance.tolist(),
+                "kl": None if units.kl is None else units.kl.tolist(),
+                "active": units.active,
+                "spectrum": units.spectrum.tolist(),
+            }
+            for level, units in enumerate(layers, start=1)
+        ],
+    }
+    write_json(directory / "units.json", record)

@@ -1,0 +1,91 @@
+"""What a fitted model shows: samples, reconstructions and the manifold of two latent dimensions."""
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tightbound import data
+from tightbound.config import Config
+from tightbound.data.binarise import resolve
+from tightbound.distributions import StandardNormal
+from tightbound.errors import UsageError
+from tightbound.randomness import as_key
+from tightbound.runs.folder import open_run, write_npy, write_npz
+from tightbound.training import Run
+
+PICTURES = 100
+PAIRS = 20
+GRID = 20
+
+
+def write_pictures(directory: Path, run: Run, ds: data.Dataset, config: Config) -> None:
+    """Samples, reconstructions and, for two latent dimensions, the manifold of replica 0."""
+    binarisation = resolve(config.binarize, run.model.likelihood.support, ds.test, "the test data")
+    originals = binarisation(
+        jnp.asarray(ds.test[:PAIRS]),
+        jnp.arange(min(PAIRS, len(ds.test))),
+        use=0,
+        key=as_key(config.key),
+    )
+    arrays = {
+        "samples": sample_means(run, PICTURES, config.key),
+        "originals": np.asarray(originals),
+        "reconstructions": reconstruct(run, originals),
+    }
+    if config.sizes()["latent"] == 2 and isinstance(run.model.prior, StandardNormal):
+        arrays["manifold"] = manifold(run, GRID)
+    write_npz(directory / "pictures.npz", arrays)
+
+
+def sample_means(run: Run, n: int, key: int) -> Float[np.ndarray, "n d"]:
+    """Means of p(x|z) at n draws of the prior."""
+
+    def one(key: Array) -> Array:
+        return run.model.likelihood.mean(run.model.prior.sample(None, key=key))
+
+    return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(as_key(key), n)))
+
+
+def reconstruct(run: Run, x: Float[Array, "n d"]) -> Float[np.ndarray, "n d"]:
+    """Means of p(x|z) at the mean of q(z|x)."""
+
+    def one(x: Array) -> Array:
+        return run.model.likelihood.mean(run.posterior.mean(x))
+
+    return np.asarray(jax.jit(jax.vmap(one))(x))
+
+
+def manifold(run: Run, grid: int) -> Float[np.ndarray, "cells d"]:
+    """Means of p(x|z) on a grid of the unit square through the inverse normal CDF (AEVB fig. 4).
+
+    Rows run from the top, where the second coordinate is largest.
+    """
+    u = (jnp.arange(grid, dtype=jnp.float32) + 0.5) / grid
+    z = jax.scipy.special.ndtri(u)
+    second, first = jnp.meshgrid(z[::-1], z, indexing="ij")
+    points = jnp.stack([first.ravel(), second.ravel()], axis=1)
+    return np.asarray(jax.vmap(run.model.likelihood.mean)(points))
+
+
+def reconstruct_data(directory: Path, name: str, path: Path) -> tuple[float, int]:
+    """Reconstructs the test part of a named set, or all of a file, into a .npy file.
+
+    Returns:
+        The mean squared error per value, and the number of items.
+    """
+    config, run = open_run(directory)
+    named = name in {entry.name for entry in data.names()}
+    ds = data.load(name, split=config.split if name == config.data else "default")
+    x = ds.test if named else np.concatenate([ds.train, ds.validation, ds.test])
+    shape = json.loads((directory / "run.json").read_text())["data"]["shape"]
+    if x.shape[1] != np.prod(shape):
+        raise UsageError(f"expected items of shape {shape} like the run's, got {list(ds.shape)}")
+    binarisation = resolve(config.binarize, run.model.likelihood.support, x, name)
+    values = binarisation(jnp.asarray(x), jnp.arange(len(x)), use=0, key=as_key(config.key))
+    means = reconstruct(run, values)
+    write_npy(path, means)
+    return float(np.mean((means - np.asarray(values)) ** 2)), len(x)
