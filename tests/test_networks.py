@@ -14,6 +14,7 @@ from tightbound.models import autoencoder
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.networks import ACTIVATIONS, MLP, Dense
 from tightbound.objectives import Parts, iwae
+from tightbound.training.state import reinitialised
 
 BINARY = (np.random.default_rng(0).random((20, 6)) < 0.4).astype(np.float32)
 REAL = np.random.default_rng(1).standard_normal((20, 6)).astype(np.float32)
@@ -314,3 +315,20 @@ def test_wrong_use_is_refused_in_words(options, message):
 def test_wrong_data_are_refused_in_words(data, likelihood, message):
     with pytest.raises(UsageError, match=message):
         built(data, likelihood=likelihood)
+
+
+# False alarms: two Kolmogorov-Smirnov tests at 1e-6.
+@pytest.mark.stat
+def test_all_numbers_of_dense_layers_can_start_from_one_normal():
+    x = np.zeros((2, 30), np.float32)
+    parts = Parts(*autoencoder(x, latent=5, hidden=(40,), layers=2, initial=0.1))
+    start = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(parts)])
+    assert stats.kstest(start, stats.norm(0, 0.1).cdf).pvalue > 1e-6
+    # A further replica is drawn by the same rule, biases too.
+    replica = reinitialised(parts, jax.random.key(1))
+    again = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(replica)])
+    assert stats.kstest(again, stats.norm(0, 0.1).cdf).pvalue > 1e-6
+    assert np.all(start != again)
+    assert abs(np.corrcoef(start, again)[0, 1]) < 5 / np.sqrt(len(start))
+    with pytest.raises(UsageError, match="initial > 0, got 0"):
+        autoencoder(x, initial=0.0)

@@ -1,25 +1,12 @@
 """The runnable examples at a small size, and the prediction that one of them shows."""
 
-import importlib.util
-from pathlib import Path
-
 import jax
 import numpy as np
 import pytest
 from scipy import stats
 
 import tightbound as tb
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-
-
-def example(name):
-    if not EXAMPLES.is_dir():
-        pytest.skip("the examples are not part of this copy")
-    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.examples import example
 
 
 @pytest.mark.slow

@@ -158,6 +158,9 @@ def test_wrong_use_is_refused():
         UsageError, match="prior on all real numbers, got BernoulliPrior with binary"
     ):
         mcem().check(parts)
+    parts = Parts(*tb.autoencoder(binary, latent=2, hidden=(), posterior="uniform"))
+    with pytest.raises(UsageError, match="density on all real numbers, or None, got Conditional"):
+        mcem().check(parts)
     for options in ({"leapfrog": 0}, {"updates": 0}, {"acceptance": 1.0}, {"transitions": 0}):
         with pytest.raises(UsageError, match="expected"):
             mcem(**options)

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.mcmc import adapted, chain, transition
 from tightbound.models.weights import split_each
@@ -75,6 +76,13 @@ class MCEM(AbstractObjective):
                 "mcem moves z by Hamiltonian dynamics: expected a prior on all real numbers, got "
                 f"{type(parts.model.prior).__name__} with {support} values; use "
                 "wake_sleep, rws or exact for discrete latents"
+            )
+        q = parts.posterior
+        if q is not None and not (isinstance(q, AbstractExplicit) and q.fixed_support):
+            raise UsageError(
+                "mcem fits log q(z|x) at draws of p(z|x), which may lie anywhere: expected a "
+                "posterior with a density on all real numbers, or None, got "
+                f"{type(q).__name__}"
             )
 
     def begin(self, parts: Parts, n: int, key: PRNGKeyArray) -> Chains:

@@ -26,7 +26,14 @@ def evaluate_run(directory: Path, *, k: int, key: int = 0, split: str = "test") 
     if split not in items:
         raise UsageError(f"expected a split out of {', '.join(items)}, got {split!r}")
     evaluations = [
-        evaluate(plug_in(parts.model), parts.posterior, items[split], k=k, key=key, binarize=config.binarize)
+        evaluate(
+            plug_in(parts.model),
+            parts.posterior,
+            items[split],
+            k=k,
+            key=key,
+            binarize=config.binarize,
+        )
         for parts in run.replicas
     ]
     record = evaluation_record(evaluations, split)

@@ -1,0 +1,53 @@
+"""The examples run from the command line, here with small numbers, and say what they should."""
+
+import json
+import re
+
+import pytest
+
+from tests.examples import example
+
+
+def run(name, *arguments):
+    example(name).main([str(word) for word in arguments])
+
+
+def test_the_jackknifes_bias_is_that_of_digammas(tmp_path, capsys):
+    run("jackknife_bias", "--out", tmp_path, "--replicas", 20_000, "--largest", 8)
+    rows = [line for line in capsys.readouterr().out.splitlines() if re.match(r"\| \d", line)]
+    assert len(rows) == 2
+    for row in rows:
+        cells = row.strip("| ").split(" | ")[1:]
+        for measured, exact in zip(cells[::2], cells[1::2], strict=True):
+            mean, twice_error = (float(number) for number in measured.split(" ± "))
+            # 8 numbers at 5 standard errors: fails by chance below 5e-6 for new draws.
+            assert abs(mean - float(exact)) < 2.5 * twice_error + 1e-5
+    assert (tmp_path / "jackknife_bias.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_signal_to_noise(tmp_path, capsys):
+    run("gradient_snr", "--out", tmp_path, "--replicas", 20, "--largest", 16)
+    assert capsys.readouterr().out.count("±") == 6
+    assert (tmp_path / "gradient_snr.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_objectives_at_equal_time_and_none_twice(tmp_path, capsys):
+    arguments = ["--data", "digits", "--split", "default", "--seconds", 0.01, "--draws", 4]
+    arguments += ["--latent", 2, "--hidden", 4, "--items", 5, "--k", 70]
+    arguments += ["--only", "iwae(4);rws(4)", "--out", tmp_path / "rows.jsonl"]
+    run("mnist_objectives", *arguments, "--seeds", 1)
+    run("mnist_objectives", *arguments, "--seeds", 2)
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [(row["objective"], row["seed"]) for row in rows] == [
+        ("iwae(4)", 0),
+        ("rws(4)", 0),
+        ("iwae(4)", 1),
+        ("rws(4)", 1),
+    ]
+    table = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[:3] for line in table[-2:]] == [
+        ["| `iwae(4)`", "1", "2"],
+        ["| `rws(4)`", "1", "2"],
+    ]
