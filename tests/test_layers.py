@@ -38,9 +38,10 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 ONLY = {
     "bounds": {"errors"},
     "networks": {"errors"},
-    "mcmc": set(),
+    "mcmc": {"errors"},
     "evidence": {
-        "errors", "randomness", "progress", "data", "networks", "distributions", "models", "bounds"
+        "errors", "randomness", "progress", "data", "networks", "distributions", "models", "bounds",
+        "mcmc",
     },
     "diagnostics": {"evidence", "training"},
     "report": {"errors", "files"},

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tightbound.errors import UsageError as UsageError
     from tightbound.evidence import Evaluation as Evaluation
     from tightbound.evidence import evaluate as evaluate
+    from tightbound.evidence import sandwich as sandwich
     from tightbound.models import Model as Model
     from tightbound.models import autoencoder as autoencoder
     from tightbound.training import Run as Run
@@ -52,6 +53,7 @@ _NAMES = {
     "evaluate": "evidence",
     "fit": "training",
     "load": "training",
+    "sandwich": "evidence",
     "save": "training",
 }
 

@@ -1,9 +1,14 @@
 """Evidence: estimates of log p(x) per datum, with error bars, and a verdict."""
 
 from tightbound.evidence.active_units import active_units as active_units
+from tightbound.evidence.annealed import annealed as annealed
+from tightbound.evidence.estimate import Estimate as Estimate
 from tightbound.evidence.evaluate import Evaluation as Evaluation
 from tightbound.evidence.evaluate import evaluate as evaluate
 from tightbound.evidence.exact import ExactEvidence as ExactEvidence
 from tightbound.evidence.exact import exact as exact
 from tightbound.evidence.importance import Evidence as Evidence
 from tightbound.evidence.importance import importance as importance
+from tightbound.evidence.reverse_annealed import Sandwich as Sandwich
+from tightbound.evidence.reverse_annealed import reverse_annealed as reverse_annealed
+from tightbound.evidence.reverse_annealed import sandwich as sandwich

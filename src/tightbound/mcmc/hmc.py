@@ -16,7 +16,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from tightbound.errors import UsageError
+
 LogDensity = Callable[[Any], Float[Array, ""]]
+
+
+def check_moves(prior: Any, what: str) -> None:
+    """Refuses latent variables that Hamiltonian dynamics cannot move.
+
+    Raises:
+        UsageError: A prior on something else than all real numbers.
+    """
+    if prior.support != "real":
+        raise UsageError(
+            f"{what} moves z by Hamiltonian dynamics: expected a prior on all real numbers, got "
+            f"{type(prior).__name__} with {prior.support} values"
+        )
 
 
 def transition(

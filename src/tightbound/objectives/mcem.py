@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
-from tightbound.mcmc import adapted, chain, transition
+from tightbound.mcmc import adapted, chain, check_moves, transition
 from tightbound.models.weights import split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step, differentiated
 
@@ -70,13 +70,7 @@ class MCEM(AbstractObjective):
 
     def check(self, parts: Parts) -> None:
         """Needs a prior whose log-density has a gradient on all of R^d."""
-        support = parts.model.prior.support
-        if support != "real":
-            raise UsageError(
-                "mcem moves z by Hamiltonian dynamics: expected a prior on all real numbers, got "
-                f"{type(parts.model.prior).__name__} with {support} values; use "
-                "wake_sleep, rws or exact for discrete latents"
-            )
+        check_moves(parts.model.prior, "mcem")
         q = parts.posterior
         if q is not None and not (isinstance(q, AbstractExplicit) and q.fixed_support):
             raise UsageError(

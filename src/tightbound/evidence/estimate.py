@@ -1,0 +1,84 @@
+"""What an estimator of log p(x) gives back: per datum a value, an error, and how it went."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from tightbound.evidence.per_datum import mean, stderr_of_mean
+
+RESULTS = ("ok", "few effective draws", "not finite")
+"""What the codes of `Estimate.result` mean."""
+FEW = 2.0
+"""Below so many effective draws a single one decides the estimate."""
+
+
+class Estimate(NamedTuple):
+    """Log-evidence per datum in nats, larger is better; arrays of shape (n,) on the host."""
+
+    log_evidence: Float[np.ndarray, " n"]
+    stderr: Float[np.ndarray, " n"]
+    """Standard error of each estimate from its own draws, by the delta method."""
+    ess: Float[np.ndarray, " n"]
+    """Effective number of draws (or chains)."""
+    result: Int[np.ndarray, " n"]
+    """0: as it should be; 1: fewer than two effective draws; 2: not finite. See `RESULTS`."""
+    direction: str
+    """"lower" or "upper": of the estimate's mean against log p(x)."""
+    method: str
+    """The estimator with its settings, in words."""
+    draws: int
+    """Draws (or chains) per datum."""
+    binarisation: str
+    diagnostics: dict[str, np.ndarray]
+    """Numbers of the estimator's own, by name."""
+    seconds: float
+
+    @property
+    def mean(self) -> float:
+        """Mean log-evidence over the data, in nats."""
+        return mean(self.log_evidence)
+
+    @property
+    def stderr_draws(self) -> float:
+        """Standard error of the mean from the finite number of draws."""
+        return float(np.sqrt(np.sum(self.stderr**2)) / len(self.stderr))
+
+    @property
+    def stderr_data(self) -> float:
+        """Standard error of the mean from the finite number of data."""
+        return stderr_of_mean(self.log_evidence)
+
+    def summary(self) -> str:
+        """The result in a few lines, with unit, direction, method and binarisation."""
+        codes = ", ".join(
+            f"{count} {RESULTS[code]}"
+            for code, count in enumerate(np.bincount(self.result, minlength=len(RESULTS)))
+            if count
+        )
+        return "\n".join(
+            [
+                f"log p(x) = {self.mean:.2f} nats per datum (stochastic {self.direction} bound, "
+                f"n={len(self.log_evidence)}; binarisation: {self.binarisation})",
+                f"  {self.method}",
+                f"  standard error {self.stderr_draws:.3f} from the draws, "
+                f"{self.stderr_data:.3f} from the data; "
+                f"median ESS {np.median(self.ess):.1f} of {self.draws}; {codes}",
+            ]
+        )
+
+
+def of_log_weights(
+    log_w: Float[Array, "n k"],
+) -> tuple[Float[Array, " n"], Float[Array, " n"], Float[Array, " n"], Int[Array, " n"]]:
+    """Log of the mean weight, its standard error, ESS and result code of each datum."""
+    k = log_w.shape[1]
+    log_z = jax.nn.logsumexp(log_w, axis=1) - jnp.log(k)
+    total = jax.nn.logsumexp(log_w, axis=1)
+    ess = jnp.minimum(jnp.exp(2 * total - jax.nn.logsumexp(2 * log_w, axis=1)), k)
+    relative_variance = jnp.maximum(k / ess - 1, 0) / (k - 1 if k > 1 else jnp.nan)
+    few = jnp.where(ess < min(FEW, k), 1, 0)
+    result = jnp.where(jnp.isfinite(log_z), few, 2)
+    return log_z, jnp.sqrt(relative_variance), ess, result
