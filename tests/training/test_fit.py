@@ -189,3 +189,8 @@ def test_validation_items_of_another_size_are_refused():
     numbers = {"batch_size": 1, "epochs": 1, "seeds": 1, "early_stopping": None, "average": None}
     with pytest.raises(tb.UsageError, match="validation items of size 4 .*, got 3"):
         check(GREY, GREY[:, :3], **numbers)
+
+
+def test_items_of_another_width_than_the_models_are_refused(toy, pull):
+    with pytest.raises(tb.UsageError, match="the training data: expected 3 columns, .* got 4"):
+        tb.fit(*toy, np.zeros((5, 4), np.float32), objective=pull(), batch_size=5, epochs=1)

@@ -15,9 +15,9 @@ from tightbound.data import check_values
 from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractExplicit, DiagonalNormal, Layered, StandardNormal
 from tightbound.errors import UsageError, at_least
-from tightbound.evidence.width import check_width
 from tightbound.models import Bayesian, Model
 from tightbound.models.weights import sample, split_each
+from tightbound.models.width import check_width
 from tightbound.randomness import as_key, item_keys
 
 THRESHOLD = 0.01

@@ -21,10 +21,10 @@ from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.estimate import Estimate, of_log_weights
 from tightbound.evidence.per_datum import in_batches
-from tightbound.evidence.width import check_width
 from tightbound.mcmc import Path, Problem, check_moves, forward, tuned
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
+from tightbound.models.width import check_width
 from tightbound.randomness import as_key, item_keys
 
 AT_ONCE = 1600

@@ -14,8 +14,8 @@ from tightbound.errors import UsageError, at_least
 from tightbound.evidence.importance import importance, prefixes
 from tightbound.evidence.per_datum import in_batches, mean, stderr_of_mean
 from tightbound.evidence.verdict import Verdict, judge
-from tightbound.evidence.width import check_width
 from tightbound.models import Bayesian, Model
+from tightbound.models.width import check_width
 from tightbound.randomness import as_key, item_keys
 
 

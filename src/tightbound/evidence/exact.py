@@ -16,9 +16,9 @@ from tightbound.data import check_values
 from tightbound.data.binarise import resolve
 from tightbound.errors import at_least
 from tightbound.evidence.per_datum import in_batches, mean, stderr_of_mean
-from tightbound.evidence.width import check_width
 from tightbound.models.finite import check_finite, items_at_once, log_evidence
 from tightbound.models.model import Model
+from tightbound.models.width import check_width
 from tightbound.randomness import as_key
 
 _summed = eqx.filter_jit(log_evidence)

@@ -31,10 +31,10 @@ from tightbound.evidence.annealed import (
 )
 from tightbound.evidence.estimate import Estimate, of_log_weights
 from tightbound.evidence.per_datum import in_batches, mean
-from tightbound.evidence.width import check_width
 from tightbound.mcmc import Path, backward
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
+from tightbound.models.width import check_width
 from tightbound.randomness import as_key, item_keys
 
 

@@ -29,6 +29,7 @@ from tightbound.distributions import BernoulliComponents, Categorical, GaussianC
 from tightbound.errors import NonFiniteError, UsageError, at_least
 from tightbound.models.finite import enumerated_log_joint, items_at_once
 from tightbound.models.model import Model
+from tightbound.models.width import check_width
 from tightbound.objectives import Parts
 from tightbound.training.fit import Run
 from tightbound.training.records import EpochRecord, History
@@ -112,11 +113,7 @@ def em(
         )
     check_values(x, likelihood.support, "the data")
     gaussian = isinstance(likelihood, GaussianComponents)
-    width = (likelihood.means if gaussian else likelihood.logits).shape[1]
-    if x.shape[1] != width:
-        raise UsageError(
-            f"the data: expected {width} columns, as many as the model has, got {x.shape[1]}"
-        )
+    check_width(model, x, "the data")
     at_least(1, iterations=iterations)
     floor = _floor(likelihood, x) if floor is None else floor
     most = math.inf if gaussian else 0.5

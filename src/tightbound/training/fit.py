@@ -14,6 +14,7 @@ from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractConditional
 from tightbound.errors import NonFiniteError, UsageError
 from tightbound.models import Bayesian, Model
+from tightbound.models.width import check_width
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.progress import Progress
 from tightbound.randomness import as_key
@@ -103,6 +104,7 @@ def fit(
         early_stopping=early_stopping,
         average=average,
     )
+    check_width(model, train, "the training data")
     binarisation = resolve(binarize, model.likelihood.support, train, "the training data")
     settings = EpochSettings(
         batch_size,
