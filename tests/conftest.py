@@ -33,10 +33,9 @@ _LONGEST = (
     "test_unbiased.py",
     "test_resume.py",
     "test_fit.py",
-    "test_exact_posterior.py",
+    "test_steps.py",
     "test_finite_differences.py",
     "test_docs.py",
-    "test_structure.py",
     "test_discrete.py",
     "test_mcem.py",
 )

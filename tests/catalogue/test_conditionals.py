@@ -86,7 +86,7 @@ def test_heads_of_zero_are_the_standard_prior(name):
     assert log_prob.shape == ()
     np.testing.assert_array_equal(value, q.sample(GIVEN, key=key))
     np.testing.assert_allclose(log_prob, q.log_prob(value, GIVEN), rtol=1e-6)
-    drawn, drawn_log_prob = p.sample_and_log_prob(key=key)
+    drawn, drawn_log_prob = p.sample_and_log_prob(None, key=key)
     np.testing.assert_array_equal(drawn, value)
     np.testing.assert_array_equal(drawn, p.sample(key=key))
     np.testing.assert_allclose(drawn_log_prob, log_prob, rtol=1e-6)
@@ -150,7 +150,7 @@ def test_a_bernoulli_prior_is_that_of_its_logits():
         log_prob = prior.log_prob(jnp.asarray(value, jnp.float32))
         np.testing.assert_allclose(log_prob, exact, rtol=1e-6)
     keys = jax.random.split(jax.random.key(0), 4000)
-    drawn, log_prob = jax.vmap(lambda key: prior.sample_and_log_prob(key=key))(keys)
+    drawn, log_prob = jax.vmap(lambda key: prior.sample_and_log_prob(None, key=key))(keys)
     assert set(np.unique(drawn)) == {0, 1}
     # False alarms: three means at 4.9 standard errors.
     assert np.all(np.abs(drawn.mean(axis=0) - p) < 4.9 * np.sqrt(p * (1 - p) / 4000))

@@ -55,12 +55,13 @@ def test_config_equals_flags_and_flags_win(tightbound, tmp_path):
     written = tmp_path / "runs" / "flags" / "config.toml"
     assert tightbound("fit", "--config", written, "--name", "toml")[0] == 0
     folders = [tmp_path / "runs" / name for name in ("flags", "toml")]
+    more = ("--name", "more", "--epochs", "3")
     assert bounds(folders[0]) == bounds(folders[1])
     assert (
         len({(folder / "evaluation.json").read_text().split('"seconds"')[0] for folder in folders})
         == 1
     )
-    assert tightbound("fit", "--config", written, "--name", "more", "--epochs", "3")[0] == 0
+    assert tightbound("fit", "--config", written, *more, "--evaluate-k", "0")[0] == 0
     assert tomllib.loads((tmp_path / "runs/more/config.toml").read_text())["epochs"] == 3
 
 
@@ -89,6 +90,7 @@ def test_resume_goes_on_with_the_same_numbers(tightbound, tmp_path):
     assert models[0] == models[1]
 
 
+@pytest.mark.slow
 def test_families_of_latents_by_name(tightbound, tmp_path):
     flags = ("--posterior", "log_normal", "--prior", "exponential", "--name", "r")
     status, _, _ = tightbound("fit", "digits", *SMALL, *flags, "--evaluate-k", "0")
@@ -178,6 +180,7 @@ def test_a_run_that_diverges_exits_with_1(tightbound):
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_gaussian_run_on_a_table(tightbound, tmp_path):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 4)) + 0.3 * rng.normal(size=(200, 4))

@@ -90,6 +90,7 @@ def fitted(x, posterior=None, **options):
     return tb.fit(model, q if posterior else None, x, **(settings | options))
 
 
+@pytest.mark.slow
 def test_training_reaches_the_best_likelihood_and_a_posterior_learns_beside_it(states):
     x = sampled(N)
     run = fitted(x, posterior=True)
@@ -138,7 +139,8 @@ def test_with_a_prior_on_the_parameters_the_chains_are_the_same():
     plain, objective = mcem(), map_estimate(mcem(), n=10)
     memory = objective.begin(parts, 7, jax.random.key(0))
     (with_prior, after), (without, same) = (
-        of.advance(parts, memory, x, jnp.arange(7), keys) for of in (objective, plain)
+        eqx.filter_jit(of.advance)(parts, memory, x, jnp.arange(7), keys)
+        for of in (objective, plain)
     )
     np.testing.assert_array_equal(after.z, same.z)
     weight = parts.model.likelihood.location.weight

@@ -111,9 +111,15 @@ def step_of(optimizer) -> Any:
         return optimizer.update(grads, state, params)[0]
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "adagrad", "sgd", "rmsprop", "lion", "nadam"])
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop", "lion", "nadam"])
 def test_optax_names_give_optax_optimizers(name, same_bits):
     same_bits(step_of(by_name(name, 0.1, batch_size=7)), step_of(getattr(optax, name)(0.1)))
+
+
+def test_adagrad_starts_its_sums_at_zero_and_so_does_not_mind_the_gradients_scale():
+    # Duchi et al. (2011): the second update at a fixed gradient g is -rate g / sqrt(2 g^2).
+    updates = step_of(by_name("adagrad", 0.1, batch_size=7))
+    np.testing.assert_allclose(updates["b"], [-0.1 / math.sqrt(2), 0.1 / math.sqrt(2)], rtol=1e-3)
 
 
 def test_muon_turns_matrices_into_rotations_and_leaves_the_rest_to_adam():

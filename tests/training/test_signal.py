@@ -23,10 +23,10 @@ from tightbound.randomness import item_keys
 def test_it_is_the_mean_and_deviation_of_the_gradients(batch_size):
     parts, (x, _) = runs.parts_of(WRONG, 1), runs.batch(3)
     found = gradient_snr(iwae(4), *parts, np.asarray(x), replicas=10, key=5, batch_size=batch_size)
-    rows = {"model": [], "posterior": []}
+    rows, step = {"model": [], "posterior": []}, eqx.filter_jit(iwae(4).step)
     for replica in range(10):
         keys = item_keys(jax.random.fold_in(jax.random.key(5), replica), jnp.arange(3))
-        grads = iwae(4).step(parts, x, keys).grads
+        grads = step(parts, x, keys).grads
         for name, part in rows.items():
             part.append(np.asarray(ravel_pytree(getattr(grads, name))[0], np.float64))
     for name, part in rows.items():

@@ -192,7 +192,7 @@ def test_the_metrics_file_holds_the_history(template):
 @pytest.fixture(scope="module")
 def state(toy):
     params = eqx.filter(toy, eqx.is_inexact_array)
-    return start(params, optax.sgd(0.1), batch_size=2, averaged=False, keep_best=False)
+    return start(params, optax.sgd(0.1), None, batch_size=2, averaged=False, keep_best=False)
 
 
 @pytest.mark.parametrize("cost", [0.001, 0.1, 3.0, 500.0])

@@ -49,11 +49,23 @@ class Binarisation(NamedTuple):
         """The values to train on, when the items are used for the `use`-th time."""
         if self.mode == "none":
             return x
-        keys = item_keys(jax.random.key(self.seed) if self.mode == "fixed" else key, items)
-        if self.mode == "dynamic":
-            keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, use)
-        u = jax.vmap(lambda key: jax.random.uniform(key, x.shape[1:]))(keys)
-        return jnp.astype(u < x, x.dtype)
+        if self.mode == "fixed":
+            return _drawn(x, items, jax.random.key(self.seed), None)
+        return _drawn(x, items, key, use)
+
+
+@jax.jit
+def _drawn(
+    x: Float[Array, "n d"],
+    items: Int[Array, " n"],
+    key: PRNGKeyArray,
+    use: int | Int[Array, ""] | None,
+) -> Float[Array, "n d"]:
+    keys = item_keys(key, items)
+    if use is not None:
+        keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, use)
+    u = jax.vmap(lambda key: jax.random.uniform(key, x.shape[1:]))(keys)
+    return jnp.astype(u < x, x.dtype)
 
 
 def resolve(binarize: str, support: str, x: Float[np.ndarray, "n d"], what: str) -> Binarisation:
