@@ -114,15 +114,17 @@ def main(arguments: list[str] | None = None) -> None:
     found = measured(sizes, options.replicas, options.spread, options.shift)
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained", sharey=True)
-    print(f"| against | part | slope, 95 % over {LOCATIONS} locations | expected |")
-    print("|---|---|---|---|")
+    print(f"95 % intervals over {LOCATIONS} locations, {options.replicas} gradients each")
+    print(f"| against | part | slope | from {sizes[-2]} to {sizes[-1]} | expected |")
+    print("|---|---|---|---|---|")
     for axis, part in zip(axes, LABELS, strict=True):
         for series in SERIES:
             logs = found[series, part]
             mean, width = slope(sizes, logs)
+            last, last_width = slope(sizes[-2:], logs[:, -2:])
             print(
                 f"| {series} | {LABELS[part]} | {mean:+.2f} ± {width:.2f} | "
-                f"{EXPECTED[series, part]:+.1f} |"
+                f"{last:+.2f} ± {last_width:.2f} | {EXPECTED[series, part]:+.1f} |"
             )
             center = np.exp(logs.mean(axis=0))
             error = np.exp(logs.mean(axis=0)[None] + [[-1], [1]] * logs.std(axis=0, ddof=1))

@@ -28,7 +28,7 @@ def test_the_jackknifes_bias_is_that_of_digammas(tmp_path, capsys):
 @pytest.mark.slow
 def test_signal_to_noise(tmp_path, capsys):
     run("gradient_snr", "--out", tmp_path, "--replicas", 20, "--largest", 16)
-    assert capsys.readouterr().out.count("±") == 6
+    assert capsys.readouterr().out.count("±") == 12
     assert (tmp_path / "gradient_snr.png").stat().st_size > 10_000
 
 
