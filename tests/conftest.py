@@ -4,6 +4,9 @@ import itertools
 import os
 
 os.environ.setdefault("MPLBACKEND", "agg")
+# Most of the time goes into compiling programs that run for milliseconds: a third less without
+# LLVM's optimisations. `XLA_FLAGS= pytest` tests with them.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import jax
 import pytest
