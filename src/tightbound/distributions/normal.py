@@ -4,6 +4,7 @@ Kingma & Welling 2013, arXiv 1312.6114, eq. 9 and appendix C eq. 12.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -25,22 +26,22 @@ class StandardNormal(AbstractExplicit):
         """Where values must lie."""
         return "real"
 
-    def sample(self, given: None = None, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
+    def sample(self, given: Any = None, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw."""
         del given
         return jax.random.normal(key, (self.dim,))
 
-    def log_prob(self, value: Float[Array, " dim"], given: None = None) -> Float[Array, ""]:
+    def log_prob(self, value: Float[Array, " dim"], given: Any = None) -> Float[Array, ""]:
         """Log-density in nats."""
         del given
         return jnp.asarray(self.distribution().log_prob(value))
 
-    def mean(self, given: None = None) -> Float[Array, " dim"]:
+    def mean(self, given: Any = None) -> Float[Array, " dim"]:
         """The zero vector."""
         del given
         return jnp.zeros(self.dim)
 
-    def distribution(self, given: None = None) -> dist.Distribution:
+    def distribution(self, given: Any = None) -> dist.Distribution:
         """The NumPyro distribution itself."""
         del given
         return dist.Normal(jnp.zeros(self.dim), jnp.ones(self.dim)).to_event(1)

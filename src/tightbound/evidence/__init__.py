@@ -7,8 +7,11 @@ from tightbound.evidence.evaluate import Evaluation as Evaluation
 from tightbound.evidence.evaluate import evaluate as evaluate
 from tightbound.evidence.exact import ExactEvidence as ExactEvidence
 from tightbound.evidence.exact import exact as exact
+from tightbound.evidence.hmc_density import hmc_density as hmc_density
 from tightbound.evidence.importance import Evidence as Evidence
 from tightbound.evidence.importance import importance as importance
+from tightbound.evidence.jackknife import jackknife as jackknife
+from tightbound.evidence.prior_sampling import prior_sampling as prior_sampling
 from tightbound.evidence.reverse_annealed import Sandwich as Sandwich
 from tightbound.evidence.reverse_annealed import reverse_annealed as reverse_annealed
 from tightbound.evidence.reverse_annealed import sandwich as sandwich

@@ -1,6 +1,6 @@
 """What an estimator of log p(x) gives back: per datum a value, an error, and how it went."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ class Estimate(NamedTuple):
     result: Int[np.ndarray, " n"]
     """0: as it should be; 1: fewer than two effective draws; 2: not finite. See `RESULTS`."""
     direction: str
-    """"lower" or "upper": of the estimate's mean against log p(x)."""
+    """"lower" or "upper", or "consistent" for no bound: the estimate's mean against log p(x)."""
     method: str
     """The estimator with its settings, in words."""
     draws: int
@@ -53,6 +53,8 @@ class Estimate(NamedTuple):
 
     def summary(self) -> str:
         """The result in a few lines, with unit, direction, method and binarisation."""
+        consistent = self.direction == "consistent"
+        kind = "consistent, no bound" if consistent else f"stochastic {self.direction} bound"
         codes = ", ".join(
             f"{count} {RESULTS[code]}"
             for code, count in enumerate(np.bincount(self.result, minlength=len(RESULTS)))
@@ -60,7 +62,7 @@ class Estimate(NamedTuple):
         )
         return "\n".join(
             [
-                f"log p(x) = {self.mean:.2f} nats per datum (stochastic {self.direction} bound, "
+                f"log p(x) = {self.mean:.2f} nats per datum ({kind}, "
                 f"n={len(self.log_evidence)}; binarisation: {self.binarisation})",
                 f"  {self.method}",
                 f"  standard error {self.stderr_draws:.3f} from the draws, "
@@ -79,6 +81,10 @@ def of_log_weights(
     total = jax.nn.logsumexp(log_w, axis=1)
     ess = jnp.minimum(jnp.exp(2 * total - jax.nn.logsumexp(2 * log_w, axis=1)), k)
     relative_variance = jnp.maximum(k / ess - 1, 0) / (k - 1 if k > 1 else jnp.nan)
+    return log_z, jnp.sqrt(relative_variance), ess, result_codes(log_z, ess, k)
+
+
+def result_codes(log_z: Any, ess: Any, k: int) -> Any:
+    """The code of each datum's result, from its estimate and its effective number of k draws."""
     few = jnp.where(ess < min(FEW, k), 1, 0)
-    result = jnp.where(jnp.isfinite(log_z), few, 2)
-    return log_z, jnp.sqrt(relative_variance), ess, result
+    return jnp.where(jnp.isfinite(log_z), few, 2)

@@ -1,0 +1,116 @@
+"""The jackknife of any order as an estimate of log p(x): less bias from the same draws of q.
+
+Reference: Nowozin 2018, "Debiasing evidence approximations", eq. 20-21 and section 6.
+Bias: O(k^-(order + 1)), of either sign: no bound for order >= 1.
+"""
+
+import time
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+
+from tightbound.bounds import Jackknife
+from tightbound.data import check_values
+from tightbound.data.binarise import resolve
+from tightbound.distributions import AbstractExplicit
+from tightbound.errors import UsageError, at_least
+from tightbound.evidence.estimate import Estimate, of_log_weights
+from tightbound.evidence.per_datum import in_batches
+from tightbound.models.model import Model
+from tightbound.models.weights import log_weights, split_each
+from tightbound.models.width import check_width
+from tightbound.randomness import as_key, item_keys
+
+AT_ONCE = 2500
+"""Draws of all data together that are held at once by default."""
+
+
+def jackknife(
+    model: Model,
+    posterior: AbstractExplicit,
+    x: Float[np.ndarray, "n d"],
+    *,
+    k: int = 500,
+    order: int = 1,
+    key: int | PRNGKeyArray = 0,
+    binarize: str = "auto",
+    batch_size: int | None = None,
+    progress: bool | None = None,
+) -> Estimate:
+    """Estimates log p(x) of each datum by the jackknife on k draws of q(z|x); nats, no bound.
+
+    All k log-weights of a batch are held at once. The draws are those of `tb.evaluate` with the
+    same key and k.
+
+    Args:
+        model: p(x, z).
+        posterior: q(z|x), the proposal; needs a density.
+        x: Data of shape (n, d).
+        k: Draws per datum.
+        order: How many orders of the bias are removed; 0 is importance sampling itself.
+        key: Seed or key of draws and binarisation.
+        binarize: As for `fit`.
+        batch_size: Data at once; by default 2,500 draws of them together.
+        progress: Show a progress bar on standard error; by default if that is a terminal.
+
+    Raises:
+        UsageError: Another order than 0 <= order < k, or as for `tb.evaluate`.
+    """
+    if not isinstance(posterior, AbstractExplicit):
+        raise UsageError(
+            "the jackknife needs log q(z|x): expected a posterior with a density, "
+            f"got {type(posterior).__name__}"
+        )
+    at_least(1, k=k)
+    bound = Jackknife(order)
+    bound.check_draws(k)
+    check_values(x, "real", "the data to evaluate")
+    check_width(model, x, "the data to evaluate")
+    batch_size = max(1, AT_ONCE // k) if batch_size is None else batch_size
+    at_least(1, batch_size=batch_size)
+    binarisation = resolve(binarize, model.likelihood.support, x, "the data to evaluate")
+    binarise_key, noise_key = jax.random.split(as_key(key))
+    began = time.perf_counter()
+
+    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
+        keys = split_each(item_keys(noise_key, items), k)
+        return _estimated(model, posterior, bound, values, keys)
+
+    value, stderr, ess, result = in_batches(
+        estimate,
+        x,
+        binarisation,
+        key=binarise_key,
+        batch_size=batch_size,
+        doing="evaluating",
+        progress=progress,
+    )
+    return Estimate(
+        log_evidence=value,
+        stderr=stderr,
+        ess=ess,
+        result=result,
+        direction=bound.kind,
+        method=f"jackknife of order {order} on {k} draws of q(z|x)",
+        draws=k,
+        binarisation=binarisation.once,
+        diagnostics={},
+        seconds=time.perf_counter() - began,
+    )
+
+
+@eqx.filter_jit
+def _estimated(
+    model: Model,
+    posterior: AbstractExplicit,
+    bound: Jackknife,
+    x: Float[Array, "n d"],
+    keys: Key[Array, "n k"],
+) -> Any:
+    """The jackknife's value; its leading error is that of the mean weight."""
+    log_w = log_weights(model, posterior, x, keys)
+    _, stderr, ess, result = of_log_weights(log_w)
+    return jax.vmap(bound.value)(log_w), stderr, ess, result
