@@ -3,8 +3,9 @@
 The network of Burda et al. (784-200-200-50, tanh), their split and dynamic binarisation. Every
 objective has the same number of draws per datum and the same number of passes through the network,
 which `python -m benchmarks.objectives` shows to be what a step costs; Muon with cosine decay.
-Finished runs are kept in the file of results and not repeated. Columns as in Rainforth et al. (2018, arXiv 1802.04537): IWAE-64, the
-5,000-sample likelihood, and their difference, an estimate of -KL(Q || P).
+Finished runs are kept in the file of results and not repeated. Columns as in Rainforth et al.
+(2018, arXiv 1802.04537): IWAE-64, the 5,000-sample likelihood, and their difference, an estimate of
+-KL(Q || P).
 
 python examples/mnist_objectives.py --epochs 4 --seeds 3 --out objectives.jsonl
 """
