@@ -41,6 +41,23 @@ def test_it_is_the_mean_over_all_subsets(order, spread):
     assert abs(value - by_definition(log_w, order)) < 2e-4
 
 
+# All but one weight are e^-1000 of it: as a share of the whole they would be zero.
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("gap", [50.0, 95.0, 1000.0])
+def test_weights_may_be_hundreds_of_nats_apart(order, gap):
+    log_w = np.array([-gap - 5, 0.0, -gap, -gap - 10, -gap - 7, -2 * gap], np.float32)
+    bound = Jackknife(order)
+    value = jax.jit(bound.value)
+    exact = by_definition(log_w, order)
+    assert abs(float(value(jnp.asarray(log_w))) - exact) < 1e-5 * abs(exact)
+    slopes = [
+        (by_definition(log_w + h, order) - by_definition(log_w - h, order)) / 2e-3
+        for h in 1e-3 * np.eye(6)
+    ]
+    np.testing.assert_allclose(jax.grad(value)(jnp.asarray(log_w)), slopes, atol=1e-3)
+    np.testing.assert_allclose(bound.weights(jnp.asarray(log_w)), slopes, atol=1e-3)
+
+
 # The coefficients reach 1,200 and 20,000 here: float32 does, because it sums small differences.
 @pytest.mark.parametrize(("k", "order"), [(50, 1), (50, 2), (32, 3)])
 @pytest.mark.parametrize("spread", [0.05, 1.0, 5.0])
@@ -49,7 +66,7 @@ def test_single_precision_does_for_large_coefficients(k, order, spread):
     assert max(map(abs, coefficients(k, order))) > 48
     bound = Jackknife(order)
     value = float(jax.jit(bound.value)(jnp.asarray(log_w)))
-    assert abs(value - by_definition(log_w, order)) < 2e-4
+    assert abs(value - by_definition(log_w, order)) < (5e-4 if order == 3 else 2e-4)
     # Their exact sum is one. The weights of order 3 are the least precise: within one per cent.
     weights = np.asarray(bound.weights(jnp.asarray(log_w)), np.float64)
     assert abs(weights.sum() - 1) < (1e-2 if order == 3 else 3e-4) * np.abs(weights).sum()

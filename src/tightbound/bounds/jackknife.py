@@ -14,12 +14,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from tightbound.bounds.abstract import AbstractBound
 from tightbound.bounds.iwae import IWAE
 from tightbound.errors import UsageError
 
+SMALL = 1e-15
+"""Sums of weights below it are kept as logarithms, lest they or their squares underflow."""
 MOST_ENTRIES = 2**24
 """Most subsets times draws for which a table of them is held."""
 
@@ -87,66 +89,106 @@ class Jackknife(AbstractBound):
         c, left = coefficients(k, self.order), _Left.of(log_w)
         # With equal weights leaving j out multiplies the sum of the others' powers by this much.
         equal = 1.0 + math.fsum(c[j] * ((1 - j / k) ** (1 - power) - 1) for j in range(len(c)))
-        relative = equal + sum(c[j] * left.mean_change(j, power) for j in range(1, len(c)))
-        return jax.nn.softmax(log_w) ** power * relative
+        changes = [c[j] * left.mean_change(j, power) for j in range(1, len(c))]
+        return sum(changes, start=equal * jax.nn.softmax(log_w) ** power)
 
 
 class _Left(NamedTuple):
     """Normalised weights, largest first, and what remains of their sum without some of them."""
 
+    log_w: Float[Array, " k"]
     w: Float[Array, " k"]
     excess: Float[Array, " k"]
     """w - 1/k."""
-    beyond: Float[Array, " k_plus_1"]
-    """Sum of all but the r largest weights, for r = 0, ..., k, without cancellation."""
     rank: Float[Array, " k"]
 
     @staticmethod
     def of(log_w: Float[Array, " k"]) -> "_Left":
-        k = log_w.shape[0]
         order = jnp.argsort(-log_w)
         w = jax.nn.softmax(log_w)[order]
-        beyond = jnp.concatenate([jnp.cumsum(w[::-1])[::-1], jnp.zeros(1, w.dtype)])
-        return _Left(w, w - 1.0 / k, beyond, jnp.argsort(order))
+        return _Left(jax.nn.log_softmax(log_w)[order], w, w - 1.0 / len(w), jnp.argsort(order))
+
+    def beyond(self, r: int) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, " k"]]:
+        """The sum of all but the r largest weights as total * exp(log), and the weights' shares.
+
+        What remains beside a dominant weight may be e^-1000 of the whole: then by logarithms. The
+        shares mean something for the weights that are in the sum alone.
+        """
+        total = jnp.sum(self.w[r:]) if r else jnp.ones([], self.w.dtype)
+        small = total < SMALL
+        total = jnp.where(small, 1.0, total)
+        log_total = jax.nn.logsumexp(self.log_w[r:])
+        inside = jnp.arange(len(self.w)) >= r
+        # Where nothing is left there is no share, and the sum's logarithm is -inf by itself.
+        by_logs = inside & small & jnp.isfinite(log_total)
+        share = jnp.exp(jnp.where(by_logs, self.log_w - log_total, 0.0))
+        by_sum = jnp.where(inside & ~small, self.w, 0.0) / total
+        return total, jnp.where(small, log_total, 0.0), jnp.where(by_logs, share, by_sum)
 
     def log_share(self, j: int) -> Float[Array, " c"]:
         """log((1 - sum over R of w) / (1 - j/k)) for all R of size j."""
-        equal = 1 - j / len(self.w)
-        share, excess = self.shares(j)
-        near = excess < 0.5 * equal
-        by_excess = jnp.log1p(jnp.where(near, -excess, 0.0) / equal)
-        return jnp.where(near, by_excess, jnp.log(jnp.where(near, 1.0, share) / equal))
+        log_share, excess, near = self.shares(j)
+        by_excess = jnp.log1p(jnp.where(near, -excess, 0.0) / (1 - j / len(self.w)))
+        return jnp.where(near, by_excess, jnp.where(near, 0.0, log_share))
 
     def mean_change(self, j: int, power: int) -> Float[Array, " k"]:
-        """Mean over R of size j of share^-power - (1 - j/k)^-power where i is not in R, else 0.
+        """Mean over R of size j of (w / share)^power - (w / (1 - j/k))^power, or 0 for w in R.
 
-        For each draw i, in the order of the draws.
+        For each draw, in the order of the draws.
         """
         k = len(self.w)
         equal = 1 - j / k
-        share, excess = self.shares(j)
-        inverse = jnp.where(share > 0, 1 / jnp.where(share > 0, share, 1.0), 0.0)
-        change = jnp.where(excess < 0.5 * equal, excess * inverse / equal, inverse - 1 / equal)
+        log_share, excess, near = self.shares(j)
+        log_share = log_share + math.log(equal)
+        inverse = jnp.exp(jnp.where(near, -log_share, 0.0))
+        change = jnp.where(near, excess * inverse / equal, 0.0)
         if power == 2:
             change = change * (inverse + 1 / equal)
         if j == 1:
-            return (_sum_of_others(change) / k)[self.rank]
-        without = jnp.asarray(_subsets(k, j).without, change.dtype)
-        return (change @ without / len(change))[self.rank]
+            # Only the largest weight can leave a small share behind.
+            of_near, kept = _sum_of_others(change), jnp.arange(k) > 0
+            of_far = self._far(log_share[:1], ~near[:1], kept[None], equal, power)
+            return ((self.w**power * of_near + of_far) / k)[self.rank]
+        without = _subsets(k, j).without
+        of_near = change @ jnp.asarray(without, change.dtype)
+        of_far = self._far(log_share, ~near, jnp.asarray(without) > 0, equal, power)
+        return ((self.w**power * of_near + of_far) / len(change))[self.rank]
 
-    def shares(self, j: int) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
-        """1 - sum over R of w, to relative precision, and the sum over R of w - 1/k.
+    def _far(
+        self,
+        log_share: Float[Array, " c"],
+        far: Bool[Array, " c"],
+        kept: Bool[Array, "c k"],
+        equal: float,
+        power: int,
+    ) -> Float[Array, " k"]:
+        """The sum of the same differences over those R that leave little behind."""
+        counted = kept & far[:, None]
+        log_ratio = jnp.where(counted, self.log_w[None] - log_share[:, None], 0.0)
+        difference = jnp.exp(power * log_ratio) - ((self.w / equal) ** power)[None]
+        return jnp.sum(jnp.where(counted, difference, 0.0), axis=0)
 
-        The largest draws are left out by summing the others. Whatever else is left out is no more
-        than half of what remains with it, because a larger weight remains.
+    def shares(self, j: int) -> tuple[Float[Array, " c"], Float[Array, " c"], Bool[Array, " c"]]:
+        """For all R of size j: log_share, the sum over R of w - 1/k, and which are `near`.
+
+        Near are those of which at least half of the share at equal weights is left. The largest
+        draws are left out by summing the others. Whatever else is left out is no more than half of
+        what remains with it, because a larger weight remains.
         """
+        equal = 1 - j / len(self.w)
         if j == 1:
             first = jnp.arange(len(self.w)) == 0
-            return jnp.where(first, self.beyond[1], 1.0 - self.w), self.excess
+            total, log, _ = self.beyond(1)
+            share = jnp.where(first, total, 1.0 - self.w)
+            log_share = jnp.log(share / equal) + jnp.where(first, log, 0.0)
+            return log_share, self.excess, self.excess < 0.5 * equal
         subsets = _subsets(len(self.w), j)
-        others = jnp.sum(self.w[subsets.members] * subsets.others, axis=1)
         excess = jnp.sum(self.excess[subsets.members], axis=1)
-        return self.beyond[subsets.leading] - others, excess
+        total, log, shares = map(jnp.stack, zip(*map(self.beyond, range(j + 1)), strict=True))
+        of_members = shares[subsets.leading[:, None], subsets.members]
+        kept = total[subsets.leading] * (1 - jnp.sum(of_members * subsets.others, axis=1))
+        log_share = jnp.log(kept / equal) + log[subsets.leading]
+        return log_share, excess, excess < 0.5 * equal
 
 
 class _Subsets(NamedTuple):
