@@ -49,5 +49,5 @@ def test_objectives_at_equal_cost_and_none_twice(tmp_path, capsys):
     table = capsys.readouterr().out.splitlines()
     assert [line.split(" | ")[:2] for line in table[-2:]] == [
         ["| `iwae(4)`", "2"],
-        ["| `rws(4)`", "3"],
+        ["| `rws(4)`", "2"],
     ]

@@ -138,32 +138,34 @@ class _Left(NamedTuple):
         """
         k = len(self.w)
         equal = 1 - j / k
+        leading = np.arange(k) == 0 if j == 1 else _subsets(k, j).leading > 0
         log_share, excess, near = self.shares(j)
         log_share = log_share + math.log(equal)
-        inverse = jnp.exp(jnp.where(near, -log_share, 0.0))
-        change = jnp.where(near, excess * inverse / equal, 0.0)
+        # While the largest weight remains so does a share of at least 1 / (1 + j).
+        tiny = ~near & jnp.asarray(leading)
+        inverse = jnp.exp(jnp.where(tiny, 0.0, -log_share))
+        change = jnp.where(near, excess * inverse / equal, inverse - 1 / equal)
         if power == 2:
             change = change * (inverse + 1 / equal)
+        change = jnp.where(tiny, 0.0, change)
         if j == 1:
-            # Only the largest weight can leave a small share behind.
-            of_near, kept = _sum_of_others(change), jnp.arange(k) > 0
-            of_far = self._far(log_share[:1], ~near[:1], kept[None], equal, power)
-            return ((self.w**power * of_near + of_far) / k)[self.rank]
-        without = _subsets(k, j).without
-        of_near = change @ jnp.asarray(without, change.dtype)
-        of_far = self._far(log_share, ~near, jnp.asarray(without) > 0, equal, power)
-        return ((self.w**power * of_near + of_far) / len(change))[self.rank]
+            of_most, kept = _sum_of_others(change), leading[None] < 1
+        else:
+            without = _subsets(k, j).without
+            of_most, kept = change @ jnp.asarray(without, change.dtype), without[leading] > 0
+        of_tiny = self._tiny(log_share[leading], tiny[leading], jnp.asarray(kept), equal, power)
+        return ((self.w**power * of_most + of_tiny) / len(change))[self.rank]
 
-    def _far(
+    def _tiny(
         self,
         log_share: Float[Array, " c"],
-        far: Bool[Array, " c"],
+        tiny: Bool[Array, " c"],
         kept: Bool[Array, "c k"],
         equal: float,
         power: int,
     ) -> Float[Array, " k"]:
-        """The sum of the same differences over those R that leave little behind."""
-        counted = kept & far[:, None]
+        """The sum of the same differences over those R that leave next to nothing behind."""
+        counted = kept & tiny[:, None]
         log_ratio = jnp.where(counted, self.log_w[None] - log_share[:, None], 0.0)
         difference = jnp.exp(power * log_ratio) - ((self.w / equal) ** power)[None]
         return jnp.sum(jnp.where(counted, difference, 0.0), axis=0)

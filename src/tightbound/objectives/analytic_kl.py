@@ -12,7 +12,7 @@ from numpyro.distributions import kl_divergence
 
 from tightbound.distributions import DiagonalNormal, StandardNormal
 from tightbound.errors import UsageError
-from tightbound.models.weights import split_each
+from tightbound.models.weights import sample, split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step, differentiated
 
 
@@ -51,13 +51,13 @@ class AnalyticKL(AbstractObjective):
     ) -> Float[Array, " n"]:
         """The bound per datum in nats."""
 
-        def one(x: Float[Array, " d"], keys: Key[Array, " l"]) -> Float[Array, ""]:
-            kl = kl_divergence(parts.posterior.distribution(x), parts.model.prior.distribution())
-            z = jax.vmap(lambda key: parts.posterior.sample(x, key=key))(keys)
-            log_lik = jax.vmap(lambda z: parts.model.likelihood.log_prob(x, z))(z)
-            return jnp.mean(log_lik) - kl
+        def divergence(x: Float[Array, " d"]) -> Float[Array, ""]:
+            return kl_divergence(parts.posterior.distribution(x), parts.model.prior.distribution())
 
-        return jax.vmap(one)(x, split_each(keys, self.samples))
+        z, _ = sample(parts.posterior, x, split_each(keys, self.samples))
+        log_prob = parts.model.likelihood.log_prob
+        log_lik = jax.vmap(jax.vmap(log_prob, in_axes=(None, 0)))(x, z)
+        return jnp.mean(log_lik - jax.vmap(divergence)(x)[:, None], axis=1)
 
     def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
