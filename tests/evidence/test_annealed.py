@@ -38,9 +38,9 @@ def start_of(name, layers):
     ("start", "schedule", "layers"),
     [
         ("prior", "sigmoid", 1),
-        ("prior", "adaptive", 1),
-        ("q", "linear", 1),
-        ("prior", "sigmoid", 2),
+        pytest.param("prior", "adaptive", 1, marks=pytest.mark.slow),
+        pytest.param("q", "linear", 1, marks=pytest.mark.slow),
+        pytest.param("prior", "sigmoid", 2, marks=pytest.mark.slow),
         ("q", "adaptive", 2),
     ],
 )
@@ -87,7 +87,7 @@ def test_one_temperature_from_the_prior_is_likelihood_weighting():
 
 
 @pytest.mark.stat
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("layers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_sandwich_holds_the_truth(layers):
     model = runs.parts_of(EXACT, layers).model
     both = sandwich(model, n=200, temperatures=100, chains=8, leapfrog=5, key=1)
