@@ -15,17 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
-from tightbound.data import check_values
-from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.estimate import Estimate, of_log_weights
-from tightbound.evidence.per_datum import in_batches
+from tightbound.evidence.per_datum import drawn, in_batches, prepared
 from tightbound.mcmc import Path, Problem, check_moves, forward, tuned
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
-from tightbound.models.width import check_width
-from tightbound.randomness import as_key, item_keys
+from tightbound.randomness import item_keys
 
 AT_ONCE = 1600
 """Chains that move together by default."""
@@ -75,19 +72,16 @@ def annealed(
     """
     check_annealing(model, start, chains=chains, leapfrog=leapfrog, acceptance=acceptance)
     at_least(1, pilot=pilot)
-    check_values(x, "real", "the data to evaluate")
-    check_width(model, x, "the data to evaluate")
+    data = prepared(model, x, binarize, key)
     batch_size = max(1, AT_ONCE // chains) if batch_size is None else batch_size
     at_least(1, batch_size=batch_size)
-    binarisation = resolve(binarize, model.likelihood.support, x, "the data to evaluate")
-    binarise_key, noise_key = jax.random.split(as_key(key))
-    noise_key, pilot_key = jax.random.split(noise_key)
+    noise_key, pilot_key = jax.random.split(data.noise_key)
     began = time.perf_counter()
     first = jnp.arange(min(pilot, len(x)))
     path = tuned_path(
         model,
         start,
-        binarisation(jnp.asarray(x[:pilot], jnp.float32), first, use=0, key=binarise_key),
+        drawn(x, first, data),
         split_each(item_keys(pilot_key, first), chains),
         schedule=schedule,
         temperatures=temperatures,
@@ -105,8 +99,7 @@ def annealed(
     log_z, stderr, ess, result = in_batches(
         estimate,
         x,
-        binarisation,
-        key=binarise_key,
+        data,
         batch_size=batch_size,
         doing="annealing",
         progress=progress,
@@ -119,7 +112,7 @@ def annealed(
         direction="lower",
         method=words(start, temperatures, chains, schedule, leapfrog),
         draws=chains,
-        binarisation=binarisation.once,
+        binarisation=data.binarisation.once,
         diagnostics={
             "betas": np.asarray(path.betas),
             "step_sizes": np.asarray(path.step_sizes),

@@ -3,20 +3,16 @@
 import time
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from tightbound.data import check_values
-from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.importance import importance, prefixes
-from tightbound.evidence.per_datum import in_batches, mean, stderr_of_mean
+from tightbound.evidence.per_datum import in_batches, mean, prepared, stderr_of_mean
 from tightbound.evidence.verdict import Verdict, judge
 from tightbound.models import Bayesian, Model
-from tightbound.models.width import check_width
-from tightbound.randomness import as_key, item_keys
+from tightbound.randomness import item_keys
 
 
 class Evaluation(NamedTuple):
@@ -114,24 +110,20 @@ def evaluate(
             "importance sampling needs log q(z|x): expected a posterior with a density, "
             f"got {type(posterior).__name__}"
         )
-    check_values(x, "real", "the data to evaluate")
-    check_width(model, x, "the data to evaluate")
+    data = prepared(model, x, binarize, key)
     chunk = min(k, 500) if chunk is None else chunk
     batch_size = max(1, 2500 // max(chunk, 1)) if batch_size is None else batch_size
     at_least(1, k=k, batch_size=batch_size, chunk=chunk)
-    binarisation = resolve(binarize, model.likelihood.support, x, "the data to evaluate")
-    binarise_key, noise_key = jax.random.split(as_key(key))
     began = time.perf_counter()
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
-        keys = item_keys(noise_key, items)
+        keys = item_keys(data.noise_key, items)
         return importance(model, posterior, values, keys, k=k, chunk=min(chunk, k))
 
     log_z, stderr, ess, shape, elbo, bounds = in_batches(
         estimate,
         x,
-        binarisation,
-        key=binarise_key,
+        data,
         batch_size=batch_size,
         doing="evaluating",
         progress=progress,
@@ -145,7 +137,7 @@ def evaluate(
         elbo=elbo,
         bound_by_k={j: float(mean) for j, mean in zip(prefixes(k), means, strict=True)},
         k=k,
-        binarisation=binarisation.once,
+        binarisation=data.binarisation.once,
         judgement=judge(stderr, shape, k),
         seconds=time.perf_counter() - began,
     )

@@ -8,18 +8,13 @@ import time
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
-from tightbound.data import check_values
-from tightbound.data.binarise import resolve
 from tightbound.errors import at_least
-from tightbound.evidence.per_datum import in_batches, mean, stderr_of_mean
+from tightbound.evidence.per_datum import in_batches, mean, prepared, stderr_of_mean
 from tightbound.models.finite import check_finite, items_at_once, log_evidence
 from tightbound.models.model import Model
-from tightbound.models.width import check_width
-from tightbound.randomness import as_key
 
 _summed = eqx.filter_jit(log_evidence)
 
@@ -78,18 +73,14 @@ def exact(
             and column are named), or wrong sizes.
     """
     states = check_finite(model).states
-    check_values(x, "real", "the data to evaluate")
-    check_width(model, x, "the data to evaluate")
+    data = prepared(model, x, binarize, key)
     batch_size = items_at_once(model, x.shape[1]) if batch_size is None else batch_size
     at_least(1, batch_size=batch_size)
-    binarisation = resolve(binarize, model.likelihood.support, x, "the data to evaluate")
-    binarise_key, _ = jax.random.split(as_key(key))
     began = time.perf_counter()
     log_evidence = in_batches(
         lambda values, _: _summed(model, values),
         x,
-        binarisation,
-        key=binarise_key,
+        data,
         batch_size=batch_size,
         doing="summing",
         progress=progress,
@@ -97,6 +88,6 @@ def exact(
     return ExactEvidence(
         log_evidence=log_evidence,
         states=states,
-        binarisation=binarisation.once,
+        binarisation=data.binarisation.once,
         seconds=time.perf_counter() - began,
     )

@@ -20,16 +20,13 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
-from tightbound.data import check_values
-from tightbound.data.binarise import resolve
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.estimate import Estimate, of_log_weights
-from tightbound.evidence.per_datum import in_batches
+from tightbound.evidence.per_datum import in_batches, prepared
 from tightbound.mcmc import chain, check_moves
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
-from tightbound.models.width import check_width
-from tightbound.randomness import as_key, item_keys
+from tightbound.randomness import item_keys
 
 SHRUNK = 0.8
 """Variances of q, as a share of the draws'."""
@@ -82,16 +79,13 @@ def hmc_density(
     at_least(1, leapfrog=leapfrog)
     if not 0 < acceptance < 1:
         raise UsageError(f"expected acceptance between 0 and 1, got {acceptance}")
-    check_values(x, "real", "the data to evaluate")
-    check_width(model, x, "the data to evaluate")
+    data = prepared(model, x, binarize, key)
     batch_size = max(1, AT_ONCE // chains) if batch_size is None else batch_size
     at_least(1, batch_size=batch_size)
-    binarisation = resolve(binarize, model.likelihood.support, x, "the data to evaluate")
-    binarise_key, noise_key = jax.random.split(as_key(key))
     began = time.perf_counter()
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
-        keys = split_each(item_keys(noise_key, items), chains)
+        keys = split_each(item_keys(data.noise_key, items), chains)
         return _estimated(
             model,
             values,
@@ -104,8 +98,7 @@ def hmc_density(
     log_inverse, stderr, ess, result = in_batches(
         estimate,
         x,
-        binarisation,
-        key=binarise_key,
+        data,
         batch_size=batch_size,
         doing="sampling posteriors",
         progress=progress,
@@ -121,7 +114,7 @@ def hmc_density(
             "half of them for a normal density"
         ),
         draws=chains - chains // 2,
-        binarisation=binarisation.once,
+        binarisation=data.binarisation.once,
         diagnostics={},
         seconds=time.perf_counter() - began,
     )

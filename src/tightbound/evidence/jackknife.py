@@ -13,16 +13,13 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.bounds import Jackknife
-from tightbound.data import check_values
-from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.estimate import Estimate, of_log_weights
-from tightbound.evidence.per_datum import in_batches
+from tightbound.evidence.per_datum import in_batches, prepared
 from tightbound.models.model import Model
 from tightbound.models.weights import log_weights, split_each
-from tightbound.models.width import check_width
-from tightbound.randomness import as_key, item_keys
+from tightbound.randomness import item_keys
 
 AT_ONCE = 2500
 """Draws of all data together that are held at once by default."""
@@ -67,23 +64,19 @@ def jackknife(
     at_least(1, k=k)
     bound = Jackknife(order)
     bound.check_draws(k)
-    check_values(x, "real", "the data to evaluate")
-    check_width(model, x, "the data to evaluate")
+    data = prepared(model, x, binarize, key)
     batch_size = max(1, AT_ONCE // k) if batch_size is None else batch_size
     at_least(1, batch_size=batch_size)
-    binarisation = resolve(binarize, model.likelihood.support, x, "the data to evaluate")
-    binarise_key, noise_key = jax.random.split(as_key(key))
     began = time.perf_counter()
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
-        keys = split_each(item_keys(noise_key, items), k)
+        keys = split_each(item_keys(data.noise_key, items), k)
         return _estimated(model, posterior, bound, values, keys)
 
     value, stderr, ess, result = in_batches(
         estimate,
         x,
-        binarisation,
-        key=binarise_key,
+        data,
         batch_size=batch_size,
         doing="evaluating",
         progress=progress,
@@ -96,7 +89,7 @@ def jackknife(
         direction=bound.kind,
         method=f"jackknife of order {order} on {k} draws of q(z|x)",
         draws=k,
-        binarisation=binarisation.once,
+        binarisation=data.binarisation.once,
         diagnostics={},
         seconds=time.perf_counter() - began,
     )

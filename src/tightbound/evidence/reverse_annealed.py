@@ -18,7 +18,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
-from tightbound.data.binarise import Binarisation
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.annealed import (
@@ -30,11 +29,10 @@ from tightbound.evidence.annealed import (
     words,
 )
 from tightbound.evidence.estimate import Estimate, of_log_weights
-from tightbound.evidence.per_datum import in_batches, mean
+from tightbound.evidence.per_datum import drawn, in_batches, mean, prepared
 from tightbound.mcmc import Path, backward
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
-from tightbound.models.width import check_width
 from tightbound.randomness import as_key, item_keys
 
 
@@ -75,19 +73,19 @@ def reverse_annealed(
         UsageError: As for `annealed`, or draws that are not as many as the data.
     """
     check_annealing(model, start, chains=chains, leapfrog=leapfrog, acceptance=acceptance)
-    check_width(model, x, "the data to evaluate")
+    data = prepared(model, x, "none", key)
     lengths = {len(leaf) for leaf in jax.tree.leaves(z)}
     if lengths != {len(x)}:
         raise UsageError(f"expected {len(x)} exact draws z, one for each datum, got {lengths}")
     batch_size = max(1, AT_ONCE // chains) if batch_size is None else batch_size
     at_least(1, batch_size=batch_size, pilot=pilot)
-    noise_key, pilot_key = jax.random.split(as_key(key))
+    noise_key, pilot_key = jax.random.split(data.noise_key)
     began = time.perf_counter()
     first = jnp.arange(min(pilot, len(x)))
     path = tuned_path(
         model,
         start,
-        jnp.asarray(x[:pilot], jnp.float32),
+        drawn(x, first, data),
         split_each(item_keys(pilot_key, first), chains),
         schedule=schedule,
         temperatures=temperatures,
@@ -100,12 +98,10 @@ def reverse_annealed(
         exact = jax.tree.map(lambda draws: jnp.asarray(draws)[items], z)
         return _reversed(model, start, path, values, exact, keys, leapfrog=leapfrog)
 
-    as_they_are = Binarisation("none")
     log_inverse, stderr, ess, result = in_batches(
         estimate,
         x,
-        as_they_are,
-        key=noise_key,
+        data,
         batch_size=batch_size,
         doing="annealing backwards",
         progress=progress,
@@ -118,7 +114,7 @@ def reverse_annealed(
         direction="upper",
         method=f"backwards, {words(start, temperatures, chains, schedule, leapfrog)}",
         draws=chains,
-        binarisation=as_they_are.once,
+        binarisation=data.binarisation.once,
         diagnostics={
             "betas": np.asarray(path.betas),
             "step_sizes": np.asarray(path.step_sizes),
