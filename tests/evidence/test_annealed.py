@@ -107,6 +107,7 @@ def test_the_sandwich_holds_the_truth(layers):
     np.testing.assert_allclose(exact.upper.log_evidence, truth, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_standard_errors_are_calibrated_and_temperatures_pay():
     model = runs.parts_of(EXACT, 1).model

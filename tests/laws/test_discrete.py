@@ -150,13 +150,14 @@ def test_both_phases_are_the_mean_of_wake_and_sleep(layers):
     parts, data = parts_of(layers)
     keys = jax.random.split(jax.random.key(1), len(data))
     wake, sleep, both = (
-        rws(3, phi).step(parts, data, keys).grads for phi in ("wake", "sleep", "both")
+        eqx.filter_jit(rws(3, phi).step)(parts, jnp.asarray(data), keys).grads
+        for phi in ("wake", "sleep", "both")
     )
     mean = jax.tree.map(lambda a, b: 0.5 * (a + b), wake.posterior, sleep.posterior)
     for one, other in zip(jax.tree.leaves(both.posterior), jax.tree.leaves(mean), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
     for one, other in zip(jax.tree.leaves(both.model), jax.tree.leaves(wake.model), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
