@@ -26,3 +26,9 @@ def test_a_name_cannot_break_the_table_or_the_terminal(full_run, rewrite):
     lines = summary_lines(full_run)
     assert "| run | a \\| b [2Jc |" in lines
     assert all(line.isprintable() for line in lines)
+
+
+def test_a_number_that_is_no_bound_is_not_called_one(full_run, rewrite):
+    rewrite(full_run / "run.json", bound={"kind": "none", "k": 1, "unit": "nats"})
+    lines = summary_lines(full_run)
+    assert "| training objective (no bound), k = 1, epoch 3 | -10.33 nats |" in lines

@@ -35,13 +35,22 @@ def objective(records: Records) -> str:
     return plain(records.run.get("objective") or records.config.get("objective", "not recorded"))
 
 
+NO_BOUND = {
+    "consistent": "estimate (no bound)",
+    "exact": "log p(x), exact",
+    "none": "objective (no bound)",
+}
+"""What is said of numbers that are no bound, by their direction."""
+
+
 def bound_name(records: Records) -> str:
     """What the learning curve shows: direction, k and unit of the training bound."""
     bound = as_mapping(records.run.get("bound"))
     if not bound:
         return "bound"
     k = f", k = {plain(bound['k'])}" if "k" in bound else ""
-    return f"{plain(bound.get('kind', ''))} bound{k}".strip()
+    kind = plain(bound.get("kind", ""))
+    return f"{NO_BOUND.get(kind, f'{kind} bound'.strip())}{k}"
 
 
 def _training(records: Records) -> list[tuple[str, str]]:
