@@ -7,25 +7,29 @@ log is low on average: a stochastic lower bound, tighter with more temperatures.
 """
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.estimate import Estimate, of_log_weights
-from tightbound.evidence.per_datum import drawn, in_batches, prepared
-from tightbound.mcmc import Path, Problem, check_moves, forward, tuned
+from tightbound.evidence.per_datum import (
+    CHAINS_AT_ONCE,
+    Prepared,
+    data_at_once,
+    drawn,
+    in_batches,
+    prepared,
+)
+from tightbound.mcmc import Passed, Path, Problem, check_moves, check_tuning, forward, tuned
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
 from tightbound.randomness import item_keys
-
-AT_ONCE = 1600
-"""Chains that move together by default."""
 
 
 def annealed(
@@ -70,91 +74,124 @@ def annealed(
         UsageError: A prior or start on something else than all real numbers, data outside the
             likelihood's support (row and column are named), or numbers outside their range.
     """
-    check_annealing(model, start, chains=chains, leapfrog=leapfrog, acceptance=acceptance)
-    at_least(1, pilot=pilot)
     data = prepared(model, x, binarize, key)
-    batch_size = max(1, AT_ONCE // chains) if batch_size is None else batch_size
-    at_least(1, batch_size=batch_size)
-    noise_key, pilot_key = jax.random.split(data.noise_key)
-    began = time.perf_counter()
-    first = jnp.arange(min(pilot, len(x)))
-    path = tuned_path(
+    settings = Annealing(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
+    return settings.estimate(
+        lambda path, values, _, keys: _forward(model, start, path, values, keys, leapfrog=leapfrog),
         model,
-        start,
-        drawn(x, first, data),
-        split_each(item_keys(pilot_key, first), chains),
-        schedule=schedule,
-        temperatures=temperatures,
-        leapfrog=leapfrog,
-        acceptance=acceptance,
-    )
-    accepted: list[np.ndarray] = []
-
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
-        keys = split_each(item_keys(noise_key, items), chains)
-        numbers, acceptance = _annealed(model, start, path, values, keys, leapfrog=leapfrog)
-        accepted.append(np.asarray(acceptance))
-        return numbers
-
-    log_z, stderr, ess, result = in_batches(
-        estimate,
         x,
         data,
         batch_size=batch_size,
-        doing="annealing",
         progress=progress,
-    )
-    return Estimate(
-        log_evidence=log_z,
-        stderr=stderr,
-        ess=ess,
-        result=result,
-        direction="lower",
-        method=words(start, temperatures, chains, schedule, leapfrog),
-        draws=chains,
-        binarisation=data.binarisation.once,
-        diagnostics={
-            "betas": np.asarray(path.betas),
-            "step_sizes": np.asarray(path.step_sizes),
-            "acceptance": np.mean(accepted, axis=0),
-        },
-        seconds=time.perf_counter() - began,
+        doing="annealing",
     )
 
 
-def check_annealing(
-    model: Model,
-    start: AbstractExplicit | None,
-    *,
-    chains: int,
-    leapfrog: int,
-    acceptance: float,
-) -> None:
-    """Refuses what cannot be annealed, in words.
+class Annealing(NamedTuple):
+    """How to anneal, in either direction; see `annealed`."""
 
-    Raises:
-        UsageError: See `annealed`.
-    """
-    check_moves(model.prior, "annealed importance sampling")
-    if start is not None and not (start.support == "real" and start.fixed_support):
-        raise UsageError(
-            "annealing mixes the densities of start and posterior: expected a start on all real "
-            f"numbers, got {type(start).__name__} with {start.support} values"
+    start: AbstractExplicit | None
+    temperatures: int
+    chains: int
+    schedule: str
+    leapfrog: int
+    acceptance: float
+    pilot: int
+
+    def estimate(
+        self,
+        pass_along: Callable[..., Passed],
+        model: Model,
+        x: Float[np.ndarray, "n d"],
+        data: Prepared,
+        *,
+        batch_size: int | None,
+        progress: bool | None,
+        doing: str,
+        backwards: bool = False,
+    ) -> Estimate:
+        """Tunes a path on pilot chains and passes the chains of all data along it.
+
+        Args:
+            pass_along: (path, values, rows, keys) to the chains that went along.
+            model: p(x, z).
+            x: Data of shape (n, d).
+            data: Their checks, binarisation and keys.
+            batch_size: As for `annealed`.
+            progress: As for `annealed`.
+            doing: What the progress bar says.
+            backwards: The mean weight is that of 1 / p(x).
+        """
+        self.check(model)
+        batch_size = data_at_once(batch_size, draws=self.chains, at_once=CHAINS_AT_ONCE)
+        noise_key, pilot_key = jax.random.split(data.noise_key)
+        began = time.perf_counter()
+        values, first = drawn(x, np.arange(min(self.pilot, len(x))), data)
+        keys = split_each(item_keys(pilot_key, first), self.chains)
+        path = _tuned(
+            model,
+            self.start,
+            values,
+            keys,
+            schedule=self.schedule,
+            temperatures=self.temperatures,
+            leapfrog=self.leapfrog,
+            acceptance=self.acceptance,
         )
-    at_least(1, chains=chains, leapfrog=leapfrog)
-    if not 0 < acceptance < 1:
-        raise UsageError(f"expected acceptance between 0 and 1, got {acceptance}")
+        accepted: list[np.ndarray] = []
+
+        def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
+            keys = split_each(item_keys(noise_key, items), self.chains)
+            passed = pass_along(path, values, items, keys)
+            accepted.append(np.asarray(passed.acceptance))
+            return _numbers(passed.log_w)
+
+        log_mean, stderr, ess, result = in_batches(
+            estimate, x, data, batch_size=batch_size, doing=doing, progress=progress
+        )
+        return Estimate(
+            log_evidence=-log_mean if backwards else log_mean,
+            stderr=stderr,
+            ess=ess,
+            result=result,
+            direction="upper" if backwards else "lower",
+            method=f"backwards, {self.words()}" if backwards else self.words(),
+            draws=self.chains,
+            binarisation=data.binarisation.once,
+            diagnostics={
+                "betas": np.asarray(path.betas),
+                "step_sizes": np.asarray(path.step_sizes),
+                "acceptance": np.mean(accepted, axis=0),
+            },
+            seconds=time.perf_counter() - began,
+        )
+
+    def check(self, model: Model) -> None:
+        """Refuses what cannot be annealed, in words.
+
+        Raises:
+            UsageError: See `annealed`.
+        """
+        check_moves(model.prior, "annealed importance sampling")
+        start = self.start
+        if start is not None and not (start.support == "real" and start.fixed_support):
+            raise UsageError(
+                "annealing mixes the densities of start and posterior: expected a start on all "
+                f"real numbers, got {type(start).__name__} with {start.support} values"
+            )
+        at_least(1, chains=self.chains, pilot=self.pilot)
+        check_tuning(leapfrog=self.leapfrog, acceptance=self.acceptance)
+
+    def words(self) -> str:
+        """The settings in words."""
+        origin = "the prior" if self.start is None else "q(z|x)"
+        return (
+            f"annealed importance sampling from {origin}: {self.temperatures} temperatures "
+            f"({self.schedule}), {self.chains} chains, HMC with {self.leapfrog} leapfrog steps"
+        )
 
 
-def words(
-    start: AbstractExplicit | None, temperatures: int, chains: int, schedule: str, leapfrog: int
-) -> str:
-    """The settings in words."""
-    origin = "the prior" if start is None else "q(z|x)"
-    return (
-        f"annealed importance sampling from {origin}: {temperatures} temperatures ({schedule}), "
-        f"{chains} chains, HMC with {leapfrog} leapfrog steps"
-    )
+_numbers = jax.jit(of_log_weights)
 
 
 def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
@@ -173,7 +210,7 @@ def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
 
 
 @eqx.filter_jit
-def tuned_path(
+def _tuned(
     model: Model,
     start: AbstractExplicit | None,
     x: Float[Array, "n d"],
@@ -197,7 +234,7 @@ def tuned_path(
 
 
 @eqx.filter_jit
-def _annealed(
+def _forward(
     model: Model,
     start: AbstractExplicit | None,
     path: Path,
@@ -205,6 +242,5 @@ def _annealed(
     keys: Key[Array, "n c"],
     *,
     leapfrog: int,
-) -> tuple[Any, Float[Array, " t"]]:
-    passed = forward(problem_of(model, start), path, x, keys, leapfrog=leapfrog)
-    return of_log_weights(passed.log_w), passed.acceptance
+) -> Passed:
+    return forward(problem_of(model, start), path, x, keys, leapfrog=leapfrog)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from tightbound.evidence.per_datum import mean, stderr_of_mean
+from tightbound.evidence.per_datum import mean, stderr_of_draws, stderr_of_mean
 
 RESULTS = ("ok", "few effective draws", "not finite")
 """What the codes of `Estimate.result` mean."""
@@ -44,7 +44,7 @@ class Estimate(NamedTuple):
     @property
     def stderr_draws(self) -> float:
         """Standard error of the mean from the finite number of draws."""
-        return float(np.sqrt(np.sum(self.stderr**2)) / len(self.stderr))
+        return stderr_of_draws(self.stderr)
 
     @property
     def stderr_data(self) -> float:
@@ -77,8 +77,8 @@ def of_log_weights(
 ) -> tuple[Float[Array, " n"], Float[Array, " n"], Float[Array, " n"], Int[Array, " n"]]:
     """Log of the mean weight, its standard error, ESS and result code of each datum."""
     k = log_w.shape[1]
-    log_z = jax.nn.logsumexp(log_w, axis=1) - jnp.log(k)
     total = jax.nn.logsumexp(log_w, axis=1)
+    log_z = total - jnp.log(k)
     ess = jnp.minimum(jnp.exp(2 * total - jax.nn.logsumexp(2 * log_w, axis=1)), k)
     relative_variance = jnp.maximum(k / ess - 1, 0) / (k - 1 if k > 1 else jnp.nan)
     return log_z, jnp.sqrt(relative_variance), ess, result_codes(log_z, ess, k)

@@ -9,7 +9,13 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.importance import importance, prefixes
-from tightbound.evidence.per_datum import in_batches, mean, prepared, stderr_of_mean
+from tightbound.evidence.per_datum import (
+    in_batches,
+    mean,
+    prepared,
+    stderr_of_draws,
+    stderr_of_mean,
+)
 from tightbound.evidence.verdict import Verdict, judge
 from tightbound.models import Bayesian, Model
 from tightbound.randomness import item_keys
@@ -45,7 +51,7 @@ class Evaluation(NamedTuple):
     @property
     def stderr_draws(self) -> float:
         """Standard error of the mean from the finite number of draws."""
-        return float(np.sqrt(np.sum(self.stderr**2)) / len(self.stderr))
+        return stderr_of_draws(self.stderr)
 
     @property
     def stderr_data(self) -> float:

@@ -22,8 +22,13 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.estimate import Estimate, of_log_weights
-from tightbound.evidence.per_datum import in_batches, prepared
-from tightbound.mcmc import chain, check_moves
+from tightbound.evidence.per_datum import (
+    CHAINS_AT_ONCE,
+    data_at_once,
+    in_batches,
+    prepared,
+)
+from tightbound.mcmc import chain, check_moves, check_tuning
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
 from tightbound.randomness import item_keys
@@ -31,8 +36,6 @@ from tightbound.randomness import item_keys
 SHRUNK = 0.8
 """Variances of q, as a share of the draws'."""
 MOST_DIMENSIONS = 5
-AT_ONCE = 1600
-"""Chains that move together by default."""
 
 
 def hmc_density(
@@ -76,12 +79,9 @@ def hmc_density(
         )
     at_least(4 * (size + 1), chains=chains)
     at_least(2, transitions=transitions)
-    at_least(1, leapfrog=leapfrog)
-    if not 0 < acceptance < 1:
-        raise UsageError(f"expected acceptance between 0 and 1, got {acceptance}")
+    check_tuning(leapfrog=leapfrog, acceptance=acceptance)
     data = prepared(model, x, binarize, key)
-    batch_size = max(1, AT_ONCE // chains) if batch_size is None else batch_size
-    at_least(1, batch_size=batch_size)
+    batch_size = data_at_once(batch_size, draws=chains, at_once=CHAINS_AT_ONCE)
     began = time.perf_counter()
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:

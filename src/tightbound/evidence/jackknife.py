@@ -16,7 +16,7 @@ from tightbound.bounds import Jackknife
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.estimate import Estimate, of_log_weights
-from tightbound.evidence.per_datum import in_batches, prepared
+from tightbound.evidence.per_datum import data_at_once, in_batches, prepared
 from tightbound.models.model import Model
 from tightbound.models.weights import log_weights, split_each
 from tightbound.randomness import item_keys
@@ -65,8 +65,7 @@ def jackknife(
     bound = Jackknife(order)
     bound.check_draws(k)
     data = prepared(model, x, binarize, key)
-    batch_size = max(1, AT_ONCE // k) if batch_size is None else batch_size
-    at_least(1, batch_size=batch_size)
+    batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)
     began = time.perf_counter()
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:

@@ -11,10 +11,14 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.data import check_values
 from tightbound.data.binarise import Binarisation, resolve
+from tightbound.errors import at_least
 from tightbound.models import Bayesian, Model
 from tightbound.models.width import check_width
 from tightbound.progress import Progress
 from tightbound.randomness import as_key
+
+CHAINS_AT_ONCE = 1600
+"""Markov chains of all data together that move at once by default."""
 
 
 class Prepared(NamedTuple):
@@ -66,19 +70,30 @@ def in_batches(
         for first in range(0, n, batch_size):
             # The last batch is filled up with its last item, so that all have one shape.
             rows = np.minimum(np.arange(first, first + batch_size), n - 1)
-            items = jnp.asarray(rows)
-            batch = estimate(drawn(x, items, data), items)
+            batch = estimate(*drawn(x, rows, data))
             batches.append(jax.tree.map(lambda a, m=n - first: np.asarray(a[:m]), batch))
             bar.advance()
     return jax.tree.map(lambda *parts: np.concatenate(parts), *batches)
 
 
 def drawn(
-    x: Float[np.ndarray, "n d"], items: Int[Array, " b"], data: Prepared
-) -> Float[Array, "b d"]:
-    """The values of some rows, binarised as all estimators do."""
-    rows = jnp.asarray(x[np.asarray(items)], jnp.float32)
-    return data.binarisation(rows, items, use=0, key=data.binarise_key)
+    x: Float[np.ndarray, "n d"], rows: Int[np.ndarray, " b"], data: Prepared
+) -> tuple[Float[Array, "b d"], Int[Array, " b"]]:
+    """The values of some rows, binarised as all estimators do, and the rows on the device."""
+    items = jnp.asarray(rows)
+    values = jnp.asarray(x[rows], jnp.float32)
+    return data.binarisation(values, items, use=0, key=data.binarise_key), items
+
+
+def data_at_once(batch_size: int | None, *, draws: int, at_once: int) -> int:
+    """The batch size that was given, or what has `at_once` draws of all data together.
+
+    Raises:
+        UsageError: batch_size < 1.
+    """
+    batch_size = max(1, at_once // draws) if batch_size is None else batch_size
+    at_least(1, batch_size=batch_size)
+    return batch_size
 
 
 def mean(log_evidence: Float[np.ndarray, " n"]) -> float:
@@ -92,3 +107,8 @@ def stderr_of_mean(log_evidence: Float[np.ndarray, " n"]) -> float:
     if n == 1 or not np.all(np.isfinite(log_evidence)):
         return math.nan
     return float(np.std(log_evidence, ddof=1, dtype=np.float64) / np.sqrt(n))
+
+
+def stderr_of_draws(stderr: Float[np.ndarray, " n"]) -> float:
+    """Standard error of the mean from the finite number of draws of each datum."""
+    return float(np.sqrt(np.sum(stderr**2)) / len(stderr))

@@ -9,7 +9,6 @@ section 2.3 (bidirectional Monte Carlo).
 Bias: E[1 / p-hat] = 1 / p(x) exactly; log p-hat is high on average: a stochastic upper bound.
 """
 
-import time
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -20,19 +19,11 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
-from tightbound.evidence.annealed import (
-    AT_ONCE,
-    annealed,
-    check_annealing,
-    problem_of,
-    tuned_path,
-    words,
-)
-from tightbound.evidence.estimate import Estimate, of_log_weights
-from tightbound.evidence.per_datum import drawn, in_batches, mean, prepared
-from tightbound.mcmc import Path, backward
+from tightbound.evidence.annealed import Annealing, annealed, problem_of
+from tightbound.evidence.estimate import Estimate
+from tightbound.evidence.per_datum import mean, prepared
+from tightbound.mcmc import Passed, Path, backward
 from tightbound.models.model import Model
-from tightbound.models.weights import split_each
 from tightbound.randomness import as_key, item_keys
 
 
@@ -72,59 +63,30 @@ def reverse_annealed(
     Raises:
         UsageError: As for `annealed`, or draws that are not as many as the data.
     """
-    check_annealing(model, start, chains=chains, leapfrog=leapfrog, acceptance=acceptance)
     data = prepared(model, x, "none", key)
     lengths = {len(leaf) for leaf in jax.tree.leaves(z)}
     if lengths != {len(x)}:
         raise UsageError(f"expected {len(x)} exact draws z, one for each datum, got {lengths}")
-    batch_size = max(1, AT_ONCE // chains) if batch_size is None else batch_size
-    at_least(1, batch_size=batch_size, pilot=pilot)
-    noise_key, pilot_key = jax.random.split(data.noise_key)
-    began = time.perf_counter()
-    first = jnp.arange(min(pilot, len(x)))
-    path = tuned_path(
-        model,
-        start,
-        drawn(x, first, data),
-        split_each(item_keys(pilot_key, first), chains),
-        schedule=schedule,
-        temperatures=temperatures,
-        leapfrog=leapfrog,
-        acceptance=acceptance,
-    )
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
-        keys = split_each(item_keys(noise_key, items), chains)
+    def pass_along(path: Path, values: Any, items: Int[Array, " b"], keys: Any) -> Passed:
         exact = jax.tree.map(lambda draws: jnp.asarray(draws)[items], z)
-        return _reversed(model, start, path, values, exact, keys, leapfrog=leapfrog)
+        return _backward(model, start, path, values, exact, keys, leapfrog=leapfrog)
 
-    log_inverse, stderr, ess, result = in_batches(
-        estimate,
+    settings = Annealing(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
+    return settings.estimate(
+        pass_along,
+        model,
         x,
         data,
         batch_size=batch_size,
-        doing="annealing backwards",
         progress=progress,
-    )
-    return Estimate(
-        log_evidence=-log_inverse,
-        stderr=stderr,
-        ess=ess,
-        result=result,
-        direction="upper",
-        method=f"backwards, {words(start, temperatures, chains, schedule, leapfrog)}",
-        draws=chains,
-        binarisation=data.binarisation.once,
-        diagnostics={
-            "betas": np.asarray(path.betas),
-            "step_sizes": np.asarray(path.step_sizes),
-        },
-        seconds=time.perf_counter() - began,
+        doing="annealing backwards",
+        backwards=True,
     )
 
 
 @eqx.filter_jit
-def _reversed(
+def _backward(
     model: Model,
     start: AbstractExplicit | None,
     path: Path,
@@ -133,9 +95,8 @@ def _reversed(
     keys: Key[Array, "n c"],
     *,
     leapfrog: int,
-) -> Any:
-    passed = backward(problem_of(model, start), path, x, z, keys, leapfrog=leapfrog)
-    return of_log_weights(passed.log_w)
+) -> Passed:
+    return backward(problem_of(model, start), path, x, z, keys, leapfrog=leapfrog)
 
 
 class Sandwich(NamedTuple):

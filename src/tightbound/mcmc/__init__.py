@@ -9,4 +9,5 @@ from tightbound.mcmc.annealing import tuned as tuned
 from tightbound.mcmc.hmc import adapted as adapted
 from tightbound.mcmc.hmc import chain as chain
 from tightbound.mcmc.hmc import check_moves as check_moves
+from tightbound.mcmc.hmc import check_tuning as check_tuning
 from tightbound.mcmc.hmc import transition as transition

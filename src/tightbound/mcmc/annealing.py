@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.errors import UsageError, at_least
-from tightbound.mcmc.hmc import transition
+from tightbound.mcmc.hmc import adapted, transition
 
 SCHEDULES = ("sigmoid", "linear", "adaptive")
 DELTA = 4.0
@@ -189,7 +189,7 @@ def _pass(
         used = log_step + drift
         z, acceptance = _move(problem, now, jnp.exp(used), given, z, keys, number, leapfrog)
         acceptance = jnp.mean(acceptance)
-        drift = drift + rate * (acceptance - target)
+        drift = adapted(drift, acceptance, target=target, rate=rate)
         return (z, log_w, drift), (acceptance, _spread(tilt), used)
 
     turns = (jnp.arange(1, count + 1), values[:-1], values[1:], log_steps)

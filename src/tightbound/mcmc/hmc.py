@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
-from tightbound.errors import UsageError
+from tightbound.errors import UsageError, at_least
 
 LogDensity = Callable[[Any], Float[Array, ""]]
 
@@ -32,6 +32,17 @@ def check_moves(prior: Any, what: str) -> None:
             f"{what} moves z by Hamiltonian dynamics: expected a prior on all real numbers, got "
             f"{type(prior).__name__} with {prior.support} values"
         )
+
+
+def check_tuning(*, leapfrog: int, acceptance: float) -> None:
+    """Refuses settings of transitions that cannot be tuned.
+
+    Raises:
+        UsageError: leapfrog < 1, or an acceptance that is not between 0 and 1.
+    """
+    at_least(1, leapfrog=leapfrog)
+    if not 0 < acceptance < 1:
+        raise UsageError(f"expected acceptance between 0 and 1, got {acceptance}")
 
 
 def transition(

@@ -4,6 +4,7 @@ Reference: Kingma & Welling 2013, arXiv 1312.6114, appendix F: theta = mu + sigm
 zeta ~ N(0, I) (eq. 19 and F.1), under the prior p_alpha(theta) = N(0, scale^2 I).
 """
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -51,10 +52,10 @@ class Bayesian(eqx.Module):
         """KL(q(theta) || p_alpha(theta)) in nats, in closed form (eq. 24's second sum)."""
         mu = jax.tree.leaves(eqx.filter(self.mean, eqx.is_inexact_array))
         # Relative to the prior's scale, where p_alpha is N(0, I).
-        shrink = jnp.log(self.scale)
+        shrink = math.log(self.scale)
 
         def one(m: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Array, ""]:
-            log_variance = 2 * (s - jnp.astype(shrink, s.dtype))
+            log_variance = 2 * (s - shrink)
             return 0.5 * jnp.sum((m / self.scale) ** 2 + jnp.expm1(log_variance) - log_variance)
 
         return jnp.sum(jnp.stack([one(m, s) for m, s in zip(mu, self.log_sigma, strict=True)]))
@@ -82,7 +83,7 @@ def bayesian(model: Model, *, scale: float = 1.0, sigma: float = 0.05) -> Bayesi
     leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
     if not leaves:
         raise UsageError("expected a model with parameters to be uncertain of, got none")
-    log_sigma = tuple(jnp.full_like(leaf, jnp.log(sigma)) for leaf in leaves)
+    log_sigma = tuple(jnp.full_like(leaf, math.log(sigma)) for leaf in leaves)
     return Bayesian(model, log_sigma, float(scale))
 
 

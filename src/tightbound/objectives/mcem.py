@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
-from tightbound.mcmc import adapted, chain, check_moves, transition
+from tightbound.mcmc import adapted, chain, check_moves, check_tuning, transition
 from tightbound.models.weights import split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step, differentiated
 
@@ -177,7 +177,6 @@ def mcem(
     Raises:
         UsageError: A count below one, or an acceptance that is not between 0 and 1.
     """
-    at_least(1, leapfrog=leapfrog, updates=updates, transitions=transitions)
-    if not 0 < acceptance < 1:
-        raise UsageError(f"expected acceptance between 0 and 1, got {acceptance}")
+    check_tuning(leapfrog=leapfrog, acceptance=acceptance)
+    at_least(1, updates=updates, transitions=transitions)
     return MCEM(leapfrog, float(acceptance), updates, transitions)
