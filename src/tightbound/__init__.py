@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tightbound.evidence import evaluate as evaluate
     from tightbound.evidence import sandwich as sandwich
     from tightbound.models import Model as Model
+    from tightbound.models import Target as Target
     from tightbound.models import autoencoder as autoencoder
     from tightbound.training import Run as Run
     from tightbound.training import em as em
@@ -47,6 +48,7 @@ _NAMES = {
     "Model": "models",
     "NonFiniteError": "errors",
     "Run": "training",
+    "Target": "models",
     "UsageError": "errors",
     "autoencoder": "models",
     "em": "training",

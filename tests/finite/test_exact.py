@@ -141,7 +141,10 @@ def test_what_cannot_be_enumerated_is_refused():
     x = models.binary_data(3)
     continuous = Model(StandardNormal(4), models.network().likelihood)
     large = Model(BernoulliPrior(jnp.zeros(17)), models.network().likelihood)
-    for model, words in ((continuous, "got StandardNormal; .*evaluate"), (large, "got 131072")):
+    for model, words in (
+        (continuous, "got StandardNormal in 4 real dimensions; .*evaluate"),
+        (large, "got 131072"),
+    ):
         with pytest.raises(tb.UsageError, match=words):
             tb.evidence.exact(model, x)
         with pytest.raises(tb.UsageError, match=words):

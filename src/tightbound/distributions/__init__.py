@@ -8,6 +8,7 @@ from tightbound.distributions.catalogue import Family as Family
 from tightbound.distributions.catalogue import by_name as by_name
 from tightbound.distributions.conditional import Conditional as Conditional
 from tightbound.distributions.conditional import FamilyPrior as FamilyPrior
+from tightbound.distributions.coupling_flow import CouplingFlow as CouplingFlow
 from tightbound.distributions.finite import AbstractFinite as AbstractFinite
 from tightbound.distributions.finite import BernoulliComponents as BernoulliComponents
 from tightbound.distributions.finite import BernoulliPrior as BernoulliPrior

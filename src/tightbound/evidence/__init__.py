@@ -1,16 +1,21 @@
 """Evidence: estimates of log p(x) per datum, with error bars, and a verdict."""
 
 from tightbound.evidence.active_units import active_units as active_units
+from tightbound.evidence.adaptive import adaptive as adaptive
+from tightbound.evidence.amis import AMIS as AMIS
 from tightbound.evidence.annealed import annealed as annealed
+from tightbound.evidence.dm_pmc import DMPMC as DMPMC
 from tightbound.evidence.estimate import Estimate as Estimate
 from tightbound.evidence.evaluate import Evaluation as Evaluation
 from tightbound.evidence.evaluate import evaluate as evaluate
 from tightbound.evidence.exact import ExactEvidence as ExactEvidence
 from tightbound.evidence.exact import exact as exact
+from tightbound.evidence.fab import FAB as FAB
 from tightbound.evidence.hmc_density import hmc_density as hmc_density
 from tightbound.evidence.importance import Evidence as Evidence
 from tightbound.evidence.importance import importance as importance
 from tightbound.evidence.jackknife import jackknife as jackknife
+from tightbound.evidence.pmc import PMC as PMC
 from tightbound.evidence.prior_sampling import prior_sampling as prior_sampling
 from tightbound.evidence.reverse_annealed import Sandwich as Sandwich
 from tightbound.evidence.reverse_annealed import reverse_annealed as reverse_annealed

@@ -34,7 +34,7 @@ from tightbound.randomness import item_keys
 
 def annealed(
     model: Model,
-    x: Float[np.ndarray, "n d"],
+    x: Float[np.ndarray, "n d"] | None = None,
     *,
     start: AbstractExplicit | None = None,
     temperatures: int = 1000,
@@ -55,7 +55,7 @@ def annealed(
 
     Args:
         model: p(x, z), with a prior on all real numbers.
-        x: Data of shape (n, d).
+        x: Data of shape (n, d); none for a `Target`.
         start: A posterior q(z|x) from which chains start; left out, they start at the prior.
         temperatures: Steps T of the path; the cost is T (leapfrog + 2) gradients for each chain.
         chains: Chains per datum, whose weights are averaged.
@@ -79,7 +79,6 @@ def annealed(
     return settings.estimate(
         lambda path, values, _, keys: _forward(model, start, path, values, keys, leapfrog=leapfrog),
         model,
-        x,
         data,
         batch_size=batch_size,
         progress=progress,
@@ -102,7 +101,6 @@ class Annealing(NamedTuple):
         self,
         pass_along: Callable[..., Passed],
         model: Model,
-        x: Float[np.ndarray, "n d"],
         data: Prepared,
         *,
         batch_size: int | None,
@@ -115,8 +113,7 @@ class Annealing(NamedTuple):
         Args:
             pass_along: (path, values, rows, keys) to the chains that went along.
             model: p(x, z).
-            x: Data of shape (n, d).
-            data: Their checks, binarisation and keys.
+            data: What has passed the checks.
             batch_size: As for `annealed`.
             progress: As for `annealed`.
             doing: What the progress bar says.
@@ -126,7 +123,7 @@ class Annealing(NamedTuple):
         batch_size = data_at_once(batch_size, draws=self.chains, at_once=CHAINS_AT_ONCE)
         noise_key, pilot_key = jax.random.split(data.noise_key)
         began = time.perf_counter()
-        values, first = drawn(x, np.arange(min(self.pilot, len(x))), data)
+        values, first = drawn(data, np.arange(min(self.pilot, len(data.x))))
         keys = split_each(item_keys(pilot_key, first), self.chains)
         path = _tuned(
             model,
@@ -147,7 +144,7 @@ class Annealing(NamedTuple):
             return _numbers(passed.log_w)
 
         log_mean, stderr, ess, result = in_batches(
-            estimate, x, data, batch_size=batch_size, doing=doing, progress=progress
+            estimate, data, batch_size=batch_size, doing=doing, progress=progress
         )
         return Estimate(
             log_evidence=-log_mean if backwards else log_mean,
@@ -157,7 +154,7 @@ class Annealing(NamedTuple):
             direction="upper" if backwards else "lower",
             method=f"backwards, {self.words()}" if backwards else self.words(),
             draws=self.chains,
-            binarisation=data.binarisation.once,
+            binarisation=data.once,
             diagnostics={
                 "betas": np.asarray(path.betas),
                 "step_sizes": np.asarray(path.step_sizes),

@@ -7,7 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from tightbound.evidence.per_datum import mean, stderr_of_draws, stderr_of_mean
+from tightbound.evidence.per_datum import (
+    errors,
+    headline,
+    mean,
+    stderr_of_draws,
+    stderr_of_mean,
+)
 
 RESULTS = ("ok", "few effective draws", "not finite")
 """What the codes of `Estimate.result` mean."""
@@ -62,11 +68,9 @@ class Estimate(NamedTuple):
         )
         return "\n".join(
             [
-                f"log p(x) = {self.mean:.2f} nats per datum ({kind}, "
-                f"n={len(self.log_evidence)}; binarisation: {self.binarisation})",
+                headline(self.log_evidence, kind, self.binarisation),
                 f"  {self.method}",
-                f"  standard error {self.stderr_draws:.3f} from the draws, "
-                f"{self.stderr_data:.3f} from the data; "
+                f"  {errors(self.log_evidence, self.stderr)}; "
                 f"median ESS {np.median(self.ess):.1f} of {self.draws}; {codes}",
             ]
         )

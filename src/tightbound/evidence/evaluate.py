@@ -10,6 +10,8 @@ from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.importance import importance, prefixes
 from tightbound.evidence.per_datum import (
+    errors,
+    headline,
     in_batches,
     mean,
     prepared,
@@ -60,14 +62,13 @@ class Evaluation(NamedTuple):
 
     def summary(self) -> str:
         """The result in a few lines, with unit, direction, k, binarisation and verdict."""
+        binarisation = self.binarisation
         known = self.khat[~np.isnan(self.khat)]
         shape = f"median k-hat {np.median(known):.2f}" if len(known) else "no k-hat"
         return "\n".join(
             [
-                f"log p(x) = {self.mean:.2f} nats per datum (stochastic lower bound, k={self.k}, "
-                f"n={len(self.log_evidence)}; binarisation: {self.binarisation})",
-                f"  standard error {self.stderr_draws:.3f} from the draws, "
-                f"{self.stderr_data:.3f} from the data; ELBO {float(np.mean(self.elbo)):.2f}",
+                headline(self.log_evidence, f"stochastic lower bound, k={self.k}", binarisation),
+                f"  {errors(self.log_evidence, self.stderr)}; ELBO {float(np.mean(self.elbo)):.2f}",
                 f"  median ESS {np.median(self.ess):.0f} of {self.k}, {shape}",
                 f"  verdict: {self.verdict} ({self.judgement.reason})",
             ]
@@ -77,7 +78,7 @@ class Evaluation(NamedTuple):
 def evaluate(
     model: Model | Bayesian,
     posterior: AbstractExplicit,
-    x: Float[np.ndarray, "n d"],
+    x: Float[np.ndarray, "n d"] | None = None,
     *,
     k: int = 5000,
     key: int | PRNGKeyArray = 0,
@@ -94,7 +95,7 @@ def evaluate(
     Args:
         model: p(x, z).
         posterior: q(z|x), the proposal; needs a density.
-        x: Data of shape (n, d).
+        x: Data of shape (n, d); none for a `Target`.
         k: Draws per datum.
         key: Seed or key of draws and binarisation.
         binarize: As for `fit`; "dynamic" draws each item once, by its row.
@@ -128,7 +129,6 @@ def evaluate(
 
     log_z, stderr, ess, shape, elbo, bounds = in_batches(
         estimate,
-        x,
         data,
         batch_size=batch_size,
         doing="evaluating",
@@ -143,7 +143,7 @@ def evaluate(
         elbo=elbo,
         bound_by_k={j: float(mean) for j, mean in zip(prefixes(k), means, strict=True)},
         k=k,
-        binarisation=data.binarisation.once,
+        binarisation=data.once,
         judgement=judge(stderr, shape, k),
         seconds=time.perf_counter() - began,
     )

@@ -97,7 +97,6 @@ def hmc_density(
 
     log_inverse, stderr, ess, result = in_batches(
         estimate,
-        x,
         data,
         batch_size=batch_size,
         doing="sampling posteriors",
@@ -114,7 +113,7 @@ def hmc_density(
             "half of them for a normal density"
         ),
         draws=chains - chains // 2,
-        binarisation=data.binarisation.once,
+        binarisation=data.once,
         diagnostics={},
         seconds=time.perf_counter() - began,
     )

@@ -28,7 +28,7 @@ AT_ONCE = 2500
 def jackknife(
     model: Model,
     posterior: AbstractExplicit,
-    x: Float[np.ndarray, "n d"],
+    x: Float[np.ndarray, "n d"] | None = None,
     *,
     k: int = 500,
     order: int = 1,
@@ -45,7 +45,7 @@ def jackknife(
     Args:
         model: p(x, z).
         posterior: q(z|x), the proposal; needs a density.
-        x: Data of shape (n, d).
+        x: Data of shape (n, d); none for a `Target`.
         k: Draws per datum.
         order: How many orders of the bias are removed; 0 is importance sampling itself.
         key: Seed or key of draws and binarisation.
@@ -74,7 +74,6 @@ def jackknife(
 
     value, stderr, ess, result = in_batches(
         estimate,
-        x,
         data,
         batch_size=batch_size,
         doing="evaluating",
@@ -88,7 +87,7 @@ def jackknife(
         direction=bound.kind,
         method=f"jackknife of order {order} on {k} draws of q(z|x)",
         draws=k,
-        binarisation=data.binarisation.once,
+        binarisation=data.once,
         diagnostics={},
         seconds=time.perf_counter() - began,
     )

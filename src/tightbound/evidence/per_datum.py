@@ -11,43 +11,58 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.data import check_values
 from tightbound.data.binarise import Binarisation, resolve
-from tightbound.errors import at_least
-from tightbound.models import Bayesian, Model
+from tightbound.errors import UsageError, at_least
+from tightbound.models import Bayesian, Model, Target
 from tightbound.models.width import check_width
 from tightbound.progress import Progress
 from tightbound.randomness import as_key
 
 CHAINS_AT_ONCE = 1600
 """Markov chains of all data together that move at once by default."""
+NO_DATA = "no data"
+"""What stands in place of a binarisation for a `Target`."""
 
 
 class Prepared(NamedTuple):
     """Data that have passed the checks, how they become binary, and the keys of both."""
 
+    x: Float[np.ndarray, "n d"]
     binarisation: Binarisation
     binarise_key: PRNGKeyArray
     noise_key: PRNGKeyArray
 
+    @property
+    def once(self) -> str:
+        """How each value became binary, in words."""
+        return self.binarisation.once if self.x.shape[1] else NO_DATA
+
 
 def prepared(
-    model: Model | Bayesian, x: np.ndarray, binarize: str, key: int | PRNGKeyArray
+    model: Model | Bayesian, x: np.ndarray | None, binarize: str, key: int | PRNGKeyArray
 ) -> Prepared:
     """Checks data against the model, once, on the host; all estimators binarise by the same key.
 
+    A `Target` has none: one datum without columns stands for them.
+
     Raises:
         UsageError: Data of another width, outside the likelihood's support (row and column are
-            named), or an unknown binarisation.
+            named), or an unknown binarisation; no data for a model, or data for a `Target`.
     """
+    keys = jax.random.split(as_key(key))
+    if isinstance(model, Target):
+        if x is not None:
+            raise UsageError(f"a Target has no data: expected none, got shape {np.shape(x)}")
+        return Prepared(np.zeros((1, 0), np.float32), Binarisation("none", 0), *keys)
+    if x is None:
+        raise UsageError("expected data of shape (n, d) for the model, got none")
     what = "the data to evaluate"
     check_values(x, "real", what)
     check_width(model, x, what)
-    binarisation = resolve(binarize, model.likelihood.support, x, what)
-    return Prepared(binarisation, *jax.random.split(as_key(key)))
+    return Prepared(x, resolve(binarize, model.likelihood.support, x, what), *keys)
 
 
 def in_batches(
     estimate: Callable[[Float[Array, "b d"], Int[Array, " b"]], Any],
-    x: Float[np.ndarray, "n d"],
     data: Prepared,
     *,
     batch_size: int,
@@ -58,30 +73,29 @@ def in_batches(
 
     Args:
         estimate: Gives arrays (or a tree of them) with one entry per datum.
-        x: Data of shape (n, d).
-        data: How values are drawn from them, once, by their row.
+        data: The data, whose values are drawn once, by their row.
         batch_size: Data at once.
         doing: What the progress bar says.
         progress: Show it on standard error; by default if that is a terminal.
     """
-    n, batches = len(x), []
+    n, batches = len(data.x), []
     batch_size = min(batch_size, n)
     with Progress(doing, -(-n // batch_size), shown=progress) as bar:
         for first in range(0, n, batch_size):
             # The last batch is filled up with its last item, so that all have one shape.
             rows = np.minimum(np.arange(first, first + batch_size), n - 1)
-            batch = estimate(*drawn(x, rows, data))
+            batch = estimate(*drawn(data, rows))
             batches.append(jax.tree.map(lambda a, m=n - first: np.asarray(a[:m]), batch))
             bar.advance()
     return jax.tree.map(lambda *parts: np.concatenate(parts), *batches)
 
 
 def drawn(
-    x: Float[np.ndarray, "n d"], rows: Int[np.ndarray, " b"], data: Prepared
+    data: Prepared, rows: Int[np.ndarray, " b"]
 ) -> tuple[Float[Array, "b d"], Int[Array, " b"]]:
     """The values of some rows, binarised as all estimators do, and the rows on the device."""
     items = jnp.asarray(rows)
-    values = jnp.asarray(x[rows], jnp.float32)
+    values = jnp.asarray(data.x[rows], jnp.float32)
     return data.binarisation(values, items, use=0, key=data.binarise_key), items
 
 
@@ -94,6 +108,27 @@ def data_at_once(batch_size: int | None, *, draws: int, at_once: int) -> int:
     batch_size = max(1, at_once // draws) if batch_size is None else batch_size
     at_least(1, batch_size=batch_size)
     return batch_size
+
+
+def headline(
+    log_evidence: Float[np.ndarray, " n"], kind: str, binarisation: str, *, digits: int = 2
+) -> str:
+    """The mean with its unit and all that it depends on."""
+    value = f"{mean(log_evidence):.{digits}f}"
+    if binarisation == NO_DATA:
+        return f"log Z = {value} nats ({kind})"
+    return (
+        f"log p(x) = {value} nats per datum ({kind}, n={len(log_evidence)}; "
+        f"binarisation: {binarisation})"
+    )
+
+
+def errors(log_evidence: Float[np.ndarray, " n"], stderr: Float[np.ndarray, " n"]) -> str:
+    """The standard errors of the mean, and what each is from; one datum has none from data."""
+    of_draws = f"standard error {stderr_of_draws(stderr):.3f} from the draws"
+    if len(log_evidence) == 1:
+        return of_draws
+    return f"{of_draws}, {stderr_of_mean(log_evidence):.3f} from the data"
 
 
 def mean(log_evidence: Float[np.ndarray, " n"]) -> float:

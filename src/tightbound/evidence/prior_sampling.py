@@ -17,7 +17,7 @@ from tightbound.models.model import Model
 
 def prior_sampling(
     model: Model,
-    x: Float[np.ndarray, "n d"],
+    x: Float[np.ndarray, "n d"] | None = None,
     *,
     k: int = 5000,
     key: int | PRNGKeyArray = 0,
@@ -27,7 +27,7 @@ def prior_sampling(
 
     Args:
         model: p(x, z).
-        x: Data of shape (n, d).
+        x: Data of shape (n, d); none for a `Target`, which needs a prior.
         k: Draws per datum.
         key: Seed or key of draws and binarisation.
         options: `binarize`, `batch_size`, `chunk` and `progress`, as for `tb.evaluate`.

@@ -29,7 +29,7 @@ from tightbound.randomness import as_key, item_keys
 
 def reverse_annealed(
     model: Model,
-    x: Float[np.ndarray, "n d"],
+    x: Float[np.ndarray, "n d"] | None,
     z: Any,
     *,
     start: AbstractExplicit | None = None,
@@ -47,7 +47,8 @@ def reverse_annealed(
 
     Args:
         model: p(x, z), with a prior on all real numbers.
-        x: Data of shape (n, d), as they are: already binary where they are to be.
+        x: Data of shape (n, d), as they are: already binary where they are to be; None for a
+            `Target`.
         z: Exact draws of p(z|x): an array with a leading axis n, or a tuple of layers.
         start: Where the chains end: a posterior q(z|x), or the prior if left out.
         temperatures: As for `annealed`.
@@ -65,8 +66,8 @@ def reverse_annealed(
     """
     data = prepared(model, x, "none", key)
     lengths = {len(leaf) for leaf in jax.tree.leaves(z)}
-    if lengths != {len(x)}:
-        raise UsageError(f"expected {len(x)} exact draws z, one for each datum, got {lengths}")
+    if lengths != {len(data.x)}:
+        raise UsageError(f"expected {len(data.x)} exact draws z, one for each datum, got {lengths}")
 
     def pass_along(path: Path, values: Any, items: Int[Array, " b"], keys: Any) -> Passed:
         exact = jax.tree.map(lambda draws: jnp.asarray(draws)[items], z)
@@ -76,7 +77,6 @@ def reverse_annealed(
     return settings.estimate(
         pass_along,
         model,
-        x,
         data,
         batch_size=batch_size,
         progress=progress,

@@ -1,0 +1,135 @@
+"""Adaptive importance sampling of log p(x): proposals that learn from the weights they earned.
+
+Reference: Bugallo et al. 2017, IEEE Signal Process. Mag. 34(4).
+Bias: that of the method: none in Z-hat for `PMC`, `DMPMC` and `FAB` (the log is low on average),
+and not known for `AMIS`.
+"""
+
+import time
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+
+from tightbound.distributions import AbstractConditional
+from tightbound.evidence.adaptation import AbstractAdaptation
+from tightbound.evidence.amis import AMIS
+from tightbound.evidence.estimate import Estimate, of_log_weights
+from tightbound.evidence.pareto import khat, tail_length
+from tightbound.evidence.per_datum import data_at_once, in_batches, prepared
+from tightbound.mcmc import check_moves
+from tightbound.models.model import Model
+from tightbound.models.weights import split_each
+from tightbound.randomness import item_keys
+
+START_DRAWS = 1000
+"""Draws of the start that give location and scale, and first locations."""
+AT_ONCE = 10_000
+
+
+def adaptive(
+    model: Model,
+    x: Float[np.ndarray, "n d"] | None = None,
+    *,
+    method: AbstractAdaptation | None = None,
+    start: AbstractConditional | None = None,
+    key: int | PRNGKeyArray = 0,
+    binarize: str = "auto",
+    batch_size: int | None = None,
+    progress: bool | None = None,
+) -> Estimate:
+    """Estimates log p(x) of each datum by importance sampling that adapts to it; nats.
+
+    Each datum has proposals of its own. Apart from rounding, `batch_size` does not change the
+    result: a datum's draws depend on the key and on its row alone.
+
+    Args:
+        model: p(x, z), with a prior on all real numbers.
+        x: Data of shape (n, d); none for a `Target`.
+        method: `AMIS`, `PMC`, `DMPMC` or `FAB` with their settings; `AMIS()` if left out.
+        start: Where proposals come from: a posterior q(z|x), which needs no density, or the prior
+            if left out. It should be rather too wide than too narrow.
+        key: Seed or key of draws and binarisation.
+        binarize: As for `fit`; "dynamic" draws each item once, by its row, as `tb.evaluate` does
+            with the same key.
+        batch_size: Data at once; by default 10,000 draws of them together.
+        progress: Show a progress bar on standard error; by default if that is a terminal.
+
+    Returns:
+        An estimate whose `diagnostics` hold, per datum, `khat`, the posterior's `mean` and `sd`
+        for each dimension of z as one vector, and `ess_by_round`, the effective share of each
+        round's draws.
+
+    Raises:
+        UsageError: A prior on something else than all real numbers, or data outside the
+            likelihood's support (row and column are named).
+    """
+    method = AMIS() if method is None else method
+    check_moves(model.prior, "adaptive importance sampling")
+    data = prepared(model, x, binarize, key)
+    batch_size = data_at_once(batch_size, draws=method.at_once, at_once=AT_ONCE)
+    began = time.perf_counter()
+
+    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
+        return _estimated(model, start, method, values, item_keys(data.noise_key, items))
+
+    (log_z, stderr, ess, result), diagnostics = in_batches(
+        estimate, data, batch_size=batch_size, doing="adapting", progress=progress
+    )
+    return Estimate(
+        log_evidence=log_z,
+        stderr=stderr,
+        ess=ess,
+        result=result,
+        direction=method.kind,
+        method=method.words,
+        draws=method.draws,
+        binarisation=data.once,
+        diagnostics=diagnostics,
+        seconds=time.perf_counter() - began,
+    )
+
+
+@eqx.filter_jit
+def _estimated(
+    model: Model,
+    start: AbstractConditional | None,
+    method: AbstractAdaptation,
+    x: Float[Array, "n d"],
+    keys: Key[Array, " n"],
+) -> tuple[Any, dict[str, Any]]:
+    """The estimate of each datum, and its diagnostics."""
+
+    def begin(x: Float[Array, " d"], key: PRNGKeyArray) -> Any:
+        return model.prior.sample(None, key=key) if start is None else start.sample(x, key=key)
+
+    def one(x: Float[Array, " d"], keys: Key[Array, " two"]) -> Any:
+        start_keys = split_each(keys[:1], START_DRAWS)[0]
+        z = jax.vmap(lambda key: begin(x, key))(start_keys)
+        unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], z))[1]
+        flat = jax.vmap(lambda z: ravel_pytree(z)[0])(z)
+        mean, sd = jnp.mean(flat, axis=0), jnp.std(flat, axis=0)
+        log_volume = jnp.sum(jnp.log(sd))
+
+        def log_density(u: Float[Array, " k"]) -> Float[Array, ""]:
+            value = model.log_joint(x, unravel(mean + sd * u)) + log_volume
+            return jnp.where(jnp.isnan(value), -jnp.inf, value)
+
+        found = method.run(log_density, (flat - mean) / sd, keys[1])
+        weight = jax.nn.softmax(found.log_w)
+        centre = weight @ found.u
+        spread = jnp.sqrt(weight @ (found.u - centre) ** 2)
+        largest = jax.lax.top_k(found.log_w, tail_length(method.draws) + 1)[0]
+        return found.log_w, {
+            "khat": khat(largest[::-1]),
+            "mean": mean + sd * centre,
+            "sd": sd * spread,
+            "ess_by_round": found.ess_by_round,
+        }
+
+    log_w, diagnostics = jax.vmap(one)(x, split_each(keys, 2))
+    return of_log_weights(log_w), diagnostics
