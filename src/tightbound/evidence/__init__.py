@@ -2,6 +2,8 @@
 
 from tightbound.evidence.active_units import active_units as active_units
 from tightbound.evidence.annealed import annealed as annealed
+from tightbound.evidence.comparison import Comparison as Comparison
+from tightbound.evidence.comparison import compare as compare
 from tightbound.evidence.estimate import Estimate as Estimate
 from tightbound.evidence.evaluate import Evaluation as Evaluation
 from tightbound.evidence.evaluate import evaluate as evaluate
