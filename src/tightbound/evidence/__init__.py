@@ -12,6 +12,7 @@ from tightbound.evidence.exact import exact as exact
 from tightbound.evidence.hmc_density import hmc_density as hmc_density
 from tightbound.evidence.importance import Evidence as Evidence
 from tightbound.evidence.importance import importance as importance
+from tightbound.evidence.inference_data import to_arviz as to_arviz
 from tightbound.evidence.inference_gap import InferenceGap as InferenceGap
 from tightbound.evidence.inference_gap import inference_gap as inference_gap
 from tightbound.evidence.jackknife import jackknife as jackknife
