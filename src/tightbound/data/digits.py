@@ -15,7 +15,7 @@ _SIZES = (1_297, 200, 300)
 def _read(split: str, files: list[Fetched]) -> Dataset:
     from sklearn.datasets import load_digits
 
-    values, target = load_digits(return_X_y=True)
+    values, target = map(np.asarray, load_digits(return_X_y=True))
     checksum = sha256(values.astype(np.uint8).tobytes())
     if checksum != _DIGEST:
         raise UsageError(

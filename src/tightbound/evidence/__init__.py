@@ -4,6 +4,8 @@ from tightbound.evidence.active_units import active_units as active_units
 from tightbound.evidence.adaptive import adaptive as adaptive
 from tightbound.evidence.amis import AMIS as AMIS
 from tightbound.evidence.annealed import annealed as annealed
+from tightbound.evidence.comparison import Comparison as Comparison
+from tightbound.evidence.comparison import compare as compare
 from tightbound.evidence.dm_pmc import DMPMC as DMPMC
 from tightbound.evidence.estimate import Estimate as Estimate
 from tightbound.evidence.evaluate import Evaluation as Evaluation
@@ -14,6 +16,9 @@ from tightbound.evidence.fab import FAB as FAB
 from tightbound.evidence.hmc_density import hmc_density as hmc_density
 from tightbound.evidence.importance import Evidence as Evidence
 from tightbound.evidence.importance import importance as importance
+from tightbound.evidence.inference_data import to_arviz as to_arviz
+from tightbound.evidence.inference_gap import InferenceGap as InferenceGap
+from tightbound.evidence.inference_gap import inference_gap as inference_gap
 from tightbound.evidence.jackknife import jackknife as jackknife
 from tightbound.evidence.pmc import PMC as PMC
 from tightbound.evidence.prior_sampling import prior_sampling as prior_sampling

@@ -1,0 +1,168 @@
+"""Export of draws and log-weights in the form that ArviZ reads.
+
+Draws of q(z|x) with their log-weights stand in the groups `proposal` and `sample_stats_proposal`.
+The group `posterior` holds draws of p(z|x) as far as importance sampling gives them: for each
+datum, as many of the proposal's draws, chosen with replacement in proportion to their weights.
+
+Reference: Rubin 1988, Bayesian Statistics 3 (sampling-importance-resampling); Kumar et al. 2019,
+JOSS 4(33) (ArviZ, whose schema of groups this follows).
+Bias: of order 1 / k in means over `posterior`, as in self-normalised importance sampling; k draws
+there are worth no more than the weights' ESS.
+"""
+
+from importlib.metadata import version
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+
+from tightbound.distributions import AbstractExplicit
+from tightbound.errors import UsageError, at_least
+from tightbound.evidence.per_datum import data_at_once, in_batches, prepared
+from tightbound.models.model import Model
+from tightbound.models.weights import log_joint, sample, split_each
+from tightbound.randomness import as_key, item_keys
+
+AT_ONCE = 2500
+"""Draws of all data together that are held on the device by default."""
+RESAMPLED = 2**31 - 13
+"""The number that sets the key of the resampling apart from those of the draws."""
+DESCRIPTIONS = {
+    "posterior": "draws of q(z|x) chosen with replacement in proportion to their importance "
+    "weights, for each datum: approximate draws of p(z|x), worth no more than the weights' ESS",
+    "proposal": "independent draws of q(z|x)",
+    "sample_stats_proposal": "log_weight = log_joint - log_q of each draw in proposal",
+    "observed_data": "the data as the model has seen them",
+}
+"""What each group is."""
+
+
+def to_arviz(
+    model: Model,
+    posterior: AbstractExplicit,
+    x: Float[np.ndarray, "n d"],
+    *,
+    k: int = 1000,
+    key: int | PRNGKeyArray = 0,
+    binarize: str = "auto",
+    batch_size: int | None = None,
+    progress: bool | None = None,
+) -> Any:
+    """Draws k values of z for each datum, with log-weights in nats, as an xarray `DataTree`.
+
+    The draws are those of `tb.evaluate` with the same key and k, so that log p(x) is the log of
+    the mean of exp(log_weight). All n times k of them are held on the host at once.
+
+    Args:
+        model: p(x, z).
+        posterior: q(z|x), the proposal; needs a density.
+        x: Data of shape (n, d).
+        k: Draws per datum.
+        key: Seed or key of draws and binarisation.
+        binarize: As for `fit`; "dynamic" draws each item once, by its row.
+        batch_size: Data at once; by default 2,500 draws of them together.
+        progress: Show a progress bar on standard error; by default if that is a terminal.
+
+    Returns:
+        A tree of data sets with the groups of `DESCRIPTIONS`, as ArviZ 1 and arviz-stats take it;
+        for ArviZ 0.x, `arviz.InferenceData.from_datatree(tree)`. Dimensions are chain (one), draw,
+        datum and the units of a layer: `z`, or `h_1`, `h_2` and so on for several layers.
+
+    Raises:
+        UsageError: xarray is not installed, or as for `tb.evaluate`.
+    """
+    try:
+        import xarray
+    except ImportError:
+        raise UsageError(
+            'to_arviz gives a tree of xarray data sets: pip install "tightbound[arviz]"'
+        ) from None
+    if not isinstance(posterior, AbstractExplicit):
+        raise UsageError(
+            "log-weights need log q(z|x): expected a posterior with a density, "
+            f"got {type(posterior).__name__}"
+        )
+    at_least(1, k=k)
+    data = prepared(model, x, binarize, key)
+    batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)
+
+    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
+        keys = item_keys(data.noise_key, items)
+        return values, *_drawn(model, posterior, values, keys, k=k)
+
+    values, proposed, chosen, stats = in_batches(
+        estimate, x, data, batch_size=batch_size, doing="drawing", progress=progress
+    )
+    axes = {"chain": [0], "draw": np.arange(k), "datum": np.arange(len(x))}
+    columns = {
+        "posterior": _layers(chosen),
+        "proposal": _layers(proposed),
+        "sample_stats_proposal": {
+            name: (tuple(axes), _chained(array), {"units": "nats"}) for name, array in stats.items()
+        },
+    }
+    groups = {name: xarray.Dataset(of, coords=axes) for name, of in columns.items()}
+    groups["observed_data"] = xarray.Dataset(
+        {"x": (("datum", "column"), values)},
+        coords={"datum": axes["datum"], "column": np.arange(values.shape[1])},
+    )
+    about = _about(k, key, data.binarisation.once)
+    for name, group in groups.items():
+        group.attrs.update(about, description=DESCRIPTIONS[name])
+    tree = xarray.DataTree.from_dict(groups)
+    tree.attrs.update(about)
+    return tree
+
+
+def _about(k: int, key: int | PRNGKeyArray, binarisation: str) -> dict[str, Any]:
+    """What stands beside all groups, in types that every file format keeps."""
+    return {
+        "inference_library": "tightbound",
+        "inference_library_version": version("tightbound"),
+        "k": k,
+        "key": str(np.asarray(jax.random.key_data(as_key(key))).tolist()),
+        "units": "nats",
+        "binarisation": binarisation,
+    }
+
+
+def _layers(z: Any) -> dict[str, Any]:
+    """Variables with their dimensions, one for each layer."""
+    layers = {f"h_{i}": h for i, h in enumerate(z, start=1)} if isinstance(z, tuple) else {"z": z}
+    return {
+        name: (("chain", "draw", "datum", "unit" if name == "z" else f"{name}_unit"), _chained(h))
+        for name, h in layers.items()
+    }
+
+
+def _chained(draws: Float[np.ndarray, "n k *s"]) -> Float[np.ndarray, "1 k n *s"]:
+    """One chain of k draws for all data."""
+    return np.swapaxes(draws, 0, 1)[None]
+
+
+@eqx.filter_jit
+def _drawn(
+    model: Model,
+    posterior: AbstractExplicit,
+    x: Float[Array, "n d"],
+    keys: Key[Array, " n"],
+    *,
+    k: int,
+) -> tuple[Any, Any, dict[str, Float[Array, "n k"]]]:
+    """Draws of q(z|x), as many chosen from them by their weights, and the logarithms of both."""
+    z, log_q = sample(posterior, x, split_each(keys, k))
+    log_p = log_joint(model, x, z)
+    log_w = log_p - log_q
+
+    def choose(key: PRNGKeyArray, log_w: Float[Array, " k"], z: Any) -> Any:
+        below = jnp.cumsum(jax.nn.softmax(log_w))
+        u = jax.random.uniform(jax.random.fold_in(key, RESAMPLED), (k,)) * below[-1]
+        chosen = jnp.minimum(jnp.searchsorted(below, u, side="right"), k - 1)
+        known = jnp.isfinite(below[-1])  # not where all weights are zero
+        return jax.tree.map(lambda leaf: jnp.where(known, leaf[chosen], jnp.nan), z)
+
+    stats = {"log_weight": log_w, "log_joint": log_p, "log_q": log_q}
+    return z, jax.vmap(choose)(keys, log_w, z), stats
