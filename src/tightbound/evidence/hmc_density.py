@@ -121,7 +121,7 @@ def hmc_density(
 
 
 def _shape_of_z(model: Model) -> Any:
-    return eqx.filter_eval_shape(model.sample, jax.random.key(0))[1]
+    return eqx.filter_eval_shape(lambda key: model.prior.sample(None, key=key), jax.random.key(0))
 
 
 @eqx.filter_jit

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.distributions import AbstractExplicit
+from tightbound.distributions import AbstractExplicit, NoPrior
 
 
 class Model(eqx.Module):
@@ -23,4 +23,6 @@ class Model(eqx.Module):
 
     def log_joint(self, x: Float[Array, " dim"], z: Any) -> Float[Array, ""]:
         """Log p(x, z) = log p(z) + log p(x|z) in nats."""
+        if isinstance(self.prior, NoPrior):  # the likelihood holds the whole log-joint
+            return self.likelihood.log_prob(x, z)
         return self.prior.log_prob(z, None) + self.likelihood.log_prob(x, z)
