@@ -26,6 +26,17 @@ def test_the_jackknifes_bias_is_that_of_digammas(tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_a_model_from_its_weights_alone_has_the_evidence_of_the_model_itself(tmp_path, capsys):
+    arguments = ["--epochs", 2, "--items", 20, "--k", 20, "--temperatures", 0]
+    run("foreign_model", "--out", tmp_path, *arguments)
+    printed = capsys.readouterr().out
+    apart = re.findall(r"largest difference from the model itself: (\S+) nats", printed)
+    assert len(apart) == 2  # .npz and .safetensors
+    assert max(map(float, apart)) < 1e-4
+    assert "of 5 units active" in printed
+
+
+@pytest.mark.slow
 def test_signal_to_noise(tmp_path, capsys):
     run("gradient_snr", "--out", tmp_path, "--replicas", 20, "--largest", 16)
     assert capsys.readouterr().out.count("±") == 12

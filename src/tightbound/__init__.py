@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tightbound import evidence as evidence
     from tightbound import gradients as gradients
     from tightbound import models as models
+    from tightbound import networks as networks
     from tightbound import objectives as objectives
     from tightbound import optimizers as optimizers
     from tightbound.distributions import AbstractExplicit as AbstractExplicit
@@ -39,6 +40,7 @@ _MODULES = (
     "evidence",
     "gradients",
     "models",
+    "networks",
     "objectives",
     "optimizers",
 )

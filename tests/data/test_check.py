@@ -16,13 +16,17 @@ from tightbound.errors import UsageError
         ("unit", 1.0001),
         ("unit", -1e-6),
         ("unit", np.nan),
+        ("positive", 0.0),
+        ("positive", -1.0),
+        ("positive", np.inf),
+        ("positive", np.nan),
         ("real", np.nan),
         ("real", np.inf),
         ("real", -np.inf),
     ],
 )
 def test_names_first_bad_entry(support, value):
-    x = np.zeros((5000, 7), np.float32)
+    x = np.ones((5000, 7), np.float32)
     x[4321, 5] = value
     x[4999, 0] = value
     place = r"pixels: row 4321, column 5 \(counted from 0\) is "
@@ -43,6 +47,7 @@ def test_accepts_what_is_inside(dtype):
     for support in ("binary", "unit", "real"):
         check_values(x, support, "x")
     check_values(np.array([[0.25, 1.0]]), "unit", "x")
+    check_values(np.array([[1e-30, 17.0]]), "positive", "x")
     check_values(np.array([[-1e30, 17.0]]), "real", "x")
 
 
@@ -65,8 +70,8 @@ def test_refuses_what_is_no_real_number(x):
 
 
 def test_refuses_unknown_support():
-    with pytest.raises(UsageError, match="binary, unit, real, got 'positive'"):
-        check_values(np.ones((1, 1)), "positive", "x")
+    with pytest.raises(UsageError, match="binary, unit, positive, real, got 'simplex'"):
+        check_values(np.ones((1, 1)), "simplex", "x")
 
 
 def test_is_fast_on_the_size_of_mnist():

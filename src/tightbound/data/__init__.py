@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tightbound.data.arrays import load_arrays
 from tightbound.data.binarized_mnist import BINARIZED_MNIST
 from tightbound.data.caltech101 import CALTECH101_SILHOUETTES
 from tightbound.data.check import check_values
@@ -19,7 +20,7 @@ from tightbound.data.omniglot import OMNIGLOT
 from tightbound.data.sources import Source, fetch, find, folders
 from tightbound.errors import UsageError
 
-__all__ = ["Dataset", "Entry", "check_values", "load", "names"]
+__all__ = ["Dataset", "Entry", "check_values", "load", "load_arrays", "names"]
 
 _SOURCES = {
     source.name: source

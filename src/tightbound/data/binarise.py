@@ -74,7 +74,7 @@ def resolve(binarize: str, support: str, x: Float[np.ndarray, "n d"], what: str)
     Args:
         binarize: "auto" (dynamic where the likelihood is Bernoulli and a value is neither 0 nor 1,
             else none), "dynamic", "fixed" or "fixed:SEED", or "none".
-        support: Where the likelihood's values must lie: "binary", "unit" or "real".
+        support: Where the likelihood's values must lie: "binary", "unit", "positive" or "real".
         x: All values, on the host.
         what: What the values are, for the error.
 

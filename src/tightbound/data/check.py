@@ -10,6 +10,7 @@ _ROWS = 4096  # rows looked at together: bounds the memory, and stops early at a
 _SUPPORTS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
     "binary": ("0 or 1", lambda x: (x == 0) | (x == 1)),
     "unit": ("a number in [0, 1]", lambda x: (x >= 0) & (x <= 1)),
+    "positive": ("a positive number", lambda x: (x > 0) & np.isfinite(x)),
     "real": ("a finite number", np.isfinite),
 }
 
@@ -19,7 +20,7 @@ def check_values(x: np.ndarray, support: str, what: str) -> None:
 
     Args:
         x: Items by columns, shape (n, d), of a real type.
-        support: "binary" {0, 1}, "unit" [0, 1] or "real" (finite).
+        support: "binary" {0, 1}, "unit" [0, 1], "positive" or "real" (finite).
         what: What the values are, for the error.
 
     Raises:

@@ -115,14 +115,14 @@ def _units(parts: list[np.ndarray]) -> str:
 
 
 def _read_npy(path: Path) -> Arrays:
-    array = _load_numpy(path)
+    array = load_numpy(path)
     if not isinstance(array, np.ndarray):
         raise UsageError(f"{path}: expected one array, got an archive; name it .npz")
     return {"x": array}
 
 
 def _read_npz(path: Path) -> Arrays:
-    arrays = _load_numpy(path)
+    arrays = load_numpy(path)
     if isinstance(arrays, np.ndarray):
         raise UsageError(f"{path}: expected an archive, got one array; name it .npy")
     if set(PARTS) <= set(arrays):
@@ -135,14 +135,20 @@ def _read_npz(path: Path) -> Arrays:
     return {"x": arrays.get("x", next(iter(arrays.values())))}
 
 
-def _load_numpy(path: Path) -> np.ndarray | Arrays:
+def load_numpy(path: Path) -> np.ndarray | Arrays:
+    """Reads a file in NumPy's format: one array, or those of an archive by name.
+
+    Raises:
+        UsageError: Damaged data, or arrays of objects.
+    """
     try:
         with path.open("rb") as handle:
             loaded = np.load(handle, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return loaded
             return {key: loaded[key] for key in loaded.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    # RuntimeError: what a damaged archive calls encrypted, or of an unknown version.
+    except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         reason = "of objects (type object)" if "Object arrays" in str(error) else "damaged"
         raise UsageError(
             f"{path}: expected arrays of numbers in NumPy's format, got data that are {reason}"

@@ -14,6 +14,9 @@ from tightbound.distributions.finite import BernoulliComponents as BernoulliComp
 from tightbound.distributions.finite import BernoulliPrior as BernoulliPrior
 from tightbound.distributions.finite import Categorical as Categorical
 from tightbound.distributions.finite import GaussianComponents as GaussianComponents
+from tightbound.distributions.functions import FromFunctions as FromFunctions
+from tightbound.distributions.functions import NoPrior as NoPrior
+from tightbound.distributions.functions import from_functions as from_functions
 from tightbound.distributions.layered import BottomLayer as BottomLayer
 from tightbound.distributions.layered import Layered as Layered
 from tightbound.distributions.normal import DiagonalNormal as DiagonalNormal

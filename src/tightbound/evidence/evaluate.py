@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit
-from tightbound.errors import UsageError, at_least
-from tightbound.evidence.importance import importance, prefixes
+from tightbound.errors import NonFiniteError, UsageError, at_least
+from tightbound.evidence.importance import Evidence, importance, prefixes
 from tightbound.evidence.per_datum import (
     errors,
     headline,
@@ -106,6 +106,7 @@ def evaluate(
     Raises:
         UsageError: Data outside the likelihood's support (row and column are named), wrong
             sizes, a posterior without a density, or a distribution over models.
+        NonFiniteError: A log-weight is NaN; the rows are named.
     """
     if isinstance(model, Bayesian):
         raise UsageError(
@@ -125,7 +126,9 @@ def evaluate(
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
         keys = item_keys(data.noise_key, items)
-        return importance(model, posterior, values, keys, k=k, chunk=min(chunk, k))
+        ev = importance(model, posterior, values, keys, k=k, chunk=min(chunk, k))
+        _check_numbers(ev, items)
+        return ev
 
     log_z, stderr, ess, shape, elbo, bounds = in_batches(
         estimate,
@@ -147,3 +150,14 @@ def evaluate(
         judgement=judge(stderr, shape, k),
         seconds=time.perf_counter() - began,
     )
+
+
+def _check_numbers(ev: Evidence, items: Int[Array, " b"]) -> None:
+    """Refuses NaN at the first batch that has one; a weight of zero, log w = -inf, is allowed."""
+    bad = np.unique(np.asarray(items)[np.isnan(np.asarray(ev.log_z))])
+    if len(bad):
+        named = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
+        raise NonFiniteError(
+            f"log p(x, z) - log q(z|x) is NaN for draws of {len(bad)} data, rows {named} (counted "
+            "from 0): one of the two densities gives a NaN, or both are infinite"
+        )

@@ -23,6 +23,7 @@ from tightbound.evidence.per_datum import (
     Prepared,
     headline,
     in_batches,
+    like_z,
     mean,
     prepared,
     stderr_of_mean,
@@ -159,7 +160,7 @@ def _real_dimensions(model: Model) -> int:
         UsageError: More than two, or other values.
     """
     if model.prior.support == "real":
-        dim = sum(leaf.size for leaf in jax.tree.leaves(_z_like(model)))
+        dim = sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
         if dim in POINTS:
             return dim
         got = f"{type(model.prior).__name__} in {dim} real dimensions"
@@ -172,15 +173,11 @@ def _real_dimensions(model: Model) -> int:
     )
 
 
-def _z_like(model: Model) -> Any:
-    return eqx.filter_eval_shape(lambda: model.prior.mean(None))
-
-
 @eqx.filter_jit
 def _integrated(
     model: Model, x: Float[Array, "n d"], *, dim: int, points: int
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), _z_like(model))
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), like_z(model))
     unravel = ravel_pytree(zeros)[1]
 
     def one(x: Float[Array, " d"]) -> tuple[Float[Array, ""], Float[Array, ""]]:

@@ -201,7 +201,7 @@ class FAB(AbstractAdaptation):
 
 def _gradient(
     flow: CouplingFlow, u: Float[Array, "b d"], old: Float[Array, " b"]
-) -> tuple[CouplingFlow, Float[Array, " b"]]:
+) -> tuple[Any, Float[Array, " b"]]:
     """Gradient of the loss on draws from the buffer, and log q of each of them."""
 
     def loss(flow: CouplingFlow) -> tuple[Float[Array, ""], Float[Array, " b"]]:

@@ -26,6 +26,7 @@ from tightbound.evidence.per_datum import (
     CHAINS_AT_ONCE,
     data_at_once,
     in_batches,
+    like_z,
     prepared,
 )
 from tightbound.mcmc import chain, check_moves, check_tuning
@@ -71,7 +72,7 @@ def hmc_density(
             column are named), or numbers outside their range.
     """
     check_moves(model.prior, "hmc_density")
-    size = sum(leaf.size for leaf in jax.tree.leaves(_shape_of_z(model)))
+    size = sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
     if size > MOST_DIMENSIONS:
         raise UsageError(
             f"hmc_density is for at most {MOST_DIMENSIONS} latent dimensions, got {size}: a "
@@ -117,10 +118,6 @@ def hmc_density(
         diagnostics={},
         seconds=time.perf_counter() - began,
     )
-
-
-def _shape_of_z(model: Model) -> Any:
-    return eqx.filter_eval_shape(model.sample, jax.random.key(0))[1]
 
 
 @eqx.filter_jit

@@ -43,7 +43,7 @@ DESCRIPTIONS = {
 def to_arviz(
     model: Model,
     posterior: AbstractExplicit,
-    x: Float[np.ndarray, "n d"],
+    x: Float[np.ndarray, "n d"] | None = None,
     *,
     k: int = 1000,
     key: int | PRNGKeyArray = 0,
@@ -59,7 +59,7 @@ def to_arviz(
     Args:
         model: p(x, z).
         posterior: q(z|x), the proposal; needs a density.
-        x: Data of shape (n, d).
+        x: Data of shape (n, d); none for a `Target`.
         k: Draws per datum.
         key: Seed or key of draws and binarisation.
         binarize: As for `fit`; "dynamic" draws each item once, by its row.
@@ -94,9 +94,9 @@ def to_arviz(
         return values, *_drawn(model, posterior, values, keys, k=k)
 
     values, proposed, chosen, stats = in_batches(
-        estimate, x, data, batch_size=batch_size, doing="drawing", progress=progress
+        estimate, data, batch_size=batch_size, doing="drawing", progress=progress
     )
-    axes = {"chain": [0], "draw": np.arange(k), "datum": np.arange(len(x))}
+    axes = {"chain": [0], "draw": np.arange(k), "datum": np.arange(len(data.x))}
     columns = {
         "posterior": _layers(chosen),
         "proposal": _layers(proposed),
@@ -109,7 +109,7 @@ def to_arviz(
         {"x": (("datum", "column"), values)},
         coords={"datum": axes["datum"], "column": np.arange(values.shape[1])},
     )
-    about = _about(k, key, data.binarisation.once)
+    about = _about(k, key, data.once)
     for name, group in groups.items():
         group.attrs.update(about, description=DESCRIPTIONS[name])
     tree = xarray.DataTree.from_dict(groups)

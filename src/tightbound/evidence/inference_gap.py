@@ -186,7 +186,7 @@ def inference_gap(
     began = time.perf_counter()
     if evidence is None:
         evidence = evaluate(model, posterior, x, k=k, key=key, binarize=binarize, progress=progress)
-    _check_evidence(evidence, len(x), data.binarisation.once)
+    _check_evidence(evidence, len(x), data.once)
     keys = [jax.random.fold_in(data.noise_key, number) for number in (ASCENT, REPORT)]
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
@@ -201,9 +201,7 @@ def inference_gap(
             draws=draws,
         )
 
-    bounds = in_batches(
-        estimate, x, data, batch_size=batch_size, doing="ascending", progress=progress
-    )
+    bounds = in_batches(estimate, data, batch_size=batch_size, doing="ascending", progress=progress)
     return _gaps(
         evidence,
         bounds,

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -97,6 +98,11 @@ def drawn(
     items = jnp.asarray(rows)
     values = jnp.asarray(data.x[rows], jnp.float32)
     return data.binarisation(values, items, use=0, key=data.binarise_key), items
+
+
+def like_z(model: Model | Bayesian) -> Any:
+    """The shapes of one z."""
+    return eqx.filter_eval_shape(lambda: model.prior.mean(None))
 
 
 def data_at_once(batch_size: int | None, *, draws: int, at_once: int) -> int:

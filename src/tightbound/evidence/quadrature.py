@@ -58,7 +58,7 @@ def _on_grid(
     def at(whitened: Float[Array, " dim"]) -> Float[Array, ""]:
         return log_density(mean + factor @ whitened)
 
-    def row(_: None, i: Any) -> tuple[None, Any]:
+    def row(_: Any, i: Any) -> tuple[None, Any]:
         """All points with the same first coordinate, or with none."""
         first = jnp.broadcast_to(u[i], (points, dim - 1))
         grid = jnp.concatenate([first, u[:, None]], axis=1)

@@ -7,6 +7,7 @@ from tightbound.models.bayesian import plug_in as plug_in
 from tightbound.models.finite import bernoulli_mixture as bernoulli_mixture
 from tightbound.models.finite import finite_autoencoder as finite_autoencoder
 from tightbound.models.finite import gaussian_mixture as gaussian_mixture
+from tightbound.models.foreign import from_log_joint as from_log_joint
 from tightbound.models.linear_gaussian import linear_gaussian as linear_gaussian
 from tightbound.models.model import Model as Model
 from tightbound.models.target import Target as Target

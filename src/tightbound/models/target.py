@@ -1,14 +1,13 @@
 """An unnormalised density by itself: whatever is estimated of it, there are no data."""
 
 from collections.abc import Callable
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.distributions import AbstractExplicit
+from tightbound.distributions import AbstractExplicit, NoPrior
 from tightbound.errors import UsageError, at_least
 from tightbound.models.model import Model
 
@@ -56,7 +55,7 @@ class Target(Model):
                 f"expected log_density of z of shape ({dim},) to be one number, got {value}"
             )
         if prior is None:
-            self.prior = Flat(dim)
+            self.prior = NoPrior(dim)
             self.likelihood = Density(log_density)
             return
         drawn = eqx.filter_eval_shape(lambda key: prior.sample(None, key=key), jax.random.key(0))
@@ -67,36 +66,6 @@ class Target(Model):
             )
         self.prior = prior
         self.likelihood = Density(lambda z: log_density(z) - prior.log_prob(z, None))
-
-
-class Flat(AbstractExplicit):
-    """The measure with density 1 on R^dim, which no draws come from."""
-
-    dim: int = eqx.field(static=True)
-
-    @property
-    def support(self) -> str:
-        """Where values must lie."""
-        return "real"
-
-    def sample(self, given: Any = None, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
-        """Nothing can be drawn.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise UsageError(
-            "a Target has no draws of its own: give a distribution to start at (start=...), or "
-            "the target a prior (tb.Target(log_density, dim, prior=...))"
-        )
-
-    def log_prob(self, value: Float[Array, " dim"], given: Any = None) -> Float[Array, ""]:
-        """Zero."""
-        return jnp.zeros([], value.dtype)
-
-    def mean(self, given: Any = None) -> Float[Array, " dim"]:
-        """The origin, in place of a mean that does not exist."""
-        return jnp.zeros(self.dim)
 
 
 class Density(AbstractExplicit):
