@@ -17,6 +17,7 @@ python examples/mnist_estimators.py --folder estimators --out pictures
 import argparse
 import json
 import math
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,8 @@ PILOT = 8
 """Images of the pilot chains."""
 LONG = 500
 """Annealing along more temperatures is not compiled before it is timed."""
+SECOND = 300
+"""Most draws of the jackknife of order 2, whose table of pairs is refused for 500."""
 SETTINGS = ("data", "split", "latent", "hidden", "chains", "leapfrog")
 
 Method = Callable[[tb.Run, np.ndarray], Any]
@@ -65,12 +68,12 @@ def estimators(options: Any) -> list[Estimator]:
     """All that are compared, from cheap to dear within each family."""
     pairs, items = options.pairs, options.items
     few = options.draws[:-1]
-    found = [Estimator(f"ELBO ({few[0]} draws)", "ELBO", pairs, elbo(few[0]), pairs)]
+    found = [Estimator(f"ELBO, k = {few[0]}", "ELBO", pairs, elbo(few[0]), pairs)]
     for k in options.draws:
         first = max(1, 2500 // min(k, 500))
         found.append(Estimator(f"IWAE-{k}", "IWAE", pairs, iwae(k, first), first))
     for order in (1, 2):
-        for k in few:
+        for k in few if order == 1 else sorted({min(k, SECOND) for k in few}):
             first = max(1, 2500 // k)
             found.append(
                 Estimator(f"JVI-{order}, k = {k}", f"JVI-{order}", pairs, jvi(order, k), first)
@@ -82,8 +85,9 @@ def estimators(options: Any) -> list[Estimator]:
             found.append(Estimator(name, f"AIS from {origin}", items, method, first))
             if origin == "q" and t == options.pair_temperatures:
                 found.append(Estimator(name, "pairs", pairs, method))
-            method = gap(t, options, from_q=origin == "q")
-            found.append(Estimator(name, "gap", options.drawn, method))
+            if t in options.gap_temperatures:
+                method = gap(t, options, from_q=origin == "q")
+                found.append(Estimator(name, "gap", options.drawn, method))
     return found
 
 
@@ -345,26 +349,44 @@ def estimate(record: dict[str, Any]) -> Estimate:
 
 def drawing(rows: dict[str, list[Row]], path: Path) -> None:
     """How far each estimator is below the best annealing, against its time."""
-    figure, axes = plt.subplots(1, len(rows), figsize=(10, 4.6), sharey=True, layout="constrained")
+    families = ("ELBO", "IWAE", "JVI-1", "JVI-2", "AIS from prior", "AIS from q")
+    figure, axes = plt.subplots(
+        1, len(rows), figsize=(10, 4.8), sharex=True, sharey=True, layout="constrained"
+    )
     for axis, (model, own) in zip(axes, rows.items(), strict=True):
-        for number, family in enumerate(dict.fromkeys(row.family for row in own)):
-            members = [row for row in own if row.family == family]
+        for number, family in enumerate(families):
+            # From few draws or temperatures to many.
+            members = sorted((row for row in own if row.family == family), key=size)
             seconds = [row.seconds for row in members]
             means = [float(np.mean(row.below)) for row in members]
             errors = [2 * np.std(row.below, ddof=1) / math.sqrt(len(row.below)) for row in members]
-            axis.errorbar(
-                seconds, means, errors, fmt="o-", markersize=4, linewidth=1, color=f"C{number}"
-            )
+            style: dict[str, Any] = {"color": f"C{number}", "marker": "os^vDP"[number]}
+            axis.errorbar(seconds, means, errors, label=family, markersize=5, linewidth=1, **style)
             for row, at, mean in zip(members, seconds, means, strict=True):
-                axis.annotate(row.name, (at, mean), (4, 4), textcoords="offset points", fontsize=7)
-        axis.set_xscale("log")
-        axis.set_yscale("symlog", linthresh=0.1)
-        axis.axhline(0, color="grey", linewidth=0.5)
-        axis.set(title=model, xlabel="processor seconds per image")
+                axis.annotate(
+                    f"{size(row)}",
+                    (at, mean),
+                    (5, 4),
+                    textcoords="offset points",
+                    fontsize=8,
+                    color=style["color"],
+                )
+        axis.axhline(0, color="grey", linewidth=0.5, zorder=0)
+        best = max(row.mean for row in own if not np.any(row.below))
+        axis.set_title(f"{model}: best AIS {shown(best, '.2f')} nats", fontsize=10)
+        axis.set(xlabel="processor seconds per image", xscale="log")
+    axes[0].set_yscale("symlog", linthresh=0.1, linscale=0.5)
+    axes[0].yaxis.set_major_formatter("{x:g}")
     axes[0].set_ylabel("nats below the best AIS")
+    axes[-1].legend(frameon=False, fontsize=8, title="numbers: draws or temperatures")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def size(row: Row) -> int:
+    """Draws or temperatures."""
+    return int(re.findall(r"\d+", row.name)[-1])
 
 
 def parsed(arguments: list[str] | None) -> Any:
@@ -380,6 +402,7 @@ def parsed(arguments: list[str] | None) -> Any:
     parser.add_argument("--drawn", type=int, default=20, help="images that each model draws")
     parser.add_argument("--draws", type=int, nargs="+", default=[50, 500, 5000], help="k")
     parser.add_argument("--temperatures", type=int, nargs="+", default=[30, 100, 300, 1000])
+    parser.add_argument("--gap-temperatures", type=int, nargs="+", default=[30, 100, 300])
     parser.add_argument("--pair-temperatures", type=int, default=100, help="AIS of the comparison")
     parser.add_argument("--chains", type=int, default=8)
     parser.add_argument("--leapfrog", type=int, default=10)

@@ -62,3 +62,35 @@ def test_objectives_at_equal_cost_and_none_twice(tmp_path, capsys):
         ["| `iwae(4)`", "2"],
         ["| `rws(4)`", "2"],
     ]
+
+
+@pytest.mark.slow
+def test_estimators_by_nats_and_seconds_and_none_twice(tmp_path, capsys):
+    arguments = ["--data", "digits", "--split", "default", "--epochs", 1, 1, "--latent", 2]
+    arguments += ["--hidden", 8, "--items", 6, "--pairs", 30, "--drawn", 4, "--draws", 20, 60]
+    arguments += ["--temperatures", 3, "--gap-temperatures", 3, "--pair-temperatures", 3]
+    arguments += ["--chains", 2, "--leapfrog", 2, "--folder", tmp_path, "--out", tmp_path]
+    run("mnist_estimators", *arguments)
+    first = capsys.readouterr().out
+    records = (tmp_path / "records.jsonl").read_text()
+    run("mnist_estimators", *arguments)
+    again = capsys.readouterr().out
+    assert (tmp_path / "records.jsonl").read_text() == records
+    assert first.endswith(again)
+    names = ["ELBO, k = 20", "IWAE-20", "IWAE-60", "JVI-1, k = 20", "JVI-2, k = 20"]
+    names += ["AIS from prior, 3", "AIS from q, 3"]
+    for model in ("VAE", "IWAE"):
+        lines = again.split(f"{model}, 6 images:\n\n")[1].split("\n\n")[0].splitlines()[2:]
+        cells = [line.strip("| ").split(" | ") for line in lines]
+        assert sorted(cell[0] for cell in cells) == sorted(names)
+        seconds = [float(cell[4]) for cell in cells]
+        assert seconds == sorted(seconds)
+        assert all(float(number) > 0 for number in seconds)
+    rows = [json.loads(line) for line in records.splitlines()]
+    means = {(row["model"], row["family"], row["estimator"]): row["values"] for row in rows}
+    for model in ("VAE", "IWAE"):
+        # 30 digits, 20 and 60 draws: the bounds are 0.3 to 2 nats apart (seeds are fixed).
+        elbo = sum(means[model, "ELBO", "ELBO, k = 20"]) / 30
+        assert elbo < sum(means[model, "IWAE", "IWAE-60"]) / 30
+    assert [len(line.split(" | ")) for line in again.splitlines()[-9:-1]] == [5] * 8
+    assert (tmp_path / "mnist_estimators.png").stat().st_size > 10_000
