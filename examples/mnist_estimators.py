@@ -110,7 +110,11 @@ def elbo(k: int) -> Method:
 
         return jax.lax.map(one, (x, jnp.arange(len(x))), batch_size=50)
 
-    return lambda run, x: (*map(np.asarray, at_all((run.model, run.posterior), x)), "lower")
+    def method(run: tb.Run, x: np.ndarray) -> Any:
+        mean, stderr = at_all((run.model, run.posterior), jnp.asarray(x))
+        return np.asarray(mean), np.asarray(stderr), "lower"
+
+    return method
 
 
 def iwae(k: int, batch: int) -> Method:
