@@ -161,7 +161,8 @@ def test_summary_says_what_the_gaps_are(wrong):
     )
     assert lines[3].strip() == "log p(x) is exact"
     assert lines[4].strip() == (
-        f"log p(x): in closed form; q*: 400 steps of Adam with 10 draws each; q* reached on all {N} data"
+        "log p(x): in closed form; q*: 400 steps of Adam with 10 draws each; "
+        f"q* reached on all {N} data"
     )
 
 

@@ -1,6 +1,8 @@
 """The test log-likelihood of a fitted model, per datum, with error bars and a verdict."""
 
+import os
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +15,7 @@ from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.growth import bias_by_growth
 from tightbound.evidence.importance import Evidence, importance, prefixes
 from tightbound.evidence.per_datum import (
+    data_at_once,
     errors,
     headline,
     in_batches,
@@ -21,9 +24,13 @@ from tightbound.evidence.per_datum import (
     stderr_of_draws,
     stderr_of_mean,
 )
+from tightbound.evidence.resume import Finished
 from tightbound.evidence.verdict import Verdict, against_annealed, judge, judge_each
 from tightbound.models import Bayesian, Model
 from tightbound.randomness import item_keys
+
+AT_ONCE = 2500
+"""Draws of all data together that are made at once by default."""
 
 
 class Evaluation(NamedTuple):
@@ -98,6 +105,7 @@ def evaluate(
     temperatures: int | None = None,
     chains: int = 16,
     progress: bool | None = None,
+    resume: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """Estimates log p(x) of each datum by importance sampling from q(z|x).
 
@@ -111,13 +119,16 @@ def evaluate(
         k: Draws per datum.
         key: Seed or key of draws and binarisation.
         binarize: As for `fit`; "dynamic" draws each item once, by its row.
-        batch_size: Data at once; by default 2500 draws of them together.
+        batch_size: Data at once; by default 2500 draws of them together on each device.
         chunk: Draws per datum at once; by default 500.
         temperatures: If given, annealed importance sampling with so many temperatures, from q(z|x)
             to the posterior, estimates the same data too (`tb.evidence.annealed`), and the verdict
             weighs it; it needs a z on all real numbers.
         chains: Chains of it for each datum.
         progress: Show a progress bar on standard error; by default if that is a terminal.
+        resume: A file .npz in which finished batches are kept, every 10 seconds or so, and which
+            is removed at the end (for annealing, one beside it). A call with the same arguments
+            goes on from it.
 
     Raises:
         UsageError: Data outside the likelihood's support (row and column are named), wrong
@@ -136,8 +147,10 @@ def evaluate(
         )
     data = prepared(model, x, binarize, key)
     chunk = min(k, 500) if chunk is None else chunk
-    batch_size = max(1, 2500 // max(chunk, 1)) if batch_size is None else batch_size
-    at_least(1, k=k, batch_size=batch_size, chunk=chunk)
+    at_least(1, k=k, chunk=chunk)
+    batch_size = data_at_once(batch_size, draws=chunk, at_once=AT_ONCE)
+    asked = (model, posterior, data, k, chunk, batch_size)
+    finished = None if resume is None else Finished(resume, asked)
     began = time.perf_counter()
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
@@ -152,6 +165,7 @@ def evaluate(
         batch_size=batch_size,
         doing="evaluating",
         progress=progress,
+        finished=finished,
     )
     means = np.mean(np.asarray(bounds, np.float64), axis=0)
     judgement = judge(
@@ -168,6 +182,7 @@ def evaluate(
             key=key,
             binarize=binarize,
             progress=progress,
+            resume=None if resume is None else Path(resume).with_suffix(".annealed.npz"),
         )
         judgement = against_annealed(
             judgement,
