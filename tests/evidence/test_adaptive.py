@@ -78,7 +78,7 @@ def test_recycled_weights_are_nearly_so():
         ),
         pytest.param(lambda: targets.wells(1), targets.WELLS, None, PMC(), marks=slow),
         pytest.param(
-            lambda: targets.twisted(5), 0.0, [0] * 5, AMIS(components=8, each=1000), marks=slow
+            lambda: targets.twisted(5), 0.0, None, AMIS(components=8, each=1000), marks=slow
         ),
     ],
 )
@@ -106,6 +106,7 @@ def test_a_flow_learns_what_the_start_does_not_know():
     assert found.ess.item() > 3 * before.ess.item()
 
 
+@slow
 @pytest.mark.stat
 def test_weights_against_all_proposals_are_better_than_against_ones_own():
     parts = exact_parts(1)
@@ -119,7 +120,7 @@ def test_weights_against_all_proposals_are_better_than_against_ones_own():
 
 @pytest.mark.parametrize("dof", [None, pytest.param(3.0, marks=slow)])
 def test_recycled_weights_are_those_of_the_whole_mixture(dof, monkeypatch):
-    method, mixtures, draw = AMIS(components=2, each=7, rounds=3, dof=dof), [], AMIS._draw
+    method, mixtures, draw = AMIS(components=2, each=4, rounds=2, dof=dof), [], AMIS._draw
 
     def seen(self, mixture, key):
         mixtures.append(mixture)
@@ -133,7 +134,7 @@ def test_recycled_weights_are_those_of_the_whole_mixture(dof, monkeypatch):
     first = jax.random.normal(jax.random.key(0), (50, 3))
     with jax.disable_jit():
         found = method.run(log_density, first, jax.random.key(1))
-    assert len(mixtures) == 3
+    assert len(mixtures) == 2
     u = np.asarray(found.u, np.float64)
     log_q = []
     for mixture in mixtures:
@@ -145,10 +146,10 @@ def test_recycled_weights_are_those_of_the_whole_mixture(dof, monkeypatch):
             for mean, scale in zip(np.asarray(mixture.mean, np.float64), scales, strict=True)
         ]
         log_q.append(special.logsumexp(np.asarray(mixture.log_share)[:, None] + each, axis=0))
-    whole = special.logsumexp(log_q, axis=0) - np.log(3)
+    whole = special.logsumexp(log_q, axis=0) - np.log(2)
     truth = -np.abs(u - 0.5).sum(axis=1) - whole
     np.testing.assert_allclose(found.log_w, truth, atol=1e-3)
-    assert len({float(mixture.mean[0, 0]) for mixture in mixtures}) == 3
+    assert len({float(mixture.mean[0, 0]) for mixture in mixtures}) == 2
 
 
 @pytest.mark.stat
@@ -226,7 +227,11 @@ def test_neither_batches_nor_other_data_change_a_result():
     some = adaptive(parts.model, x[:3], batch_size=2, **options)
     np.testing.assert_allclose(some.log_evidence, whole.log_evidence[:3], atol=1e-4)
     assert "adaptive multiple importance sampling" in whole.summary()
-    # Left out, proposals start at the prior; several layers are one vector.
+
+
+@slow
+def test_several_layers_are_one_vector_and_start_at_the_prior():
+    x = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
     two = exact_parts(2)
     prior = adaptive(two.model, x, method=AMIS(each=200, rounds=5))
     assert prior.diagnostics["mean"].shape == (5, 3)

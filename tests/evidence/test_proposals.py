@@ -4,6 +4,7 @@ False alarms: means at 4.9 standard errors, below 1e-6 a number; the keys are fi
 """
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
@@ -39,11 +40,11 @@ def test_wider_proposals_stay_unbiased_and_have_lighter_tails(layers):
 
 def test_tempering_a_normal_multiplies_its_variances():
     parts = exact_parts(1)
-    x = np.array([0.7, -1.1, 0.4, 1.3], np.float32)
+    x = jnp.array([0.7, -1.1, 0.4, 1.3])
     mean, sd = parts.posterior.parameters(x)
     wide = tempered(parts.posterior, temperature=4.0)
-    z = np.array([0.2, -0.4], np.float32)
-    truth = stats.norm.logpdf(z, np.asarray(mean), 2 * np.asarray(sd)).sum()
+    z = jnp.array([0.2, -0.4])
+    truth = stats.norm.logpdf(np.asarray(z), np.asarray(mean), 2 * np.asarray(sd)).sum()
     assert wide.log_prob(z, x) == pytest.approx(truth, abs=1e-4)
     key = jax.random.key(0)
     own = parts.posterior.sample(x, key=key)
@@ -54,7 +55,7 @@ def test_tempering_a_normal_multiplies_its_variances():
 
 def test_a_mixture_is_the_mixture_of_densities():
     parts = exact_parts(1)
-    x, z = np.array([0.7, -1.1, 0.4, 1.3], np.float32), np.array([0.2, -0.4], np.float32)
+    x, z = jnp.array([0.7, -1.1, 0.4, 1.3]), jnp.array([0.2, -0.4])
     mixed = defensive(parts.posterior, parts.model.prior, share=0.25)
     own, safe = parts.posterior.log_prob(z, x), parts.model.prior.log_prob(z)
     truth = np.log(0.75 * np.exp(own) + 0.25 * np.exp(safe))
