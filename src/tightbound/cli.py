@@ -148,13 +148,18 @@ def evaluate(
     k: Annotated[int, typer.Option(help="Draws per datum.")] = 5000,
     key: Annotated[int, typer.Option(help="Seed of draws and binarisation.")] = 0,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    temperatures: Annotated[
+        int | None,
+        typer.Option(help="Also by annealed importance sampling, with so many temperatures."),
+    ] = None,
+    chains: Annotated[int, typer.Option(help="Annealed chains per datum.")] = 16,
     as_json: AsJson = False,
 ) -> None:
     """Estimate the log-likelihood per datum, with error bars and a verdict."""
     from tightbound import runs
     from tightbound.report import write_report
 
-    runs.evaluate_run(run, k=k, key=key, split=split)
+    runs.evaluate_run(run, k=k, key=key, split=split, temperatures=temperatures, chains=chains)
     _show_run(run, write_report(run), as_json=as_json)
 
 

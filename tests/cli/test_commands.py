@@ -12,9 +12,15 @@ def fitted(tightbound, tmp_path):
 
 
 def test_sisters_of_fit(tightbound, fitted):
-    status, out, _ = tightbound("evaluate", fitted, "--k", "40", "--split", "validation", "--json")
+    flags = ("--k", "40", "--split", "validation", "--temperatures", "2", "--chains", "2")
+    status, out, _ = tightbound("evaluate", fitted, *flags, "--json")
     assert status == 0
     ev = json.loads(out.splitlines()[-1])["evaluation"]
+    assert ev["seeds"][0]["annealed"]["direction"] == "lower (stochastic)"
+    assert sum(ev["seeds"][0]["verdicts"].values()) == 200
+    assert "annealed importance sampling is" in ev["reason"]
+    assert np.load(fitted / "evaluation.npz")["annealed_log_evidence"].shape == (1, 200)
+    assert not list(fitted.glob("*.part.npz"))
     assert (ev["split"], ev["k"], ev["n"]) == ("validation", 40, 200)
     assert ev["seeds"][0]["bound_by_k"]["40"] == pytest.approx(ev["mean"], abs=1e-4)
 

@@ -79,6 +79,17 @@ def shells():
     return tb.Target(log_density, 2)
 
 
+def eggbox():
+    """(2 + cos(x/2) cos(y/2))^5 for x, y uniform on (0, 10 pi): log Z = 235.86 (235.855940)."""
+
+    def log_density(u):
+        x = 10 * jnp.pi * jax.nn.sigmoid(u)
+        log_prior = jnp.sum(jax.nn.log_sigmoid(u) + jax.nn.log_sigmoid(-u))
+        return (2 + jnp.cos(x[0] / 2) * jnp.cos(x[1] / 2)) ** 5 + log_prior
+
+    return tb.Target(log_density, 2)
+
+
 def twisted(dim):
     """Haario's twisted normal with b = 0.03: Z = 1, variances 100, 19, 1, ..."""
 

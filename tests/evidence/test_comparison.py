@@ -26,11 +26,13 @@ def result(log_evidence, *, direction, stderr=0.2, binarisation="none (values as
     """A result of any direction with chosen numbers."""
     values = np.asarray(log_evidence, np.float32)
     if direction == "exact":
-        return ExactEvidence(values, 8, binarisation, 1.0)
+        return ExactEvidence(values, np.zeros(len(values)), "a sum", binarisation, 1.0)
     errors = np.full(len(values), stderr, np.float32)
     if direction == "evaluation":
         judged = Verdict("trust", "so it is", 0.0, 0.0)
-        return Evaluation(values, errors, *[errors] * 3, {10: 1.0}, 10, binarisation, judged, 1.0)
+        words = ("trust",) * len(values)
+        rest = words, {10: 1.0}, 10, binarisation, judged, 1.0, None
+        return Evaluation(values, errors, *[errors] * 4, *rest)
     codes = np.zeros(len(values), np.int32)
     return Estimate(
         values, errors, errors, codes, direction, "some method", 10, binarisation, {}, 1.0

@@ -36,11 +36,14 @@ def evaluation(**changes):
         "ess": np.array([10.0, 400.0, 600.0, 900.0]),
         "khat": np.array([0.1, 0.2, 0.4, 0.6]),
         "elbo": np.array([-93.0, -103.0, -84.0, -99.0]),
+        "jackknife": np.array([0.1, 0.1, 0.1, 0.3]),
+        "verdicts": ("trust", "raise k", "raise k", "use AIS"),
         "bound_by_k": {1: -95.0, 1000: -91.0},
         "k": 1000,
         "binarisation": "one draw per item",
         "judgement": Verdict("raise k", "because of this", 0.1, 0.2),
         "seconds": 1.0,
+        "annealed": None,
     }
     return Evaluation(**(fields | changes))
 
@@ -76,6 +79,7 @@ def test_summary_says_what_the_number_is():
     )
     assert lines[2].strip() == "median ESS 500 of 1000, median k-hat 0.30"
     assert lines[3].strip() == "verdict: raise k (because of this)"
+    assert lines[4].strip() == "of the data by themselves: 1 trust, 2 raise k, 1 use AIS"
 
 
 def test_summary_of_a_few_draws_does_without_k_hat():

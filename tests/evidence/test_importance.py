@@ -120,6 +120,22 @@ def test_every_number_equals_its_formula_in_float64(toy):
         np.testing.assert_allclose(ev.bounds[:, column], bound, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("wide", [1.0, 3.0, 0.3])
+def test_the_jackknife_beside_it_is_the_bound_of_the_same_draws(wide):
+    parts, x = scaled(exact_parts(1), wide), data(20)
+    log_w = explicit_log_weights(parts, x, k=400)
+    truth = np.array([jackknifed(row) for row in log_w])
+    found = estimate(parts, x, k=400, chunk=70)
+    np.testing.assert_allclose(found.jackknife, truth, atol=2e-3, rtol=2e-3)
+
+
+def jackknifed(log_w):
+    """(k - 1) (L_k - mean of L_{k-1} without one draw), in float64, draw by draw."""
+    k, weights = len(log_w), np.exp(log_w - log_w.max())
+    without = np.log((weights.sum() - weights) / (k - 1))
+    return (k - 1) * (np.log(weights.mean()) - without.mean())
+
+
 def test_one_draw_has_no_standard_error():
     ev = estimate(exact_parts(1), data(3), k=1, chunk=1)
     np.testing.assert_array_equal(ev.log_z, ev.elbo)

@@ -216,4 +216,5 @@ def test_memory_does_not_grow_with_k():
         return program.compiled.memory_analysis().temp_size_in_bytes
 
     tails = 4 * n * (tail_length(50_000) - tail_length(5000))
-    assert temporary(50_000) - temporary(5000) < 3 * tails
+    # Only the tails of the largest weights grow, and with them what the jackknife makes of them.
+    assert temporary(50_000) - temporary(5000) < 5 * tails

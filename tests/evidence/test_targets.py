@@ -21,31 +21,36 @@ from tightbound.evidence.exact import _integrated
 @pytest.mark.parametrize(
     ("make", "points", "truth", "tolerance"),
     [
-        (targets.five_modes, 513, 0.0, 1e-5),
-        (targets.banana, 513, np.log(7.99792), 1e-5),
-        (lambda: targets.wells(1), 513, targets.WELLS, 1e-5),
-        (targets.shells, 1025, -1.75 + np.log(144), 0.005),
-        (lambda: targets.twisted(2), 513, 0.0, 1e-5),
+        (targets.five_modes, 511, 0.0, 3e-5),
+        (targets.banana, 511, np.log(7.99792), 3e-5),
+        (lambda: targets.wells(1), 511, targets.WELLS, 3e-5),
+        (targets.shells, 1021, -1.75 + np.log(144), 0.005),
+        (lambda: targets.twisted(2), 511, 0.0, 3e-5),
         # Far from the origin, and a thousand times as narrow.
         (
             lambda: tb.Target(lambda z: -0.5e6 * jnp.sum((z - jnp.array([30.3, -7.7])) ** 2), 2),
-            513,
+            511,
             np.log(2e-6 * np.pi),
-            1e-4,
+            3e-4,
         ),
-        (lambda: tb.Target(lambda z: -(z[0] ** 4), 1), 4097, 0.594875, 1e-5),
+        (lambda: tb.Target(lambda z: -(z[0] ** 4), 1), 4099, 0.594875, 3e-5),
     ],
 )
 def test_quadrature_reaches_the_published_digits(make, points, truth, tolerance):
     found = exact(make(), points=points)
     assert found.log_evidence.item() == pytest.approx(truth, abs=tolerance)
-    assert found.error.item() < 1e-3
+    assert found.error.item() < 5e-3
     assert "quadrature" in found.summary()
     assert found.summary().startswith("log Z = ")
 
 
 def test_too_few_points_show():
-    found = exact(targets.shells(), points=65)
+    # Eighteen narrow peaks, between the points of every grid but a fine one.
+    peaks = exact(targets.eggbox())
+    assert peaks.error.item() > abs(peaks.log_evidence.item() - 235.855940) > 0.01
+    peaks = exact(targets.eggbox(), points=4099)
+    assert peaks.mean == pytest.approx(235.855940, abs=1e-3)
+    found = exact(targets.shells(), points=67)
     assert abs(found.log_evidence.item() - (-1.75 + np.log(144))) > 0.01
     assert found.error.item() > 0.01
 
@@ -57,7 +62,7 @@ def test_quadrature_and_closed_form_agree_with_the_oracle():
     closed = exact(model, np.asarray(x))
     np.testing.assert_allclose(closed.log_evidence, truth, rtol=1e-6)
     assert "closed form" in closed.summary()
-    grid, error = _integrated(model, x, dim=2, points=257)
+    grid, error = _integrated(model, x, dim=2, points=259)
     np.testing.assert_allclose(grid, truth, atol=1e-4)
     assert np.max(error) < 1e-4
     parts, x, truth = pixels(5)
@@ -118,7 +123,7 @@ def test_wrong_use_is_refused():
         UsageError, match="one or two real latent dimensions, got NoPrior in 4 real"
     ):
         exact(targets.four_dimensions())
-    with pytest.raises(UsageError, match="odd number of points"):
+    with pytest.raises(UsageError, match="one more than a multiple of 6"):
         exact(bare, points=10)
     model = linear_gaussian.one_layer_model()
     with pytest.raises(UsageError, match="expected data of shape"):

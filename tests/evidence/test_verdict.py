@@ -11,8 +11,18 @@ import pytest
 from tests.evidence.toys import estimate, many_units
 from tests.oracles.linear_gaussian import affine_normal, log_evidence
 from tightbound.distributions import AbstractExplicit, StandardNormal
+from tightbound.evidence import annealed, evaluate
+from tightbound.evidence.growth import bias_by_growth
 from tightbound.evidence.pareto import threshold
-from tightbound.evidence.verdict import BIAS, FACTOR, SHARE, judge
+from tightbound.evidence.verdict import (
+    BIAS,
+    FACTOR,
+    SHARE,
+    Verdict,
+    against_annealed,
+    judge,
+    judge_each,
+)
 from tightbound.models import Model
 from tightbound.objectives import Parts
 
@@ -173,6 +183,91 @@ def test_cannot_see_a_mode_that_no_draw_reached():
     one_mode = -0.5 * 1.5**2 / 1.01 - 0.5 * math.log(2 * math.pi * 1.01)
     np.testing.assert_allclose(ev.log_z, one_mode, atol=1e-4)  # log p(x) is higher by log 2
     assert judge(ev.stderr, ev.khat, 1000).word == "trust"
+
+
+def test_each_datum_is_judged_by_the_same_rule():
+    khat = np.array([0.1, 0.7 + JUST, 1.0, 0.1, 0.1, math.nan])
+    stderr = np.sqrt(2 * np.array([0.0, 0.0, 0.0, 0.1 + JUST, 10 + JUST, 0.0]))
+    expected = ("trust", "raise k", "use AIS", "raise k", "use AIS", "use AIS")
+    assert judge_each(stderr, khat, 5000) == expected
+    assert judge_each(0 * stderr, khat, 24) == ("raise k",) * 6
+    # The larger of the two biases counts.
+    jackknife = np.array([0.2, 0.0, 0.0, 0.0, 0.0, 0.0])
+    assert judge_each(stderr, khat, 5000, jackknife=jackknife)[0] == "raise k"
+    assert judge(0 * stderr, 0 * stderr, 5000, jackknife=jackknife * 10).word == "raise k"
+    assert judge(0 * stderr, 0 * stderr, 5000, growth=0.2).word == "raise k"
+    assert judge(0 * stderr, 0 * stderr, 5000, growth=0.05).word == "trust"
+
+
+@pytest.mark.parametrize("a", [0.1, 0.5, 1.0])
+def test_growth_finds_what_is_left_of_a_power_law(a):
+    ks = (1, 5, 50, 500, 5000)
+    at = -90 - 3.0 * np.array(ks, np.float64) ** -a
+    bounds = at + np.random.default_rng(0).normal(0, 0.2, (400, 1))
+    assert bias_by_growth(ks, bounds) == pytest.approx(3.0 * 5000**-a, rel=1e-3)
+    # Noise about no growth is none, and so are too few numbers of draws to tell.
+    flat = np.random.default_rng(1).normal(0, 0.2, (400, 5)) + np.linspace(0, 1e-3, 5)
+    assert bias_by_growth(ks, flat) == 0
+    assert bias_by_growth(ks[:3], bounds[:, :3]) == 0
+    assert bias_by_growth(ks, bounds[:1]) == 0
+
+
+def test_growth_that_does_not_slow_down_is_a_large_bias():
+    bounds = np.array([-100.0, -95.0, -90.0, -85.0, -80.0]) + np.zeros((10, 1))
+    assert bias_by_growth((1, 5, 50, 500, 5000), bounds) > 30
+
+
+@pytest.mark.parametrize(
+    ("word", "above", "own_bias", "after"),
+    [
+        ("trust", 0.05, 0.0, "trust"),
+        ("trust", 0.2, 0.0, "use AIS"),
+        ("raise k", 0.05, 0.0, "raise k"),
+        ("use AIS", 0.05, 0.0, "trust"),
+        ("use AIS", 0.05, 0.2, "use AIS"),
+        ("use AIS", -0.2, 0.0, "use AIS"),
+        ("trust", math.nan, 0.0, "use AIS"),
+    ],
+)
+def test_annealing_decides(word, above, own_bias, after):
+    judged = Verdict(word, "so it was", 0.0, 0.0)
+    found = against_annealed(judged, np.full(100, above), np.full(100, 0.1), own_bias)
+    assert found.word == after
+    assert "annealed importance sampling is" in found.reason
+    assert "so it was" in found.reason
+    # A difference within its own error decides nothing.
+    if word == "trust":
+        unsure = against_annealed(judged, np.full(100, 0.2), np.full(100, 1.0), own_bias)
+        assert unsure.word == "trust"
+
+
+@pytest.mark.slow
+@pytest.mark.stat
+def test_a_mode_out_of_reach_is_found_by_annealing_from_elsewhere():
+    # By its weights alone the estimate looks perfect, and half of the mass is missing.
+    x = np.full((30, 1), 1.5, np.float32)
+    q = affine_normal(np.array([[1 / 1.01]]), np.zeros(1), np.full(1, 0.1 / 1.01**0.5))
+    model = Model(StandardNormal(1), Folded())
+    ev = evaluate(model, q, x, k=1000)
+    assert ev.verdict == "trust"
+    prior = annealed(model, x, temperatures=100, chains=64)
+    assert abs(np.mean(prior.log_evidence - ev.log_evidence) - math.log(2)) < 0.2
+    judged = against_annealed(ev.judgement, prior.log_evidence - ev.log_evidence, prior.stderr, 0.0)
+    assert judged.word == "use AIS"
+
+
+def test_evaluate_asks_annealing_where_it_is_told_to():
+    x = np.random.default_rng(2).standard_normal((40, 2)).astype(np.float32) * 2**0.5
+    parts = many_units(2, factor=0.7, shift=1.4)
+    alone = evaluate(parts.model, parts.posterior, x, k=200)
+    asked = evaluate(parts.model, parts.posterior, x, k=200, temperatures=30, chains=32)
+    np.testing.assert_array_equal(alone.log_evidence, asked.log_evidence)
+    assert alone.verdict != "trust"
+    assert alone.annealed is None
+    truth = log_evidence(parts.model, x)
+    assert abs(np.mean(asked.annealed.log_evidence - truth)) < 0.1
+    assert "annealed importance sampling is" in asked.summary()
+    assert asked.verdict == "use AIS"
 
 
 def test_threshold_rises_with_k():

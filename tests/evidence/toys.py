@@ -30,6 +30,7 @@ class Estimate(NamedTuple):
     ess: np.ndarray
     khat: np.ndarray
     elbo: np.ndarray
+    jackknife: np.ndarray
     bounds: np.ndarray
 
 

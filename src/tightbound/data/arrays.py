@@ -1,5 +1,6 @@
-"""Named arrays from .safetensors and .npz files, such as the weights of others' models."""
+"""Named arrays in files: .safetensors and .npz are read, .npz is written."""
 
+import io
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from safetensors import SafetensorError, deserialize
 
 from tightbound.data.files import load_numpy
 from tightbound.errors import UsageError
+from tightbound.files import write_atomic
 
 Arrays = dict[str, np.ndarray]
 _TYPES = {
@@ -19,6 +21,13 @@ _TYPES = {
     "BOOL": "?",
 }
 """Of the names in safetensors files, those that can be read."""
+
+
+def save_arrays(path: Path, arrays: Arrays) -> None:
+    """Writes a .npz file, whole or not at all."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
+    write_atomic(path, buffer.getvalue())
 
 
 def load_arrays(path: str | os.PathLike[str]) -> Arrays:

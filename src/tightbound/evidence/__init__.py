@@ -22,6 +22,8 @@ from tightbound.evidence.inference_gap import inference_gap as inference_gap
 from tightbound.evidence.jackknife import jackknife as jackknife
 from tightbound.evidence.pmc import PMC as PMC
 from tightbound.evidence.prior_sampling import prior_sampling as prior_sampling
+from tightbound.evidence.proposals import defensive as defensive
+from tightbound.evidence.proposals import tempered as tempered
 from tightbound.evidence.reverse_annealed import Sandwich as Sandwich
 from tightbound.evidence.reverse_annealed import reverse_annealed as reverse_annealed
 from tightbound.evidence.reverse_annealed import sandwich as sandwich

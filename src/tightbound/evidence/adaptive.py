@@ -119,10 +119,10 @@ def _estimated(
             value = model.log_joint(x, unravel(mean + sd * u)) + log_volume
             return jnp.where(jnp.isnan(value), -jnp.inf, value)
 
-        found = method.run(log_density, (flat - mean) / sd, keys[1])
+        found = method.run(log_density, (flat - mean[None]) / sd[None], keys[1])
         weight = jax.nn.softmax(found.log_w)
         centre = weight @ found.u
-        spread = jnp.sqrt(weight @ (found.u - centre) ** 2)
+        spread = jnp.sqrt(weight @ (found.u - centre[None]) ** 2)
         largest = jax.lax.top_k(found.log_w, tail_length(method.draws) + 1)[0]
         return found.log_w, {
             "khat": khat(largest[::-1]),

@@ -111,7 +111,9 @@ class AMIS(AbstractAdaptation):
             log_sum = jax.lax.dynamic_update_slice(log_sum, own, (at,))
             log_sum = jnp.logaddexp(log_sum, self._log_density(mixture, u))
             past = jax.tree.map(lambda kept, now: kept.at[number].set(now), past, mixture)
-            log_w = jnp.where(born <= number, log_f - log_sum + jnp.log(number + 1.0), -jnp.inf)
+            log_w = jnp.where(
+                born <= number, log_f - log_sum + jnp.log1p(jnp.asarray(number, u.dtype)), -jnp.inf
+            )
             share = effective_share(jax.lax.dynamic_slice(log_w, (at,), (self.each,)))
             return (self._refitted(mixture, u, log_w), past, u, log_f, log_sum), share
 
@@ -144,7 +146,7 @@ class AMIS(AbstractAdaptation):
         """Log of share times density of each component, and the squared distances from it."""
 
         def one(log_share: Any, mean: Any, factor: Any) -> tuple[Any, Any]:
-            white = jax.scipy.linalg.solve_triangular(factor, (u - mean).T, lower=True).T
+            white = jax.scipy.linalg.solve_triangular(factor, (u - mean[None]).T, lower=True).T
             log_volume = jnp.sum(jnp.log(jnp.diagonal(factor)))
             return log_share + log_kernel(white, self.dof) - log_volume, jnp.sum(white**2, axis=1)
 
@@ -160,7 +162,7 @@ class AMIS(AbstractAdaptation):
         d = u.shape[1]
         weight = normalised(log_w)
         by_component, squares = self._by_component(mixture, u)
-        mass = jnp.exp(by_component - jax.nn.logsumexp(by_component, axis=0)) * weight
+        mass = jax.nn.softmax(by_component, axis=0) * weight[None]
         # The t's E-step takes weight off draws that are far out.
         near = mass if self.dof is None else mass * (self.dof + d) / (self.dof + squares)
 
@@ -174,7 +176,7 @@ class AMIS(AbstractAdaptation):
             trust = effective / (effective + d + 1)
             fitted = near @ u / jnp.maximum(jnp.sum(near), tiny)
             moved = mean + trust * (fitted - mean)
-            away = u - moved
+            away = u - moved[None]
             covariance = (near[:, None] * away).T @ away / jnp.maximum(total, tiny)
             before = factor @ factor.T
             together = trust * covariance + (1 - trust) * before

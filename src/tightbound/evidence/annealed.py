@@ -6,12 +6,14 @@ Bias: E[p-hat] = p(x) exactly, with step sizes that were tuned on other chains a
 log is low on average: a stochastic lower bound, tighter with more temperatures.
 """
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
@@ -26,6 +28,7 @@ from tightbound.evidence.per_datum import (
     in_batches,
     prepared,
 )
+from tightbound.evidence.resume import Finished
 from tightbound.mcmc import Passed, Path, Problem, check_moves, check_tuning, forward, tuned
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
@@ -47,6 +50,7 @@ def annealed(
     binarize: str = "auto",
     batch_size: int | None = None,
     progress: bool | None = None,
+    resume: str | os.PathLike[str] | None = None,
 ) -> Estimate:
     """Estimates log p(x) of each datum by annealed importance sampling; nats, a lower bound.
 
@@ -69,6 +73,12 @@ def annealed(
             with the same key.
         batch_size: Data at once; by default 1,600 chains of them together.
         progress: Show a progress bar on standard error; by default if that is a terminal.
+        resume: A file .npz in which finished batches are kept, every 10 seconds or so, and which
+            is removed at the end. A call with the same arguments goes on from it.
+
+    Returns:
+        An estimate whose `diagnostics` hold the path's `betas` and `step_sizes`, and each datum's
+        mean `acceptance`.
 
     Raises:
         UsageError: A prior or start on something else than all real numbers, data outside the
@@ -82,6 +92,7 @@ def annealed(
         data,
         batch_size=batch_size,
         progress=progress,
+        resume=resume,
         doing="annealing",
     )
 
@@ -105,6 +116,7 @@ class Annealing(NamedTuple):
         *,
         batch_size: int | None,
         progress: bool | None,
+        resume: str | os.PathLike[str] | None,
         doing: str,
         backwards: bool = False,
     ) -> Estimate:
@@ -116,6 +128,7 @@ class Annealing(NamedTuple):
             data: What has passed the checks.
             batch_size: As for `annealed`.
             progress: As for `annealed`.
+            resume: As for `annealed`.
             doing: What the progress bar says.
             backwards: The mean weight is that of 1 / p(x).
         """
@@ -135,16 +148,20 @@ class Annealing(NamedTuple):
             leapfrog=self.leapfrog,
             acceptance=self.acceptance,
         )
-        accepted: list[np.ndarray] = []
 
         def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
             keys = split_each(item_keys(noise_key, items), self.chains)
             passed = pass_along(path, values, items, keys)
-            accepted.append(np.asarray(passed.acceptance))
-            return _numbers(passed.log_w)
+            return _numbers(passed.log_w), jnp.mean(passed.acceptance, axis=0)
 
-        log_mean, stderr, ess, result = in_batches(
-            estimate, data, batch_size=batch_size, doing=doing, progress=progress
+        asked = (model, data, path, self._replace(start=None), self.start, batch_size, backwards)
+        (log_mean, stderr, ess, result), acceptance = in_batches(
+            estimate,
+            data,
+            batch_size=batch_size,
+            doing=doing,
+            progress=progress,
+            finished=None if resume is None else Finished(resume, asked),
         )
         return Estimate(
             log_evidence=-log_mean if backwards else log_mean,
@@ -158,7 +175,7 @@ class Annealing(NamedTuple):
             diagnostics={
                 "betas": np.asarray(path.betas),
                 "step_sizes": np.asarray(path.step_sizes),
-                "acceptance": np.mean(accepted, axis=0),
+                "acceptance": acceptance,
             },
             seconds=time.perf_counter() - began,
         )

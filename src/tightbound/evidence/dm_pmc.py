@@ -98,7 +98,7 @@ class DMPMC(AbstractAdaptation):
         log_scale = math.log(self.scale)
 
         def mixture(u: Float[Array, " d"], locations: Float[Array, "p d"]) -> Float[Array, ""]:
-            each = log_kernel(u - locations, self.dof, log_scale)
+            each = log_kernel(u[None] - locations, self.dof, log_scale)
             return jax.nn.logsumexp(each) - math.log(self.proposals)
 
         def one(locations: Float[Array, "p d"], key: PRNGKeyArray) -> tuple[Any, Any]:

@@ -1,6 +1,8 @@
 """The test log-likelihood of a fitted model, per datum, with error bars and a verdict."""
 
+import os
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,8 +10,12 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import NonFiniteError, UsageError, at_least
+from tightbound.evidence.annealed import annealed
+from tightbound.evidence.estimate import Estimate
+from tightbound.evidence.growth import bias_by_growth
 from tightbound.evidence.importance import Evidence, importance, prefixes
 from tightbound.evidence.per_datum import (
+    data_at_once,
     errors,
     headline,
     in_batches,
@@ -18,9 +24,13 @@ from tightbound.evidence.per_datum import (
     stderr_of_draws,
     stderr_of_mean,
 )
-from tightbound.evidence.verdict import Verdict, judge
+from tightbound.evidence.resume import Finished
+from tightbound.evidence.verdict import Verdict, against_annealed, judge, judge_each
 from tightbound.models import Bayesian, Model
 from tightbound.randomness import item_keys
+
+AT_ONCE = 2500
+"""Draws of all data together that are made at once by default."""
 
 
 class Evaluation(NamedTuple):
@@ -33,12 +43,18 @@ class Evaluation(NamedTuple):
     ess: Float[np.ndarray, " n"]
     khat: Float[np.ndarray, " n"]
     elbo: Float[np.ndarray, " n"]
+    jackknife: Float[np.ndarray, " n"]
+    """What the jackknife of order 1 adds to `log_evidence`: about its bias."""
+    verdicts: tuple[str, ...]
+    """The verdict on each datum by itself."""
     bound_by_k: dict[int, float]
     """Mean over the data of L_j, from the first j draws of each."""
     k: int
     binarisation: str
     judgement: Verdict
     seconds: float
+    annealed: Estimate | None
+    """The same data by annealed importance sampling, if that was asked."""
 
     @property
     def verdict(self) -> str:
@@ -71,6 +87,7 @@ class Evaluation(NamedTuple):
                 f"  {errors(self.log_evidence, self.stderr)}; ELBO {float(np.mean(self.elbo)):.2f}",
                 f"  median ESS {np.median(self.ess):.0f} of {self.k}, {shape}",
                 f"  verdict: {self.verdict} ({self.judgement.reason})",
+                f"  of the data by themselves: {_counted(self.verdicts)}",
             ]
         )
 
@@ -85,7 +102,10 @@ def evaluate(
     binarize: str = "auto",
     batch_size: int | None = None,
     chunk: int | None = None,
+    temperatures: int | None = None,
+    chains: int = 16,
     progress: bool | None = None,
+    resume: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """Estimates log p(x) of each datum by importance sampling from q(z|x).
 
@@ -99,9 +119,16 @@ def evaluate(
         k: Draws per datum.
         key: Seed or key of draws and binarisation.
         binarize: As for `fit`; "dynamic" draws each item once, by its row.
-        batch_size: Data at once; by default 2500 draws of them together.
+        batch_size: Data at once; by default 2500 draws of them together on each device.
         chunk: Draws per datum at once; by default 500.
+        temperatures: If given, annealed importance sampling with so many temperatures, from q(z|x)
+            to the posterior, estimates the same data too (`tb.evidence.annealed`), and the verdict
+            weighs it; it needs a z on all real numbers.
+        chains: Chains of it for each datum.
         progress: Show a progress bar on standard error; by default if that is a terminal.
+        resume: A file .npz in which finished batches are kept, every 10 seconds or so, and which
+            is removed at the end (for annealing, one beside it). A call with the same arguments
+            goes on from it.
 
     Raises:
         UsageError: Data outside the likelihood's support (row and column are named), wrong
@@ -120,8 +147,10 @@ def evaluate(
         )
     data = prepared(model, x, binarize, key)
     chunk = min(k, 500) if chunk is None else chunk
-    batch_size = max(1, 2500 // max(chunk, 1)) if batch_size is None else batch_size
-    at_least(1, k=k, batch_size=batch_size, chunk=chunk)
+    at_least(1, k=k, chunk=chunk)
+    batch_size = data_at_once(batch_size, draws=chunk, at_once=AT_ONCE)
+    asked = (model, posterior, data, k, chunk, batch_size)
+    finished = None if resume is None else Finished(resume, asked)
     began = time.perf_counter()
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
@@ -130,25 +159,51 @@ def evaluate(
         _check_numbers(ev, items)
         return ev
 
-    log_z, stderr, ess, shape, elbo, bounds = in_batches(
+    log_z, stderr, ess, shape, elbo, correction, bounds = in_batches(
         estimate,
         data,
         batch_size=batch_size,
         doing="evaluating",
         progress=progress,
+        finished=finished,
     )
     means = np.mean(np.asarray(bounds, np.float64), axis=0)
+    judgement = judge(
+        stderr, shape, k, jackknife=correction, growth=bias_by_growth(prefixes(k), bounds)
+    )
+    ais = None
+    if temperatures is not None:
+        ais = annealed(
+            model,
+            x,
+            start=posterior,
+            temperatures=temperatures,
+            chains=chains,
+            key=key,
+            binarize=binarize,
+            progress=progress,
+            resume=None if resume is None else Path(resume).with_suffix(".annealed.npz"),
+        )
+        judgement = against_annealed(
+            judgement,
+            ais.log_evidence - log_z,
+            np.hypot(stderr, ais.stderr),
+            float(np.mean(ais.stderr**2) / 2),
+        )
     return Evaluation(
         log_evidence=log_z,
         stderr=stderr,
         ess=ess,
         khat=shape,
         elbo=elbo,
+        jackknife=correction,
+        verdicts=judge_each(stderr, shape, k, jackknife=correction),
         bound_by_k={j: float(mean) for j, mean in zip(prefixes(k), means, strict=True)},
         k=k,
         binarisation=data.once,
-        judgement=judge(stderr, shape, k),
+        judgement=judgement,
         seconds=time.perf_counter() - began,
+        annealed=ais,
     )
 
 
@@ -161,3 +216,12 @@ def _check_numbers(ev: Evidence, items: Int[Array, " b"]) -> None:
             f"log p(x, z) - log q(z|x) is NaN for draws of {len(bad)} data, rows {named} (counted "
             "from 0): one of the two densities gives a NaN, or both are infinite"
         )
+
+
+def _counted(verdicts: tuple[str, ...]) -> str:
+    """How many data have each verdict."""
+    return ", ".join(
+        f"{verdicts.count(word)} {word}"
+        for word in ("trust", "raise k", "use AIS")
+        if word in verdicts
+    )

@@ -34,7 +34,7 @@ from tightbound.models.finite import check_finite, items_at_once, log_evidence
 from tightbound.models.linear_gaussian import is_linear_gaussian, linear_log_evidence
 from tightbound.models.model import Model
 
-POINTS = {1: 4097, 2: 513}
+POINTS = {1: 4099, 2: 511}
 """Grid points in each of one or two dimensions."""
 
 _summed = eqx.filter_jit(log_evidence)
@@ -46,7 +46,7 @@ class ExactEvidence(NamedTuple):
     log_evidence: Float[np.ndarray, " n"]
     """Log p(x)."""
     error: Float[np.ndarray, " n"]
-    """How far half of quadrature's points are from all of them, in nats; 0 for sums and forms."""
+    """How far a half or a third of quadrature's points are from all, in nats; else 0."""
     method: str
     """How, in words."""
     binarisation: str
@@ -94,8 +94,8 @@ def exact(
     Args:
         model: p(x, z).
         x: Data of shape (n, d); none for a `Target`.
-        points: Grid points in each dimension of a quadrature, odd; by default 4,097 in one and 513
-            in two. Too few show in `error`.
+        points: Grid points in each dimension of a quadrature, one more than a multiple of 6; by
+            default 4,099 in one and 511 in two. Too few show in `error`.
         key: Seed or key of the binarisation; nothing else is drawn.
         binarize: As for `fit`; "dynamic" draws each item once, by its row, as `tb.evaluate` does
             with the same key.
@@ -106,8 +106,8 @@ def exact(
         UsageError: A model with none of the three ways, data outside the likelihood's support (row
             and column are named), or wrong sizes.
     """
-    if points is not None and (points < 3 or points % 2 == 0):
-        raise UsageError(f"expected an odd number of points, 3 or more, got {points}")
+    if points is not None and (points < 7 or points % 6 != 1):
+        raise UsageError(f"expected points one more than a multiple of 6, got {points}")
     estimate, method, at_once = _way(model, points)
     data = prepared(model, x, binarize, key)
     batch_size = at_once(data) if batch_size is None else batch_size

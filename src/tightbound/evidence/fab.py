@@ -150,7 +150,9 @@ class FAB(AbstractAdaptation):
                 flow, memory, kept = state
                 which = jax.random.categorical(key, kept.log_w, shape=(self.batch,))
                 grads, log_q = _gradient(flow, kept.u[which], kept.log_q[which])
-                moves, memory = optimiser.update(grads, memory, flow)
+                # Optax mixes dtypes inside, which strict promotion would refuse.
+                with jax.numpy_dtype_promotion("standard"):
+                    moves, memory = optimiser.update(grads, memory, flow)
                 # alpha = 2: the draw's weight is p^2 / (q_old ...), and q has moved since.
                 log_w = kept.log_w[which] + kept.log_q[which] - log_q
                 kept = kept._replace(

@@ -35,6 +35,8 @@ class Evidence(NamedTuple):
     """Shape of the weights' tail (see `pareto`)."""
     elbo: Float[Array, " n"]
     """Mean log-weight: the ELBO estimated with k draws."""
+    jackknife: Float[Array, " n"]
+    """What the jackknife of order 1 adds to log_z (Nowozin 2018, eq. 20); nan for k = 1."""
     bounds: Float[Array, "n m"]
     """L_j from the first j draws, for the prefixes j <= k."""
 
@@ -145,5 +147,23 @@ def _evidence(sums: _Sums, k: int) -> Evidence:
         ess=ess,
         khat=jax.vmap(khat)(sums.largest[:, ::-1]),
         elbo=sums.log_w / k,
+        jackknife=_jackknife(sums, k),
         bounds=bounds,
     )
+
+
+def _jackknife(sums: _Sums, k: int) -> Float[Array, " n"]:
+    """(k - 1) (L_k - mean_i L_{k-1} without draw i), from the largest weights and the squares.
+
+    With shares p_i of the sum it is (k - 1) (log(1 - 1/k) - sum_i log(1 - p_i) / k). The largest
+    enter exactly; of the others, which are small, -log(1 - p) = p + p^2 / 2 to within p^3 / 3.
+    """
+    total = sums.total[:, -1]
+    largest = sums.largest[:, : min(k, sums.largest.shape[1])]
+    shares = jnp.exp(largest - _finite(sums.peak)[:, -1:]) / total[:, None]
+    # A share of one would leave nothing without its draw: the difference is then without bound.
+    of_largest = jnp.sum(-jnp.log1p(-jnp.minimum(shares, 1.0)) - shares, axis=1)
+    of_others = sums.squares / total**2 - jnp.sum(shares**2, axis=1)
+    away = 1 + of_largest + jnp.maximum(of_others, 0) / 2
+    value = (k - 1) * (jnp.log1p(-1 / jnp.asarray(float(k), total.dtype)) + away / k)
+    return value if k > 1 else jnp.full_like(value, jnp.nan)

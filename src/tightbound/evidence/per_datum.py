@@ -8,11 +8,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.data import check_values
 from tightbound.data.binarise import Binarisation, resolve
 from tightbound.errors import UsageError, at_least
+from tightbound.evidence.resume import Finished
 from tightbound.models import Bayesian, Model, Target
 from tightbound.models.width import check_width
 from tightbound.progress import Progress
@@ -69,8 +71,12 @@ def in_batches(
     batch_size: int,
     doing: str,
     progress: bool | None,
+    finished: Finished | None = None,
 ) -> Any:
     """Calls `estimate(values, rows)` batch by batch; its arrays come back whole, on the host.
+
+    The data of a batch are spread over all devices there are; a batch is made longer, if need be,
+    so that each device has as many.
 
     Args:
         estimate: Gives arrays (or a tree of them) with one entry per datum.
@@ -78,17 +84,36 @@ def in_batches(
         batch_size: Data at once.
         doing: What the progress bar says.
         progress: Show it on standard error; by default if that is a terminal.
+        finished: Where batches are kept that are done, to go on from.
     """
-    n, batches = len(data.x), []
-    batch_size = min(batch_size, n)
-    with Progress(doing, -(-n // batch_size), shown=progress) as bar:
-        for first in range(0, n, batch_size):
+    n, devices = len(data.x), jax.devices()
+    batch_size = -(-min(batch_size, n) // len(devices)) * len(devices)
+    spread = NamedSharding(Mesh(np.array(devices), ("data",)), PartitionSpec("data"))
+    leaves = [] if finished is None else _whole_batches(finished.read(), n, batch_size)
+    structure: Any = None
+    done = len(leaves)
+    with Progress(doing, -(-n // batch_size), done=done, shown=progress) as bar:
+        for first in range(done * batch_size, n, batch_size):
             # The last batch is filled up with its last item, so that all have one shape.
             rows = np.minimum(np.arange(first, first + batch_size), n - 1)
-            batch = estimate(*drawn(data, rows))
-            batches.append(jax.tree.map(lambda a, m=n - first: np.asarray(a[:m]), batch))
+            batch, structure = jax.tree.flatten(
+                estimate(*jax.device_put(drawn(data, rows), spread))
+            )
+            leaves.append([np.asarray(a)[: n - first] for a in batch])
+            if finished is not None:
+                finished.write(leaves)
             bar.advance()
-    return jax.tree.map(lambda *parts: np.concatenate(parts), *batches)
+    if finished is not None:
+        finished.remove()
+    whole = [np.concatenate(parts) for parts in zip(*leaves, strict=True)]
+    return jax.tree.unflatten(structure, whole)
+
+
+def _whole_batches(kept: list[np.ndarray], n: int, batch_size: int) -> list[list[np.ndarray]]:
+    """Kept leaves batch by batch, without the last of all batches: it is made anew."""
+    rows = len(kept[0]) if kept else 0
+    firsts = range(0, min(rows, n - 1) // batch_size * batch_size, batch_size)
+    return [[leaf[first : first + batch_size] for leaf in kept] for first in firsts]
 
 
 def drawn(
@@ -106,12 +131,12 @@ def like_z(model: Model | Bayesian) -> Any:
 
 
 def data_at_once(batch_size: int | None, *, draws: int, at_once: int) -> int:
-    """The batch size that was given, or what has `at_once` draws of all data together.
+    """The batch size that was given, or what has `at_once` draws on each device.
 
     Raises:
         UsageError: batch_size < 1.
     """
-    batch_size = max(1, at_once // draws) if batch_size is None else batch_size
+    batch_size = max(1, at_once // draws) * jax.device_count() if batch_size is None else batch_size
     at_least(1, batch_size=batch_size)
     return batch_size
 

@@ -99,7 +99,7 @@ class PMC(AbstractAdaptation):
             step = jnp.exp(log_scales)[which][:, None] * walk
             u = locations + step
             by_scale = jax.vmap(lambda s: log_kernel(step, self.dof, s), out_axes=1)(log_scales)
-            by_scale = by_scale + jnp.log(share)
+            by_scale = by_scale + jnp.log(share)[None]
             log_q = jax.nn.logsumexp(by_scale, axis=1)
             log_w = jax.vmap(log_density)(u) - log_q
             weight = normalised(log_w)

@@ -9,6 +9,7 @@ section 2.3 (bidirectional Monte Carlo).
 Bias: E[1 / p-hat] = 1 / p(x) exactly; log p-hat is high on average: a stochastic upper bound.
 """
 
+import os
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -42,6 +43,7 @@ def reverse_annealed(
     key: int | PRNGKeyArray = 0,
     batch_size: int | None = None,
     progress: bool | None = None,
+    resume: str | os.PathLike[str] | None = None,
 ) -> Estimate:
     """Estimates log p(x) from above, from one exact draw of p(z|x) for each datum; nats.
 
@@ -60,6 +62,7 @@ def reverse_annealed(
         key: Seed or key of the draws.
         batch_size: As for `annealed`.
         progress: Show a progress bar on standard error; by default if that is a terminal.
+        resume: As for `annealed`.
 
     Raises:
         UsageError: As for `annealed`, or draws that are not as many as the data.
@@ -80,6 +83,7 @@ def reverse_annealed(
         data,
         batch_size=batch_size,
         progress=progress,
+        resume=resume,
         doing="annealing backwards",
         backwards=True,
     )

@@ -57,8 +57,8 @@ class Passed(NamedTuple):
 
     log_w: Float[Array, "n c"]
     z: Any
-    acceptance: Float[Array, " t"]
-    """Mean over all chains."""
+    acceptance: Float[Array, "t n"]
+    """Mean over a datum's chains."""
     deviation: Float[Array, " t"]
     """Standard deviation of tilt over a datum's chains, averaged over the data."""
 
@@ -103,7 +103,7 @@ def backward(
         number, now, after, step_size = turn
         z, acceptance = _move(problem, now, step_size, given, z, keys, number, leapfrog)
         tilt = _tilt(problem, given, z)
-        return (z, log_w - (now - after) * tilt), (jnp.mean(acceptance), _spread(tilt))
+        return (z, log_w - (now - after) * tilt), (jnp.mean(acceptance, axis=1), _spread(tilt))
 
     turns = (
         jnp.arange(1, count + 1),
@@ -188,8 +188,8 @@ def _pass(
         log_w = log_w + (now - before) * tilt
         used = log_step + drift
         z, acceptance = _move(problem, now, jnp.exp(used), given, z, keys, number, leapfrog)
-        acceptance = jnp.mean(acceptance)
-        drift = adapted(drift, acceptance, target=target, rate=rate)
+        acceptance = jnp.mean(acceptance, axis=1)
+        drift = adapted(drift, jnp.mean(acceptance), target=target, rate=rate)
         return (z, log_w, drift), (acceptance, _spread(tilt), used)
 
     turns = (jnp.arange(1, count + 1), values[:-1], values[1:], log_steps)

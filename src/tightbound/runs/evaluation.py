@@ -7,19 +7,32 @@ import numpy as np
 
 from tightbound import data
 from tightbound.config import Config
+from tightbound.data.arrays import save_arrays
 from tightbound.errors import UsageError
-from tightbound.evidence import Evaluation, active_units, evaluate
+from tightbound.evidence import Estimate, Evaluation, active_units, evaluate
 from tightbound.evidence.active_units import THRESHOLD
 from tightbound.models import plug_in
-from tightbound.runs.folder import open_run, write_json, write_npz
+from tightbound.runs.folder import open_run, write_json
 from tightbound.training import Run
 
+WORDS = ("use AIS", "raise k", "trust")
 UNITS_ITEMS = 500
 """Training items for active units, as in the code of Burda et al. (2015)."""
 
 
-def evaluate_run(directory: Path, *, k: int, key: int = 0, split: str = "test") -> dict[str, Any]:
-    """Evaluates every replica on one part of the run's data, and writes the records."""
+def evaluate_run(
+    directory: Path,
+    *,
+    k: int,
+    key: int = 0,
+    split: str = "test",
+    temperatures: int | None = None,
+    chains: int = 16,
+) -> dict[str, Any]:
+    """Evaluates every replica on one part of the run's data, and writes the records.
+
+    A call that was killed goes on where it was when it is made again.
+    """
     config, run = open_run(directory)
     ds = data.load(config.data, split=config.split)
     items = {"train": ds.train, "validation": ds.validation, "test": ds.test}
@@ -33,15 +46,24 @@ def evaluate_run(directory: Path, *, k: int, key: int = 0, split: str = "test") 
             k=k,
             key=key,
             binarize=config.binarize,
+            temperatures=temperatures,
+            chains=chains,
+            resume=directory / f"evaluation.{number}.part.npz",
         )
-        for parts in run.replicas
+        for number, parts in enumerate(run.replicas)
     ]
     record = evaluation_record(evaluations, split)
     arrays = {
         name: np.stack([getattr(ev, name) for ev in evaluations])
-        for name in ("log_evidence", "stderr", "ess", "khat")
+        for name in ("log_evidence", "stderr", "ess", "khat", "jackknife")
     }
-    write_npz(directory / "evaluation.npz", arrays)
+    if temperatures is not None:
+        found = [ev.annealed for ev in evaluations if ev.annealed is not None]
+        arrays |= {
+            f"annealed_{name}": np.stack([getattr(ais, name) for ais in found])
+            for name in ("log_evidence", "stderr", "ess")
+        }
+    save_arrays(directory / "evaluation.npz", arrays)
     write_json(directory / "evaluation.json", record)
     return record
 
@@ -56,9 +78,10 @@ def evaluation_record(evaluations: list[Evaluation], split: str) -> dict[str, An
         half = stats.t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
         kind = f"95 % over {len(means)} seeds (Student's t)"
     else:
-        half = 1.96 * np.hypot(first.stderr_data, first.stderr_draws)
+        # The scatter over the data holds that of the draws, each datum having its own.
+        half = 1.96 * first.stderr_data
         kind = "95 % over the data (normal)"
-    worst = min(evaluations, key=lambda ev: ("use AIS", "raise k", "trust").index(ev.verdict))
+    worst = min(evaluations, key=lambda ev: WORDS.index(ev.verdict))
     return {
         "split": split,
         "binarisation": first.binarisation,
@@ -76,6 +99,8 @@ def evaluation_record(evaluations: list[Evaluation], split: str) -> dict[str, An
                 "khat_share_bad": ev.judgement.share_beyond,
                 "verdict": ev.verdict,
                 "reason": ev.judgement.reason,
+                "annealed": None if ev.annealed is None else _annealed(ev.annealed),
+                "verdicts": {word: ev.verdicts.count(word) for word in WORDS},
                 "bound_by_k": {str(j): bound for j, bound in ev.bound_by_k.items()},
             }
             for ev in evaluations
@@ -86,6 +111,18 @@ def evaluation_record(evaluations: list[Evaluation], split: str) -> dict[str, An
         "verdict": worst.verdict,
         "reason": worst.judgement.reason,
         "seconds": sum(ev.seconds for ev in evaluations),
+    }
+
+
+def _annealed(found: Estimate) -> dict[str, Any]:
+    """What the record says of annealed importance sampling."""
+    return {
+        "log_evidence_mean": found.mean,
+        "stderr_mean_mc": found.stderr_draws,
+        "direction": f"{found.direction} (stochastic)",
+        "method": found.method,
+        "acceptance_mean": float(np.mean(found.diagnostics["acceptance"])),
+        "seconds": found.seconds,
     }
 
 

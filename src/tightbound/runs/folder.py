@@ -35,13 +35,6 @@ def write_json(path: Path, record: Any) -> None:
     write_atomic(path, json.dumps(_finite(record), indent=1, allow_nan=False) + "\n")
 
 
-def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes arrays by name."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
-    write_atomic(path, buffer.getvalue())
-
-
 def _finite(record: Any) -> Any:
     if isinstance(record, dict):
         return {name: _finite(value) for name, value in record.items()}

@@ -10,11 +10,12 @@ from jaxtyping import Array, Float
 
 from tightbound import data
 from tightbound.config import Config
+from tightbound.data.arrays import save_arrays
 from tightbound.data.binarise import resolve
 from tightbound.distributions import StandardNormal
 from tightbound.errors import UsageError
 from tightbound.randomness import as_key
-from tightbound.runs.folder import open_run, write_npy, write_npz
+from tightbound.runs.folder import open_run, write_npy
 from tightbound.training import Run
 
 PICTURES = 100
@@ -38,7 +39,7 @@ def write_pictures(directory: Path, run: Run, ds: data.Dataset, config: Config) 
     }
     if config.sizes()["latent"] == 2 and isinstance(run.model.prior, StandardNormal):
         arrays["manifold"] = manifold(run, GRID)
-    write_npz(directory / "pictures.npz", arrays)
+    save_arrays(directory / "pictures.npz", arrays)
 
 
 def sample_means(run: Run, n: int, key: int) -> Float[np.ndarray, "n d"]:

@@ -1,0 +1,69 @@
+"""Finished batches of a long evaluation in a file, from which the same call goes on."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tightbound.data.arrays import load_arrays, save_arrays
+from tightbound.errors import UsageError
+
+SECONDS = 10.0
+"""Least time between two writings."""
+
+
+class Finished:
+    """What has been estimated so far: the leaves of one tree, row by row."""
+
+    def __init__(self, path: str | os.PathLike[str], *asked: Any) -> None:
+        """Names the file and all that must be the same for going on: arrays and plain values."""
+        self._path = Path(path)
+        if self._path.suffix != ".npz":
+            raise UsageError(f"expected a file .npz to resume from, got {path}")
+        digest = hashlib.sha256()
+        for leaf in jax.tree.leaves(asked):
+            if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+                leaf = jax.random.key_data(leaf)
+            if isinstance(leaf, np.ndarray | jax.Array):
+                leaf = np.asarray(leaf)
+                digest.update(f"{leaf.dtype}{leaf.shape}".encode() + leaf.tobytes())
+            elif isinstance(leaf, str | int | float | None):
+                digest.update(f"{leaf!r};".encode())
+        self._fingerprint = np.frombuffer(digest.digest(), np.uint8)
+        self._written = time.monotonic()
+
+    def read(self) -> list[np.ndarray]:
+        """The leaves of the data that are done; none if there is no file.
+
+        Raises:
+            UsageError: The file is damaged, or from another evaluation.
+        """
+        if not self._path.exists():
+            return []
+        arrays = load_arrays(self._path)
+        found = arrays.pop("fingerprint", np.zeros(0, np.uint8))
+        if not np.array_equal(found, self._fingerprint):
+            raise UsageError(
+                f"{self._path} is from another evaluation (other parameters, data or settings): "
+                "delete it, or give another name"
+            )
+        return [arrays[str(number)] for number in range(len(arrays))]
+
+    def write(self, leaves: list[list[np.ndarray]]) -> None:
+        """Keeps the leaves of all batches so far, if the last writing is some time ago."""
+        if time.monotonic() - self._written < SECONDS:
+            return
+        arrays = {
+            str(i): np.concatenate(parts) for i, parts in enumerate(zip(*leaves, strict=True))
+        }
+        save_arrays(self._path, {"fingerprint": self._fingerprint, **arrays})
+        self._written = time.monotonic()
+
+    def remove(self) -> None:
+        """Takes the file away once all is done."""
+        self._path.unlink(missing_ok=True)
