@@ -50,6 +50,16 @@ SECOND = 300
 """Most draws of the jackknife of order 2, whose table of pairs is refused for 500."""
 SETTINGS = ("data", "split", "latent", "hidden", "chains", "leapfrog")
 
+LABELS = {
+    "ELBO": (5, 4),
+    "IWAE": (4, 5),
+    "JVI-1": (-19, -9),
+    "JVI-2": (5, -11),
+    "AIS from prior": (5, 4),
+    "AIS from q": (5, 4),
+}
+"""The families, and where beside a point of theirs its number stands."""
+
 Method = Callable[[tb.Run, np.ndarray], Any]
 
 
@@ -293,7 +303,7 @@ def table(rows: list[Row]) -> str:
     """
     lines = [
         "| estimator | nats | ± draws | below best AIS | ms per image | over the ELBO "
-        "| per second | per further second | BDMC gap |",
+        "| nats per s | per further s | BDMC gap |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     reference = next(row for row in rows if row.family == "ELBO").mean
@@ -353,12 +363,11 @@ def estimate(record: dict[str, Any]) -> Estimate:
 
 def drawing(rows: dict[str, list[Row]], path: Path) -> None:
     """How far each estimator is below the best annealing, against its time."""
-    families = ("ELBO", "IWAE", "JVI-1", "JVI-2", "AIS from prior", "AIS from q")
     figure, axes = plt.subplots(
-        1, len(rows), figsize=(10, 4.8), sharex=True, sharey=True, layout="constrained"
+        1, len(rows), figsize=(10, 4.4), sharex=True, sharey=True, layout="constrained"
     )
     for axis, (model, own) in zip(axes, rows.items(), strict=True):
-        for number, family in enumerate(families):
+        for number, family in enumerate(LABELS):
             # From few draws or temperatures to many.
             members = sorted((row for row in own if row.family == family), key=size)
             seconds = [row.seconds for row in members]
@@ -370,11 +379,12 @@ def drawing(rows: dict[str, list[Row]], path: Path) -> None:
                 axis.annotate(
                     f"{size(row)}",
                     (at, mean),
-                    (5, 4),
+                    LABELS[family],
                     textcoords="offset points",
                     fontsize=8,
                     color=style["color"],
                 )
+        axis.margins(x=0.1)
         axis.axhline(0, color="grey", linewidth=0.5, zorder=0)
         best = max(row.mean for row in own if not np.any(row.below))
         axis.set_title(f"{model}: best AIS {shown(best, '.2f')} nats", fontsize=10)
@@ -382,7 +392,15 @@ def drawing(rows: dict[str, list[Row]], path: Path) -> None:
     axes[0].set_yscale("symlog", linthresh=0.1, linscale=0.5)
     axes[0].yaxis.set_major_formatter("{x:g}")
     axes[0].set_ylabel("nats below the best AIS")
-    axes[-1].legend(frameon=False, fontsize=8, title="numbers: draws or temperatures")
+    below = [float(np.mean(row.below)) for own in rows.values() for row in own]
+    axes[0].set_ylim(2 * min(*below, -0.1), 2 * max(*below, 0.1))
+    axes[-1].legend(
+        frameon=False,
+        fontsize=8,
+        title="numbers: draws or temperatures",
+        title_fontsize=8,
+        loc="lower left",
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
