@@ -53,8 +53,8 @@ SETTINGS = ("data", "split", "latent", "hidden", "chains", "leapfrog")
 LABELS = {
     "ELBO": (5, 4),
     "IWAE": (4, 5),
-    "JVI-1": (-19, -9),
-    "JVI-2": (5, -11),
+    "JVI-1": (6, 2),
+    "JVI-2": (-19, -10),
     "AIS from prior": (5, 4),
     "AIS from q": (5, 4),
 }
