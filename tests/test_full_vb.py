@@ -117,6 +117,7 @@ def test_the_divergence_is_that_of_the_normals():
     np.testing.assert_allclose(theta.std(0), 0.3, rtol=0.01)
 
 
+@pytest.mark.slow
 def test_training_finds_the_best_factorised_posterior():
     x, n = data(50), 50
     run = tb.fit(

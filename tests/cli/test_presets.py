@@ -40,6 +40,7 @@ def test_a_flag_goes_before_the_preset(tightbound, tmp_path):
     assert not (tmp_path / "runs" / "other").exists()
 
 
+@pytest.mark.slow
 def test_a_bayesian_run_is_judged_by_its_plug_in_model(tightbound, tmp_path):
     flags = ("digits", *SMALL, "--objective", "elbo", "--bayesian", "1", "--evaluate-k", "20")
     assert tightbound("fit", *flags)[0] == 0

@@ -219,6 +219,7 @@ def test_a_coupling_flow_is_a_density():
         CouplingFlow.identity(1, layers=3, hidden=(8,), key=jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_neither_batches_nor_other_data_change_a_result():
     parts = exact_parts(1)
     x = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)

@@ -41,7 +41,7 @@ def start_of(name, layers):
         pytest.param("prior", "adaptive", 1, marks=pytest.mark.slow),
         pytest.param("q", "linear", 1, marks=pytest.mark.slow),
         pytest.param("prior", "sigmoid", 2, marks=pytest.mark.slow),
-        ("q", "adaptive", 2),
+        pytest.param("q", "adaptive", 2, marks=pytest.mark.slow),
     ],
 )
 def test_weights_are_unbiased_forwards_and_backwards(start, schedule, layers):
@@ -137,6 +137,7 @@ def test_neither_batches_nor_other_data_change_a_result():
     assert annealed(model, x, key=1, **options).mean != whole.mean
 
 
+@pytest.mark.slow
 def test_pixels_are_binarised_as_by_evaluate():
     x = np.random.default_rng(0).random((6, 9)).astype(np.float32)
     model, posterior = tb.autoencoder(x, latent=2, hidden=(5,))

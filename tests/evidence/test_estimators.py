@@ -59,7 +59,8 @@ def test_the_jackknife_takes_the_bias_off_the_same_draws():
 
 
 @pytest.mark.stat
-@pytest.mark.parametrize("layers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [1, 2])
 def test_posterior_draws_with_a_fitted_density_give_the_evidence(layers):
     model, x, truth = simulated(layers, 30)
     found = hmc_density(model, x, chains=400, transitions=40, acceptance=0.8)

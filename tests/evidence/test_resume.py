@@ -31,7 +31,7 @@ def by_annealing(**options):
 
 
 @pytest.mark.parametrize("estimate", [evaluated, by_annealing])
-@pytest.mark.parametrize("batches", [1, 3, 5])
+@pytest.mark.parametrize("batches", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 5))])
 def test_goes_on_to_the_same_bits(estimate, batches, tmp_path, monkeypatch):
     monkeypatch.setattr(resume, "SECONDS", 0.0)
     path, whole, seen = tmp_path / "part.npz", estimate(), []

@@ -62,7 +62,7 @@ def test_quadrature_and_closed_form_agree_with_the_oracle():
     closed = exact(model, np.asarray(x))
     np.testing.assert_allclose(closed.log_evidence, truth, rtol=1e-6)
     assert "closed form" in closed.summary()
-    grid, error = _integrated(model, x, dim=2, points=259)
+    grid, error = _integrated(model, x, dim=2, points=127)
     np.testing.assert_allclose(grid, truth, atol=1e-4)
     assert np.max(error) < 1e-4
     parts, x, truth = pixels(5)
@@ -81,6 +81,7 @@ def test_a_linear_gaussian_model_is_what_it_says():
         tb.models.linear_gaussian(w, b, 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_the_estimators_take_a_target():
     truth = np.log(7.99792)

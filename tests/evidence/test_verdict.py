@@ -256,6 +256,7 @@ def test_a_mode_out_of_reach_is_found_by_annealing_from_elsewhere():
     assert judged.word == "use AIS"
 
 
+@pytest.mark.slow
 def test_evaluate_asks_annealing_where_it_is_told_to():
     x = np.random.default_rng(2).standard_normal((40, 2)).astype(np.float32) * 2**0.5
     parts = many_units(2, factor=0.7, shift=1.4)

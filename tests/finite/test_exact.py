@@ -142,7 +142,7 @@ def test_what_cannot_be_enumerated_is_refused():
     continuous = Model(StandardNormal(4), models.network().likelihood)
     large = Model(BernoulliPrior(jnp.zeros(17)), models.network().likelihood)
     for model, words in (
-        (continuous, "got StandardNormal in 4 real dimensions; .*evaluate"),
+        (continuous, "got StandardNormal.*evaluate"),
         (large, "got 131072"),
     ):
         with pytest.raises(tb.UsageError, match=words):

@@ -45,7 +45,7 @@ def log_evidence(layers):
 
 
 @pytest.mark.stat
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("layers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_bounds_rise_with_k_and_stay_below_the_evidence(layers):
     estimates = [bounds(layers)[f"iwae-{k}"] for k in SIZES]
     for few, many in zip(estimates[:-1], estimates[1:], strict=True):
@@ -74,7 +74,7 @@ def test_estimator_b_equals_estimator_a_in_the_mean():
 
 
 # Burda et al., section 3: with k = 1 the two objectives are one.
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("layers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_iwae_of_one_draw_is_the_elbo_of_one_draw_to_the_last_bit(layers):
     parts = runs.parts_of(WRONG, layers)
 

@@ -132,7 +132,8 @@ def gradients(layers):
     return jax.tree.map(np.asarray, jax.jit(jax.vmap(one), compiler_options=options)(keys))
 
 
-@pytest.mark.parametrize("layers", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_mean_gradients_are_those_of_enumeration(name, layers):
     _, model, posterior = OBJECTIVES[name]

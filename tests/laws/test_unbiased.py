@@ -43,6 +43,12 @@ def gradients_of(steps, layers):
 
 
 @functools.cache
+def of_names(names):
+    """Two layers take a minute to compile; their gradients are those of finite differences too."""
+    slow = pytest.mark.slow
+    return [pytest.param(*at, marks=slow) if at[1] == 2 else at for at in names]
+
+
 def of_cases(layers):
     return gradients_of({name: CASES[name].objective.step for name in runs.names(layers)}, layers)
 
@@ -56,7 +62,7 @@ def total_derivative(name, layers):
     return {"model": of[model]["model"], "posterior": of[posterior]["posterior"]}
 
 
-@pytest.mark.parametrize(("name", "layers"), NAMES)
+@pytest.mark.parametrize(("name", "layers"), of_names(NAMES))
 def test_cases_are_unbiased_or_biased_as_they_say(name, layers):
     reference = total_derivative(name, layers)
     for part in ("model", "posterior"):
@@ -67,7 +73,9 @@ def test_cases_are_unbiased_or_biased_as_they_say(name, layers):
             assert z.max() > 10
 
 
-@pytest.mark.parametrize(("name", "layers"), [(n, at) for n, at in NAMES if not CASES[n].at_random])
+@pytest.mark.parametrize(
+    ("name", "layers"), of_names([(n, at) for n, at in NAMES if not CASES[n].at_random])
+)
 def test_the_model_part_is_that_of_the_total_derivative_draw_by_draw(name, layers):
     reference = total_derivative(name, layers)["model"]
     scale = np.abs(reference).max(axis=0)
@@ -102,7 +110,10 @@ def of_size(layers, k):
 
 # k = 5 is among the cases.
 @pytest.mark.parametrize("estimator", ["dreg", "single", "dreg@4"])
-@pytest.mark.parametrize(("layers", "k"), [(1, 1), (1, 50), (2, 1)])
+@pytest.mark.parametrize(
+    ("layers", "k"),
+    [(1, 1), *(pytest.param(*at, marks=pytest.mark.slow) for at in ((1, 50), (2, 1)))],
+)
 def test_iwae_gradients_are_unbiased(layers, k, estimator):
     gradients = of_size(layers, k)
     for part in ("model", "posterior"):

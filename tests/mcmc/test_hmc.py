@@ -54,6 +54,7 @@ def test_transitions_leave_the_target_as_it_is(step_size, getkey):
     assert (acceptance.mean() < 0.9) == (step_size == 0.9)
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_a_chain_from_afar_arrives(getkey):
     start = jnp.full((CHAINS, 2), 5.0)

@@ -122,6 +122,7 @@ def mean_evidence(model, x):
     return float(log_evidence_by_quadrature(model, x).mean())
 
 
+@pytest.mark.slow
 def test_a_run_resumes_with_its_chains(tmp_path, states, same_bits):
     x = sampled(60)
     small = {"batch_size": 20, "optimizer": optax.adam(1e-2)}

@@ -37,6 +37,7 @@ def test_stages_follow_each_other_and_the_first_is_what_it_is_alone():
     assert both.objective == SWITCH.description
 
 
+@pytest.mark.slow
 def test_the_second_stage_starts_from_the_first(tmp_path):
     # The same numbers as two runs that share a folder, the second with both stages.
     whole = fitted(SWITCH, 4)
