@@ -42,13 +42,13 @@ def gradients_of(steps, layers):
     return jax.tree.map(np.asarray, jax.jit(jax.vmap(one), compiler_options=runs.QUICK)(keys))
 
 
-@functools.cache
 def of_names(names):
-    """Two layers take a minute to compile; their gradients are those of finite differences too."""
+    """Cases by name and number of layers; those of two layers take a minute to compile."""
     slow = pytest.mark.slow
     return [pytest.param(*at, marks=slow) if at[1] == 2 else at for at in names]
 
 
+@functools.cache
 def of_cases(layers):
     return gradients_of({name: CASES[name].objective.step for name in runs.names(layers)}, layers)
 
