@@ -157,6 +157,7 @@ def test_training_finds_the_best_factorised_posterior():
     assert bound == pytest.approx(exact - gap, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_distribution_over_models_is_saved_and_used(tmp_path):
     x = (np.random.default_rng(0).random((30, 6)) < 0.4).astype(np.float32)
     model, posterior = tb.autoencoder(x, latent=2, hidden=(4,))

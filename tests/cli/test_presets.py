@@ -24,6 +24,7 @@ def test_presets_are_settings_and_unknown_ones_are_refused():
         preset("vae")
 
 
+@pytest.mark.slow
 def test_a_flag_goes_before_the_preset(tightbound, tmp_path):
     flags = ("digits", "--split", "default", *SMALL, "--evaluate-k", "0")
     assert tightbound("fit", *flags, "--preset", "aevb")[0] == 0

@@ -118,7 +118,8 @@ def test_weights_against_all_proposals_are_better_than_against_ones_own():
     assert all_of_them.ess.mean() > 1.5 * own.ess.mean()
 
 
-@pytest.mark.parametrize("dof", [None, pytest.param(3.0, marks=slow)])
+@slow
+@pytest.mark.parametrize("dof", [None, 3.0])
 def test_recycled_weights_are_those_of_the_whole_mixture(dof, monkeypatch):
     method, mixtures, draw = AMIS(components=2, each=4, rounds=2, dof=dof), [], AMIS._draw
 

@@ -48,6 +48,10 @@ def test_too_few_points_show():
     # Eighteen narrow peaks, between the points of every grid but a fine one.
     peaks = exact(targets.eggbox())
     assert peaks.error.item() > abs(peaks.log_evidence.item() - 235.855940) > 0.01
+
+
+@pytest.mark.slow
+def test_enough_points_reach_the_peaks():
     peaks = exact(targets.eggbox(), points=4099)
     assert peaks.mean == pytest.approx(235.855940, abs=1e-3)
     found = exact(targets.shells(), points=67)

@@ -9,6 +9,7 @@ import functools
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import pytest
 
 from tests.cases import CASES
 from tests.oracles import linear_gaussian
@@ -28,6 +29,12 @@ def names(layers: int) -> list[str]:
 
 
 NAMES = [(name, layers) for layers in (1, 2) for name in names(layers)]
+
+
+def two_layers_slow(names):
+    """Cases by name and number of layers; those of two layers take a minute to compile."""
+    slow = pytest.mark.slow
+    return [pytest.param(*at, marks=slow) if at[1] == 2 else at for at in names]
 
 
 def parts_of(replica: int, layers: int) -> Parts:

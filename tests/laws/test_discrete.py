@@ -146,6 +146,7 @@ def test_mean_gradients_are_those_of_enumeration(name, layers):
         assert np.abs(expected).max() > 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", [2])
 def test_both_phases_are_the_mean_of_wake_and_sleep(layers):
     parts, data = parts_of(layers)

@@ -15,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 
 from tests.cases import CASES, K
 from tests.laws import runs
-from tests.laws.runs import NAMES, WRONG
+from tests.laws.runs import NAMES, WRONG, two_layers_slow
 from tests.oracles import linear_gaussian
 from tests.ztest import LIMIT, paired_z, z_of_mean
 from tightbound.gradients import DoublyReparameterized, SingleSample
@@ -42,12 +42,6 @@ def gradients_of(steps, layers):
     return jax.tree.map(np.asarray, jax.jit(jax.vmap(one), compiler_options=runs.QUICK)(keys))
 
 
-def of_names(names):
-    """Cases by name and number of layers; those of two layers take a minute to compile."""
-    slow = pytest.mark.slow
-    return [pytest.param(*at, marks=slow) if at[1] == 2 else at for at in names]
-
-
 @functools.cache
 def of_cases(layers):
     return gradients_of({name: CASES[name].objective.step for name in runs.names(layers)}, layers)
@@ -62,7 +56,7 @@ def total_derivative(name, layers):
     return {"model": of[model]["model"], "posterior": of[posterior]["posterior"]}
 
 
-@pytest.mark.parametrize(("name", "layers"), of_names(NAMES))
+@pytest.mark.parametrize(("name", "layers"), two_layers_slow(NAMES))
 def test_cases_are_unbiased_or_biased_as_they_say(name, layers):
     reference = total_derivative(name, layers)
     for part in ("model", "posterior"):
@@ -74,7 +68,7 @@ def test_cases_are_unbiased_or_biased_as_they_say(name, layers):
 
 
 @pytest.mark.parametrize(
-    ("name", "layers"), of_names([(n, at) for n, at in NAMES if not CASES[n].at_random])
+    ("name", "layers"), two_layers_slow([(n, at) for n, at in NAMES if not CASES[n].at_random])
 )
 def test_the_model_part_is_that_of_the_total_derivative_draw_by_draw(name, layers):
     reference = total_derivative(name, layers)["model"]
