@@ -14,12 +14,8 @@ from tests.laws import runs
 
 
 def where(says):
-    """Cases by name and number of layers; those of two layers take a minute to compile."""
-    return [
-        pytest.param(name, at, marks=pytest.mark.slow) if at == 2 else (name, at)
-        for name, at in runs.NAMES
-        if says(CASES[name])
-    ]
+    """Cases by name and number of layers."""
+    return runs.two_layers_slow([(name, at) for name, at in runs.NAMES if says(CASES[name])])
 
 
 @functools.cache
