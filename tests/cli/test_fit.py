@@ -50,6 +50,7 @@ def test_fit_leaves_a_whole_run_and_one_line_of_json(tightbound, tmp_path):
     assert len(bounds(folder)[0][0]) == 2
 
 
+@pytest.mark.slow
 def test_config_equals_flags_and_flags_win(tightbound, tmp_path):
     assert tightbound("fit", "digits", *SMALL, "--name", "flags")[0] == 0
     written = tmp_path / "runs" / "flags" / "config.toml"

@@ -124,6 +124,7 @@ def test_standard_errors_are_calibrated_and_temperatures_pay():
     assert more.ess.mean() > fewer.ess.mean()
 
 
+@pytest.mark.slow
 def test_neither_batches_nor_other_data_change_a_result():
     model, x = runs.parts_of(EXACT, 1).model, np.asarray(runs.batch(7)[0])
     options = {"temperatures": 5, "chains": 3, "leapfrog": 2, "pilot": 2}

@@ -59,6 +59,7 @@ def test_enough_points_reach_the_peaks():
     assert found.error.item() > 0.01
 
 
+@pytest.mark.slow
 def test_quadrature_and_closed_form_agree_with_the_oracle():
     model = linear_gaussian.one_layer_model()
     x, _ = jax.vmap(model.sample)(jax.random.split(jax.random.key(0), 20))

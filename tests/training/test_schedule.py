@@ -29,6 +29,7 @@ def leaves(run):
     return [np.asarray(leaf) for leaf in jax.tree.leaves(run.replicas)]
 
 
+@pytest.mark.slow
 def test_stages_follow_each_other_and_the_first_is_what_it_is_alone():
     both, alone = fitted(SWITCH, 4), fitted(elbo(), 2)
     assert train_bounds(both)[:2] == train_bounds(alone)
