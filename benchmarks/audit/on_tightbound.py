@@ -50,23 +50,19 @@ class _Counted(eqx.Module):
 
 
 def _normal(
-    slope: float, mean: float, scale: float, trunk: Callable | None = None
+    slope: float, mean: float, scale: float, trunk: Callable | None = None, inputs: int = 1
 ) -> DiagonalNormal:
-    """N(slope * given + mean, scale^2) in one dimension."""
+    """N(slope * sum(given) + mean, scale^2) in one dimension."""
     return DiagonalNormal(
         MLP((), "tanh") if trunk is None else trunk,
-        Dense(jnp.full((1, 1), slope), jnp.full(1, mean)),
-        Dense(jnp.zeros((1, 1)), jnp.full(1, np.log(scale), jnp.float32)),
+        Dense(jnp.full((inputs, 1), slope), jnp.full(1, mean)),
+        Dense(jnp.zeros((inputs, 1)), jnp.full(1, np.log(scale), jnp.float32)),
     )
 
 
 def _constant(inputs: int, mean: float = 0.0, scale: float = 1.0) -> DiagonalNormal:
     """q(z|x) in one dimension, the same for every x."""
-    return DiagonalNormal(
-        MLP((), "tanh"),
-        Dense(jnp.zeros((inputs, 1)), jnp.full(1, mean)),
-        Dense(jnp.zeros((inputs, 1)), jnp.full(1, np.log(scale), jnp.float32)),
-    )
+    return _normal(0.0, mean, scale, inputs=inputs)
 
 
 def _exponential() -> Parts:

@@ -60,6 +60,15 @@ class AbstractAdaptation(eqx.Module):
         """All rounds for one datum, from `s` draws to start from."""
 
 
+def after_warmup(u: Float[Array, "t m d"], log_w: Float[Array, "t m"], warmup: int) -> Weighted:
+    """The draws of all rounds but the first `warmup`."""
+    return Weighted(
+        u[warmup:].reshape(-1, u.shape[-1]),
+        log_w[warmup:].reshape(-1),
+        jax.vmap(effective_share)(log_w),
+    )
+
+
 def log_kernel(
     u: Float[Array, "*b d"], dof: float | None, log_scale: Float[Array, ""] | float = 0.0
 ) -> Float[Array, "*b"]:

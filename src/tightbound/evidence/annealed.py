@@ -154,7 +154,7 @@ class Annealing(NamedTuple):
             passed = pass_along(path, values, items, keys)
             return _numbers(passed.log_w), jnp.mean(passed.acceptance, axis=0)
 
-        asked = (model, data, path, self._replace(start=None), self.start, batch_size, backwards)
+        asked = (model, data, path, self, batch_size, backwards)
         (log_mean, stderr, ess, result), acceptance = in_batches(
             estimate,
             data,

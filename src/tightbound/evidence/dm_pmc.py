@@ -18,10 +18,10 @@ from tightbound.evidence.adaptation import (
     AbstractAdaptation,
     LogDensity,
     Weighted,
+    after_warmup,
     check_kernel,
     check_rounds,
     draw_kernel,
-    effective_share,
     kernel_words,
     log_kernel,
     normalised,
@@ -121,8 +121,4 @@ class DMPMC(AbstractAdaptation):
         start_key, key = jax.random.split(key)
         locations = jax.random.choice(start_key, first, (self.proposals,))
         _, (u, log_w) = jax.lax.scan(one, locations, jax.random.split(key, self.rounds))
-        return Weighted(
-            u[self.warmup :].reshape(-1, first.shape[1]),
-            log_w[self.warmup :].reshape(-1),
-            jax.vmap(effective_share)(log_w),
-        )
+        return after_warmup(u, log_w, self.warmup)

@@ -15,6 +15,7 @@ from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.growth import bias_by_growth
 from tightbound.evidence.importance import Evidence, importance, prefixes
 from tightbound.evidence.per_datum import (
+    check_density,
     data_at_once,
     errors,
     headline,
@@ -25,7 +26,7 @@ from tightbound.evidence.per_datum import (
     stderr_of_mean,
 )
 from tightbound.evidence.resume import Finished
-from tightbound.evidence.verdict import Verdict, against_annealed, judge, judge_each
+from tightbound.evidence.verdict import WORDS, Verdict, against_annealed, judge, judge_each
 from tightbound.models import Bayesian, Model
 from tightbound.randomness import item_keys
 
@@ -140,11 +141,7 @@ def evaluate(
             "a Bayesian model is no single p(x, z): evaluate its plug-in `model.mean`, or models "
             "from q(theta), `model.draw(key)`"
         )
-    if not isinstance(posterior, AbstractExplicit):
-        raise UsageError(
-            "importance sampling needs log q(z|x): expected a posterior with a density, "
-            f"got {type(posterior).__name__}"
-        )
+    check_density(posterior, "importance sampling")
     data = prepared(model, x, binarize, key)
     chunk = min(k, 500) if chunk is None else chunk
     at_least(1, k=k, chunk=chunk)
@@ -220,8 +217,4 @@ def _check_numbers(ev: Evidence, items: Int[Array, " b"]) -> None:
 
 def _counted(verdicts: tuple[str, ...]) -> str:
     """How many data have each verdict."""
-    return ", ".join(
-        f"{verdicts.count(word)} {word}"
-        for word in ("trust", "raise k", "use AIS")
-        if word in verdicts
-    )
+    return ", ".join(f"{verdicts.count(word)} {word}" for word in WORDS if word in verdicts)

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
-from tightbound.evidence.per_datum import data_at_once, in_batches, prepared
+from tightbound.evidence.per_datum import check_density, data_at_once, in_batches, prepared
 from tightbound.models.model import Model
 from tightbound.models.weights import log_joint, sample, split_each
 from tightbound.randomness import as_key, item_keys
@@ -80,11 +80,7 @@ def to_arviz(
         raise UsageError(
             'to_arviz gives a tree of xarray data sets: pip install "tightbound[arviz]"'
         ) from None
-    if not isinstance(posterior, AbstractExplicit):
-        raise UsageError(
-            "log-weights need log q(z|x): expected a posterior with a density, "
-            f"got {type(posterior).__name__}"
-        )
+    check_density(posterior, "the export of log-weights")
     at_least(1, k=k)
     data = prepared(model, x, binarize, key)
     batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)

@@ -14,9 +14,9 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.bounds import Jackknife
 from tightbound.distributions import AbstractExplicit
-from tightbound.errors import UsageError, at_least
+from tightbound.errors import at_least
 from tightbound.evidence.estimate import Estimate, of_log_weights
-from tightbound.evidence.per_datum import data_at_once, in_batches, prepared
+from tightbound.evidence.per_datum import check_density, data_at_once, in_batches, prepared
 from tightbound.models.model import Model
 from tightbound.models.weights import log_weights, split_each
 from tightbound.randomness import item_keys
@@ -56,11 +56,7 @@ def jackknife(
     Raises:
         UsageError: Another order than 0 <= order < k, or as for `tb.evaluate`.
     """
-    if not isinstance(posterior, AbstractExplicit):
-        raise UsageError(
-            "the jackknife needs log q(z|x): expected a posterior with a density, "
-            f"got {type(posterior).__name__}"
-        )
+    check_density(posterior, "the jackknife")
     at_least(1, k=k)
     bound = Jackknife(order)
     bound.check_draws(k)

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.data import check_values
 from tightbound.data.binarise import Binarisation, resolve
+from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.resume import Finished
 from tightbound.models import Bayesian, Model, Target
@@ -62,6 +63,19 @@ def prepared(
     check_values(x, "real", what)
     check_width(model, x, what)
     return Prepared(x, resolve(binarize, model.likelihood.support, x, what), *keys)
+
+
+def check_density(posterior: Any, what: str) -> None:
+    """Refuses a posterior that log-weights cannot be made of.
+
+    Raises:
+        UsageError: It has no density.
+    """
+    if not isinstance(posterior, AbstractExplicit):
+        raise UsageError(
+            f"{what} needs log q(z|x): expected a posterior with a density, "
+            f"got {type(posterior).__name__}"
+        )
 
 
 def in_batches(

@@ -18,10 +18,10 @@ from tightbound.evidence.adaptation import (
     AbstractAdaptation,
     LogDensity,
     Weighted,
+    after_warmup,
     check_kernel,
     check_rounds,
     draw_kernel,
-    effective_share,
     kernel_words,
     log_kernel,
     normalised,
@@ -112,8 +112,4 @@ class PMC(AbstractAdaptation):
         locations = jax.random.choice(start_key, first, (self.particles,))
         state = locations, jnp.full(count, 1 / count)
         _, (u, log_w) = jax.lax.scan(one, state, jax.random.split(key, self.rounds))
-        return Weighted(
-            u[self.warmup :].reshape(-1, first.shape[1]),
-            log_w[self.warmup :].reshape(-1),
-            jax.vmap(effective_share)(log_w),
-        )
+        return after_warmup(u, log_w, self.warmup)

@@ -28,6 +28,8 @@ from jaxtyping import Float
 
 from tightbound.evidence.pareto import threshold
 
+WORDS = ("trust", "raise k", "use AIS")
+"""From the best to the worst."""
 SHARE = 0.05
 BIAS = 0.1
 FACTOR = 100

@@ -11,11 +11,11 @@ from tightbound.data.arrays import save_arrays
 from tightbound.errors import UsageError
 from tightbound.evidence import Estimate, Evaluation, active_units, evaluate
 from tightbound.evidence.active_units import THRESHOLD
+from tightbound.evidence.verdict import WORDS
 from tightbound.models import plug_in
 from tightbound.runs.folder import open_run, write_json
 from tightbound.training import Run
 
-WORDS = ("use AIS", "raise k", "trust")
 UNITS_ITEMS = 500
 """Training items for active units, as in the code of Burda et al. (2015)."""
 
@@ -81,7 +81,7 @@ def evaluation_record(evaluations: list[Evaluation], split: str) -> dict[str, An
         # The scatter over the data holds that of the draws, each datum having its own.
         half = 1.96 * first.stderr_data
         kind = "95 % over the data (normal)"
-    worst = min(evaluations, key=lambda ev: WORDS.index(ev.verdict))
+    worst = max(evaluations, key=lambda ev: WORDS.index(ev.verdict))
     return {
         "split": split,
         "binarisation": first.binarisation,
