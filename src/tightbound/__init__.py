@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tightbound.models import Model as Model
     from tightbound.models import Target as Target
     from tightbound.models import autoencoder as autoencoder
+    from tightbound.models import posterior as posterior
     from tightbound.training import Run as Run
     from tightbound.training import em as em
     from tightbound.training import fit as fit
@@ -57,6 +58,7 @@ _NAMES = {
     "evaluate": "evidence",
     "fit": "training",
     "load": "training",
+    "posterior": "models",
     "sandwich": "evidence",
     "save": "training",
 }

@@ -305,7 +305,7 @@ def test_a_proposal_that_is_none():
     wrong = from_functions(log_prob=log_q, sample=lambda x, key: draw_z(x, key)[None], dim=2)
     with pytest.raises(UsageError, match=r"sample to give one value of shape \(2,\), got \(1, 2\)"):
         evaluate(ALONE, wrong)
-    with pytest.raises(UsageError, match="expected a posterior with a density"):
+    with pytest.raises(UsageError, match="expected a posterior, got function"):
         tb.evaluate.__wrapped__(ALONE, draw_z, X)
 
 

@@ -83,7 +83,7 @@ def test_the_validation_bound_does_not_depend_on_the_batch_size(batch_size, pull
     x = jnp.asarray(np.random.default_rng(1).random((13, 3)), jnp.float32)
     key, dynamic = getkey(), Binarisation("dynamic")
     settings = EpochSettings(batch_size, dynamic, dynamic, None, None)
-    mean = jax.jit(lambda: _mean_bound(pull(noisy=True), toy, x, key, settings))()
+    mean = jax.jit(lambda: _mean_bound(pull(noisy=True), toy, None, x, key, settings))()
     binarise_key, noise_key = jax.random.split(key)
     items = jnp.arange(13)
     binary = dynamic(x, items, use=0, key=binarise_key)

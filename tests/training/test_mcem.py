@@ -167,5 +167,5 @@ def test_wrong_use_is_refused():
     for options in ({"leapfrog": 0}, {"updates": 0}, {"acceptance": 1.0}, {"transitions": 0}):
         with pytest.raises(UsageError, match="expected"):
             mcem(**options)
-    with pytest.raises(UsageError, match="keeps chains"):
+    with pytest.raises(UsageError, match="keeps something"):
         schedule([(mcem(), 3)])

@@ -2,6 +2,8 @@
 
 from tightbound.distributions.abstract import AbstractConditional as AbstractConditional
 from tightbound.distributions.abstract import AbstractExplicit as AbstractExplicit
+from tightbound.distributions.abstract import AbstractImplicit as AbstractImplicit
+from tightbound.distributions.abstract import AbstractSemiImplicit as AbstractSemiImplicit
 from tightbound.distributions.bernoulli import Bernoulli as Bernoulli
 from tightbound.distributions.catalogue import FAMILIES as FAMILIES
 from tightbound.distributions.catalogue import Family as Family
@@ -17,6 +19,9 @@ from tightbound.distributions.finite import GaussianComponents as GaussianCompon
 from tightbound.distributions.functions import FromFunctions as FromFunctions
 from tightbound.distributions.functions import NoPrior as NoPrior
 from tightbound.distributions.functions import from_functions as from_functions
+from tightbound.distributions.implicit import FromSimulator as FromSimulator
+from tightbound.distributions.implicit import Implicit as Implicit
+from tightbound.distributions.implicit import SemiImplicit as SemiImplicit
 from tightbound.distributions.layered import BottomLayer as BottomLayer
 from tightbound.distributions.layered import Layered as Layered
 from tightbound.distributions.normal import DiagonalNormal as DiagonalNormal

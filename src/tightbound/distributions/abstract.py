@@ -4,19 +4,82 @@ import abc
 from typing import Any
 
 import equinox as eqx
+import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 
 class AbstractConditional(eqx.Module):
     """A distribution of one value given one value; `given` is `None` where there is none."""
 
+    @property
+    def offers(self) -> frozenset[str]:
+        """What it can give: "samples", "density", "score" (of the density) or "mixture"."""
+        return frozenset({"samples"})
+
+    @property
+    def support(self) -> str:
+        """Where values must lie: anywhere, unless it says so."""
+        return "real"
+
     @abc.abstractmethod
     def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
         """One draw, differentiable in the parameters where the family allows it."""
 
 
+class AbstractImplicit(AbstractConditional):
+    """A push-forward of standard normal noise: it can be sampled, and has no known density."""
+
+    noise: eqx.AbstractVar[int]
+    """Number of noise dimensions."""
+
+    @abc.abstractmethod
+    def push(self, noise: Float[Array, " n_noise"], given: Any) -> Any:
+        """The value that this noise becomes."""
+
+    def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
+        """One draw, differentiable in the parameters."""
+        return self.push(jax.random.normal(key, (self.noise,)), given)
+
+
+class AbstractSemiImplicit(AbstractConditional):
+    """A mixture h(z|x) = E q(z|epsilon, x) over noise epsilon: explicit given the noise alone."""
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Draws, and the densities of the noise and of a value given the noise."""
+        return frozenset({"samples", "mixture"})
+
+    @abc.abstractmethod
+    def sample_mixing(self, given: Any, *, key: PRNGKeyArray) -> Any:
+        """One draw epsilon of the noise."""
+
+    @abc.abstractmethod
+    def log_prob_mixing(self, mixing: Any, given: Any) -> Float[Array, ""]:
+        """Log-density of the noise in nats."""
+
+    @abc.abstractmethod
+    def sample_given(self, mixing: Any, given: Any, *, key: PRNGKeyArray) -> Any:
+        """One draw of the explicit layer, differentiable in the parameters and the noise."""
+
+    @abc.abstractmethod
+    def log_prob_given(self, value: Any, mixing: Any, given: Any) -> Float[Array, ""]:
+        """Log q(z|epsilon, x) in nats."""
+
+    def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
+        """One draw of the mixture."""
+        mixing_key, key = jax.random.split(key)
+        mixing = self.sample_mixing(given, key=mixing_key)
+        return self.sample_given(mixing, given, key=key)
+
+
 class AbstractExplicit(AbstractConditional):
     """A conditional with a density (or a mass), in nats."""
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Draws and the density; where that is continuous, its score too."""
+        score = {"score"} if self.reparameterized else set()
+        return frozenset({"samples", "density"} | score)
 
     @property
     @abc.abstractmethod

@@ -36,6 +36,11 @@ class FromFunctions(AbstractExplicit):
         """Draws are taken to be differentiable, unless they are binary."""
         return self.values != "binary"
 
+    @property
+    def offers(self) -> frozenset[str]:
+        """The density, its score, and draws if there is a function for them."""
+        return super().offers - (frozenset({"samples"}) if self.draw is None else frozenset())
+
     def sample(self, given: Any = None, *, key: PRNGKeyArray) -> Any:
         """One draw as floats; an error in words if there is no `sample`."""
         if self.draw is None:
@@ -117,6 +122,11 @@ class NoPrior(AbstractExplicit):
     def support(self) -> str:
         """Not restricted: whatever the posterior draws."""
         return "real"
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """The density 1."""
+        return frozenset({"density", "score"})
 
     def sample(self, given: Any = None, *, key: PRNGKeyArray) -> Any:
         """An error in words."""

@@ -16,8 +16,8 @@ from tightbound.data.binarise import resolve
 from tightbound.distributions import AbstractExplicit, DiagonalNormal, Layered, StandardNormal
 from tightbound.errors import UsageError, at_least
 from tightbound.models import Bayesian, Model
+from tightbound.models.shapes import check_width
 from tightbound.models.weights import sample, split_each
-from tightbound.models.width import check_width
 from tightbound.randomness import as_key, item_keys
 
 THRESHOLD = 0.01

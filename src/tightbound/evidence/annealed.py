@@ -17,8 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
-from tightbound.distributions import AbstractExplicit
+from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
+from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import Estimate, of_log_weights
 from tightbound.evidence.per_datum import (
     CHAINS_AT_ONCE,
@@ -39,7 +40,7 @@ def annealed(
     model: Model,
     x: Float[np.ndarray, "n d"] | None = None,
     *,
-    start: AbstractExplicit | None = None,
+    start: AbstractConditional | None = None,
     temperatures: int = 1000,
     chains: int = 16,
     schedule: str = "sigmoid",
@@ -60,7 +61,8 @@ def annealed(
     Args:
         model: p(x, z), with a prior on all real numbers.
         x: Data of shape (n, d); none for a `Target`.
-        start: A posterior q(z|x) from which chains start; left out, they start at the prior.
+        start: A posterior q(z|x) from which chains start; left out, they start at the prior. One
+            without a density is stood in for as in `tb.evaluate`.
         temperatures: Steps T of the path; the cost is T (leapfrog + 2) gradients for each chain.
         chains: Chains per datum, whose weights are averaged.
         schedule: Spacing of the temperatures: "sigmoid" (Wu et al.), "linear", or "adaptive"
@@ -85,6 +87,8 @@ def annealed(
             likelihood's support (row and column are named), or numbers outside their range.
     """
     data = prepared(model, x, binarize, key)
+    if start is not None:
+        start = with_density(start, model, key, "annealing")
     settings = Annealing(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
     return settings.estimate(
         lambda path, values, _, keys: _forward(model, start, path, values, keys, leapfrog=leapfrog),
@@ -198,7 +202,7 @@ class Annealing(NamedTuple):
 
     def words(self) -> str:
         """The settings in words."""
-        origin = "the prior" if self.start is None else "q(z|x)"
+        origin = "the prior" if self.start is None else in_words(self.start) or "q(z|x)"
         return (
             f"annealed importance sampling from {origin}: {self.temperatures} temperatures "
             f"({self.schedule}), {self.chains} chains, HMC with {self.leapfrog} leapfrog steps"

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from tightbound.distributions import AbstractExplicit
+from tightbound.distributions import AbstractConditional
 from tightbound.errors import NonFiniteError, UsageError, at_least
 from tightbound.evidence.annealed import annealed
+from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.growth import bias_by_growth
 from tightbound.evidence.importance import Evidence, importance, prefixes
 from tightbound.evidence.per_datum import (
-    check_density,
     data_at_once,
     errors,
     headline,
@@ -56,6 +56,8 @@ class Evaluation(NamedTuple):
     seconds: float
     annealed: Estimate | None
     """The same data by annealed importance sampling, if that was asked."""
+    proposal: str = ""
+    """What was drawn from in place of a posterior without a density, in words."""
 
     @property
     def verdict(self) -> str:
@@ -87,6 +89,7 @@ class Evaluation(NamedTuple):
                 headline(self.log_evidence, f"stochastic lower bound, k={self.k}", binarisation),
                 f"  {errors(self.log_evidence, self.stderr)}; ELBO {float(np.mean(self.elbo)):.2f}",
                 f"  median ESS {np.median(self.ess):.0f} of {self.k}, {shape}",
+                *([f"  proposal: {self.proposal}"] if self.proposal else []),
                 f"  verdict: {self.verdict} ({self.judgement.reason})",
                 f"  of the data by themselves: {_counted(self.verdicts)}",
             ]
@@ -95,7 +98,7 @@ class Evaluation(NamedTuple):
 
 def evaluate(
     model: Model | Bayesian,
-    posterior: AbstractExplicit,
+    posterior: AbstractConditional,
     x: Float[np.ndarray, "n d"] | None = None,
     *,
     k: int = 5000,
@@ -115,7 +118,9 @@ def evaluate(
 
     Args:
         model: p(x, z).
-        posterior: q(z|x), the proposal; needs a density.
+        posterior: q(z|x), the proposal. One without a density is stood in for: a semi-implicit one
+            by a mixture of 100 of its components, an implicit one by the normal with the moments
+            of its draws. Both leave the estimate valid; `temperatures` helps where they fit badly.
         x: Data of shape (n, d); none for a `Target`.
         k: Draws per datum.
         key: Seed or key of draws and binarisation.
@@ -141,18 +146,18 @@ def evaluate(
             "a Bayesian model is no single p(x, z): evaluate its plug-in `model.mean`, or models "
             "from q(theta), `model.draw(key)`"
         )
-    check_density(posterior, "importance sampling")
+    proposal = with_density(posterior, model, key, "importance sampling")
     data = prepared(model, x, binarize, key)
     chunk = min(k, 500) if chunk is None else chunk
     at_least(1, k=k, chunk=chunk)
     batch_size = data_at_once(batch_size, draws=chunk, at_once=AT_ONCE)
-    asked = (model, posterior, data, k, chunk, batch_size)
+    asked = (model, proposal, data, k, chunk, batch_size)
     finished = None if resume is None else Finished(resume, asked)
     began = time.perf_counter()
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
         keys = item_keys(data.noise_key, items)
-        ev = importance(model, posterior, values, keys, k=k, chunk=min(chunk, k))
+        ev = importance(model, proposal, values, keys, k=k, chunk=min(chunk, k))
         _check_numbers(ev, items)
         return ev
 
@@ -173,7 +178,7 @@ def evaluate(
         ais = annealed(
             model,
             x,
-            start=posterior,
+            start=proposal,
             temperatures=temperatures,
             chains=chains,
             key=key,
@@ -201,6 +206,7 @@ def evaluate(
         judgement=judgement,
         seconds=time.perf_counter() - began,
         annealed=ais,
+        proposal=in_words(proposal),
     )
 
 

@@ -23,7 +23,6 @@ from tightbound.evidence.per_datum import (
     Prepared,
     headline,
     in_batches,
-    like_z,
     mean,
     prepared,
     stderr_of_mean,
@@ -33,6 +32,7 @@ from tightbound.models import Target
 from tightbound.models.finite import check_finite, items_at_once, log_evidence
 from tightbound.models.linear_gaussian import is_linear_gaussian, linear_log_evidence
 from tightbound.models.model import Model
+from tightbound.models.shapes import like_z
 
 POINTS = {1: 4099, 2: 511}
 """Grid points in each of one or two dimensions."""

@@ -26,11 +26,11 @@ from tightbound.evidence.per_datum import (
     CHAINS_AT_ONCE,
     data_at_once,
     in_batches,
-    like_z,
     prepared,
 )
 from tightbound.mcmc import chain, check_moves, check_tuning
 from tightbound.models.model import Model
+from tightbound.models.shapes import like_z
 from tightbound.models.weights import split_each
 from tightbound.randomness import item_keys
 

@@ -19,9 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
-from tightbound.distributions import AbstractExplicit
+from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
-from tightbound.evidence.per_datum import check_density, data_at_once, in_batches, prepared
+from tightbound.evidence.densities import with_density
+from tightbound.evidence.per_datum import data_at_once, in_batches, prepared
 from tightbound.models.model import Model
 from tightbound.models.weights import log_joint, sample, split_each
 from tightbound.randomness import as_key, item_keys
@@ -42,7 +43,7 @@ DESCRIPTIONS = {
 
 def to_arviz(
     model: Model,
-    posterior: AbstractExplicit,
+    posterior: AbstractConditional,
     x: Float[np.ndarray, "n d"] | None = None,
     *,
     k: int = 1000,
@@ -58,7 +59,7 @@ def to_arviz(
 
     Args:
         model: p(x, z).
-        posterior: q(z|x), the proposal; needs a density.
+        posterior: q(z|x), the proposal; one without a density is stood in for as in `tb.evaluate`.
         x: Data of shape (n, d); none for a `Target`.
         k: Draws per datum.
         key: Seed or key of draws and binarisation.
@@ -80,14 +81,14 @@ def to_arviz(
         raise UsageError(
             'to_arviz gives a tree of xarray data sets: pip install "tightbound[arviz]"'
         ) from None
-    check_density(posterior, "the export of log-weights")
+    proposal = with_density(posterior, model, key, "the export of log-weights")
     at_least(1, k=k)
     data = prepared(model, x, binarize, key)
     batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
         keys = item_keys(data.noise_key, items)
-        return values, *_drawn(model, posterior, values, keys, k=k)
+        return values, *_drawn(model, proposal, values, keys, k=k)
 
     values, proposed, chosen, stats = in_batches(
         estimate, data, batch_size=batch_size, doing="drawing", progress=progress

@@ -13,10 +13,11 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.bounds import Jackknife
-from tightbound.distributions import AbstractExplicit
+from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import at_least
+from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import Estimate, of_log_weights
-from tightbound.evidence.per_datum import check_density, data_at_once, in_batches, prepared
+from tightbound.evidence.per_datum import data_at_once, in_batches, prepared
 from tightbound.models.model import Model
 from tightbound.models.weights import log_weights, split_each
 from tightbound.randomness import item_keys
@@ -27,7 +28,7 @@ AT_ONCE = 2500
 
 def jackknife(
     model: Model,
-    posterior: AbstractExplicit,
+    posterior: AbstractConditional,
     x: Float[np.ndarray, "n d"] | None = None,
     *,
     k: int = 500,
@@ -44,7 +45,7 @@ def jackknife(
 
     Args:
         model: p(x, z).
-        posterior: q(z|x), the proposal; needs a density.
+        posterior: q(z|x), the proposal; one without a density is stood in for as in `tb.evaluate`.
         x: Data of shape (n, d); none for a `Target`.
         k: Draws per datum.
         order: How many orders of the bias are removed; 0 is importance sampling itself.
@@ -56,7 +57,7 @@ def jackknife(
     Raises:
         UsageError: Another order than 0 <= order < k, or as for `tb.evaluate`.
     """
-    check_density(posterior, "the jackknife")
+    proposal = with_density(posterior, model, key, "the jackknife")
     at_least(1, k=k)
     bound = Jackknife(order)
     bound.check_draws(k)
@@ -66,7 +67,7 @@ def jackknife(
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
         keys = split_each(item_keys(data.noise_key, items), k)
-        return _estimated(model, posterior, bound, values, keys)
+        return _estimated(model, proposal, bound, values, keys)
 
     value, stderr, ess, result = in_batches(
         estimate,
@@ -81,7 +82,7 @@ def jackknife(
         ess=ess,
         result=result,
         direction=bound.kind,
-        method=f"jackknife of order {order} on {k} draws of q(z|x)",
+        method=f"jackknife of order {order} on {k} draws of {in_words(proposal) or 'q(z|x)'}",
         draws=k,
         binarisation=data.once,
         diagnostics={},

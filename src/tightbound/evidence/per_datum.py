@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,11 +12,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.data import check_values
 from tightbound.data.binarise import Binarisation, resolve
-from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.resume import Finished
 from tightbound.models import Bayesian, Model, Target
-from tightbound.models.width import check_width
+from tightbound.models.shapes import check_width
 from tightbound.progress import Progress
 from tightbound.randomness import as_key
 
@@ -63,19 +61,6 @@ def prepared(
     check_values(x, "real", what)
     check_width(model, x, what)
     return Prepared(x, resolve(binarize, model.likelihood.support, x, what), *keys)
-
-
-def check_density(posterior: Any, what: str) -> None:
-    """Refuses a posterior that log-weights cannot be made of.
-
-    Raises:
-        UsageError: It has no density.
-    """
-    if not isinstance(posterior, AbstractExplicit):
-        raise UsageError(
-            f"{what} needs log q(z|x): expected a posterior with a density, "
-            f"got {type(posterior).__name__}"
-        )
 
 
 def in_batches(
@@ -137,11 +122,6 @@ def drawn(
     items = jnp.asarray(rows)
     values = jnp.asarray(data.x[rows], jnp.float32)
     return data.binarisation(values, items, use=0, key=data.binarise_key), items
-
-
-def like_z(model: Model | Bayesian) -> Any:
-    """The shapes of one z."""
-    return eqx.filter_eval_shape(lambda: model.prior.mean(None))
 
 
 def data_at_once(batch_size: int | None, *, draws: int, at_once: int) -> int:

@@ -18,9 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
-from tightbound.distributions import AbstractExplicit
+from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.annealed import Annealing, annealed, problem_of
+from tightbound.evidence.densities import with_density
 from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.per_datum import mean, prepared
 from tightbound.mcmc import Passed, Path, backward
@@ -33,7 +34,7 @@ def reverse_annealed(
     x: Float[np.ndarray, "n d"] | None,
     z: Any,
     *,
-    start: AbstractExplicit | None = None,
+    start: AbstractConditional | None = None,
     temperatures: int = 1000,
     chains: int = 16,
     schedule: str = "sigmoid",
@@ -72,11 +73,13 @@ def reverse_annealed(
     if lengths != {len(data.x)}:
         raise UsageError(f"expected {len(data.x)} exact draws z, one for each datum, got {lengths}")
 
+    end = None if start is None else with_density(start, model, key, "annealing")
+
     def pass_along(path: Path, values: Any, items: Int[Array, " b"], keys: Any) -> Passed:
         exact = jax.tree.map(lambda draws: jnp.asarray(draws)[items], z)
-        return _backward(model, start, path, values, exact, keys, leapfrog=leapfrog)
+        return _backward(model, end, path, values, exact, keys, leapfrog=leapfrog)
 
-    settings = Annealing(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
+    settings = Annealing(end, temperatures, chains, schedule, leapfrog, acceptance, pilot)
     return settings.estimate(
         pass_along,
         model,
@@ -132,7 +135,7 @@ class Sandwich(NamedTuple):
 
 def sandwich(
     model: Model,
-    posterior: AbstractExplicit | None = None,
+    posterior: AbstractConditional | None = None,
     *,
     n: int = 100,
     temperatures: int = 1000,

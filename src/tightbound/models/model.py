@@ -6,14 +6,16 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.distributions import AbstractExplicit
-
 
 class Model(eqx.Module):
-    """A prior p(z) and a likelihood p(x|z); z is one array, or a tuple of layers (bottom first)."""
+    """A prior p(z) and a likelihood p(x|z); z is one array, or a tuple of layers (bottom first).
 
-    prior: AbstractExplicit
-    likelihood: AbstractExplicit
+    Each of them is an `AbstractConditional`. What a method needs of it (a density, its score, or
+    draws alone) is said by the method's `requires` and checked, in words, against its `offers`.
+    """
+
+    prior: Any
+    likelihood: Any
 
     def sample(self, key: PRNGKeyArray) -> tuple[Float[Array, " dim"], Any]:
         """One draw (x, z) of the joint distribution."""

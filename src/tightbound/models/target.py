@@ -78,6 +78,11 @@ class Density(AbstractExplicit):
         """Where values must lie; there are none."""
         return "real"
 
+    @property
+    def offers(self) -> frozenset[str]:
+        """The density and its score: there are no data to draw."""
+        return frozenset({"density", "score"})
+
     def sample(self, given: Float[Array, " dim"], *, key: PRNGKeyArray) -> Float[Array, " none"]:
         """The datum without columns."""
         return jnp.zeros(0, given.dtype)

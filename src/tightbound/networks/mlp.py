@@ -100,3 +100,36 @@ class MLP(eqx.Module):
         for layer in self.layers:
             x = ACTIVATIONS[self.activation](layer(x))
         return x
+
+
+class Joined(eqx.Module):
+    """A perceptron with a linear output on several inputs, put behind one another.
+
+    An input may be None, for nothing at all, and any tree of arrays, which is laid flat.
+    """
+
+    trunk: MLP
+    head: Dense
+
+    @staticmethod
+    def glorot(
+        n_in: int,
+        hidden: tuple[int, ...],
+        n_out: int,
+        *,
+        activation: str = "silu",
+        key: PRNGKeyArray,
+    ) -> "Joined":
+        """A network for inputs of `n_in` numbers in all."""
+        trunk_key, head_key = jax.random.split(key)
+        trunk = MLP.glorot(n_in, hidden, activation=activation, key=trunk_key)
+        return Joined(trunk, Dense.glorot((n_in, *hidden)[-1], n_out, key=head_key))
+
+    def __call__(self, *inputs: Any) -> Float[Array, " n_out"]:
+        """The output for one item."""
+        return self.head(self.trunk(jnp.concatenate([flat(value) for value in inputs])))
+
+
+def flat(value: Any) -> Float[Array, " n"]:
+    """All numbers of a tree as one vector; of None, an empty one."""
+    return jnp.concatenate([jnp.zeros(0), *(jnp.ravel(leaf) for leaf in jax.tree.leaves(value))])

@@ -23,6 +23,21 @@ class Step(NamedTuple):
     """Descent gradients of the negative mean over the minibatch, in nats per datum."""
     bound: Float[Array, " n"]
     """The named quantity itself per datum, in nats: never the surrogate that was differentiated."""
+    info: dict[str, Float[Array, ""]] | None = None
+    """Further numbers to watch, by name."""
+
+
+class Requires(NamedTuple):
+    """What an objective needs of each slot: words of `AbstractConditional.offers`, or nothing."""
+
+    prior: tuple[str, ...]
+    likelihood: tuple[str, ...]
+    posterior: tuple[str, ...]
+    learns: bool = True
+    """There is a principled gradient for the model's own parameters."""
+
+
+EXPLICIT = Requires(("density",), ("density",), ("samples", "density"))
 
 
 class AbstractObjective(eqx.Module):
@@ -40,6 +55,11 @@ class AbstractObjective(eqx.Module):
     @abc.abstractmethod
     def description(self) -> str:
         """The call that makes this objective, as a user would write it."""
+
+    @property
+    def requires(self) -> Requires:
+        """What it needs of prior, likelihood and posterior: all densities unless it says so."""
+        return EXPLICIT
 
     @property
     def draws(self) -> int:
@@ -91,6 +111,18 @@ class AbstractObjective(eqx.Module):
         self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The reported number per datum alone, in nats: forward passes only."""
+
+    def remembered_bound(
+        self, parts: Parts, memory: Any, x: Float[Array, "n d"], keys: Key[Array, " n"]
+    ) -> Float[Array, " n"]:
+        """As `bound`, with what is kept between steps at hand."""
+        del memory
+        return self.bound(parts, x, keys)
+
+    def warning(self, info: dict[str, float]) -> str | None:
+        """What there is to say about an epoch's further numbers, if anything."""
+        del info
+        return None
 
 
 def differentiated(

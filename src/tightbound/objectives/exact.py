@@ -10,7 +10,7 @@ Bias: none: log p(x) exactly, up to rounding, for at most 65,536 latent values.
 from jaxtyping import Array, Float, Key
 
 from tightbound.models.finite import check_finite, log_evidence
-from tightbound.objectives.abstract import AbstractObjective, Parts, Step, differentiated
+from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step, differentiated
 
 
 class Exact(AbstractObjective):
@@ -20,6 +20,11 @@ class Exact(AbstractObjective):
     def kind(self) -> str:
         """The value itself: no bound and no estimate."""
         return "exact"
+
+    @property
+    def requires(self) -> Requires:
+        """Masses of the finitely many values of z, and no posterior."""
+        return Requires(("density",), ("density",), ())
 
     @property
     def draws(self) -> int:

@@ -73,7 +73,7 @@ class FullVB(AbstractObjective):
             params,
         )
         drawn = eqx.combine(theta, static.mean)
-        grads, bound = self.objective.step(Parts(drawn, parts.posterior), x, keys)
+        grads, bound, _ = self.objective.step(Parts(drawn, parts.posterior), x, keys)
         (of_draw,) = pull(eqx.filter(grads.model, eqx.is_inexact_array))
         kl, of_kl = eqx.filter_value_and_grad(lambda model: model.kl() / self.n)(parts.model)
         of_model = jax.tree.map(jnp.add, of_draw, of_kl)

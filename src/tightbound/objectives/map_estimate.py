@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.errors import UsageError, at_least
-from tightbound.objectives.abstract import AbstractObjective, Parts, Step
+from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
 
 
 class MAP(AbstractObjective):
@@ -31,6 +31,11 @@ class MAP(AbstractObjective):
     def kind(self) -> str:
         """That of the objective."""
         return self.objective.kind
+
+    @property
+    def requires(self) -> Requires:
+        """As the objective."""
+        return self.objective.requires
 
     @property
     def draws(self) -> int:
@@ -56,6 +61,16 @@ class MAP(AbstractObjective):
     ) -> Float[Array, " n"]:
         """That of the objective, in nats."""
         return self.objective.bound(parts, x, keys)
+
+    def remembered_bound(
+        self, parts: Parts, memory: Any, x: Float[Array, "n d"], keys: Key[Array, " n"]
+    ) -> Float[Array, " n"]:
+        """That of the objective, in nats."""
+        return self.objective.remembered_bound(parts, memory, x, keys)
+
+    def warning(self, info: dict[str, float]) -> str | None:
+        """As the objective."""
+        return self.objective.warning(info)
 
     @property
     def updates(self) -> int:
@@ -90,7 +105,7 @@ class MAP(AbstractObjective):
     def _with_prior(self, parts: Parts, step: Step) -> Step:
         log_prior = self._normal if self.log_prior is None else self.log_prior
         of_prior = eqx.filter_grad(lambda parts: -log_prior(parts) / self.n)(parts)
-        return Step(jax.tree.map(jnp.add, step.grads, of_prior), step.bound)
+        return step._replace(grads=jax.tree.map(jnp.add, step.grads, of_prior))
 
     def _normal(self, parts: Parts) -> Float[Array, ""]:
         """Log N(parameters; 0, scale^2 I) up to a constant."""

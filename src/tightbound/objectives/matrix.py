@@ -7,7 +7,7 @@ import numpy as np
 from tightbound.errors import UsageError
 from tightbound.gradients.names import GRADIENTS
 from tightbound.models import autoencoder
-from tightbound.objectives.abstract import Parts
+from tightbound.objectives.abstract import AbstractObjective, Parts
 from tightbound.objectives.catalogue import all_objectives, build
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -32,6 +32,8 @@ POSTERIORS = {
 }
 """One of each kind: a location-scale family, several layers, implicit gradients, a support that
 moves with the parameters, discrete latents."""
+COMPOSED = ("schedule", "map_estimate", "full_vb")
+"""Made of other objectives, and valid where those are."""
 REDUCED = ("reparameterized@2", "doubly_reparameterized@2")
 
 
@@ -44,13 +46,19 @@ def validity() -> list[tuple[str, str, list[bool]]]:
     }
     rows = []
     for name, entry in all_objectives().items():
-        if name in ("exact", "schedule", "map_estimate", "full_vb"):
-            continue  # no posterior; and whatever they are made of
+        if name in ("exact", *COMPOSED):
+            continue  # the first has no posterior
         choices = [*GRADIENTS, *REDUCED] if "gradient" in entry.options else [""]
         for gradient in choices:
             options = EXAMPLES.get(name, {}) | ({"gradient": gradient} if gradient else {})
             rows.append((name, gradient, [_valid(name, options, parts[p]) for p in POSTERIORS]))
     return rows
+
+
+def example() -> dict[str, AbstractObjective]:
+    """One objective of each name."""
+    names = [name for name in all_objectives() if name not in COMPOSED]
+    return {name: build(name, **EXAMPLES.get(name, {})) for name in names}
 
 
 def _valid(name: str, options: dict[str, Any], parts: Parts) -> bool:

@@ -20,7 +20,7 @@ from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.mcmc import adapted, chain, check_moves, check_tuning, transition
 from tightbound.models.weights import split_each
-from tightbound.objectives.abstract import AbstractObjective, Parts, Step, differentiated
+from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step, differentiated
 
 FIRST_STEP = 0.1
 """Length of the first leapfrog steps, before any tuning."""
@@ -57,6 +57,11 @@ class MCEM(AbstractObjective):
             f"mcem(leapfrog={self.leapfrog}, acceptance={self.acceptance}, "
             f"updates={self.updates_per_draw}, transitions={self.transitions})"
         )
+
+    @property
+    def requires(self) -> Requires:
+        """Densities of the model with their scores; a posterior may be left out."""
+        return Requires(("samples", "density", "score"), ("density", "score"), ())
 
     @property
     def updates(self) -> int:

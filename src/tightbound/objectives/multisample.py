@@ -16,11 +16,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.bounds import AbstractBound
-from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError
 from tightbound.gradients import AbstractGradient, Coefficients, SingleSample
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
+from tightbound.objectives.taxonomy import check_requires
 
 TINY = 1e-18
 
@@ -62,11 +62,7 @@ class Multisample(AbstractObjective):
 
     def check(self, parts: Parts) -> None:
         """Needs the densities of posterior and model, and draws that can be differentiated."""
-        if not isinstance(parts.posterior, AbstractExplicit):
-            raise UsageError(
-                f"{self.call} needs log q(z|x): expected a posterior with a density "
-                f"(an AbstractExplicit), got {type(parts.posterior).__name__}"
-            )
+        check_requires(self, parts)
         if self.gradient.through_draws and not parts.posterior.reparameterized:
             raise UsageError(
                 f"the gradient {self.gradient.name!r} differentiates through the draws, and those "

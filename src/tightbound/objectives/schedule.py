@@ -84,8 +84,8 @@ def schedule(stages: Sequence[Any]) -> Schedule:
             raise UsageError(f"expected pairs of an objective and its epochs, got {stage!r}")
         if stage[0].remembers:
             raise UsageError(
-                f"{stage[0].description} keeps chains from step to step, and a schedule does not: "
-                "fit in two runs, the second from the parts of the first"
+                f"{stage[0].description} keeps something from step to step, and a schedule does "
+                "not: fit in two runs, the second from the parts of the first"
             )
         if stage[1] < 1:
             raise UsageError(f"expected epochs >= 1, got {stage[1]} for {stage[0].description}")

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.errors import UsageError
-from tightbound.objectives.abstract import AbstractObjective, Parts, Step
+from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
 from tightbound.objectives.multisample import Multisample
 
 DREAM = 2**31 - 1
@@ -32,6 +32,12 @@ class Sleep(AbstractObjective):
     def kind(self) -> str:
         """That of the bound on data."""
         return self.wake.kind
+
+    @property
+    def requires(self) -> Requires:
+        """All densities, and draws of the model for its dreams."""
+        both = ("samples", "density")
+        return Requires(both, both, both)
 
     @property
     def draws(self) -> int:
@@ -61,11 +67,11 @@ class Sleep(AbstractObjective):
 
     def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
         """Gradients of both phases, one dream per datum, and the bound per datum in nats."""
-        grads, bound = self.wake.step(parts, x, keys)
+        grads, bound, info = self.wake.step(parts, x, keys)
         sleep = _sleep(parts, keys)
         if self.both:
             sleep = jax.tree.map(lambda a, b: 0.5 * (a + b), grads.posterior, sleep)
-        return Step(Parts(grads.model, sleep), bound)
+        return Step(Parts(grads.model, sleep), bound, info)
 
 
 def _sleep(parts: Parts, keys: Key[Array, " n"]) -> Any:

@@ -29,7 +29,7 @@ from tightbound.distributions import BernoulliComponents, Categorical, GaussianC
 from tightbound.errors import NonFiniteError, UsageError, at_least
 from tightbound.models.finite import enumerated_log_joint, items_at_once
 from tightbound.models.model import Model
-from tightbound.models.width import check_width
+from tightbound.models.shapes import check_width
 from tightbound.objectives import Parts
 from tightbound.training.fit import Run
 from tightbound.training.records import EpochRecord, History

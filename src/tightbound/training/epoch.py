@@ -35,6 +35,8 @@ class EpochMetrics(NamedTuple):
     train_bound: Float[Array, ""]
     """Mean over the epoch's minibatches, while the parameters were moving."""
     validation_bound: Float[Array, ""] | None
+    info: dict[str, Float[Array, ""]] | None
+    """Means over the epoch of what else the objective tells."""
 
 
 class EpochSettings(NamedTuple):
@@ -57,7 +59,7 @@ def make_epoch(
 
     def train_step(
         state: State, items: Int[Array, " b"], keys: Keys, epoch: Int[Array, ""], train: Array
-    ) -> tuple[State, Float[Array, ""]]:
+    ) -> tuple[State, tuple[Float[Array, ""], Any]]:
         x = settings.train_binarisation(train[items], items, use=epoch, key=keys.binarise)
         noise = item_keys(jax.random.fold_in(keys.noise, epoch), items)
         parts = eqx.combine(state.params, static)
@@ -80,24 +82,27 @@ def make_epoch(
             step=state.step + 1,
             non_finite=_check(state, step.bound, grads, params),
         )
-        return state, jnp.mean(step.bound)
+        return state, (jnp.mean(step.bound), step.info)
 
     def run_epoch(
         state: State, keys: Keys, epoch: Int[Array, ""], train: Array, validation: Array | None
     ) -> tuple[State, EpochMetrics]:
         batches = epoch_order(keys.order, epoch, train.shape[0], settings.batch_size)
         batches = jnp.repeat(batches, objective.updates, axis=0)
-        state, bounds = jax.lax.scan(
+        state, told = jax.lax.scan(
             lambda carry, items: train_step(carry, items, keys, epoch, train), state, batches
         )
+        bound, info = jax.tree.map(jnp.mean, told)
         if validation is None:
-            return state, EpochMetrics(jnp.mean(bounds), None)
+            return state, EpochMetrics(bound, None, info)
         current = state.params if state.average is None else state.average
         parts = eqx.combine(current, static)
-        validation_bound = _mean_bound(objective, parts, validation, keys.validation, settings)
+        validation_bound = _mean_bound(
+            objective, parts, state.memory, validation, keys.validation, settings
+        )
         if settings.patience is not None:
             state = _keep_best(state, current, validation_bound, settings.patience)
-        return state, EpochMetrics(jnp.mean(bounds), validation_bound)
+        return state, EpochMetrics(bound, validation_bound, info)
 
     return run_epoch
 
@@ -119,6 +124,7 @@ def _all_finite(tree: Any) -> Bool[Array, ""]:
 def _mean_bound(
     objective: AbstractObjective,
     parts: Parts,
+    memory: Any,
     x: Float[Array, "n d"],
     key: PRNGKeyArray,
     settings: EpochSettings,
@@ -129,7 +135,8 @@ def _mean_bound(
 
     def total(items: Int[Array, " b"]) -> Float[Array, ""]:
         binary = settings.validation_binarisation(x[items], items, use=0, key=binarise_key)
-        return jnp.sum(objective.bound(parts, binary, item_keys(noise_key, items)))
+        noise = item_keys(noise_key, items)
+        return jnp.sum(objective.remembered_bound(parts, memory, binary, noise))
 
     whole = jnp.arange(n // size * size).reshape(-1, size)
     sums = jax.lax.map(total, whole).sum()

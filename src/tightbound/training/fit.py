@@ -1,6 +1,7 @@
 """The one training loop: replicas, progress, checkpoints, resuming, and what it returns."""
 
 import time
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,11 +11,11 @@ import numpy as np
 import optax
 from jaxtyping import Float, PRNGKeyArray
 
-from tightbound.data.binarise import resolve
+from tightbound.data.binarise import Binarisation, resolve
 from tightbound.distributions import AbstractConditional
-from tightbound.errors import NonFiniteError, UsageError
-from tightbound.models import Bayesian, Model
-from tightbound.models.width import check_width
+from tightbound.errors import NonFiniteError, UsageError, at_least
+from tightbound.models import Bayesian, Model, Target
+from tightbound.models.shapes import check_width
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.progress import Progress
 from tightbound.randomness import as_key
@@ -24,6 +25,9 @@ from tightbound.training.records import EpochRecord, History
 from tightbound.training.sizes import check_sizes
 from tightbound.training.state import State
 from tightbound.training.store import Store, fingerprint
+
+STEPS_TOLD = 100
+"""Steps of a `Target` between two lines of the history."""
 
 
 class Run(NamedTuple):
@@ -37,17 +41,20 @@ class Run(NamedTuple):
     binarisation: str
     epochs_run: int
     seconds_checkpoints: float
+    memory: tuple[Any, ...] = ()
+    """What the objective kept between steps, for each replica; nothing after `tb.load`."""
 
 
 def fit(
     model: Model | Bayesian,
     posterior: AbstractConditional | None,
-    train: Float[np.ndarray, "n d"],
+    train: Float[np.ndarray, "n d"] | None = None,
     *,
     objective: AbstractObjective,
     optimizer: optax.GradientTransformation | None = None,
     batch_size: int = 100,
     epochs: int = 50,
+    steps: int | None = None,
     seeds: int = 1,
     key: int | PRNGKeyArray = 0,
     validation: Float[np.ndarray, "m d"] | None = None,
@@ -64,11 +71,13 @@ def fit(
         model: p(x, z), as from `tb.autoencoder`.
         posterior: q(z|x); None for an objective that needs none, such as
             `tb.objectives.exact()`.
-        train: Data of shape (n, d), kept on the device for the whole run.
+        train: Data of shape (n, d), kept on the device for the whole run; none for a `Target`.
         objective: Such as `tb.objectives.iwae(k=50, gradient="dreg")`.
         optimizer: Any Optax optimiser; Adam with rate 1e-3 if left out.
         batch_size: Items per step. Each epoch is `n // batch_size` steps of a new permutation.
         epochs: Passes over the data.
+        steps: For a `Target`, in place of `epochs`: steps in all, each of them with `batch_size`
+            draws; an "epoch" of the history is then a hundred steps or so.
         seeds: Replicas trained at once. Replica 0 starts from the given weights; the dense
             weights of the others are drawn afresh, and order and noise differ.
         key: Seed or key of order, binarisation and noise.
@@ -95,6 +104,7 @@ def fit(
     """
     parts = Parts(model, posterior)
     objective.check(parts)
+    train, epochs = _data(model, train, batch_size, epochs, steps)
     check_sizes(
         train,
         validation,
@@ -104,8 +114,11 @@ def fit(
         early_stopping=early_stopping,
         average=average,
     )
-    check_width(model, train, "the training data")
-    binarisation = resolve(binarize, model.likelihood.support, train, "the training data")
+    if isinstance(model, Target):
+        binarisation = Binarisation("none")
+    else:
+        check_width(model, train, "the training data")
+        binarisation = resolve(binarize, model.likelihood.support, train, "the training data")
     settings = EpochSettings(
         batch_size,
         binarisation,
@@ -135,9 +148,8 @@ def fit(
             store.metrics.close()
     kept = state.params if state.average is None else state.average
     kept = kept if state.best is None else state.best
-    replicas = [
-        eqx.combine(jax.tree.map(lambda leaf, i=i: leaf[i], kept), static) for i in range(seeds)
-    ]
+    of_replica = lambda tree, i: jax.tree.map(lambda leaf: leaf[i], tree)  # noqa: E731
+    replicas = [eqx.combine(of_replica(kept, i), static) for i in range(seeds)]
     return Run(
         replicas[0].model,
         replicas[0].posterior,
@@ -147,7 +159,31 @@ def fit(
         binarisation.description,
         len(history),
         0.0 if store is None else store.seconds,
+        tuple(of_replica(state.memory, i) for i in range(seeds)),
     )
+
+
+def _data(
+    model: Model | Bayesian,
+    train: Float[np.ndarray, "n d"] | None,
+    batch_size: int,
+    epochs: int,
+    steps: int | None,
+) -> tuple[Float[np.ndarray, "n d"], int]:
+    """The data and the number of epochs; for a `Target`, data without columns, one per draw."""
+    if not isinstance(model, Target):
+        if train is None:
+            raise UsageError("expected training data of shape (n, d) for the model, got none")
+        if steps is not None:
+            raise UsageError("steps= is for a Target, which has no data: pass epochs= instead")
+        return train, epochs
+    if train is not None:
+        raise UsageError(f"a Target has no data: expected none, got shape {np.shape(train)}")
+    if steps is None:
+        raise UsageError("expected steps=, the number of steps in all, for a Target")
+    at_least(1, steps=steps, batch_size=batch_size)
+    epochs = max(1, round(steps / STEPS_TOLD))
+    return np.zeros((batch_size * -(-steps // epochs), 0), np.float32), epochs
 
 
 def _run_epochs(
@@ -177,7 +213,9 @@ def _run_epochs(
             [float(bound) for bound in metrics.train_bound],
             None if validated is None else [float(bound) for bound in validated],
             time.perf_counter() - began,
+            None if metrics.info is None else {k: v.tolist() for k, v in metrics.info.items()},
         )
+        _warn(loop.objective, record)
         history.append(record)
         if store is not None:
             store.metrics.append(record)
@@ -187,6 +225,16 @@ def _run_epochs(
     if store is not None and patience is not None:
         store.save(state, len(history), last=True)
     return state
+
+
+def _warn(objective: AbstractObjective, record: EpochRecord) -> None:
+    """Says what the objective has to say about an epoch's numbers, the worst replica's first."""
+    for replica in range(len(record.train_bound)):
+        info = {name: values[replica] for name, values in (record.info or {}).items()}
+        text = objective.warning(info)
+        if text is not None:
+            warnings.warn(f"epoch {record.epoch}: {text}", stacklevel=4)
+            return
 
 
 def _kept(store: Store) -> str:

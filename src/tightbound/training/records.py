@@ -17,6 +17,8 @@ class EpochRecord(NamedTuple):
     train_bound: list[float]
     validation_bound: list[float] | None
     seconds: float
+    info: dict[str, list[float]] | None = None
+    """Further numbers of the objective by name, averaged over the epoch."""
 
 
 class History(list[EpochRecord]):

@@ -17,12 +17,14 @@ from tightbound.distributions import (
     DiagonalNormal,
     FamilyPrior,
     GaussianComponents,
+    Implicit,
     Layered,
+    SemiImplicit,
     StandardNormal,
 )
 from tightbound.errors import UsageError
 from tightbound.models import Bayesian, Model
-from tightbound.networks import MLP, Dense
+from tightbound.networks import MLP, Dense, Joined
 from tightbound.objectives import Parts
 
 KNOWN = {
@@ -39,9 +41,12 @@ KNOWN = {
         DiagonalNormal,
         FamilyPrior,
         GaussianComponents,
+        Implicit,
+        Joined,
         Layered,
         MLP,
         Model,
+        SemiImplicit,
         StandardNormal,
     )
 }

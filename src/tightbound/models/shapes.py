@@ -1,4 +1,6 @@
-"""Checks on the host that data have as many columns as the model has visible variables."""
+"""The shapes of x and z that a model has, and a check that data have as many columns."""
+
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -6,7 +8,17 @@ import numpy as np
 
 from tightbound.distributions import FromFunctions
 from tightbound.errors import UsageError
-from tightbound.models import Bayesian, Model
+from tightbound.models.bayesian import Bayesian
+from tightbound.models.model import Model
+
+
+def like_z(model: Model | Bayesian) -> Any:
+    """The shapes of one z."""
+    if "samples" in model.prior.offers:
+        return eqx.filter_eval_shape(
+            lambda key: model.prior.sample(None, key=key), jax.random.key(0)
+        )
+    return eqx.filter_eval_shape(lambda: model.prior.mean(None))
 
 
 def check_width(model: Model | Bayesian, x: np.ndarray, what: str) -> None:
@@ -15,14 +27,15 @@ def check_width(model: Model | Bayesian, x: np.ndarray, what: str) -> None:
     Raises:
         UsageError: Both widths are named.
     """
-    width = _width(model)
-    if x.shape[1] != width:
+    columns = width(model)
+    if x.shape[1] != columns:
         raise UsageError(
-            f"{what}: expected {width} columns, as many as the model has, got {x.shape[1]}"
+            f"{what}: expected {columns} columns, as many as the model has, got {x.shape[1]}"
         )
 
 
-def _width(model: Model | Bayesian) -> int:
+def width(model: Model | Bayesian) -> int:
+    """The number of columns of x."""
     likelihood = model.likelihood
     if isinstance(likelihood, FromFunctions):
         if likelihood.dim is not None:

@@ -1,0 +1,147 @@
+"""A density in place of a posterior that has none, so that every estimator can use it.
+
+Nothing is approximated by this in an evidence estimate: any density on the same space is a valid
+proposal, or start of annealing, and a bad one shows in the diagnostics.
+
+Reference: Mescheder, Nowozin & Geiger 2017, arXiv 1701.04722 (annealing from a normal with the
+moments of an implicit q); Yin & Zhou 2018, arXiv 1805.11183 (the mixture of a semi-implicit q).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from tightbound.distributions import AbstractConditional, AbstractExplicit, AbstractSemiImplicit
+from tightbound.errors import UsageError
+from tightbound.models import Bayesian, Model
+from tightbound.models.shapes import like_z
+from tightbound.randomness import as_key
+
+COMPONENTS = 100
+"""Components of the mixture that stands for a semi-implicit posterior."""
+DRAWS = 200
+"""Draws behind the moments of an implicit posterior, and twice as many as z has dimensions."""
+APART = 2**31 - 5
+"""The number that sets the key of both apart."""
+LEAST = 1e-6
+"""Least variance in any direction, as a share of the mean one."""
+
+
+class Mixture(AbstractExplicit):
+    """A semi-implicit h(z|x) with its noise drawn once for each x: a finite mixture.
+
+    Importance weights against it have the mean p(x) whatever the noise. Its ELBO is, over the
+    noise, SIVI's lower bound with K = `components` - 1.
+    """
+
+    posterior: AbstractSemiImplicit
+    components: int
+    key: PRNGKeyArray
+
+    @property
+    def support(self) -> str:
+        """All real numbers."""
+        return "real"
+
+    def noise(self, given: Any) -> Any:
+        """The noise of all components."""
+        keys = jax.random.split(self.key, self.components)
+        return jax.vmap(lambda key: self.posterior.sample_mixing(given, key=key))(keys)
+
+    def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
+        """One draw of one component."""
+        which_key, key = jax.random.split(key)
+        which = jax.random.randint(which_key, (), 0, self.components)
+        mixing = jax.tree.map(lambda all: all[which], self.noise(given))
+        return self.posterior.sample_given(mixing, given, key=key)
+
+    def log_prob(self, value: Any, given: Any) -> Float[Array, ""]:
+        """Log-density of the mixture in nats."""
+        each = jax.vmap(lambda mixing: self.posterior.log_prob_given(value, mixing, given))
+        return jax.nn.logsumexp(each(self.noise(given))) - jnp.log(
+            jnp.asarray(self.components, jnp.float32)
+        )
+
+    def mean(self, given: Any) -> Any:
+        """Mean of as many draws as there are components."""
+        keys = jax.random.split(self.key, self.components)
+        draws = jax.vmap(lambda key: self.sample(given, key=key))(keys)
+        return jnp.mean(draws, axis=0)
+
+
+class MomentMatched(AbstractExplicit):
+    """The normal distribution with the mean and covariance of draws of q(z|x)."""
+
+    posterior: AbstractConditional
+    draws: int
+    key: PRNGKeyArray
+
+    @property
+    def support(self) -> str:
+        """All real numbers."""
+        return "real"
+
+    def moments(self, given: Any) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
+        """The mean, and the Cholesky factor of the covariance."""
+        keys = jax.random.split(self.key, self.draws)
+        z = jax.vmap(lambda key: self.posterior.sample(given, key=key))(keys)
+        mean = jnp.mean(z, axis=0)
+        centred = z - mean[None]
+        covariance = centred.T @ centred / (self.draws - 1)
+        least = LEAST * jnp.trace(covariance) / mean.shape[0] + jnp.finfo(z.dtype).tiny
+        return mean, jnp.linalg.cholesky(covariance + least * jnp.eye(mean.shape[0]))
+
+    def sample(self, given: Any, *, key: PRNGKeyArray) -> Float[Array, " d"]:
+        """One draw."""
+        mean, factor = self.moments(given)
+        return mean + factor @ jax.random.normal(key, mean.shape, mean.dtype)
+
+    def log_prob(self, value: Float[Array, " d"], given: Any) -> Float[Array, ""]:
+        """Log-density in nats."""
+        mean, factor = self.moments(given)
+        u = jax.scipy.linalg.solve_triangular(factor, value - mean, lower=True)
+        log_volume = jnp.sum(jnp.log(jnp.diagonal(factor)))
+        return jnp.sum(jax.scipy.stats.norm.logpdf(u)) - log_volume
+
+    def mean(self, given: Any) -> Float[Array, " d"]:
+        """The mean of the draws."""
+        return self.moments(given)[0]
+
+
+def with_density(
+    posterior: Any, model: Model | Bayesian, key: int | PRNGKeyArray, what: str
+) -> AbstractExplicit:
+    """The posterior itself, or a density that stands for it as a proposal.
+
+    Args:
+        posterior: Of any kind.
+        model: p(x, z), for the size of z.
+        key: From which the noise is drawn, or the draws behind the moments.
+        what: Who asks, for the error.
+
+    Raises:
+        UsageError: There is no posterior at all.
+    """
+    if isinstance(posterior, AbstractExplicit):
+        return posterior
+    own_key = jax.random.fold_in(as_key(key), APART)
+    if isinstance(posterior, AbstractSemiImplicit):
+        return Mixture(posterior, COMPONENTS, own_key)
+    if isinstance(posterior, AbstractConditional):
+        size = sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
+        return MomentMatched(posterior, max(DRAWS, 2 * size), own_key)
+    raise UsageError(
+        f"{what} needs log q(z|x), or draws of q(z|x) at least: expected a posterior, "
+        f"got {type(posterior).__name__}"
+    )
+
+
+def in_words(posterior: Any) -> str:
+    """What stands for a posterior without a density, in words; empty for one that has one."""
+    if isinstance(posterior, Mixture):
+        return f"the mixture of {posterior.components} draws of the semi-implicit q(z|x)"
+    if isinstance(posterior, MomentMatched):
+        return f"the normal with the moments of {posterior.draws} draws of the implicit q(z|x)"
+    return ""

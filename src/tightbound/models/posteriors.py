@@ -1,0 +1,80 @@
+"""Posteriors for any model or target: normal, semi-implicit, or implicit.
+
+Huszar 2017, arXiv 1702.08235; Mescheder et al. 2017, arXiv 1701.04722 (noise-driven posteriors);
+Yin & Zhou 2018, arXiv 1805.11183 (semi-implicit ones).
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
+
+from tightbound.distributions import (
+    AbstractConditional,
+    DiagonalNormal,
+    Implicit,
+    SemiImplicit,
+)
+from tightbound.errors import UsageError, at_least
+from tightbound.models.model import Model
+from tightbound.models.shapes import like_z, width
+from tightbound.models.target import Target
+from tightbound.networks import MLP, Dense, Joined
+from tightbound.randomness import as_key
+
+KINDS = ("normal", "semi_implicit", "implicit")
+LOG_SCALE = -1.0
+"""First log-standard deviation of the explicit layer of a semi-implicit posterior."""
+
+
+def posterior(
+    model: Model,
+    kind: str = "implicit",
+    *,
+    hidden: Sequence[int] = (64, 64),
+    noise: int | None = None,
+    activation: str = "silu",
+    dim: int | None = None,
+    key: int | PRNGKeyArray = 0,
+) -> AbstractConditional:
+    """Builds a posterior q(z|x) for a model with one layer of latents, or q(z) for a `Target`.
+
+    Args:
+        model: p(x, z); sizes are read from it. Its density plays no part.
+        kind: "normal" (explicit: a diagonal normal), "semi_implicit" (a diagonal normal whose
+            mean and standard deviations are driven by noise and x) or "implicit" (a network of
+            noise and x).
+        hidden: Widths of the hidden layers of its network.
+        noise: Dimensions of the noise; as many as z has, and at least 3, if left out.
+        activation: Name of the activation of the hidden layers.
+        dim: Number of columns of x, where the model cannot say (a simulator of another kind).
+        key: Seed or key of the initialisation.
+
+    Raises:
+        UsageError: An unknown kind, sizes below one, or latents of several layers.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"expected a kind of posterior out of {', '.join(KINDS)}, got {kind!r}")
+    z = like_z(model)
+    if getattr(z, "ndim", None) != 1:
+        raise UsageError(f"expected a model whose z is one vector, got {z}")
+    (size,) = z.shape
+    columns = dim if dim is not None else 0 if isinstance(model, Target) else width(model)
+    noise = max(3, size) if noise is None else noise
+    at_least(1, noise=noise, **{f"hidden[{i}]": n for i, n in enumerate(hidden)})
+    if kind == "implicit":
+        network = Joined.glorot(
+            noise + columns, tuple(hidden), size, activation=activation, key=as_key(key)
+        )
+        return Implicit(network=network, noise=noise)
+    n_in = columns + (noise if kind == "semi_implicit" else 0)
+    trunk_key, location_key, scale_key = jax.random.split(as_key(key), 3)
+    trunk = MLP.glorot(n_in, tuple(hidden), activation=activation, key=trunk_key)
+    last = (n_in, *hidden)[-1]
+    location = Dense.glorot(last, size, key=location_key)
+    if kind == "normal":
+        return DiagonalNormal(trunk, location, Dense.glorot(last, size, key=scale_key))
+    # The noise is to move the mean: the spread of the explicit layer starts small and even.
+    log_scale = Dense(jnp.zeros((last, size)), jnp.full(size, LOG_SCALE))
+    return SemiImplicit(DiagonalNormal(trunk, location, log_scale), noise)
