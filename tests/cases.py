@@ -9,17 +9,26 @@ from typing import Any, NamedTuple
 from tightbound.gradients import DoublyReparameterized, SingleSample
 from tightbound.objectives import (
     AbstractObjective,
+    ali,
+    amortized_map,
     annealed,
     ciwae,
     combined,
     elbo,
     exact,
     full_vb,
+    hybrid,
     iwae,
+    jc_adv,
+    jc_adv_rmd,
+    jc_den,
     jvi,
     map_estimate,
     mcem,
     miwae,
+    opvi,
+    pc_adv,
+    pc_den,
     piwae,
     rws,
     schedule,
@@ -185,6 +194,16 @@ CASES = {
     # Their laws stand in tests/training/test_mcem.py and tests/test_full_vb.py.
     "mcem": Case(mcem, {}, layers=()),
     "full-vb": Case(full_vb, {"objective": elbo(samples=K), "n": 10}, layers=()),
+    # Of implicit parts: their laws stand in tests/implicit/.
+    "pc-adv": Case(pc_adv, {}, layers=()),
+    "jc-adv": Case(jc_adv, {}, layers=()),
+    "jc-adv-rmd": Case(jc_adv_rmd, {}, layers=()),
+    "pc-den": Case(pc_den, {}, layers=()),
+    "jc-den": Case(jc_den, {}, layers=()),
+    "hybrid": Case(hybrid, {}, layers=()),
+    "ali": Case(ali, {}, layers=()),
+    "opvi": Case(opvi, {}, layers=()),
+    "amortized-map": Case(amortized_map, {}, layers=()),
     "map": Case(
         # Its model part has a reference of its own, in tests/training/test_map.py.
         map_estimate,

@@ -22,6 +22,7 @@ ORDER = [
     ["mcmc"],
     ["bounds"],
     ["gradients"],
+    ["adjoints"],
     ["objectives"],
     ["optimizers", "training"],
     ["evidence"],
@@ -39,6 +40,7 @@ ONLY = {
     "bounds": {"errors"},
     "networks": {"errors"},
     "mcmc": {"errors"},
+    "adjoints": {"errors"},
     "evidence": {
         "errors", "randomness", "progress", "data", "networks", "distributions", "models", "bounds",
         "mcmc",

@@ -221,15 +221,18 @@ def datasets(as_json: AsJson = False) -> None:
 
 @app.command()
 def objectives(as_json: AsJson = False) -> None:
-    """List the objectives: quantity, formula, direction, bias and source."""
+    """List the objectives: quantity, formula, what they need, direction, bias and source."""
     from tightbound.objectives.catalogue import all_objectives
+    from tightbound.objectives.matrix import example
 
+    needs = {name: objective.requires.words() for name, objective in example().items()}
     rows = [
         {
             "name": entry.name,
             "call": entry.call,
             "quantity": entry.summary,
             "formula": entry.formula,
+            "needs": needs.get(entry.name, "what its objectives need"),
             "direction": entry.direction,
             "bias": entry.bias,
             "reference": entry.reference,

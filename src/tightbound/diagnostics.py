@@ -4,5 +4,7 @@ from tightbound.evidence.active_units import LayerUnits as LayerUnits
 from tightbound.evidence.active_units import active_units as active_units
 from tightbound.evidence.inference_gap import InferenceGap as InferenceGap
 from tightbound.evidence.inference_gap import inference_gap as inference_gap
+from tightbound.training.calibration import Calibration as Calibration
+from tightbound.training.calibration import ratio_calibration as ratio_calibration
 from tightbound.training.signal import GradientSignal as GradientSignal
 from tightbound.training.signal import gradient_snr as gradient_snr

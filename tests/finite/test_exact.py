@@ -153,8 +153,6 @@ def test_what_cannot_be_enumerated_is_refused():
         tb.evidence.exact(models.network(), x[:, :5])
     with pytest.raises(tb.UsageError, match="batch_size >= 1, got 0"):
         tb.evidence.exact(models.network(), x, batch_size=0)
-    with pytest.raises(
-        tb.UsageError,
-        match="needs draws and the density of the posterior.* NoneType offers nothing.* exact",
-    ):
+    words = "needs draws and the density of the posterior.* NoneType offers nothing.* exact"
+    with pytest.raises(tb.UsageError, match=words):
         tb.fit(models.network(), None, x, objective=tb.objectives.elbo(), batch_size=1)

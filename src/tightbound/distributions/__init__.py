@@ -26,3 +26,6 @@ from tightbound.distributions.layered import BottomLayer as BottomLayer
 from tightbound.distributions.layered import Layered as Layered
 from tightbound.distributions.normal import DiagonalNormal as DiagonalNormal
 from tightbound.distributions.normal import StandardNormal as StandardNormal
+from tightbound.distributions.restoration import Degradation as Degradation
+from tightbound.distributions.restoration import Empirical as Empirical
+from tightbound.distributions.restoration import Projected as Projected

@@ -11,4 +11,5 @@ from tightbound.models.foreign import from_log_joint as from_log_joint
 from tightbound.models.linear_gaussian import linear_gaussian as linear_gaussian
 from tightbound.models.model import Model as Model
 from tightbound.models.posteriors import posterior as posterior
+from tightbound.models.restoration import restoration as restoration
 from tightbound.models.target import Target as Target

@@ -19,7 +19,6 @@ from tightbound.distributions import (
 from tightbound.errors import UsageError, at_least
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z, width
-from tightbound.models.target import Target
 from tightbound.networks import MLP, Dense, Joined
 from tightbound.randomness import as_key
 
@@ -60,7 +59,7 @@ def posterior(
     if getattr(z, "ndim", None) != 1:
         raise UsageError(f"expected a model whose z is one vector, got {z}")
     (size,) = z.shape
-    columns = dim if dim is not None else 0 if isinstance(model, Target) else width(model)
+    columns = width(model) if dim is None else dim
     noise = max(3, size) if noise is None else noise
     at_least(1, noise=noise, **{f"hidden[{i}]": n for i, n in enumerate(hidden)})
     if kind == "implicit":

@@ -10,6 +10,7 @@ from tightbound.distributions import FromFunctions
 from tightbound.errors import UsageError
 from tightbound.models.bayesian import Bayesian
 from tightbound.models.model import Model
+from tightbound.models.target import Target
 
 
 def like_z(model: Model | Bayesian) -> Any:
@@ -35,7 +36,9 @@ def check_width(model: Model | Bayesian, x: np.ndarray, what: str) -> None:
 
 
 def width(model: Model | Bayesian) -> int:
-    """The number of columns of x."""
+    """The number of columns of x; none of a `Target`."""
+    if isinstance(model, Target):
+        return 0
     likelihood = model.likelihood
     if isinstance(likelihood, FromFunctions):
         if likelihood.dim is not None:

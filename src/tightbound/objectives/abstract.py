@@ -36,6 +36,14 @@ class Requires(NamedTuple):
     learns: bool = True
     """There is a principled gradient for the model's own parameters."""
 
+    def words(self) -> str:
+        """All of it in a line."""
+        slots = [
+            f"{slot}: {' and '.join(getattr(self, slot)) or 'nothing'}"
+            for slot in ("prior", "likelihood", "posterior")
+        ]
+        return f"{'; '.join(slots)}; {'learns' if self.learns else 'does not learn'} the model"
+
 
 EXPLICIT = Requires(("density",), ("density",), ("samples", "density"))
 

@@ -7,7 +7,7 @@ import numpy as np
 from tightbound.errors import UsageError
 from tightbound.gradients.names import GRADIENTS
 from tightbound.models import autoencoder
-from tightbound.objectives.abstract import AbstractObjective, Parts
+from tightbound.objectives.abstract import AbstractObjective, Parts, Requires
 from tightbound.objectives.catalogue import all_objectives, build
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -44,9 +44,10 @@ def validity() -> list[tuple[str, str, list[bool]]]:
         name: Parts(*autoencoder(data, latent=2, hidden=(2,), **options))
         for name, options in POSTERIORS.items()
     }
+    beyond = [name for name, made in example().items() if not _explicit(made.requires)]
     rows = []
     for name, entry in all_objectives().items():
-        if name in ("exact", *COMPOSED):
+        if name in ("exact", *COMPOSED) or name in beyond:
             continue  # the first has no posterior
         choices = [*GRADIENTS, *REDUCED] if "gradient" in entry.options else [""]
         for gradient in choices:
@@ -59,6 +60,24 @@ def example() -> dict[str, AbstractObjective]:
     """One objective of each name."""
     names = [name for name in all_objectives() if name not in COMPOSED]
     return {name: build(name, **EXAMPLES.get(name, {})) for name in names}
+
+
+def needs() -> str:
+    """What each objective needs of prior, likelihood and posterior, in Markdown."""
+    lines = [
+        "| objective | prior p(z) | likelihood p(x\|z) | posterior q(z\|x) | learns the model |"
+    ]
+    lines.append("|---|---|---|---|---|")
+    for name, objective in example().items():
+        *slots, learns = objective.requires
+        cells = " | ".join(", ".join(words) or "–" for words in slots)
+        lines.append(f"| `{name}` | {cells} | {'yes' if learns else 'no'} |")
+    return "\n".join(lines)
+
+
+def _explicit(requires: Requires) -> bool:
+    """It is about posteriors with a density, or about none."""
+    return "mixture" not in requires.posterior and requires.posterior != ("samples",)
 
 
 def _valid(name: str, options: dict[str, Any], parts: Parts) -> bool:

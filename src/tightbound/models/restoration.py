@@ -1,0 +1,56 @@
+"""The restoration of values that went through a known linear degradation.
+
+Sonderby et al. 2016, arXiv 1610.04490, section 3.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
+
+from tightbound.data import check_values
+from tightbound.distributions.restoration import Degradation, Empirical, Projected
+from tightbound.errors import UsageError
+from tightbound.models.model import Model
+from tightbound.networks import Joined
+from tightbound.randomness import as_key
+
+
+def restoration(
+    clean: Float[np.ndarray, "m d"],
+    matrix: Float[np.ndarray, "n d"],
+    *,
+    hidden: Sequence[int] = (128, 128),
+    activation: str = "silu",
+    key: int | PRNGKeyArray = 0,
+) -> tuple[Model, Projected]:
+    """Builds the model x = A z and a posterior that restores z from x, for `amortized_map`.
+
+    Args:
+        clean: Values of the prior, of shape (m, d).
+        matrix: The degradation A of shape (n, d), such as the means of blocks of pixels.
+        hidden: Widths of the hidden layers of the restoring network.
+        activation: Name of their activation.
+        key: Seed or key of the initialisation.
+
+    Returns:
+        `(model, posterior)`: train on degraded values of shape (., n). Every restored z has
+        A z = x, whatever the network.
+
+    Raises:
+        UsageError: Values that are not finite, or a matrix of another width.
+    """
+    check_values(clean, "real", "the clean values")
+    check_values(matrix, "real", "the matrix of the degradation")
+    if matrix.shape[1] != clean.shape[1]:
+        raise UsageError(
+            f"expected a matrix of shape (n, {clean.shape[1]}), one column for each of the clean "
+            f"values, got {matrix.shape}"
+        )
+    a = np.asarray(matrix, np.float32)
+    network = Joined.glorot(
+        a.shape[0], tuple(hidden), a.shape[1], activation=activation, key=as_key(key)
+    )
+    inverse = np.linalg.pinv(np.asarray(a, np.float64)).astype(np.float32)
+    model = Model(Empirical(np.asarray(clean, np.float32)), Degradation(a))
+    return model, Projected(network, a, inverse)
