@@ -64,9 +64,7 @@ def example() -> dict[str, AbstractObjective]:
 
 def needs() -> str:
     """What each objective needs of prior, likelihood and posterior, in Markdown."""
-    lines = [
-        "| objective | prior p(z) | likelihood p(x\|z) | posterior q(z\|x) | learns the model |"
-    ]
+    lines = ["| objective | prior | likelihood | posterior | learns the model |"]
     lines.append("|---|---|---|---|---|")
     for name, objective in example().items():
         *slots, learns = objective.requires

@@ -1,0 +1,308 @@
+"""The terms of implicit objectives against log-ratios and scores in closed form."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import tightbound as tb
+from tests.implicit.toys import MEAN, SCALE, SLOPE, SPREAD, Affine, explicit, implicit, model
+from tests.ztest import LIMIT, z_of_mean
+from tightbound.adjoints import FirstOrder
+from tightbound.distributions import Implicit, StandardNormal
+from tightbound.objectives import Parts, ali, hybrid, jc_adv, jc_den, opvi, pc_adv, pc_den
+from tightbound.objectives.terms import Batch, Denoiser, Game, Ratio, Stein
+from tightbound.randomness import item_keys
+
+N = 64
+
+
+def data(n=N):
+    return jnp.asarray(np.random.default_rng(3).normal(size=(n, 2)), jnp.float32)
+
+
+def keys(n=N, seed=0):
+    return item_keys(jax.random.key(seed), jnp.arange(n))
+
+
+def batch(x, seed=0, centre=None, scale=None):
+    """What a term sees: draws of q, with its exact moments unless told otherwise."""
+    z = jax.vmap(lambda x, key: implicit().sample(x, key=key))(x, keys(len(x), seed))
+    centre = x @ SLOPE + MEAN[None] if centre is None else centre
+    scale = jnp.broadcast_to(SCALE, z.shape) if scale is None else scale
+    return Batch(x, z, centre, scale, keys(len(x), seed + 1), jnp.zeros_like(z))
+
+
+class Exact(eqx.Module):
+    """A "classifier" that is the log-ratio of q and the prior itself."""
+
+    def __call__(self, x, z):
+        return (explicit().log_prob(z, x) - StandardNormal(2).log_prob(z))[None]
+
+
+def test_pc_adv_is_adversarial_variational_bayes():
+    # Algorithm 1 of Mescheder et al. by hand, at the same draws and the same discriminator.
+    objective = pc_adv(inner=2, hidden=(8,))
+    parts, x = Parts(model(), implicit()), data()
+    memory = objective.begin(parts, N, jax.random.key(5))
+    step, after = eqx.filter_jit(objective.advance)(parts, memory, x, jnp.arange(N), keys())
+    classifier = eqx.combine(after.aux, objective._static(parts)).terms[0]
+    drawn = objective._batch(eqx.combine(after.aux, objective._static(parts)), parts, x, keys())
+
+    def primal(q, likelihood):
+        # z = z_phi(x, eps): the noise of the same draws.
+        eps = (drawn.z - x @ SLOPE - MEAN[None]) / SCALE[None]
+        z = jax.vmap(q.push)(eps, x)
+        t = jax.vmap(lambda x, z: classifier(x, z)[0])(x, z)
+        return jnp.mean(-t + jax.vmap(likelihood.log_prob)(x, z))
+
+    value, (g_phi, g_theta) = (
+        primal(parts.posterior, parts.model.likelihood),
+        (
+            eqx.filter_grad(lambda q: primal(q, parts.model.likelihood))(parts.posterior),
+            eqx.filter_grad(lambda p: primal(parts.posterior, p))(parts.model.likelihood),
+        ),
+    )
+    close = lambda a, b: np.testing.assert_allclose(a, -b, rtol=2e-4, atol=2e-5)  # noqa: E731
+    np.testing.assert_allclose(np.mean(step.bound), value, rtol=1e-5)
+    jax.tree.map(close, jax.tree.leaves(step.grads.posterior), jax.tree.leaves(g_phi))
+    jax.tree.map(close, jax.tree.leaves(step.grads.model.likelihood), jax.tree.leaves(g_theta))
+    # The discriminator's loss: q is label 1, the prior label 0.
+    term = objective.terms[0]
+    z_p = jax.vmap(lambda key: jax.random.normal(key, (2,)))(term._further(drawn, 1))
+    by_hand = -jnp.mean(
+        jnp.log(jax.nn.sigmoid(jax.vmap(lambda x, z: classifier(x, z)[0])(x, drawn.z)))
+    ) - jnp.mean(jnp.log(1 - jax.nn.sigmoid(jax.vmap(lambda x, z: classifier(x, z)[0])(x, z_p))))
+    np.testing.assert_allclose(term.loss(classifier, parts, drawn), by_hand, rtol=1e-5)
+
+
+def test_the_frozen_exact_ratio_has_the_gradient_of_the_elbo():
+    # Proposition 2: what is left out has the mean zero. False alarms: 9.6e-7 for each number.
+    x = jnp.array([[0.6, -1.1]])
+    term = Ratio("q", "prior", -1.0, (4,), jnp.zeros([]))
+
+    def climbed(network, seed):
+        q = Implicit(network=network, noise=2)
+        z = q.sample(x[0], key=jax.random.key(seed))[None]
+        at = Batch(x, z, z, z, keys(1, 7), z)
+        likelihood = model().likelihood.log_prob(x[0], z[0])
+        return term.climbed(Exact(), Parts(model(), q), at)[0] + likelihood
+
+    def elbo(network):
+        m, s = x[0] @ network.slope + network.shift, jnp.exp(network.log_scale)
+        kl = 0.5 * jnp.sum(m**2 + s**2 - 1 - 2 * jnp.log(s))
+        return -kl - 0.5 * jnp.sum((x[0] - m) ** 2 + s**2) / SPREAD**2
+
+    network = Affine(SLOPE, MEAN, jnp.log(SCALE))
+    draws = eqx.filter_jit(
+        lambda: jax.lax.map(
+            lambda seed: jax.grad(climbed)(network, seed), jnp.arange(20_000), batch_size=1000
+        )
+    )()
+    for drawn, truth in zip(
+        jax.tree.leaves(draws), jax.tree.leaves(jax.grad(elbo)(network)), strict=True
+    ):
+        assert np.abs(z_of_mean(drawn, truth)).max() < LIMIT
+
+
+def test_the_exact_ratio_is_where_the_classifiers_loss_is_flat():
+    # d/dc of the loss at T* + c f has the mean zero for any f. False alarms: 9.6e-7.
+    x = data(20_000)
+    term = Ratio("q", "prior", -1.0, (4,), jnp.zeros([]))
+    at = batch(x)
+    first, second = term.both(Exact(), Parts(model(), implicit()), at)
+    z_p = jax.vmap(lambda key: jax.random.normal(key, (2,)))(term._further(at, 1))
+    for f in (lambda x, z: z[:, 0], lambda x, z: z[:, 1] ** 2, lambda x, z: x[:, 0] * z[:, 0]):
+        of_q, of_prior = f(x, at.z), f(x, z_p)
+        slope = -jax.nn.sigmoid(-first) * of_q + jax.nn.sigmoid(second) * of_prior
+        assert abs(z_of_mean(slope)) < LIMIT
+
+
+def test_instance_noise_compares_the_convolved_distributions():
+    # With noise the flat point is the log-ratio of q * N(0, s^2) and p * N(0, s^2).
+    s, x = 0.6, data(20_000)
+    term = Ratio("q", "prior", -1.0, (4,), jnp.asarray(s))
+
+    class Convolved(eqx.Module):
+        def __call__(self, x, z):
+            m, scale = x @ SLOPE + MEAN, jnp.sqrt(SCALE**2 + s**2)
+            log_q = jax.scipy.stats.norm.logpdf(z, m, scale)
+            return jnp.sum(log_q - jax.scipy.stats.norm.logpdf(z, 0.0, (1 + s**2) ** 0.5))[None]
+
+    at = batch(x)
+    z = term._noised(x, at.z, term._further(at, 2))[1]
+    z_p = jax.vmap(lambda key: jax.random.normal(key, (2,)))(term._further(at, 1))
+    z_p = term._noised(x, z_p, term._further(at, 3))[1]
+    assert not np.allclose(z, at.z)
+    for ratio, flat in ((Convolved(), True), (Exact(), False)):
+        first, second = term.both(ratio, Parts(model(), implicit()), at)
+        slope = -jax.nn.sigmoid(-first) * z[:, 0] ** 2 + jax.nn.sigmoid(second) * z_p[:, 0] ** 2
+        assert (abs(z_of_mean(slope)) < LIMIT) == flat
+
+
+def test_the_best_denoiser_of_a_normal_is_the_score_of_the_noised_density():
+    # The normal with q's moments is q: beside it the network has nothing to add.
+    x, sigma = data(), jnp.asarray(0.5)
+    term = Denoiser("q", -1.0, (4,), sigma)
+    at = batch(x)
+    z = at.z + sigma * at.scale * 0.3
+    nothing = lambda x, u: jnp.zeros(2)  # noqa: E731
+    s = term.score(nothing, x, z, at.centre, at.scale) / at.scale
+    noised = lambda z, x: jnp.sum(  # noqa: E731
+        jax.scipy.stats.norm.logpdf(z, x @ SLOPE + MEAN, SCALE * jnp.sqrt(1 + sigma**2))
+    )
+    np.testing.assert_allclose(s, jax.vmap(jax.grad(noised))(z, x), rtol=1e-4, atol=1e-5)
+    # F(z) - z = sigma^2 s^2 score: Tweedie's formula for the mean of the clean draw.
+    clean = z + (sigma * at.scale) ** 2 * s
+    share = 1 / (1 + sigma**2)
+    np.testing.assert_allclose(clean, at.centre + share * (z - at.centre), rtol=1e-4, atol=1e-5)
+
+
+def test_the_denoisers_loss_is_flat_at_the_score():
+    # d/dc of ||sigma (s + c f) + eta||^2 has the mean zero. False alarms: 9.6e-7 for each number.
+    x = data(4000)
+    term = Denoiser("q", -1.0, (4,), jnp.asarray(0.4))
+
+    def slope(c, x, seed):
+        f = lambda x, u: c * jnp.array([u[0] * x[0], jnp.sin(u[1])])  # noqa: E731
+        return term.loss(f, Parts(model(), implicit()), batch(x[None], seed))
+
+    each = jax.jit(jax.vmap(jax.grad(slope), in_axes=(None, 0, 0)))
+    assert abs(z_of_mean(each(0.0, x, jnp.arange(4000)))) < LIMIT
+    assert abs(z_of_mean(each(0.3, x, jnp.arange(4000)))) > LIMIT
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_denoising_climbs_the_divergence_of_the_noised_q(joint):
+    # With exact scores the mean gradient is that of KL(q_sigma || p), or || p_sigma), in full.
+    sigma, x = 0.5, jnp.array([[0.6, -1.1]])
+    precision = 1 + 1 / SPREAD**2
+    m_p, v_p = x[0] / SPREAD**2 / precision, 1 / precision
+
+    def divergence(network, scale):
+        noise = (sigma * scale) ** 2  # q's own deviations, taken as constants
+        m, v = x[0] @ network.slope + network.shift, jnp.exp(2 * network.log_scale) + noise
+        v_target = v_p + (noise if joint else jnp.zeros(2))
+        return 0.5 * jnp.sum(v / v_target + (m - m_p) ** 2 / v_target - 1 - jnp.log(v / v_target))
+
+    network = Affine(SLOPE, MEAN, jnp.log(SCALE))
+    truth = jax.grad(divergence)(network, SCALE)
+    objective = jc_den(sigma=sigma, hidden=(4,)) if joint else pc_den(sigma=sigma, hidden=(4,))
+    of_q = lambda x, u: jnp.zeros(2)  # noqa: E731
+
+    def of_p(x, u):
+        z = u * SCALE + x @ SLOPE + MEAN
+        s = -(z - x / SPREAD**2 / precision) / (v_p + (sigma * SCALE) ** 2)
+        return SCALE * s + u / (1 + sigma**2)
+
+    aux = (of_q, of_p) if joint else (of_q, None, None)
+
+    def climbed(network, seed):
+        q = Implicit(network=network, noise=2)
+        z = q.sample(x[0], key=jax.random.key(seed))[None]
+        noise = jax.random.normal(jax.random.key(seed + 2**20), z.shape)
+        centre = (x @ SLOPE + MEAN[None]).astype(z.dtype)
+        at = objective._noised(Batch(x, z, centre, SCALE[None], keys(1), noise))
+        parts = Parts(model(), q)
+        terms = [t.climbed(a, parts, at)[0] for t, a in zip(objective.terms, aux, strict=True)]
+        return jnp.sum(jnp.stack(terms))
+
+    draws = eqx.filter_jit(
+        lambda: jax.lax.map(
+            lambda seed: jax.grad(climbed)(network, seed), jnp.arange(20_000), batch_size=1000
+        )
+    )()
+    for drawn, exact in zip(jax.tree.leaves(draws), jax.tree.leaves(truth), strict=True):
+        assert np.abs(z_of_mean(drawn, -np.asarray(exact))).max() < LIMIT
+
+
+def test_the_value_of_the_game_at_equal_joints_is_minus_two_log_two():
+    x = data()
+    blind = lambda x, z: jnp.zeros(1)  # noqa: E731
+    term = Game("q", "joint", -1.0, (4,), jnp.zeros([]))
+    value = term.climbed(blind, Parts(model(), implicit()), batch(x))
+    np.testing.assert_allclose(value, -2 * np.log(2), rtol=1e-6)
+
+
+def test_the_langevin_stein_operator_has_the_mean_zero_under_the_posterior():
+    # False alarms: 9.6e-7 for each number.
+    term = Stein((8,), 2.0)
+    aux = term.build(tb.objectives.terms.Sizes(2, 2), jax.random.key(1))
+    parts, x = Parts(model(), implicit()), jnp.array([0.6, -1.1])
+    precision = 1 + 1 / SPREAD**2
+    noise = jax.random.normal(jax.random.key(2), (20_000, 2))
+    of = jax.jit(jax.vmap(lambda z: term.operator(aux, parts, x, z)))
+    z = x[None] / SPREAD**2 / precision + noise / precision**0.5
+    assert abs(z_of_mean(of(z))) < LIMIT
+    assert abs(z_of_mean(of(z + 0.5))) > LIMIT
+    assert np.all(
+        np.linalg.norm(jax.vmap(lambda z: term.function(aux, x, z))(10 * noise), axis=1) < 2
+    )
+
+
+def test_the_square_of_two_halves_is_unbiased():
+    # The mean of the product over batches is the square of the mean. False alarms: 9.6e-7.
+    term = Stein((8,), 2.0)
+    aux = term.build(tb.objectives.terms.Sizes(2, 2), jax.random.key(1))
+    parts = Parts(model(), implicit())
+    x = jnp.broadcast_to(jnp.array([0.6, -1.1]), (4, 2))
+    square = jax.jit(jax.vmap(lambda seed: term.climbed(aux, parts, batch(x, seed))[0]))
+    each = jax.jit(
+        jax.vmap(
+            lambda seed: jax.vmap(lambda x, z: term.operator(aux, parts, x, z))(x, batch(x, seed).z)
+        )
+    )
+    mean = np.mean(np.asarray(each(jnp.arange(50_000, 90_000)), np.float64))
+    assert abs(z_of_mean(square(jnp.arange(10_000)), -(mean**2))) < LIMIT
+    with pytest.raises(tb.UsageError, match="batch_size >= 2"):
+        term.climbed(aux, parts, batch(x[:1]))
+
+
+@pytest.mark.parametrize(
+    ("objective", "learns"),
+    [
+        (pc_adv(hidden=(8,)), True),
+        (pc_adv(hidden=(8,), contrast="adaptive"), True),
+        (pc_den(hidden=(8,)), True),
+        (pc_den(hidden=(8,), prior="denoiser"), True),
+        (jc_adv(hidden=(8,)), False),
+        (jc_den(hidden=(8,)), False),
+        (opvi(hidden=(8,)), False),
+        (ali(hidden=(8,)), True),
+        (hybrid(hidden=(8,)), False),
+        (hybrid(posterior="classifier", likelihood="exact", hidden=(8,)), True),
+    ],
+    ids=lambda value: value.description[:22] if hasattr(value, "description") else None,
+)
+def test_the_model_moves_where_the_taxonomy_says_so(objective, learns):
+    assert objective.requires.learns == learns
+    parts, x = Parts(model(), implicit()), data(8)
+    memory = objective.begin(parts, 8, jax.random.key(5))
+    step, _ = eqx.filter_jit(objective.advance)(parts, memory, x, jnp.arange(8), keys(8))
+    largest = lambda tree: max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(tree))  # noqa: E731
+    assert largest(step.grads.posterior) > 0
+    assert (largest(step.grads.model) > 0) == learns
+
+
+def test_inner_steps_follow_their_optimiser():
+    # Two inner steps are two steps of the same Adam on fresh draws, and nothing else moves.
+    parts, x = Parts(model(), implicit()), data(8)
+    one = pc_adv(inner=1, hidden=(8,))
+    memory = one.begin(parts, 8, jax.random.key(5))
+    _, after = eqx.filter_jit(one.advance)(parts, memory, x, jnp.arange(8), keys(8))
+    assert isinstance(one.adjoint, FirstOrder)
+    whole = eqx.combine(memory.aux, one._static(parts))
+    fresh = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys(8))
+    drawn = one._batch(whole, parts, x, fresh)
+    grads = eqx.filter_grad(lambda aux: one.terms[0].loss(aux, parts, drawn))(whole.terms[0])
+    adam = optax.adam(1e-3, b1=0.5, eps_root=1e-10)
+    with jax.numpy_dtype_promotion("standard"):
+        updates, _ = adam.update(grads, adam.init(memory.aux.terms[0]))
+    by_hand = eqx.apply_updates(memory.aux.terms[0], updates)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+        after.aux.terms[0],
+        by_hand,
+    )
