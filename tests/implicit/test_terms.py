@@ -36,9 +36,10 @@ def batch(x, seed=0, centre=None, scale=None):
 
 
 class Exact(eqx.Module):
-    """A "classifier" that is the log-ratio of q and the prior itself."""
+    """A "classifier" that is the log-ratio of q and the prior itself; it sees arcsinh(x)."""
 
     def __call__(self, x, z):
+        x = jnp.sinh(x)
         return (explicit().log_prob(z, x) - StandardNormal(2).log_prob(z))[None]
 
 
@@ -55,7 +56,7 @@ def test_pc_adv_is_adversarial_variational_bayes():
         # z = z_phi(x, eps): the noise of the same draws.
         eps = (drawn.z - x @ SLOPE - MEAN[None]) / SCALE[None]
         z = jax.vmap(q.push)(eps, x)
-        t = jax.vmap(lambda x, z: classifier(x, z)[0])(x, z)
+        t = jax.vmap(lambda x, z: classifier(jnp.arcsinh(x), z)[0])(x, z)
         return jnp.mean(-t + jax.vmap(likelihood.log_prob)(x, z))
 
     value, (g_phi, g_theta) = (
@@ -72,9 +73,11 @@ def test_pc_adv_is_adversarial_variational_bayes():
     # The discriminator's loss: q is label 1, the prior label 0.
     term = objective.terms[0]
     z_p = jax.vmap(lambda key: jax.random.normal(key, (2,)))(term._further(drawn, 1))
-    by_hand = -jnp.mean(
-        jnp.log(jax.nn.sigmoid(jax.vmap(lambda x, z: classifier(x, z)[0])(x, drawn.z)))
-    ) - jnp.mean(jnp.log(1 - jax.nn.sigmoid(jax.vmap(lambda x, z: classifier(x, z)[0])(x, z_p))))
+    logit = jax.vmap(lambda x, z: classifier(jnp.arcsinh(x), z)[0])
+    of_q, of_prior = logit(x, drawn.z), logit(x, z_p)
+    by_hand = -jnp.mean(jnp.log(jax.nn.sigmoid(of_q))) - jnp.mean(
+        jnp.log(1 - jax.nn.sigmoid(of_prior))
+    )
     np.testing.assert_allclose(term.loss(classifier, parts, drawn), by_hand, rtol=1e-5)
 
 
@@ -127,7 +130,7 @@ def test_instance_noise_compares_the_convolved_distributions():
 
     class Convolved(eqx.Module):
         def __call__(self, x, z):
-            m, scale = x @ SLOPE + MEAN, jnp.sqrt(SCALE**2 + s**2)
+            m, scale = jnp.sinh(x) @ SLOPE + MEAN, jnp.sqrt(SCALE**2 + s**2)
             log_q = jax.scipy.stats.norm.logpdf(z, m, scale)
             return jnp.sum(log_q - jax.scipy.stats.norm.logpdf(z, 0.0, (1 + s**2) ** 0.5))[None]
 
@@ -193,6 +196,7 @@ def test_denoising_climbs_the_divergence_of_the_noised_q(joint):
     of_q = lambda x, u: jnp.zeros(2)  # noqa: E731
 
     def of_p(x, u):
+        x = jnp.sinh(x)
         z = u * SCALE + x @ SLOPE + MEAN
         s = -(z - x / SPREAD**2 / precision) / (v_p + (sigma * SCALE) ** 2)
         return SCALE * s + u / (1 + sigma**2)

@@ -15,12 +15,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
-from tightbound.distributions import DiagonalNormal
 from tightbound.errors import UsageError
-from tightbound.networks import MLP, Dense, Joined, flat
+from tightbound.networks import Joined, flat
 from tightbound.objectives.abstract import Parts
 
 Z = Float[Array, "n z"]
+WIDEST = 8.0
+"""Largest log-standard deviation, of either sign, that a following normal may have."""
 
 
 class Sizes(NamedTuple):
@@ -116,8 +117,8 @@ class Ratio(AbstractTerm):
 
     def logits(self, aux: Any, x: Float[Array, "n d"], z: Any) -> Float[Array, " n"]:
         """The classifier's logit for each pair."""
-        seen = (lambda x, z: (x, z)) if self.sees_x else (lambda x, z: (z,))
-        return jax.vmap(lambda x, z: aux(*seen(x, z))[0])(x, z)
+        shown = (lambda x, z: (seen(x), z)) if self.sees_x else (lambda x, z: (z,))
+        return jax.vmap(lambda x, z: aux(*shown(x, z))[0])(x, z)
 
     def both(self, aux: Any, parts: Parts, batch: Batch) -> tuple[Any, Any]:
         """The logits on both sides, of fresh draws of the model."""
@@ -209,7 +210,7 @@ class AdaptiveRatio(AbstractTerm):
     info = Ratio.info
 
     def _logits(self, aux: Any, x: Float[Array, "n d"], u: Z) -> Float[Array, " n"]:
-        return jax.vmap(lambda x, u: aux(x, u)[0])(x, u)
+        return jax.vmap(lambda x, u: aux(seen(x), u)[0])(x, u)
 
 
 class Denoiser(AbstractTerm):
@@ -239,7 +240,7 @@ class Denoiser(AbstractTerm):
         self, aux: Any, x: Float[Array, "n d"], z: Z, centre: Z, scale: Z
     ) -> Float[Array, "n z"]:
         """The score of the noised density, times the scale."""
-        given = jnp.log(scale) if self.of == "prior" else x
+        given = jnp.log(scale) if self.of == "prior" else seen(x)
         middle = jnp.zeros_like(centre) if self.of == "prior" else centre
         unit = jnp.ones_like(scale) if self.of == "prior" else scale
         u = (z - middle) / unit
@@ -280,7 +281,7 @@ class Stein(AbstractTerm):
 
     def function(self, aux: Any, x: Float[Array, " d"], z: Float[Array, " z"]) -> Any:
         """The test function f(x, z), shorter than `norm`."""
-        h = aux(x, z)
+        h = aux(seen(x), z)
         return self.norm * h / jnp.sqrt(1 + jnp.sum(h**2))
 
     def operator(
@@ -340,21 +341,32 @@ def _standard(batch: Batch) -> Z:
 class Moments(eqx.Module):
     """A normal r(z|x) that follows q(z|x): where its draws are and how far apart."""
 
-    normal: DiagonalNormal
+    network: Joined
 
     @staticmethod
     def build(sizes: Sizes, hidden: tuple[int, ...], key: PRNGKeyArray) -> "Moments":
         """Starts at zero and one."""
-        trunk = MLP.glorot(sizes.x, hidden, activation="silu", key=key)
-        width = (sizes.x, *hidden)[-1]
-        zero = Dense(jnp.zeros((width, sizes.z)), jnp.zeros(sizes.z))
-        return Moments(DiagonalNormal(trunk, zero, zero))
+        network = Joined.glorot(sizes.x, hidden, 2 * sizes.z, key=key)
+        return Moments(eqx.tree_at(lambda n: n.head.weight, network, replace_fn=jnp.zeros_like))
+
+    def parameters(self, x: Float[Array, " d"]) -> tuple[Float[Array, " z"], Float[Array, " z"]]:
+        """Mean and log-standard deviations, these within a range that nothing can overflow."""
+        location, raw = jnp.split(self.network(seen(x)), 2)
+        return location, WIDEST * jnp.tanh(raw / WIDEST)
 
     def at(self, x: Float[Array, "n d"]) -> tuple[Z, Z]:
         """Means and standard deviations, as constants."""
-        return jax.lax.stop_gradient(jax.vmap(self.normal.parameters)(x))
+        location, log_scale = jax.lax.stop_gradient(jax.vmap(self.parameters)(x))
+        return location, jnp.exp(log_scale)
 
     def loss(self, x: Float[Array, "n d"], z: Any) -> Float[Array, ""]:
         """-E log r(z|x) at q's draws in nats."""
         z = jax.lax.stop_gradient(jax.vmap(flat)(z))
-        return -jnp.mean(jax.vmap(self.normal.log_prob)(z, x))
+        location, log_scale = jax.vmap(self.parameters)(x)
+        log_r = jax.scipy.stats.norm.logpdf((z - location) * jnp.exp(-log_scale)) - log_scale
+        return -jnp.mean(jnp.sum(log_r, axis=1))
+
+
+def seen(x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
+    """What the networks see of x: itself near zero, its logarithm far out, so that none is huge."""
+    return jnp.arcsinh(x)
