@@ -195,6 +195,7 @@ def _run_epochs(
     bar: Progress,
 ) -> State:
     patience = loop.settings.patience
+    warned = False
     for epoch in range(len(history), epochs):
         if patience is not None and bool(np.all(np.asarray(state.since_best) >= patience)):
             break
@@ -215,7 +216,7 @@ def _run_epochs(
             time.perf_counter() - began,
             None if metrics.info is None else {k: v.tolist() for k, v in metrics.info.items()},
         )
-        _warn(loop.objective, record)
+        warned = warned or _warn(loop.objective, record)
         history.append(record)
         if store is not None:
             store.metrics.append(record)
@@ -227,14 +228,15 @@ def _run_epochs(
     return state
 
 
-def _warn(objective: AbstractObjective, record: EpochRecord) -> None:
-    """Says what the objective has to say about an epoch's numbers, the worst replica's first."""
+def _warn(objective: AbstractObjective, record: EpochRecord) -> bool:
+    """Says what the objective has to say about an epoch's numbers, if anything."""
     for replica in range(len(record.train_bound)):
         info = {name: values[replica] for name, values in (record.info or {}).items()}
         text = objective.warning(info)
         if text is not None:
             warnings.warn(f"epoch {record.epoch}: {text}", stacklevel=4)
-            return
+            return True
+    return False
 
 
 def _kept(store: Store) -> str:
