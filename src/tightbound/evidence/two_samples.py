@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
 from tightbound.errors import UsageError, at_least
 
@@ -130,7 +130,7 @@ def kl_on_grid(
 ) -> GridKL:
     """KL(q || p) on a grid: q by a kernel density estimate of draws, p normalised on the window.
 
-    The bandwidth is the one under which one half of the draws is likeliest given the other half.
+    The bandwidths are those under which one half of the draws is likeliest given the other half.
     The bias of the estimate is that which it has for draws of the density estimate itself, whose
     own divergence is known.
 
@@ -171,8 +171,7 @@ def kl_on_grid(
         for half in np.array_split(generator.permutation(flat), 2)
     ]
     spread = draws[inside].std(axis=0) * points / (upper - lower) * n ** (-1 / 6)
-    factor = max(FACTORS, key=lambda f: _likelihood(counts[0], counts[1], f * spread))
-    width = factor * spread
+    width = _likeliest(counts[0], counts[1], spread)
     density = _smoothed(counts[0] + counts[1], width)
     plain = _divergence(density, log_p)
     again = [
@@ -211,7 +210,7 @@ def _log_cells(
 
 
 def _smoothed(
-    counts: Float[np.ndarray, "p p"], width: Float[np.ndarray, " 2"]
+    counts: Num[np.ndarray, "p p"], width: Float[np.ndarray, " 2"]
 ) -> Float[np.ndarray, "p p"]:
     """Probabilities of all cells: counts under a normal kernel of that width, in cells."""
     from scipy.ndimage import gaussian_filter
@@ -220,14 +219,25 @@ def _smoothed(
     return smooth / smooth.sum()
 
 
-def _likelihood(
-    one: Float[np.ndarray, "p p"], other: Float[np.ndarray, "p p"], width: Float[np.ndarray, " 2"]
-) -> float:
-    """Log-likelihood of one half of the draws given the other; lower for kernels within a cell."""
-    if np.min(width) < 0.5:
-        return -np.inf
-    density = _smoothed(one, width)
-    return float(np.sum(other * np.log(np.maximum(density, np.finfo(np.float64).tiny))))
+def _likeliest(
+    one: Num[np.ndarray, "p p"], other: Num[np.ndarray, "p p"], width: Float[np.ndarray, " 2"]
+) -> Float[np.ndarray, " 2"]:
+    """Widths in cells, at least half of one, under which `other` is likeliest given `one`."""
+
+    def log_likelihood(width: Float[np.ndarray, " 2"]) -> float:
+        density = _smoothed(one, width)
+        return float(np.sum(other * np.log(np.maximum(density, np.finfo(np.float64).tiny))))
+
+    # One direction after the other: two modes side by side are wide in one of them alone.
+    chosen = np.maximum(width, 0.5)
+    for axis in (0, 1, 0, 1):
+        tried = []
+        for factor in FACTORS:
+            candidate = chosen.copy()
+            candidate[axis] = max(factor * width[axis], 0.5)
+            tried.append(candidate)
+        chosen = max(tried, key=log_likelihood)
+    return chosen
 
 
 def _divergence(q: Float[np.ndarray, "p p"], log_p: Float[np.ndarray, "p p"]) -> float:

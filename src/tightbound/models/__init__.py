@@ -1,5 +1,6 @@
 """Generative models: what is fitted and judged."""
 
+from tightbound.models import problems as problems
 from tightbound.models.autoencoder import autoencoder as autoencoder
 from tightbound.models.bayesian import Bayesian as Bayesian
 from tightbound.models.bayesian import bayesian as bayesian

@@ -13,6 +13,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro import distributions as dist
@@ -174,7 +175,7 @@ class NumPyroTarget(Target):
         values = eqx.filter_eval_shape(self.conditioned.constrain, z, deterministic=False)
         return {name: values[name].shape for name in self.conditioned.names}
 
-    def constrain(self, z: Float[Array, "*batch dim"]) -> Values:
+    def constrain(self, z: Float[Array | np.ndarray, "*batch dim"]) -> Values:
         """Values by the names of latent and deterministic sites, on their own supports.
 
         Args:

@@ -50,17 +50,21 @@ def simulator(
     """
     if not isinstance(prior, AbstractConditional):
         prior = FromSimulator(_FromKey(prior, "prior(key)"))
-    model = Model(prior, FromSimulator(_FromKey(simulate, "simulate(z, key)")))
-    x, z = eqx.filter_eval_shape(model.sample, jax.random.key(0))
-    for drawn, name in ((z, "the prior to draw one z of shape (dim,)"), (x, "simulate to give")):
-        floats = getattr(drawn, "ndim", None) == 1 and jnp.issubdtype(drawn.dtype, jnp.floating)
-        if not floats:
-            what = name if drawn is z else f"{name} one x of shape (columns,)"
-            raise UsageError(
-                f"expected {what}, of floats, got {drawn}; reshape to one vector and convert with "
-                ".astype(jnp.float32)"
-            )
-    return model
+    likelihood = FromSimulator(_FromKey(simulate, "simulate(z, key)"))
+    z = eqx.filter_eval_shape(lambda key: prior.sample(None, key=key), jax.random.key(0))
+    _check_vector(z, "the prior to draw one z of shape (dim,)")
+    x = eqx.filter_eval_shape(lambda z, key: likelihood.sample(z, key=key), z, jax.random.key(0))
+    _check_vector(x, "simulate to give one x of shape (columns,)")
+    return Model(prior, likelihood)
+
+
+def _check_vector(drawn: Any, what: str) -> None:
+    """Refuses what is no vector of floats."""
+    if not (getattr(drawn, "ndim", None) == 1 and jnp.issubdtype(drawn.dtype, jnp.floating)):
+        raise UsageError(
+            f"expected {what}, of floats, got {drawn}; reshape to one vector and convert with "
+            ".astype(jnp.float32)"
+        )
 
 
 def simulate(
