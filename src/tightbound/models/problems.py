@@ -121,7 +121,7 @@ def _two_moons_posterior(
 
 
 def linear_gaussian_simulator() -> SimulatorProblem:
-    """Two latents z ~ N(0, I) and x ~ N(W z, I / 4) in three dimensions: the posterior is normal."""
+    """Two latents z ~ N(0, I) and x ~ N(W z, I / 4) in R^3: the posterior is normal."""
     loading = np.array([[1.0, 0.5], [0.0, 1.0], [1.0, -1.0]], np.float32)
     noise = 0.5
 
