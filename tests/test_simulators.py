@@ -88,9 +88,9 @@ def test_a_fit_reaches_the_posterior_in_closed_form(outside):
     scale = np.sqrt(np.diag(covariance))
     # A quarter of the posterior width is left to the noise of a short fit.
     assert np.sqrt(np.mean((np.asarray(found) - expected) ** 2)) < 0.25 * scale.mean()
-    draws = tb.draws(run.model, run.posterior, np.asarray(drawn[:5]), n=2000)
+    draws = tb.draws(run.model, run.posterior, np.asarray(drawn), n=200)
     # A diagonal normal in this direction of the divergence has the posterior's own variances.
-    np.testing.assert_allclose(draws.std(axis=1), np.tile(scale, (5, 1)), rtol=0.15)
+    np.testing.assert_allclose(np.median(draws.std(axis=1), axis=0), scale, rtol=0.15)
 
 
 @pytest.mark.stat
