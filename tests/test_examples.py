@@ -37,6 +37,26 @@ def test_a_model_from_its_weights_alone_has_the_evidence_of_the_model_itself(tmp
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["eight_schools", "logistic_regression"])
+def test_targets_are_fitted_and_scored(name, tmp_path, capsys):
+    arguments = ["--steps", 200, "--batch", 16, "--draws", 400, "--only", "normal"]
+    run(name, "--out", tmp_path, *arguments)
+    printed = capsys.readouterr().out
+    assert "| normal | `elbo()` |" in printed
+    assert (tmp_path / f"{name}.png").stat().st_size > 5_000
+
+
+@pytest.mark.slow
+def test_simulators_are_compared_by_what_there_is(tmp_path, capsys):
+    arguments = ["--simulations", 200, "--steps", 10, "--draws", 50, "--observations", 1]
+    run("simulators", "--out", tmp_path, *arguments)
+    rows = capsys.readouterr().out.splitlines()[2:-1]
+    assert len(rows) == 4  # two simulators by two objectives
+    assert all(row.startswith(("| two", "| linear", "skipped")) for row in rows)
+    assert (tmp_path / "simulators.png").stat().st_size > 5_000
+
+
+@pytest.mark.slow
 def test_signal_to_noise(tmp_path, capsys):
     run("gradient_snr", "--out", tmp_path, "--replicas", 20, "--largest", 16)
     assert capsys.readouterr().out.count("±") == 12

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from tightbound.errors import NonFiniteError as NonFiniteError
     from tightbound.errors import UsageError as UsageError
     from tightbound.evidence import Evaluation as Evaluation
+    from tightbound.evidence import draws as draws
     from tightbound.evidence import evaluate as evaluate
     from tightbound.evidence import sandwich as sandwich
     from tightbound.models import Model as Model
     from tightbound.models import Target as Target
     from tightbound.models import autoencoder as autoencoder
+    from tightbound.models import from_numpyro as from_numpyro
     from tightbound.models import posterior as posterior
     from tightbound.training import Run as Run
     from tightbound.training import em as em
@@ -54,9 +56,11 @@ _NAMES = {
     "Target": "models",
     "UsageError": "errors",
     "autoencoder": "models",
+    "draws": "evidence",
     "em": "training",
     "evaluate": "evidence",
     "fit": "training",
+    "from_numpyro": "models",
     "load": "training",
     "posterior": "models",
     "sandwich": "evidence",

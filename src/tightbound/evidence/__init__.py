@@ -7,6 +7,7 @@ from tightbound.evidence.annealed import annealed as annealed
 from tightbound.evidence.comparison import Comparison as Comparison
 from tightbound.evidence.comparison import compare as compare
 from tightbound.evidence.dm_pmc import DMPMC as DMPMC
+from tightbound.evidence.draws import draws as draws
 from tightbound.evidence.estimate import Estimate as Estimate
 from tightbound.evidence.evaluate import Evaluation as Evaluation
 from tightbound.evidence.evaluate import evaluate as evaluate
@@ -16,6 +17,7 @@ from tightbound.evidence.fab import FAB as FAB
 from tightbound.evidence.hmc_density import hmc_density as hmc_density
 from tightbound.evidence.importance import Evidence as Evidence
 from tightbound.evidence.importance import importance as importance
+from tightbound.evidence.inference_data import draws_to_arviz as draws_to_arviz
 from tightbound.evidence.inference_data import to_arviz as to_arviz
 from tightbound.evidence.inference_gap import InferenceGap as InferenceGap
 from tightbound.evidence.inference_gap import inference_gap as inference_gap

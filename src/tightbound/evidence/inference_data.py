@@ -4,6 +4,9 @@ Draws of q(z|x) with their log-weights stand in the groups `proposal` and `sampl
 The group `posterior` holds draws of p(z|x) as far as importance sampling gives them: for each
 datum, as many of the proposal's draws, chosen with replacement in proportion to their weights.
 
+`draws_to_arviz` takes any posterior, weights or not: its group `posterior` holds plain draws of
+q(z|x).
+
 Reference: Rubin 1988, Bayesian Statistics 3 (sampling-importance-resampling); Kumar et al. 2019,
 JOSS 4(33) (ArviZ, whose schema of groups this follows).
 Bias: of order 1 / k in means over `posterior`, as in self-normalised importance sampling; k draws
@@ -22,7 +25,9 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.densities import with_density
+from tightbound.evidence.draws import draws
 from tightbound.evidence.per_datum import data_at_once, in_batches, prepared
+from tightbound.models import NumPyroTarget, Target
 from tightbound.models.model import Model
 from tightbound.models.weights import log_joint, sample, split_each
 from tightbound.randomness import as_key, item_keys
@@ -70,17 +75,13 @@ def to_arviz(
     Returns:
         A tree of data sets with the groups of `DESCRIPTIONS`, as ArviZ 1 and arviz-stats take it;
         for ArviZ 0.x, `arviz.InferenceData.from_datatree(tree)`. Dimensions are chain (one), draw,
-        datum and the units of a layer: `z`, or `h_1`, `h_2` and so on for several layers.
+        datum and the units of a layer: `z`, or `h_1`, `h_2` and so on for several layers; values
+        of a target from `tb.from_numpyro` go by site, on the sites' supports, without datum.
 
     Raises:
         UsageError: xarray is not installed, or as for `tb.evaluate`.
     """
-    try:
-        import xarray
-    except ImportError:
-        raise UsageError(
-            'to_arviz gives a tree of xarray data sets: pip install "tightbound[arviz]"'
-        ) from None
+    xarray = _xarray("to_arviz")
     proposal = with_density(posterior, model, key, "the export of log-weights")
     at_least(1, k=k)
     data = prepared(model, x, binarize, key)
@@ -95,8 +96,8 @@ def to_arviz(
     )
     axes = {"chain": [0], "draw": np.arange(k), "datum": np.arange(len(data.x))}
     columns = {
-        "posterior": _layers(chosen),
-        "proposal": _layers(proposed),
+        "posterior": _variables(model, chosen),
+        "proposal": _variables(model, proposed),
         "sample_stats_proposal": {
             name: (tuple(axes), _chained(array), {"units": "nats"}) for name, array in stats.items()
         },
@@ -106,7 +107,7 @@ def to_arviz(
         {"x": (("datum", "column"), values)},
         coords={"datum": axes["datum"], "column": np.arange(values.shape[1])},
     )
-    about = _about(k, key, data.once)
+    about = _about(k, key) | {"units": "nats", "binarisation": data.once}
     for name, group in groups.items():
         group.attrs.update(about, description=DESCRIPTIONS[name])
     tree = xarray.DataTree.from_dict(groups)
@@ -114,15 +115,82 @@ def to_arviz(
     return tree
 
 
-def _about(k: int, key: int | PRNGKeyArray, binarisation: str) -> dict[str, Any]:
+def draws_to_arviz(
+    model: Model,
+    posterior: AbstractConditional,
+    x: Float[np.ndarray, "n d"] | None = None,
+    *,
+    k: int = 1000,
+    key: int | PRNGKeyArray = 0,
+    binarize: str = "auto",
+) -> Any:
+    """Plain draws of q(z|x), explicit or not, as an xarray `DataTree` with a group `posterior`.
+
+    They are those of `tb.draws`, and posterior draws as far as q is the posterior: there are no
+    weights.
+
+    Args:
+        model: p(x, z), or a `Target`; draws of one from `tb.from_numpyro` go by site.
+        posterior: q(z|x).
+        x: Data of shape (n, d); none for a `Target`.
+        k: Draws per datum.
+        key: Seed or key of draws and binarisation.
+        binarize: As for `fit`; "dynamic" draws each item once, by its row.
+
+    Returns:
+        A tree as that of `to_arviz`. A `Target` has no dimension datum.
+
+    Raises:
+        UsageError: xarray is not installed, or as for `tb.draws`.
+    """
+    xarray = _xarray("draws_to_arviz")
+    z = draws(model, posterior, x, n=k, key=key, binarize=binarize)
+    if isinstance(z, dict):
+        columns = _sites(z)
+    elif isinstance(model, Target):
+        columns = {"z": (("chain", "draw", "unit"), z[None])}
+    else:
+        columns = _layers(z)
+    axes = {"chain": [0], "draw": np.arange(k)}
+    about = _about(k, key) | {"description": "independent draws of q(z|x), without weights"}
+    tree = xarray.DataTree.from_dict({"posterior": xarray.Dataset(columns, axes, about)})
+    tree.attrs.update(about)
+    return tree
+
+
+def _xarray(what: str) -> Any:
+    """The package, which is optional."""
+    try:
+        import xarray
+    except ImportError:
+        raise UsageError(
+            f'{what} gives a tree of xarray data sets: pip install "tightbound[arviz]"'
+        ) from None
+    return xarray
+
+
+def _about(k: int, key: int | PRNGKeyArray) -> dict[str, Any]:
     """What stands beside all groups, in types that every file format keeps."""
     return {
         "inference_library": "tightbound",
         "inference_library_version": version("tightbound"),
         "k": k,
         "key": str(np.asarray(jax.random.key_data(as_key(key))).tolist()),
-        "units": "nats",
-        "binarisation": binarisation,
+    }
+
+
+def _variables(model: Model, z: Any) -> dict[str, Any]:
+    """Variables with their dimensions: layers, or the sites of a NumPyro model."""
+    if isinstance(model, NumPyroTarget):
+        return _sites({name: np.asarray(of) for name, of in model.constrain(z[0]).items()})
+    return _layers(z)
+
+
+def _sites(values: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Variables by site, with dimensions named as ArviZ does."""
+    return {
+        name: (("chain", "draw", *(f"{name}_dim_{i}" for i in range(of.ndim - 1))), of[None])
+        for name, of in values.items()
     }
 
 
