@@ -12,10 +12,12 @@ from tightbound.objectives import (
     annealed,
     ciwae,
     combined,
+    dsivi,
     elbo,
     exact,
     full_vb,
     iwae,
+    iwhvi,
     jvi,
     map_estimate,
     mcem,
@@ -23,6 +25,8 @@ from tightbound.objectives import (
     piwae,
     rws,
     schedule,
+    sivi,
+    uivi,
     vr,
     wake_sleep,
 )
@@ -185,6 +189,11 @@ CASES = {
     # Their laws stand in tests/training/test_mcem.py and tests/test_full_vb.py.
     "mcem": Case(mcem, {}, layers=()),
     "full-vb": Case(full_vb, {"objective": elbo(samples=K), "n": 10}, layers=()),
+    # For semi-implicit posteriors: tests/semi_implicit/.
+    "sivi": Case(sivi, {"k": K}, layers=()),
+    "uivi": Case(uivi, {}, layers=()),
+    "dsivi": Case(dsivi, {"k": K, "prior_k": K}, layers=()),
+    "iwhvi": Case(iwhvi, {"k": K}, layers=()),
     "map": Case(
         # Its model part has a reference of its own, in tests/training/test_map.py.
         map_estimate,

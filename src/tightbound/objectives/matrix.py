@@ -21,6 +21,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "combined": {"k": 4},
     "rws": {"k": 4},
     "annealed": {"epochs": 4},
+    "sivi": {"k": 4},
+    "dsivi": {"k": 4, "prior_k": 4},
+    "iwhvi": {"k": 4},
 }
 """Arguments for those that need some."""
 POSTERIORS = {
@@ -46,8 +49,9 @@ def validity() -> list[tuple[str, str, list[bool]]]:
     }
     rows = []
     for name, entry in all_objectives().items():
-        if name in ("exact", *COMPOSED):
-            continue  # the first has no posterior
+        # The first has no posterior, and all posteriors here have densities.
+        if name in ("exact", *COMPOSED) or not _wants_density(name):
+            continue
         choices = [*GRADIENTS, *REDUCED] if "gradient" in entry.options else [""]
         for gradient in choices:
             options = EXAMPLES.get(name, {}) | ({"gradient": gradient} if gradient else {})
@@ -59,6 +63,12 @@ def example() -> dict[str, AbstractObjective]:
     """One objective of each name."""
     names = [name for name in all_objectives() if name not in COMPOSED]
     return {name: build(name, **EXAMPLES.get(name, {})) for name in names}
+
+
+def _wants_density(name: str) -> bool:
+    """A posterior with a density is what the objective is for, or it needs none."""
+    needs = build(name, **EXAMPLES.get(name, {})).requires.posterior
+    return "density" in needs or not needs
 
 
 def _valid(name: str, options: dict[str, Any], parts: Parts) -> bool:
