@@ -54,9 +54,7 @@ def test_the_network_starts_there():
         eqx.filter_jit(objective.bound)(parts, x, keys),
         rtol=1e-5,
     )
-    step, after = eqx.filter_jit(objective.advance)(
-        parts, memory, x, jnp.arange(3), keys
-    )
+    step, after = eqx.filter_jit(objective.advance)(parts, memory, x, jnp.arange(3), keys)
     alone = eqx.filter_jit(objective.step)(parts, x, keys)
     for one, other in zip(jax.tree.leaves(step), jax.tree.leaves(alone), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
@@ -79,6 +77,7 @@ def test_with_the_reverse_conditional_each_draw_has_the_exact_density(k):
     np.testing.assert_allclose(*both(jax.random.key(3)), rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_a_network_that_learns_closes_most_of_the_gap():
     parts = gaussian.parts(DIAGONAL)

@@ -25,7 +25,7 @@ def found(parts, **options):
 def test_the_elbo_lies_between_and_the_gap_falls_with_k():
     parts = gaussian.parts()
     truth = np.asarray(jax.vmap(lambda x: gaussian.elbo(parts, x))(jnp.asarray(DATA)))
-    few, some, many = (found(parts, k=k, draws=2000) for k in (3, 30, 300))
+    few, some, many = (found(parts, k=k, draws=1000) for k in (3, 30, 200))
     for one in (few, some, many):
         assert np.all((one.lower - truth) / one.stderr_lower < LIMIT)
         assert np.all((truth - one.upper) / one.stderr_upper < LIMIT)
@@ -35,7 +35,7 @@ def test_the_elbo_lies_between_and_the_gap_falls_with_k():
     for less, more in ((few, some), (some, many)):
         assert np.all(less.gap - more.gap > LIMIT * less.stderr_gap)
     assert many.mean("gap") < 0.1
-    assert many.k == 300
+    assert many.k == 200
     assert "gap" in many.summary()
     assert many.stderr_data("lower") > many.stderr_draws("lower") > 0
 

@@ -43,6 +43,7 @@ def test_the_bound_rises_with_k_to_the_elbo_from_below():
 @pytest.mark.parametrize("k", [0, 3])
 def test_noise_that_does_nothing_leaves_the_elbo_of_the_layer(k):
     parts = gaussian.parts(POINT)
+
     @jax.jit
     def both(key):
         z = draw(parts.posterior, X, key, 1, k).z[0]
@@ -89,7 +90,9 @@ def test_a_fit_finds_a_correlated_target_that_its_layer_cannot_be():
     target = tb.Target(log_density, 2)
     q = tb.posterior(target, "semi_implicit", noise=2, hidden=(10,))
     objective = sivi(20, samples=20)
-    run = tb.fit(target, q, objective=objective, steps=600, batch_size=1, optimizer=optax.adam(1e-2))
+    run = tb.fit(
+        target, q, objective=objective, steps=600, batch_size=1, optimizer=optax.adam(1e-2)
+    )
     found = tb.evidence.semi_implicit_sandwich(target, run.posterior, k=300, draws=500)
     # The best diagonal normal has KL = 0.83; this one came to 0.04.
     assert found.mean("lower") > -0.2

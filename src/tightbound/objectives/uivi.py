@@ -1,13 +1,15 @@
-"""Unbiased implicit variational inference: the exact gradient of the ELBO of a semi-implicit q.
+"""Unbiased implicit variational inference: the ELBO of a semi-implicit q, climbed by its score.
 
 Formula: E d/dz [log p(x, z) - log h(z|x)] dz/dphi, d/dz log h(z|x) = E_q(e|z, x) d/dz log q(z|e, x)
 Direction: lower (the bound of sivi(k) is reported; the ELBO itself, which is climbed, is above it).
 Reference: Titsias & Ruiz 2019, arXiv 1808.02078, equations 7 to 12.
 The reverse conditional q(e|z, x) is sampled by Hamiltonian Monte Carlo that starts at the noise
-which made z: an exact draw of it, so that every later state is one too.
-Bias: none in the gradient, for any number and length of transitions and any step size. The
-reported number is low as that of sivi(k) is. The step size follows earlier steps' acceptances
-alone, not those of the chains that it is used for.
+which made z: an exact draw of it, so that every later state is one too, for any step size.
+Bias: the score of h is right in the mean for each z. The gradient wants it independent of the
+noise behind z as well, which a chain forgets geometrically: chains that do not move give the
+gradient of sivi(0), and long ones that of the ELBO. Bias falls with burn_in and to zero; none is
+measured at 15 transitions on Gaussian mixtures. The reported number is low as that of sivi(k) is.
+The step size follows earlier steps' acceptances, not those of the chains that it is used for.
 """
 
 from typing import Any
@@ -135,8 +137,8 @@ class UIVI(AbstractObjective):
         bound = jax.vmap(lambda x, draws: jnp.mean(log_weights_with_own(parts, draws, x)))(x, start)
 
         def one(parts: Parts, x: Float[Array, " d"], z: Any, score: Any) -> Float[Array, ""]:
-            # The gradient of this along z is that of log p(x, z) - log h(z|x), and no more: the
-            # score of h in its own parameters has the mean zero.
+            # The gradient along z is that of log p(x, z) - log h(z|x). None is needed in the
+            # parameters of h: its score in them has the mean zero.
             along = jax.tree.map(lambda a, b: jnp.sum(a * b), score, z)
             return parts.model.log_joint(x, z) - sum(jax.tree.leaves(along))
 
@@ -193,16 +195,17 @@ def uivi(
     acceptance: float = 0.9,
     k: int = 50,
 ) -> UIVI:
-    """The exact gradient of the ELBO of a semi-implicit q(z|x); reports `sivi(k)`; nats, lower.
+    """The ELBO of a semi-implicit q(z|x) by its score; reports `sivi(k)`; nats, lower bound.
 
     The defaults are those of Titsias & Ruiz (2019). A step costs (burn_in + transitions) times
     leapfrog gradients of the explicit layer for each draw, whatever k. Fragile where the explicit
     layer is much narrower than h: the chains then hardly move from the noise that they start at,
-    and the gradient, right in the mean, is as noisy as that of `sivi(0)` along the draws.
+    and the gradient is nearly that of `sivi(0)`, under which the noise collapses. More burn_in
+    or leapfrog steps help; so does a start with a wide layer.
 
     Args:
         samples: Draws of z per datum.
-        burn_in: Transitions that are thrown away, so that the score depends less on the draw.
+        burn_in: Transitions that are thrown away, so that the chain forgets the noise behind z.
         transitions: Transitions that are averaged over.
         leapfrog: Leapfrog steps in a transition.
         acceptance: The step size is tuned to this probability of acceptance, over the steps.
