@@ -156,7 +156,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Fits, measures, prints and draws."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("pictures"))
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--rate", type=float, default=0.005, help="Adam's first rate; cosine to 0")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--methods", nargs="+", default=["sivi", "uivi"], help="sivi, uivi")
@@ -164,8 +164,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--k", type=int, default=100, help="fresh noises of sivi")
     parser.add_argument("--samples", type=int, default=20, help="draws a step of sivi")
     parser.add_argument("--chains", type=int, default=10, help="draws a step of uivi")
-    parser.add_argument("--held-out", type=int, default=1000, help="components of the sandwich")
-    parser.add_argument("--draws", type=int, default=1000, help="draws of the sandwich")
+    parser.add_argument("--held-out", type=int, default=500, help="components of the sandwich")
+    parser.add_argument("--draws", type=int, default=500, help="draws of the sandwich")
     options = parser.parse_args(arguments)
     toys = {name: toy for name, toy in TOYS.items() if options.only in name}
     found = {}

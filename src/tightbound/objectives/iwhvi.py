@@ -3,10 +3,11 @@
 Formula: log p(x, z) - log (1/(K+1)) sum_{k=0..K} q(z, e_k|x) / tau(e_k|x, z), e_1..K ~ tau(e|x, z)
 Direction: lower (of the ELBO of h, and so of log p(x)).
 Reference: Sobolev & Vetrov 2019, arXiv 1905.03290.
+Bias: low, by less the nearer tau is to q(e|x, z), and vanishing as K grows.
+
 e_0 is the noise that made z. With tau(e|x, z) = q(e) this is `sivi(k)`, which is where the network
 starts; with tau = q(e|x, z) it is the ELBO itself for every K; with K = 0 it is the bound of
 hierarchical variational models.
-Bias: low, by less the nearer tau is to q(e|x, z), and vanishing as K grows.
 The gradient is the total derivative of what is reported, in model, posterior and tau at once: the
 posterior's runs through z, the density and, since tau is given z, the draws of tau too. tau climbs
 the same bound by an Adam of its own. Its gradient is not the doubly reparameterised one of the
