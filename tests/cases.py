@@ -14,11 +14,13 @@ from tightbound.objectives import (
     annealed,
     ciwae,
     combined,
+    dsivi,
     elbo,
     exact,
     full_vb,
     hybrid,
     iwae,
+    iwhvi,
     jc_adv,
     jc_adv_rmd,
     jc_den,
@@ -32,6 +34,8 @@ from tightbound.objectives import (
     piwae,
     rws,
     schedule,
+    sivi,
+    uivi,
     vr,
     wake_sleep,
 )
@@ -204,6 +208,11 @@ CASES = {
     "ali": Case(ali, {}, layers=()),
     "opvi": Case(opvi, {}, layers=()),
     "amortized-map": Case(amortized_map, {}, layers=()),
+    # For semi-implicit posteriors: tests/semi_implicit/.
+    "sivi": Case(sivi, {"k": K}, layers=()),
+    "uivi": Case(uivi, {}, layers=()),
+    "dsivi": Case(dsivi, {"k": K, "prior_k": K}, layers=()),
+    "iwhvi": Case(iwhvi, {"k": K}, layers=()),
     "map": Case(
         # Its model part has a reference of its own, in tests/training/test_map.py.
         map_estimate,

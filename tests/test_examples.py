@@ -114,3 +114,29 @@ def test_estimators_by_nats_and_seconds_and_none_twice(tmp_path, capsys):
         assert elbo < sum(means[model, "IWAE", "IWAE-60"]) / 30
     assert [len(line.split(" | ")) for line in again.splitlines()[-9:-1]] == [5] * 8
     assert (tmp_path / "mnist_estimators.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_semi_implicit_posteriors_of_toys(tmp_path, capsys):
+    arguments = ["--steps", 300, "--seeds", 1, "--only", "1-D", "--k", 20, "--draws", 200]
+    run("sivi_toys", "--out", tmp_path, *arguments)
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:5]]
+    assert [row[1] for row in rows] == ["normal", "sivi", "uivi"]
+    normal, semi, score = (float(row[3].split(" ")[0]) for row in rows)
+    # One normal for two modes is 0.1 to 0.5 off; the mixtures fit both.
+    assert semi < 0.6 * normal
+    assert score < 0.6 * normal
+    assert (tmp_path / "sivi_toys.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_a_negative_binomial_against_quadrature(tmp_path, capsys):
+    arguments = ["--steps", 600, "--seeds", 1, "--k", 30, "--draws", 200]
+    run("negative_binomial", "--out", tmp_path, *arguments)
+    lines = capsys.readouterr().out.splitlines()[3:6]
+    exact, semi, normal = ([float(cell) for cell in row.split(" | ")[1:6]] for row in lines)
+    assert semi[4] == pytest.approx(exact[4], abs=0.05)
+    assert semi[2] == pytest.approx(exact[2], rel=0.3)
+    assert abs(normal[4]) < 0.05
+    assert normal[2] < 0.5 * exact[2]
+    assert (tmp_path / "negative_binomial.png").stat().st_size > 10_000

@@ -49,6 +49,11 @@ class AbstractSemiImplicit(AbstractConditional):
         """Draws, and the densities of the noise and of a value given the noise."""
         return frozenset({"samples", "mixture"})
 
+    @property
+    def reparameterized(self) -> bool:
+        """A draw is a differentiable function of the parameters; false for discrete layers."""
+        return True
+
     @abc.abstractmethod
     def sample_mixing(self, given: Any, *, key: PRNGKeyArray) -> Any:
         """One draw epsilon of the noise."""

@@ -45,6 +45,16 @@ class SemiImplicit(AbstractSemiImplicit):
     layer: AbstractExplicit
     noise: int = eqx.field(static=True)
 
+    @property
+    def support(self) -> str:
+        """Where values must lie: where those of the layer do."""
+        return self.layer.support
+
+    @property
+    def reparameterized(self) -> bool:
+        """A draw is a differentiable function of the parameters where one of the layer is."""
+        return self.layer.reparameterized
+
     def sample_mixing(self, given: Any, *, key: PRNGKeyArray) -> Float[Array, " n_noise"]:
         """One draw epsilon of the noise."""
         return StandardNormal(self.noise).sample(given, key=key)

@@ -29,3 +29,5 @@ from tightbound.evidence.proposals import tempered as tempered
 from tightbound.evidence.reverse_annealed import Sandwich as Sandwich
 from tightbound.evidence.reverse_annealed import reverse_annealed as reverse_annealed
 from tightbound.evidence.reverse_annealed import sandwich as sandwich
+from tightbound.evidence.semi_implicit import SemiImplicitSandwich as SemiImplicitSandwich
+from tightbound.evidence.semi_implicit import semi_implicit_sandwich as semi_implicit_sandwich

@@ -42,8 +42,8 @@ class Mixture(AbstractExplicit):
 
     @property
     def support(self) -> str:
-        """All real numbers."""
-        return "real"
+        """Where values must lie: where those of the posterior do."""
+        return self.posterior.support
 
     def noise(self, given: Any) -> Any:
         """The noise of all components."""

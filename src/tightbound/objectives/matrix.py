@@ -7,7 +7,7 @@ import numpy as np
 from tightbound.errors import UsageError
 from tightbound.gradients.names import GRADIENTS
 from tightbound.models import autoencoder
-from tightbound.objectives.abstract import AbstractObjective, Parts, Requires
+from tightbound.objectives.abstract import AbstractObjective, Parts
 from tightbound.objectives.catalogue import all_objectives, build
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -21,6 +21,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "combined": {"k": 4},
     "rws": {"k": 4},
     "annealed": {"epochs": 4},
+    "sivi": {"k": 4},
+    "dsivi": {"k": 4, "prior_k": 4},
+    "iwhvi": {"k": 4},
 }
 """Arguments for those that need some."""
 POSTERIORS = {
@@ -44,11 +47,11 @@ def validity() -> list[tuple[str, str, list[bool]]]:
         name: Parts(*autoencoder(data, latent=2, hidden=(2,), **options))
         for name, options in POSTERIORS.items()
     }
-    beyond = [name for name, made in example().items() if not _explicit(made.requires)]
     rows = []
     for name, entry in all_objectives().items():
-        if name in ("exact", *COMPOSED) or name in beyond:
-            continue  # the first has no posterior
+        # The first has no posterior, and all posteriors here have densities.
+        if name in ("exact", *COMPOSED) or not _wants_density(name):
+            continue
         choices = [*GRADIENTS, *REDUCED] if "gradient" in entry.options else [""]
         for gradient in choices:
             options = EXAMPLES.get(name, {}) | ({"gradient": gradient} if gradient else {})
@@ -73,9 +76,10 @@ def needs() -> str:
     return "\n".join(lines)
 
 
-def _explicit(requires: Requires) -> bool:
-    """It is about posteriors with a density, or about none."""
-    return "mixture" not in requires.posterior and requires.posterior != ("samples",)
+def _wants_density(name: str) -> bool:
+    """A posterior with a density is what the objective is for, or it needs none."""
+    needs = build(name, **EXAMPLES.get(name, {})).requires.posterior
+    return "density" in needs or not needs
 
 
 def _valid(name: str, options: dict[str, Any], parts: Parts) -> bool:

@@ -1,0 +1,197 @@
+"""Semi-implicit posteriors on toy densities: SIVI, UIVI and the best diagonal normal.
+
+The targets of Yin & Zhou 2018 (arXiv 1805.11183), all normalised, so that KL(q || p) lies between
+the two ends of the sandwich on the ELBO. Every fit is measured with fresh draws, for each seed.
+
+python examples/sivi_toys.py --out pictures
+"""
+
+import argparse
+import math
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import tightbound as tb
+from tightbound.evidence.densities import Mixture
+from tightbound.objectives import elbo, sivi, uivi
+from tightbound.report.theme import LIGHT, draw_png
+
+NORM = jax.scipy.stats.norm.logpdf
+NOISE, HIDDEN = 10, (40, 60, 40)
+
+
+class Toy(NamedTuple):
+    """A normalised log-density and the half-width of its picture."""
+
+    dim: int
+    log_density: Any
+    width: float
+
+
+def mixture(*log_densities: Any) -> jax.Array:
+    """Log of the mean of densities."""
+    return jax.nn.logsumexp(jnp.stack(log_densities)) - math.log(len(log_densities))
+
+
+def two_modes_1d(z: jax.Array) -> jax.Array:
+    """0.3 N(-2, 1) + 0.7 N(2, 1)."""
+    return jnp.logaddexp(math.log(0.3) + NORM(z[0], -2.0), math.log(0.7) + NORM(z[0], 2.0))
+
+
+def correlated(z: jax.Array, covariance: float) -> jax.Array:
+    """N(0, [[2, c], [c, 2]])."""
+    determinant = 4.0 - covariance**2
+    square = 2.0 * z[0] ** 2 - 2.0 * covariance * z[0] * z[1] + 2.0 * z[1] ** 2
+    return -0.5 * square / determinant - math.log(2 * math.pi) - 0.5 * math.log(determinant)
+
+
+TOYS = {
+    "normal": Toy(1, lambda z: NORM(z[0], 0.0, 3.0), 10),
+    "Laplace": Toy(1, lambda z: -jnp.abs(z[0]) / 2 - math.log(4.0), 10),
+    "two modes, 1-D": Toy(1, two_modes_1d, 6),
+    "normal, 2-D": Toy(2, lambda z: jnp.sum(NORM(z, 0.0, 2.0)), 6.5),
+    "two modes, 2-D": Toy(
+        2, lambda z: mixture(NORM(z[0], -2.0), NORM(z[0], 2.0)) + NORM(z[1]), 5.5
+    ),
+    "banana": Toy(2, lambda z: NORM(z[0], 0.0, 2.0) + NORM(z[1], z[0] ** 2 / 4), 7),
+    "x-shape": Toy(2, lambda z: mixture(correlated(z, 1.8), correlated(z, -1.8)), 5),
+}
+
+
+def fitted(target: Any, method: str, options: argparse.Namespace) -> list[Any]:
+    """One posterior for each seed."""
+    rate = optax.cosine_decay_schedule(options.rate, options.steps)
+    kind = "normal" if method == "normal" else "semi_implicit"
+    hidden = () if method == "normal" else HIDDEN
+    q: Any = tb.posterior(target, kind, noise=NOISE, hidden=hidden, activation="tanh")
+    objectives = {
+        "normal": elbo(samples=options.samples),
+        "sivi": sivi(options.k, samples=options.samples),
+        "uivi": uivi(samples=options.chains),
+    }
+    run = tb.fit(
+        target,
+        q,
+        objective=objectives[method],
+        steps=options.steps,
+        batch_size=1,
+        seeds=options.seeds,
+        optimizer=optax.adam(rate),
+        progress=False,
+    )
+    return [parts.posterior for parts in run.replicas]
+
+
+def divergence(target: Any, q: Any, options: argparse.Namespace) -> list[float]:
+    """Least and greatest KL(q || p) in nats, and their standard errors."""
+    if "density" in q.offers:
+        ev = tb.evaluate(target, q, k=options.draws * 10, key=1, progress=False)
+        least = -float(ev.elbo[0])
+        return [least, least, math.nan, math.nan]
+    both = tb.evidence.semi_implicit_sandwich(
+        target, q, k=options.held_out, draws=options.draws, key=1, progress=False
+    )
+    errors = [both.stderr_upper[0], both.stderr_lower[0]]
+    return [-float(both.upper[0]), -float(both.lower[0]), *map(float, errors)]
+
+
+def drawn(q: Any, n: int) -> np.ndarray:
+    """Draws of shape (n, dim)."""
+    keys = jax.random.split(jax.random.key(2), n)
+    return np.asarray(jax.jit(jax.vmap(lambda key: q.sample(jnp.zeros(0), key=key)))(keys))
+
+
+def picture(found: dict[tuple[str, str], Any], methods: list[str]) -> bytes:
+    """Densities in one dimension above, draws on contours in two dimensions below."""
+    shown = dict.fromkeys(name for name, _ in found)
+    one, two = ([name for name in shown if TOYS[name].dim == dim] for dim in (1, 2))
+
+    def draw(figure: Any, theme: Any) -> None:
+        axes = figure.subplots(1 + len(methods), 4)
+        colours = {"normal": theme.idle, "sivi": theme.main, "uivi": theme.second}
+        for row in axes:
+            for axis in row:
+                axis.axis("off")
+        for axis, name in zip(axes[0], one, strict=False):
+            axis.axis("on")
+            toy = TOYS[name]
+            z = jnp.linspace(-toy.width, toy.width, 401)[:, None]
+            axis.fill_between(z[:, 0], jnp.exp(jax.vmap(toy.log_density)(z)), color=theme.grid)
+            for method in ("normal", *methods):
+                q = found[name, method]
+                h = Mixture(q, 2000, jax.random.key(3)) if "mixture" in q.offers else q
+                log_h = jax.jit(jax.vmap(lambda z, h=h: h.log_prob(z, jnp.zeros(0))))(z)
+                axis.plot(z[:, 0], jnp.exp(log_h), color=colours[method], linewidth=1.2)
+            axis.set(title=name, yticks=[])
+        handles = [
+            axes[0][3].plot([], [], color=colours[m], label=f"q: {m}")[0]
+            for m in ("normal", *methods)
+        ]
+        filled = axes[0][3].fill_between([], [], color=theme.grid, label="target")
+        axes[0][3].legend(handles=[filled, *handles], loc="center")
+        for row, method in zip(axes[1:], methods, strict=True):
+            for axis, name in zip(row, two, strict=False):
+                axis.axis("on")
+                toy = TOYS[name]
+                points = drawn(found[name, method], 1000)
+                axis.scatter(*points.T, s=1.5, color=colours[method], alpha=0.6, linewidths=0)
+                line = jnp.linspace(-toy.width, toy.width, 121)
+                grid = jnp.stack(jnp.meshgrid(line, line), axis=-1)
+                density = np.exp(jax.vmap(jax.vmap(toy.log_density))(grid))
+                levels = density.max() * np.array([0.01, 0.1, 0.4, 0.8])
+                axis.contour(line, line, density, levels, colors=theme.ink, linewidths=0.6)
+                axis.set(title=f"{name}: {method}", aspect="equal")
+                axis.set(xlim=(-toy.width, toy.width), ylim=(-toy.width, toy.width))
+
+    return draw_png(draw, LIGHT, width=9.6, height=2.4 * (1 + len(methods)))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Fits, measures, prints and draws."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("pictures"))
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--rate", type=float, default=0.005, help="Adam's first rate; cosine to 0")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--methods", nargs="+", default=["sivi", "uivi"], help="sivi, uivi")
+    parser.add_argument("--only", default="", help="targets whose name has this in it")
+    parser.add_argument("--k", type=int, default=100, help="fresh noises of sivi")
+    parser.add_argument("--samples", type=int, default=20, help="draws a step of sivi")
+    parser.add_argument("--chains", type=int, default=10, help="draws a step of uivi")
+    parser.add_argument("--held-out", type=int, default=500, help="components of the sandwich")
+    parser.add_argument("--draws", type=int, default=500, help="draws of the sandwich")
+    options = parser.parse_args(arguments)
+    toys = {name: toy for name, toy in TOYS.items() if options.only in name}
+    found = {}
+    print("| target | q | KL(q‖p), at least | at most | at most, by seed | seconds |")
+    print("|---|---|---|---|---|---|")
+    for name, toy in toys.items():
+        target = tb.Target(toy.log_density, toy.dim)
+        for method in ("normal", *options.methods):
+            began = time.perf_counter()
+            posteriors = fitted(target, method, options)
+            seconds = time.perf_counter() - began
+            ends = np.array([divergence(target, q, options) for q in posteriors])
+            found[name, method] = posteriors[0]
+            least, most = ends.mean(axis=0)[:2]
+            errors = np.sqrt(np.sum(ends[:, 2:] ** 2, axis=0)) / len(ends)
+            told = [
+                f"{value:.3f}" + ("" if math.isnan(error) else f" ± {2 * error:.3f}")
+                for value, error in zip((least, most), errors, strict=True)
+            ]
+            by_seed = ", ".join(f"{value:.3f}" for value in ends[:, 1])
+            cells = [name, method, *told, by_seed, f"{seconds:.0f}"]
+            print(f"| {' | '.join(cells)} |", flush=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "sivi_toys.png").write_bytes(picture(found, options.methods))
+    print(f"picture: {options.out / 'sivi_toys.png'}")
+
+
+if __name__ == "__main__":
+    main()

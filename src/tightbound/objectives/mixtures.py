@@ -1,0 +1,102 @@
+"""What the semi-implicit objectives share: the density of h(z|x) with its noise drawn.
+
+Reference: Yin & Zhou 2018, arXiv 1805.11183, section 3 and algorithm 1.
+Bias: with the noise that made z among the K + 1, log h(z|x) is overestimated in the mean; with
+fresh noise alone it is underestimated. Both vanish as K grows.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from tightbound.distributions import AbstractSemiImplicit
+from tightbound.errors import UsageError
+from tightbound.objectives.abstract import AbstractObjective, Parts, Requires
+from tightbound.objectives.taxonomy import check_requires
+from tightbound.randomness import item_keys
+
+MIXTURE = Requires(("density",), ("density",), ("mixture",))
+"""What they need unless they say otherwise."""
+FRESH = 2**31 - 9
+"""The number that sets a datum's fresh noise apart from its draws, which are numbered from 0."""
+
+
+class Draws(NamedTuple):
+    """Draws of a semi-implicit q(z|x) for one datum, and noise to measure their density with."""
+
+    mixing: Any
+    """The noise behind each draw: leading axis `samples`."""
+    z: Any
+    """The draws: leading axis `samples`."""
+    fresh: Any
+    """Fresh noise that all draws share: leading axis `k`."""
+
+
+def draw(
+    posterior: AbstractSemiImplicit, x: Float[Array, " d"], key: PRNGKeyArray, samples: int, k: int
+) -> Draws:
+    """Draws z and fresh noise, both differentiable in the parameters."""
+
+    def one(key: PRNGKeyArray) -> tuple[Any, Any]:
+        mixing_key, key = jax.random.split(key)
+        mixing = posterior.sample_mixing(x, key=mixing_key)
+        return mixing, posterior.sample_given(mixing, x, key=key)
+
+    mixing, z = jax.vmap(one)(item_keys(key, jnp.arange(samples)))
+    return Draws(mixing, z, fresh_noise(posterior, x, jax.random.fold_in(key, FRESH), k))
+
+
+def fresh_noise(posterior: AbstractSemiImplicit, given: Any, key: PRNGKeyArray, k: int) -> Any:
+    """The noise of k components; leading axis k."""
+    keys = item_keys(key, jnp.arange(k))
+    return jax.vmap(lambda key: posterior.sample_mixing(given, key=key))(keys)
+
+
+def log_components(
+    posterior: AbstractSemiImplicit, z: Any, mixing: Any, given: Any
+) -> Float[Array, " k"]:
+    """Log q(z|epsilon_k, x) of each component in nats."""
+    return jax.vmap(lambda mixing: posterior.log_prob_given(z, mixing, given))(mixing)
+
+
+def log_mean_exp(log_values: Float[Array, " k"]) -> Float[Array, ""]:
+    """Log of the mean, without overflow or underflow."""
+    return jax.nn.logsumexp(log_values) - math.log(log_values.shape[0])
+
+
+def log_h_with_own(
+    posterior: AbstractSemiImplicit, draws: Draws, x: Float[Array, " d"]
+) -> Float[Array, " samples"]:
+    """Log h(z|x) of each draw in nats, the noise that made it among the k + 1 components."""
+
+    def one(mixing: Any, z: Any) -> Float[Array, ""]:
+        own = posterior.log_prob_given(z, mixing, x)
+        fresh = log_components(posterior, z, draws.fresh, x)
+        return log_mean_exp(jnp.concatenate([own[None], fresh]))
+
+    return jax.vmap(one)(draws.mixing, draws.z)
+
+
+def log_weights_with_own(
+    parts: Parts, draws: Draws, x: Float[Array, " d"]
+) -> Float[Array, " samples"]:
+    """Log p(x, z) - log h(z|x) of each draw in nats: in the mean a lower bound on the ELBO."""
+    log_joint = jax.vmap(parts.model.log_joint, in_axes=(None, 0))(x, draws.z)
+    return log_joint - log_h_with_own(parts.posterior, draws, x)
+
+
+def check_mixture(objective: AbstractObjective, parts: Parts) -> None:
+    """Refuses parts that lack something, and layers whose draws cannot be differentiated.
+
+    Raises:
+        UsageError: What is missing, or which part has discrete draws.
+    """
+    check_requires(objective, parts)
+    if not parts.posterior.reparameterized:
+        raise UsageError(
+            f"{objective.description} differentiates through the draws, and those of the explicit "
+            f"layer of {type(parts.posterior).__name__} are discrete; use a continuous layer"
+        )
