@@ -27,7 +27,8 @@ from tightbound.objectives.catalogue import parse
 
 FITS = (
     ("normal", "elbo()"),
-    ("implicit", "pc_adv(steps=5)"),
+    ("implicit", "pc_adv(contrast='adaptive')"),
+    ("implicit", "pc_den()"),
     ("semi_implicit", "sivi(k=50)"),
     ("semi_implicit", "uivi()"),
 )

@@ -6,6 +6,7 @@ Yin & Zhou 2018, arXiv 1805.11183 (semi-implicit ones).
 
 from collections.abc import Sequence
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
@@ -19,7 +20,7 @@ from tightbound.distributions import (
 from tightbound.errors import UsageError, at_least
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z, width
-from tightbound.networks import MLP, Dense, Joined
+from tightbound.networks import MLP, Dense, Joined, Squashed
 from tightbound.randomness import as_key
 
 KINDS = ("normal", "semi_implicit", "implicit")
@@ -38,6 +39,8 @@ def posterior(
     key: int | PRNGKeyArray = 0,
 ) -> AbstractConditional:
     """Builds a posterior q(z|x) for a model with one layer of latents, or q(z) for a `Target`.
+
+    Its network sees arcsinh of what it is given, so that data with heavy tails do no harm.
 
     Args:
         model: p(x, z); sizes are read from it. Its density plays no part.
@@ -66,10 +69,11 @@ def posterior(
         network = Joined.glorot(
             noise + columns, tuple(hidden), size, activation=activation, key=as_key(key)
         )
+        network = eqx.tree_at(lambda joined: joined.trunk, network, replace_fn=Squashed)
         return Implicit(network=network, noise=noise)
     n_in = columns + (noise if kind == "semi_implicit" else 0)
     trunk_key, location_key, scale_key = jax.random.split(as_key(key), 3)
-    trunk = MLP.glorot(n_in, tuple(hidden), activation=activation, key=trunk_key)
+    trunk = Squashed(MLP.glorot(n_in, tuple(hidden), activation=activation, key=trunk_key))
     last = (n_in, *hidden)[-1]
     location = Dense.glorot(last, size, key=location_key)
     if kind == "normal":

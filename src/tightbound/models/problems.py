@@ -1,7 +1,7 @@
 """Problems with a known posterior, or with a long reference: targets and simulators.
 
 Gelman et al. 2013 (eight schools); Mescheder, Nowozin & Geiger 2017, arXiv 1701.04722 (its variant
-here, with a scale of either sign); Huszar 2017, arXiv 1702.08235 (logistic regression);
+here, with a scale of either sign); Huszar 2017, arXiv 1702.08235 (logistic regression, sprinkler);
 Greenberg, Nonnenmacher & Macke 2019, arXiv 1905.07488, and Lueckmann et al. 2021, arXiv 2101.04653
 (two moons).
 """
@@ -62,6 +62,32 @@ def logistic_regression() -> Target:
         return prior.log_prob(w) + jnp.sum(jax.nn.log_sigmoid(signed))
 
     return Target(log_density, 2, prior=prior)
+
+
+def sprinkler() -> Model:
+    """The continuous sprinkler: z ~ N(0, 2 I), and x > 0 is exponential with a mean of two causes.
+
+    The mean is 3 + max(0, z1)^3 + max(0, z2)^3: either cause explains a large x, so that p(z|x)
+    has two lobes.
+    """
+    scale = math.sqrt(WEIGHT_VARIANCE)
+
+    def mean(z: Float[Array, " 2"]) -> Float[Array, " 1"]:
+        return 3 + jnp.sum(jnp.maximum(z, 0) ** 3, keepdims=True)
+
+    prior = from_functions(
+        log_prob=lambda z, given: jnp.sum(stats.norm.logpdf(z, 0.0, scale)),
+        sample=lambda given, key: scale * jax.random.normal(key, (2,)),
+        mean=lambda given: jnp.zeros(2),
+        dim=2,
+    )
+    likelihood = from_functions(
+        log_prob=lambda x, z: jnp.sum(-jnp.log(mean(z)) - x / mean(z)),
+        sample=lambda z, key: mean(z) * jax.random.exponential(key, (1,)),
+        mean=mean,
+        dim=1,
+    )
+    return Model(prior, likelihood)
 
 
 class SimulatorProblem(NamedTuple):

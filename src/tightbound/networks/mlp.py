@@ -102,13 +102,23 @@ class MLP(eqx.Module):
         return x
 
 
+class Squashed(eqx.Module):
+    """A network that sees arcsinh of its input: itself near zero, its logarithm far out."""
+
+    network: Callable[[Float[Array, " n_in"]], Float[Array, " n_out"]]
+
+    def __call__(self, x: Float[Array, " n_in"]) -> Float[Array, " n_out"]:
+        """The output for one item."""
+        return self.network(jnp.arcsinh(x))
+
+
 class Joined(eqx.Module):
     """A perceptron with a linear output on several inputs, put behind one another.
 
     An input may be None, for nothing at all, and any tree of arrays, which is laid flat.
     """
 
-    trunk: MLP
+    trunk: MLP | Squashed
     head: Dense
 
     @staticmethod

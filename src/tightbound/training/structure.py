@@ -24,7 +24,7 @@ from tightbound.distributions import (
 )
 from tightbound.errors import UsageError
 from tightbound.models import Bayesian, Model
-from tightbound.networks import MLP, Dense, Joined
+from tightbound.networks import MLP, Dense, Joined, Squashed
 from tightbound.objectives import Parts
 
 KNOWN = {
@@ -47,6 +47,7 @@ KNOWN = {
         MLP,
         Model,
         SemiImplicit,
+        Squashed,
         StandardNormal,
     )
 }
