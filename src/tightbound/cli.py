@@ -60,7 +60,8 @@ def fit(
     ] = None,
     activation: Annotated[str | None, _setting("activation", "Of the hidden units.")] = None,
     posterior: Annotated[
-        str | None, _setting("posterior", "Family of q(z|x): normal, gamma, beta, laplace ...")
+        str | None,
+        _setting("posterior", "Family of q(z|x): normal, gamma ..., semi_implicit, implicit."),
     ] = None,
     prior: Annotated[
         str | None, _setting("prior", "Family of p(z); goes by the posterior if left out.")

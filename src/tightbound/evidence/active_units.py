@@ -13,7 +13,13 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.data import check_values
 from tightbound.data.binarise import resolve
-from tightbound.distributions import AbstractExplicit, DiagonalNormal, Layered, StandardNormal
+from tightbound.distributions import (
+    AbstractConditional,
+    AbstractExplicit,
+    DiagonalNormal,
+    Layered,
+    StandardNormal,
+)
 from tightbound.errors import UsageError, at_least
 from tightbound.models import Bayesian, Model
 from tightbound.models.shapes import check_width
@@ -41,7 +47,7 @@ class LayerUnits(NamedTuple):
 
 def active_units(
     model: Model | Bayesian,
-    posterior: AbstractExplicit,
+    posterior: AbstractConditional,
     x: Float[np.ndarray, "n d"],
     *,
     binarize: str = "auto",
@@ -52,14 +58,15 @@ def active_units(
 
     E_q[u] is exact for the bottom layer. Above it, it is the mean of `draws` draws of the layers
     below, and the variance that their finite number adds is taken off again. (The authors' code
-    takes one draw and does not.)
+    takes one draw and does not.) The same goes for the draws of a posterior without a density.
 
     Args:
         model: p(x, z).
         posterior: q(z|x).
         x: Data of shape (n, d); IWAE's code takes 500 training images.
         binarize: As for `fit`; each item is drawn once.
-        draws: Draws of the layers below for layers above the first.
+        draws: Draws of the layers below for layers above the first, or of a posterior without a
+            density.
         key: Seed or key of binarisation and draws.
 
     Raises:
@@ -75,14 +82,28 @@ def active_units(
     items = jnp.arange(len(x))
     binarisation = resolve(binarize, model.likelihood.support, x, "the data")
     values = binarisation(jnp.asarray(x, jnp.float32), items, use=0, key=binarise_key)
-    layers = posterior.conditionals if isinstance(posterior, Layered) else (posterior,)
-    means = [jax.vmap(layers[0].mean)(values)[:, None]]
+    draw_keys = split_each(item_keys(draw_key, items), draws)
+    if not isinstance(posterior, AbstractExplicit):
+        means = [_draws(posterior, values, draw_keys)]
+    else:
+        layers = posterior.conditionals if isinstance(posterior, Layered) else (posterior,)
+        means = [jax.vmap(layers[0].mean)(values)[:, None]]
     if isinstance(posterior, Layered):
-        means += _upper_means(posterior, values, split_each(item_keys(draw_key, items), draws))
+        means += _upper_means(posterior, values, draw_keys)
     units = [_activity(np.asarray(mean, np.float64)) for mean in means]
     if isinstance(model.prior, StandardNormal) and isinstance(posterior, DiagonalNormal):
         units[0] = units[0]._replace(kl=_kl_per_unit(posterior, values))
     return units
+
+
+@eqx.filter_jit
+def _draws(
+    posterior: AbstractConditional, x: Float[Array, "n d"], keys: Key[Array, "n s"]
+) -> Float[Array, "n s u"]:
+    """Draws of q(z|x), which has no mean in closed form."""
+    return jax.vmap(lambda x, keys: jax.vmap(lambda key: posterior.sample(x, key=key))(keys))(
+        x, keys
+    )
 
 
 @eqx.filter_jit

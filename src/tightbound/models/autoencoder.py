@@ -24,6 +24,7 @@ from tightbound.distributions import (
 from tightbound.errors import UsageError, at_least
 from tightbound.models.latents import check_latents, latent_conditional, latent_prior
 from tightbound.models.model import Model
+from tightbound.models.posteriors import posterior as noise_posterior
 from tightbound.networks import MLP, Dense, over_layers
 from tightbound.randomness import as_key
 
@@ -32,6 +33,7 @@ LIKELIHOODS = {
     "gaussian": "real values; linear means and predicted log-variances",
     "gaussian_unit_mean": "values in [0, 1]; means kept in (0, 1) by a sigmoid (AEVB's Frey faces)",
 }
+NOISE_DRIVEN = ("implicit", "semi_implicit")
 INITIAL = 2**31 - 3
 """The number that sets the key of `initial` apart."""
 Trunk = Callable[[Float[Array, " n_in"]], Float[Array, " n_out"]]
@@ -51,7 +53,7 @@ def autoencoder(
     decoder: Trunk | None = None,
     initial: float | None = None,
     key: int | PRNGKeyArray = 0,
-) -> tuple[Model, AbstractExplicit]:
+) -> tuple[Model, Any]:
     """Builds a model p(x, z) and its posterior q(z|x) for a data set.
 
     Args:
@@ -67,7 +69,9 @@ def autoencoder(
         activation: Name of the activation of the deterministic units.
         posterior: Family of q(z|x): one of the reparameterisation catalogue, such as "gamma"
             (`tightbound.distributions.FAMILIES`), or "bernoulli" for discrete latents. With
-            several layers all conditionals are of this family.
+            several layers all conditionals are of this family. With one, "implicit" and
+            "semi_implicit" make it a network driven by noise (`tb.posterior`), whose draws may
+            lie anywhere.
         prior: Family of p(z), its standard member; "bernoulli" has learned logits. Left out it
             goes by the posterior: mostly the same family.
         encoder: Your own network in place of the bottom deterministic layers of q: any callable
@@ -94,20 +98,27 @@ def autoencoder(
             f"expected a likelihood out of {', '.join(LIKELIHOODS)}, got {likelihood!r}"
         )
     latents, hiddens = _sizes(latent, hidden, layers)
-    prior = check_latents(posterior, prior, latents)
+    noise_driven = posterior in NOISE_DRIVEN
+    if noise_driven and (layers > 1 or encoder is not None):
+        raise UsageError(
+            f"a posterior of the kind {posterior} has one layer and a network of its own: expected "
+            "layers=1 and no encoder; build another with tightbound.distributions"
+        )
+    family = "normal" if noise_driven else posterior
+    prior = check_latents(family, prior, latents)
     n_x = train.shape[1]
     keys = iter(jax.random.split(as_key(key), 2 * layers))
 
     q, n_in = [], n_x
     for level, (size, widths) in enumerate(zip(latents, hiddens, strict=True)):
         trunk = encoder if level == 0 else None
-        q.append(_latent(posterior, n_in, widths, size, activation, trunk, next(keys)))
+        q.append(_latent(family, n_in, widths, size, activation, trunk, next(keys)))
         n_in = size
     p: list[AbstractExplicit] = [latent_prior(prior, latents[-1])]
     for level in range(layers - 1, 0, -1):
         p.append(
             _latent(
-                posterior,
+                family,
                 latents[level],
                 hiddens[level][::-1],
                 latents[level - 1],
@@ -120,7 +131,11 @@ def autoencoder(
         likelihood, train, latents[0], hiddens[0][::-1], activation, decoder, next(keys)
     )
     if layers == 1:
-        parts = Model(p[0], visible), q[0]
+        model = Model(p[0], visible)
+        parts = model, q[0]
+        if noise_driven:
+            drawn = {"hidden": hiddens[0], "activation": activation, "key": as_key(key)}
+            parts = model, noise_posterior(model, posterior, **drawn)
     else:
         model = Model(Layered(tuple(p), downwards=True), BottomLayer(visible))
         parts = model, Layered(tuple(q), downwards=False)
@@ -128,8 +143,8 @@ def autoencoder(
 
 
 def _normally_drawn(
-    parts: tuple[Model, AbstractExplicit], initial: float, key: PRNGKeyArray
-) -> tuple[Model, AbstractExplicit]:
+    parts: tuple[Model, Any], initial: float, key: PRNGKeyArray
+) -> tuple[Model, Any]:
     if not initial > 0:
         raise UsageError(f"expected initial > 0, got {initial}")
     return over_layers(

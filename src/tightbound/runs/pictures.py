@@ -14,6 +14,7 @@ from tightbound.data.arrays import save_arrays
 from tightbound.data.binarise import resolve
 from tightbound.distributions import StandardNormal
 from tightbound.errors import UsageError
+from tightbound.evidence.densities import with_density
 from tightbound.randomness import as_key
 from tightbound.runs.folder import open_run, write_npy
 from tightbound.training import Run
@@ -52,10 +53,11 @@ def sample_means(run: Run, n: int, key: int) -> Float[np.ndarray, "n d"]:
 
 
 def reconstruct(run: Run, x: Float[Array, "n d"]) -> Float[np.ndarray, "n d"]:
-    """Means of p(x|z) at the mean of q(z|x)."""
+    """Means of p(x|z) at the mean of q(z|x), or of its draws where it has no density."""
+    posterior = with_density(run.posterior, run.model, 0, "reconstruction")
 
     def one(x: Array) -> Array:
-        return run.model.likelihood.mean(run.posterior.mean(x))
+        return run.model.likelihood.mean(posterior.mean(x))
 
     return np.asarray(jax.jit(jax.vmap(one))(x))
 
