@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.data import check_values
+from tightbound.distributions.fixed import Fixed
 from tightbound.distributions.restoration import Degradation, Empirical, Projected
 from tightbound.errors import UsageError
 from tightbound.models.model import Model
@@ -52,5 +53,5 @@ def restoration(
         a.shape[0], tuple(hidden), a.shape[1], activation=activation, key=as_key(key)
     )
     inverse = np.linalg.pinv(np.asarray(a, np.float64)).astype(np.float32)
-    model = Model(Empirical(np.asarray(clean, np.float32)), Degradation(a))
-    return model, Projected(network, a, inverse)
+    model = Model(Empirical(Fixed.of(clean)), Degradation(Fixed.of(a)))
+    return model, Projected(network, Fixed.of(a), Fixed.of(inverse))

@@ -11,10 +11,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.data import check_values
 from tightbound.distributions import AbstractConditional, FromSimulator
+from tightbound.distributions.fixed import Fixed
 from tightbound.distributions.functions import called
 from tightbound.errors import UsageError, at_least
 from tightbound.models.model import Model
@@ -131,15 +132,15 @@ def _vector(value: Any, name: str, row: int, before: list[np.ndarray]) -> Float[
 
 
 class _Pairs(eqx.Module):
-    """Stored rows of z and behind it x, as bits: no optimiser may take data for parameters."""
+    """Stored rows of z and behind it x."""
 
-    bits: Int[Array, "n width"]
+    rows: Fixed
     dim: int = eqx.field(static=True)
 
     def row(self, key: PRNGKeyArray) -> tuple[Float[Array, " columns"], Float[Array, " dim"]]:
         """One stored (x, z)."""
-        which = jax.random.randint(key, (), 0, self.bits.shape[0])
-        both = jax.lax.bitcast_convert_type(self.bits[which], jnp.float32)
+        values = self.rows.values
+        both = values[jax.random.randint(key, (), 0, values.shape[0])]
         return both[self.dim :], both[: self.dim]
 
 
@@ -198,6 +199,4 @@ def simulated(z: Float[np.ndarray, "n dim"], x: Float[np.ndarray, "n columns"]) 
     if len(z) != len(x):
         raise UsageError(f"expected as many z as x, one pair in a row, got {len(z)} and {len(x)}")
     both = np.concatenate([np.asarray(z, np.float32), np.asarray(x, np.float32)], axis=1)
-    return Simulated(
-        StoredPrior(_Pairs(jnp.asarray(both.view(np.int32)), np.shape(z)[1])), StoredLikelihood()
-    )
+    return Simulated(StoredPrior(_Pairs(Fixed.of(both), np.shape(z)[1])), StoredLikelihood())
