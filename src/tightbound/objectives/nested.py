@@ -250,11 +250,9 @@ class Nested(AbstractObjective):
         noise = jax.vmap(lambda key: jax.random.normal(key, like.shape[1:], like.dtype))(
             split[:, 1]
         )
-        if aux.moments is None:
-            centre, scale = jnp.zeros(like.shape, like.dtype), jnp.ones(like.shape, like.dtype)
-        else:
-            centre, scale = aux.moments.at(x)
-        return Batch(x, z, centre, scale, split[:, 2], noise)
+        standard = lambda x: (jnp.zeros(like.shape), jnp.ones(like.shape))  # noqa: E731
+        moments = standard if aux.moments is None else aux.moments.at
+        return Batch(x, z, *moments(x), split[:, 2], noise, moments)
 
     def _noised(self, batch: Batch) -> Batch:
         """Draws of q with the noise at which the scores are known."""
