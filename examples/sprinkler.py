@@ -146,8 +146,7 @@ def main(arguments: list[str] | None = None) -> None:
                 truth["line"], truth["line"], truth["density"].T, levels, colors="k", linewidths=0.5
             )
             axis.set(xlim=(-5, 5), ylim=(-5, 5))
-            if row is axes[0]:
-                axis.set_title(f"x = {x:g}", fontsize=9)
+            axis.set_title(f"x = {x:g}", fontsize=9)
     options.out.mkdir(parents=True, exist_ok=True)
     figure.savefig(options.out / "sprinkler.png", dpi=80)
     print(f"picture: {options.out / 'sprinkler.png'}")

@@ -43,7 +43,7 @@ def test_it_is_the_mean_over_all_subsets(order, spread):
 
 # All but one weight are e^-1000 of it: as a share of the whole they would be zero.
 @pytest.mark.parametrize("order", [1, 2, 3])
-@pytest.mark.parametrize("gap", [50.0, 95.0, 1000.0])
+@pytest.mark.parametrize("gap", [pytest.param(50.0, marks=pytest.mark.slow), 95.0, 1000.0])
 def test_weights_may_be_hundreds_of_nats_apart(order, gap):
     log_w = np.array([-gap - 5, 0.0, -gap, -gap - 10, -gap - 7, -2 * gap], np.float32)
     bound = Jackknife(order)

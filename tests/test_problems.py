@@ -22,6 +22,7 @@ def draws_of(model, n):
 
 
 @pytest.mark.stat
+@pytest.mark.slow
 def test_eight_schools_has_its_evidence_and_its_symmetry():
     # Given mu and tau the measured effects are independent normals: two integrals are left.
     y, s = np.array(problems.EFFECTS), np.array(problems.ERRORS)

@@ -66,6 +66,7 @@ def test_config_equals_flags_and_flags_win(tightbound, tmp_path):
     assert tomllib.loads((tmp_path / "runs/more/config.toml").read_text())["epochs"] == 3
 
 
+@pytest.mark.slow
 def test_resume_goes_on_with_the_same_numbers(tightbound, tmp_path):
     flags = (
         "--schedule",

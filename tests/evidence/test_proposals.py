@@ -23,6 +23,7 @@ def narrow(layers):
 
 @pytest.mark.stat
 @pytest.mark.parametrize("layers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_wider_proposals_stay_unbiased_and_have_lighter_tails(layers):
     parts = narrow(layers)
     x, truth = repeated(parts, 1000)

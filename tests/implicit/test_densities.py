@@ -48,6 +48,7 @@ def test_the_evidence_of_an_implicit_posterior_is_unbiased():
     np.testing.assert_allclose(ev.mean, exact.mean, atol=0.05)
 
 
+@pytest.mark.slow
 def test_annealing_starts_at_what_stands_in():
     found = tb.evidence.annealed(
         model(), X[:4], start=implicit(), temperatures=10, chains=16, progress=False

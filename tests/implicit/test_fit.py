@@ -95,7 +95,9 @@ def test_calibration_on_fresh_draws():
 @pytest.mark.parametrize(
     "objective",
     [
-        pc_adv(inner=3, contrast="adaptive", hidden=(32,), rate=3e-3),
+        pytest.param(
+            pc_adv(inner=3, contrast="adaptive", hidden=(32,), rate=3e-3), marks=pytest.mark.slow
+        ),
         pytest.param(pc_den(inner=3, hidden=(32,), rate=3e-3), marks=pytest.mark.slow),
         pytest.param(opvi(inner=3, hidden=(32,), rate=3e-3), marks=pytest.mark.slow),
     ],

@@ -330,6 +330,7 @@ def test_the_model_moves_where_the_taxonomy_says_so(objective, learns):
     assert (largest(step.grads.model) > 0) == learns
 
 
+@pytest.mark.slow
 def test_inner_steps_follow_their_optimiser():
     # Two inner steps are two steps of the same Adam on fresh draws, and nothing else moves.
     parts, x = Parts(model(), implicit()), data(8)

@@ -33,7 +33,7 @@ def largest(grads):
     return max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(grads))
 
 
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("layers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_oracle_is_right_by_sampling_from_the_prior(layers):
     # Two ways to p(x): dense algebra, and the mean of p(x|z) over the prior in float64.
     model = linear_gaussian.exact_parts(layers).model
@@ -107,7 +107,7 @@ def one_of_each():
 
 
 ONE_OF_EACH = one_of_each()
-every_case = pytest.mark.parametrize(("name", "layers"), NAMES)
+every_case = pytest.mark.parametrize(("name", "layers"), two_layers_slow(NAMES))
 
 
 def assert_close(one, other, tolerance=2e-5):
@@ -200,7 +200,7 @@ def test_compiled_replicas_equal_a_loop_without_jit(name, layers):
         assert_close(compiled.grads, alone.grads)
 
 
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("layers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_steps_are_traced_once_for_all_keys_items_and_parameters(layers):
     both, (x, keys) = runs.arrays_of_both(layers), runs.batch()
     runs.program(layers)(both, *runs.repeat((x, keys)))

@@ -153,6 +153,7 @@ def of_naive():
 
 
 # One draw: what is cut has mean zero. More draws: it has not, and the comparison sees it.
+@pytest.mark.slow
 def test_holding_each_layer_by_itself_would_be_wrong_for_two_layers():
     one = paired_z(of_naive()[1]["posterior"], of_size(2, 1)["total"]["posterior"])
     assert np.abs(one).max() < LIMIT

@@ -18,6 +18,7 @@ PRIOR = gaussian.mixed_prior()
 
 
 @pytest.mark.stat
+@pytest.mark.slow
 def test_the_bound_rises_with_both_k_to_the_elbo_from_below():
     parts = gaussian.parts(prior=PRIOR)
     mean, cov, _ = gaussian.moments(PRIOR)

@@ -43,6 +43,7 @@ def test_with_the_noises_own_density_it_is_sivi_in_law(k):
         assert abs(a.mean() - b.mean()) < LIMIT * error
 
 
+@pytest.mark.slow
 def test_the_network_starts_there():
     parts = gaussian.parts()
     keys = jax.random.split(jax.random.key(0), 3)

@@ -45,6 +45,7 @@ def test_noise_that_does_nothing_leaves_no_gap():
     np.testing.assert_allclose(one.gap, 0.0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_chunks_and_batches_change_nothing(monkeypatch):
     parts = gaussian.parts()
     whole = found(parts, k=20, draws=50)

@@ -81,6 +81,7 @@ def test_the_mixture_that_stands_for_it_is_an_unbiased_proposal():
     assert abs(ev.log_evidence[0] - truth) < LIMIT * ev.stderr[0]
 
 
+@pytest.mark.slow
 def test_a_fit_finds_a_correlated_target_that_its_layer_cannot_be():
     inverse = jnp.linalg.inv(jnp.array([[1.0, 0.9], [0.9, 1.0]]))
 

@@ -48,6 +48,7 @@ def test_the_mean_score_is_that_of_the_normal(step_size):
         ({"burn_in": 0, "transitions": 1}, -20.0, gaussian.hierarchical),
     ],
 )
+@pytest.mark.slow
 def test_the_mean_gradient_is_that_of_the_elbo_once_the_chain_forgets(options, log_step, truth):
     parts, objective = gaussian.parts(), uivi(samples=2, **options)
     memory, rows = jnp.asarray(log_step, jnp.float32), jnp.arange(1)

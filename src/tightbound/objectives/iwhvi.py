@@ -24,7 +24,6 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit, DiagonalNormal, StandardNormal
 from tightbound.errors import UsageError, at_least
-from tightbound.models import Target
 from tightbound.models.shapes import like_z, width
 from tightbound.networks import MLP, Dense, flat
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
@@ -92,8 +91,7 @@ class IWHVI(AbstractObjective):
         """A network that gives the noise's own N(0, I) for every x and z: SIVI's bound."""
         del n
         model, noise = parts.model, parts.posterior.noise
-        columns = 0 if isinstance(model, Target) else width(model)
-        n_in = columns + sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
+        n_in = width(model) + sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
         trunk = MLP.glorot(n_in, self.hidden, activation="silu", key=key)
         last = (n_in, *self.hidden)[-1]
         head = Dense(jnp.zeros((last, noise)), jnp.zeros(noise))
