@@ -12,6 +12,7 @@ def run(name, *arguments):
     example(name).main([str(word) for word in arguments])
 
 
+@pytest.mark.slow
 def test_the_jackknifes_bias_is_that_of_digammas(tmp_path, capsys):
     run("jackknife_bias", "--out", tmp_path, "--replicas", 20_000, "--largest", 8)
     rows = [line for line in capsys.readouterr().out.splitlines() if re.match(r"\| \d", line)]

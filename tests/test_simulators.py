@@ -72,7 +72,9 @@ def stored(n=4000):
 
 
 @pytest.mark.stat
-@pytest.mark.parametrize("outside", [False, True], ids=["jax", "stored"])
+@pytest.mark.parametrize(
+    "outside", [pytest.param(False, marks=pytest.mark.slow), True], ids=["jax", "stored"]
+)
 def test_a_fit_reaches_the_posterior_in_closed_form(outside):
     z, x = stored()
     model = tb.models.simulated(z, x) if outside else in_jax()

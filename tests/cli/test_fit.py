@@ -154,6 +154,7 @@ def test_unknown_and_mistyped_keys_of_a_config_are_refused(tightbound, tmp_path)
         assert message in err
 
 
+@pytest.mark.slow
 def test_a_run_in_the_way_is_left_as_it_was(tightbound, tmp_path):
     assert tightbound("fit", "digits", *SMALL, "--name", "a")[0] == 0
     before = {path: path.read_bytes() for path in records(tmp_path / "runs" / "a")}

@@ -87,7 +87,8 @@ def test_one_temperature_from_the_prior_is_likelihood_weighting():
 
 
 @pytest.mark.stat
-@pytest.mark.parametrize("layers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [1, 2])
 def test_the_sandwich_holds_the_truth(layers):
     model = runs.parts_of(EXACT, layers).model
     both = sandwich(model, n=200, temperatures=100, chains=8, leapfrog=5, key=1)

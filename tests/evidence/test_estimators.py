@@ -37,6 +37,7 @@ def test_prior_sampling_is_unbiased(layers):
 
 
 @pytest.mark.stat
+@pytest.mark.slow
 def test_the_jackknife_takes_the_bias_off_the_same_draws():
     model, x, truth = simulated(1, 2000)
     posterior = runs.parts_of(WRONG, 1).posterior

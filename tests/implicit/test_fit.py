@@ -148,6 +148,7 @@ def test_the_model_is_learned_where_everything_is_implicit(objective):
 
 
 @pytest.mark.parametrize("guide", [pytest.param("classifier", marks=pytest.mark.slow), "denoiser"])
+@pytest.mark.slow
 def test_restored_values_fit_the_degradation_and_the_prior(guide):
     # Clean values lie at (0, 2) and (2, 0), seen by their mean alone: both are restored from 1.
     rng = np.random.default_rng(2)

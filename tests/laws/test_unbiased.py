@@ -114,7 +114,9 @@ def test_iwae_gradients_are_unbiased(layers, k, estimator):
         assert np.abs(paired_z(gradients[estimator][part], gradients["total"][part])).max() < LIMIT
 
 
-@pytest.mark.parametrize(("layers", "k"), [(1, 1), (1, 50), (2, 1)])
+@pytest.mark.parametrize(
+    ("layers", "k"), [(1, 1), (1, 50), pytest.param(2, 1, marks=pytest.mark.slow)]
+)
 def test_sticking_the_landing_is_unbiased_for_one_draw_alone(layers, k):
     gradients = of_size(layers, k)
     z = np.abs(paired_z(gradients["stl"]["posterior"], gradients["total"]["posterior"]))

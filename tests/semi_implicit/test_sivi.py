@@ -27,6 +27,7 @@ SIZES = (0, 1, 5, 50, 200)
 
 
 @pytest.mark.stat
+@pytest.mark.slow
 def test_the_bound_rises_with_k_to_the_elbo_from_below():
     parts = gaussian.parts()
     truth = gaussian.elbo(parts, X)

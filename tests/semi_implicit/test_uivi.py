@@ -68,6 +68,7 @@ def test_the_mean_gradient_is_that_of_the_elbo_once_the_chain_forgets(options, l
 
 
 @pytest.mark.stat
+@pytest.mark.slow
 def test_what_it_reports_is_sivis_bound_with_its_k():
     parts = gaussian.parts()
     key = jax.random.split(jax.random.key(0), 1)

@@ -65,6 +65,6 @@ def hybrid(
         terms.append(Exact("likelihood"))
     else:
         terms.append(Ratio("joint", "independent", 1.0, hidden, none.at(0)))
-        of_prior, of_likelihood = tuple({*of_prior, "samples"}), ("samples",)
+        of_prior, of_likelihood = tuple(dict.fromkeys(("samples", *of_prior))), ("samples",)
     needs = Requires(of_prior, of_likelihood, ("samples",), learns=likelihood == "exact")
     return Nested(call, tuple(terms), FirstOrder(inner), needs, rate, hidden, noise)
