@@ -24,11 +24,10 @@ from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, S
 from tightbound.objectives.taxonomy import check_requires
 from tightbound.objectives.terms import (
     AbstractTerm,
-    AdaptiveRatio,
     Batch,
+    Classifier,
     Denoiser,
     Moments,
-    Ratio,
     Sizes,
 )
 
@@ -174,7 +173,7 @@ class Nested(AbstractObjective):
             whole, at = eqx.combine(inner.aux, rest), eqx.combine(params, static)
             batch = self._noised(self._batch(whole, at, x, keys))
             climbed = self._climbed(whole, at, batch)
-            reported = self._reported(whole, at, batch)
+            reported = self._reported(whole, at, batch, climbed)
             return -jnp.mean(climbed), (reported, self._info(whole, at, batch), inner)
 
         grads, (reported, info, inner) = jax.grad(outer_loss, has_aux=True)(params)
@@ -185,7 +184,8 @@ class Nested(AbstractObjective):
     ) -> Float[Array, " n"]:
         """The sum of the terms at fresh draws, with the networks as they are; no bound."""
         whole = eqx.combine(memory.aux, self._static(parts))
-        return self._reported(whole, parts, self._noised(self._batch(whole, parts, x, keys)))
+        batch = self._noised(self._batch(whole, parts, x, keys))
+        return self._reported(whole, parts, batch, self._climbed(whole, parts, batch))
 
     def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
         """Not to be had without the networks: `advance`."""
@@ -207,7 +207,7 @@ class Nested(AbstractObjective):
         return [
             term.both(own, parts, batch)
             for term, own in zip(self.terms, whole.terms, strict=True)
-            if isinstance(term, Ratio | AdaptiveRatio)
+            if isinstance(term, Classifier)
         ]
 
     def warning(self, info: dict[str, float]) -> str | None:
@@ -266,10 +266,12 @@ class Nested(AbstractObjective):
         ]
         return jnp.sum(jnp.stack(each), axis=0)
 
-    def _reported(self, aux: Aux, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+    def _reported(
+        self, aux: Aux, parts: Parts, batch: Batch, climbed: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
         """The terms; where they are scores alone, minus half the squared norm of their sum."""
         if not all(isinstance(term, Denoiser) for term in self.terms):
-            return self._climbed(aux, parts, batch)
+            return climbed
         along = jax.grad(lambda z: jnp.sum(self._climbed(aux, parts, batch._replace(z=z))))
         return -0.5 * jnp.sum((batch.scale * along(batch.z)) ** 2, axis=1)
 

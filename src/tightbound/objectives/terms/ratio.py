@@ -5,6 +5,7 @@ Reference: Huszar 2017, arXiv 1702.08235; Mescheder, Nowozin & Geiger 2017, arXi
 arXiv 1606.00704 (the game).
 """
 
+import abc
 from typing import Any
 
 import equinox as eqx
@@ -17,7 +18,33 @@ from tightbound.objectives.abstract import Parts
 from tightbound.objectives.terms.abstract import AbstractTerm, Batch, Sizes, Z, drawn, seen
 
 
-class Ratio(AbstractTerm):
+class Classifier(AbstractTerm):
+    """What learns to tell its first side (label 1) from its second (label 0)."""
+
+    @abc.abstractmethod
+    def both(self, aux: Any, parts: Parts, batch: Batch) -> tuple[Any, Any]:
+        """The logits at draws of both sides."""
+
+    def loss(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, ""]:
+        """-E log D(first) - E log(1 - D(second))."""
+        return _cross_entropy(*self.both(aux, parts, batch))
+
+    def info(self, aux: Any, parts: Parts, batch: Batch) -> dict[str, Float[Array, ""]]:
+        """Its cross-entropy in nats (log 2 where it knows nothing) and its accuracy."""
+        first, second = self.both(aux, parts, batch)
+        right = jnp.mean(jnp.where(first > 0, 1.0, 0.0)) + jnp.mean(jnp.where(second < 0, 1.0, 0.0))
+        return {
+            "classifier_loss": _cross_entropy(first, second) / 2,
+            "classifier_accuracy": right / 2,
+        }
+
+
+def _cross_entropy(first: Float[Array, " n"], second: Float[Array, " n"]) -> Float[Array, ""]:
+    """The sum of both sides' means, in nats."""
+    return jnp.mean(jax.nn.softplus(-first)) + jnp.mean(jax.nn.softplus(second))
+
+
+class Ratio(Classifier):
     """The logit of a classifier between draws of `first` (label 1) and of `second` (label 0).
 
     At its optimum it is the log-ratio of their densities. Both are named: "q" for (x, z) with z
@@ -57,22 +84,10 @@ class Ratio(AbstractTerm):
             sides.append(self.logits(aux, x, z))
         return sides[0], sides[1]
 
-    def loss(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, ""]:
-        """-E log D(first) - E log(1 - D(second))."""
-        first, second = self.both(aux, parts, batch)
-        return jnp.mean(jax.nn.softplus(-first)) + jnp.mean(jax.nn.softplus(second))
-
     def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
         """The logit at q's own draws, with its sign."""
         x, z = self._noised(batch.x, batch.z, self._further(batch, 2))
         return self.sign * self.logits(aux, x, z)
-
-    def info(self, aux: Any, parts: Parts, batch: Batch) -> dict[str, Float[Array, ""]]:
-        """Its cross-entropy in nats (log 2 where it knows nothing) and its accuracy."""
-        first, second = self.both(aux, parts, batch)
-        loss = jnp.mean(jax.nn.softplus(-first)) + jnp.mean(jax.nn.softplus(second))
-        right = jnp.mean(jnp.where(first > 0, 1.0, 0.0)) + jnp.mean(jnp.where(second < 0, 1.0, 0.0))
-        return {"classifier_loss": loss / 2, "classifier_accuracy": right / 2}
 
     def _further(self, batch: Batch, number: int) -> Key[Array, " n"]:
         return jax.vmap(lambda key: jax.random.fold_in(key, number))(batch.keys)
@@ -103,7 +118,7 @@ class Game(Ratio):
         return -jax.nn.softplus(first) - jax.nn.softplus(-second)
 
 
-class AdaptiveRatio(AbstractTerm):
+class AdaptiveRatio(Classifier):
     """-log q(z|x) by way of a normal r(z|x) that follows q: -T(x, z) - log r(z|x).
 
     The classifier T compares q with r, in coordinates in which r is standard normal (Mescheder et
@@ -124,18 +139,11 @@ class AdaptiveRatio(AbstractTerm):
         )
         return self._logits(aux, batch.x, _standard(batch)), self._logits(aux, batch.x, normal)
 
-    def loss(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, ""]:
-        """-E log D(q) - E log(1 - D(r))."""
-        first, second = self.both(aux, parts, batch)
-        return jnp.mean(jax.nn.softplus(-first)) + jnp.mean(jax.nn.softplus(second))
-
     def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
         """-T - log r at q's own draws."""
         u = _standard(batch)
         log_r = jnp.sum(jax.scipy.stats.norm.logpdf(u) - jnp.log(batch.scale), axis=1)
         return -self._logits(aux, batch.x, u) - log_r
-
-    info = Ratio.info
 
     def _logits(self, aux: Any, x: Float[Array, "n d"], u: Z) -> Float[Array, " n"]:
         return jax.vmap(lambda x, u: aux(seen(x), u)[0])(x, u)
