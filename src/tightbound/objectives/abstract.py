@@ -147,3 +147,15 @@ def differentiated(
 
     (_, bound), grads = eqx.filter_value_and_grad(loss, has_aux=True)(parts)
     return Step(grads, bound)
+
+
+def differentiated_bound(
+    objective: AbstractObjective, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+) -> Step:
+    """The step of an objective whose gradient is the total derivative of its own bound."""
+
+    def values(parts: Parts) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+        bound = objective.bound(parts, x, keys)
+        return bound, bound
+
+    return differentiated(values, parts)

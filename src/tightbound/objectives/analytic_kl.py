@@ -13,7 +13,7 @@ from numpyro.distributions import kl_divergence
 from tightbound.distributions import DiagonalNormal, StandardNormal
 from tightbound.errors import UsageError
 from tightbound.models.weights import sample, split_each
-from tightbound.objectives.abstract import AbstractObjective, Parts, Step, differentiated
+from tightbound.objectives.abstract import AbstractObjective, Parts, Step, differentiated_bound
 
 
 class AnalyticKL(AbstractObjective):
@@ -61,9 +61,4 @@ class AnalyticKL(AbstractObjective):
 
     def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
-
-        def values(parts: Parts) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-            bound = self.bound(parts, x, keys)
-            return bound, bound
-
-        return differentiated(values, parts)
+        return differentiated_bound(self, parts, x, keys)

@@ -10,7 +10,13 @@ Bias: none: log p(x) exactly, up to rounding, for at most 65,536 latent values.
 from jaxtyping import Array, Float, Key
 
 from tightbound.models.finite import check_finite, log_evidence
-from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step, differentiated
+from tightbound.objectives.abstract import (
+    AbstractObjective,
+    Parts,
+    Requires,
+    Step,
+    differentiated_bound,
+)
 
 
 class Exact(AbstractObjective):
@@ -49,12 +55,7 @@ class Exact(AbstractObjective):
 
     def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
         """Gradients of the negative mean (zero for a posterior), and log p(x) per datum in nats."""
-
-        def values(parts: Parts) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-            bound = self.bound(parts, x, keys)
-            return bound, bound
-
-        return differentiated(values, parts)
+        return differentiated_bound(self, parts, x, keys)
 
 
 def exact() -> Exact:

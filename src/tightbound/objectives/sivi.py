@@ -14,7 +14,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.errors import at_least
-from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step, differentiated
+from tightbound.objectives.abstract import (
+    AbstractObjective,
+    Parts,
+    Requires,
+    Step,
+    differentiated_bound,
+)
 from tightbound.objectives.mixtures import (
     MIXTURE,
     check_mixture,
@@ -69,12 +75,7 @@ class SIVI(AbstractObjective):
 
     def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
-
-        def values(parts: Parts) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-            bound = self.bound(parts, x, keys)
-            return bound, bound
-
-        return differentiated(values, parts)
+        return differentiated_bound(self, parts, x, keys)
 
 
 def sivi(k: int, samples: int = 1, *, weighted: bool = False) -> SIVI:
