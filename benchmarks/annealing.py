@@ -2,12 +2,15 @@
 
 A transition with L leapfrog steps cannot do with less than L gradients of the log-joint with
 respect to z. What is timed is a pass of annealing with T temperatures over all chains, as
-`tb.evidence.annealed` makes it once its step sizes are tuned, and a scan of T L such gradients for
-as many chains, in turn, round after round; ratios are medians over rounds of the ratio within a
-round.
+`tb.evidence.annealed` makes it once its step sizes are tuned, a scan of T L such gradients for as
+many chains, and, where TensorFlow Probability can be imported, its own annealed importance
+sampling (`tfp.mcmc.sample_annealed_importance_chain` on JAX) with the same chains, temperatures,
+leapfrog steps and step size; in turn, round after round. Ratios are medians over rounds of the
+ratio within a round.
 """
 
 import argparse
+import importlib
 import json
 import statistics
 import time
@@ -24,31 +27,32 @@ from benchmarks.sizes import Sizes, binary_data
 from tightbound.evidence.annealed import problem_of
 from tightbound.mcmc import Path as TemperaturePath
 from tightbound.mcmc import forward
-from tightbound.mcmc.annealing import betas
+from tightbound.mcmc.annealing import Problem, betas
 from tightbound.models.weights import split_each
 from tightbound.randomness import item_keys
 
 STARTS = ("prior", "q")
 
 
+STEP_SIZE = 0.05
+
+
 class Cost(NamedTuple):
-    """Seconds of both in each round, for one place to start at."""
+    """Seconds of each contestant in each round, for one place to start at."""
 
     start: str
-    annealing: list[float]
-    gradients: list[float]
+    seconds: dict[str, list[float]]
 
-    @property
-    def ratio(self) -> float:
-        """The median ratio over the rounds."""
-        pairs = zip(self.annealing, self.gradients, strict=True)
+    def ratio(self, name: str) -> float:
+        """The median ratio to the gradients alone over the rounds."""
+        pairs = zip(self.seconds[name], self.seconds["gradients alone"], strict=True)
         return statistics.median(own / alone for own, alone in pairs)
 
 
 def blocks(
     start: str, *, data: int, chains: int, temperatures: int, leapfrog: int
-) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """A pass of annealing, and its gradients alone, compiled."""
+) -> dict[str, Callable[[], Any]]:
+    """A pass of annealing, its gradients alone, and the peer's pass if there is one, compiled."""
     sizes = Sizes()
     x = jnp.asarray(binary_data(sizes)[:data])
     model, posterior = tb.autoencoder(
@@ -56,7 +60,7 @@ def blocks(
     )
     keys = split_each(item_keys(jax.random.key(0), jnp.arange(data)), chains)
     path = TemperaturePath(
-        jnp.asarray(betas("sigmoid", temperatures), jnp.float32), jnp.full(temperatures, 0.05)
+        jnp.asarray(betas("sigmoid", temperatures), jnp.float32), jnp.full(temperatures, STEP_SIZE)
     )
     problem = problem_of(model, posterior if start == "q" else None)
     run = eqx.filter_jit(lambda: forward(problem, path, x, keys, leapfrog=leapfrog).log_w)
@@ -70,36 +74,76 @@ def blocks(
             lambda z, _: (z + 1e-6 * gradient(x, z), None), z, length=temperatures * leapfrog
         )[0]
 
-    return lambda: jax.block_until_ready(run()), lambda: jax.block_until_ready(alone(z))
+    found = {"tightbound": run, "gradients alone": lambda: alone(z)}
+    peer = of_tfp(problem, x, chains=chains, temperatures=temperatures, leapfrog=leapfrog)
+    if peer is not None:
+        found["TensorFlow Probability"] = peer
+    return {
+        name: lambda block=block: jax.block_until_ready(block()) for name, block in found.items()
+    }
+
+
+def of_tfp(
+    problem: Problem, x: jax.Array, *, chains: int, temperatures: int, leapfrog: int
+) -> Callable[[], Any] | None:
+    """The same pass by TensorFlow Probability; None where it cannot be imported."""
+    try:
+        mcmc = importlib.import_module("tensorflow_probability.substrates.jax").mcmc
+    except (ImportError, AttributeError):  # the latter with a version of JAX that it is not for
+        return None
+
+    def over_all(log_density: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+        return lambda z: jax.vmap(jax.vmap(log_density, in_axes=(None, 0)))(x, z)
+
+    def kernel(log_density: Callable[[Any], Any]) -> Any:
+        return mcmc.HamiltonianMonteCarlo(
+            log_density, step_size=STEP_SIZE, num_leapfrog_steps=leapfrog
+        )
+
+    @jax.jit
+    def run(key: jax.Array) -> jax.Array:
+        keys = split_each(item_keys(key, jnp.arange(len(x))), chains)
+        start = jax.vmap(jax.vmap(problem.start, in_axes=(None, 0)))(x, keys)
+        return mcmc.sample_annealed_importance_chain(
+            num_steps=temperatures,
+            proposal_log_prob_fn=over_all(problem.base),
+            target_log_prob_fn=over_all(lambda x, z: problem.base(x, z) + problem.tilt(x, z)),
+            current_state=start,
+            make_kernel_fn=kernel,
+            seed=key,
+        )[1]
+
+    return lambda: run(jax.random.key(0))
 
 
 def measure(*, rounds: int, **settings: int) -> list[Cost]:
-    """Times both, from the prior and from q(z|x), in turn."""
+    """Times all of them, from the prior and from q(z|x), in turn."""
     costs = []
     for start in STARTS:
-        pair = blocks(start, **settings)
-        for block in pair:
+        contestants = blocks(start, **settings)
+        for block in contestants.values():
             block()  # compiles
-        times: tuple[list[float], list[float]] = ([], [])
+        seconds: dict[str, list[float]] = {name: [] for name in contestants}
         for number in range(rounds):
-            for which in (number % 2, 1 - number % 2):
+            names = list(contestants)
+            for name in names if number % 2 else reversed(names):
                 began = time.perf_counter()
-                pair[which]()
-                times[which].append(time.perf_counter() - began)
-        costs.append(Cost(start, *times))
+                contestants[name]()
+                seconds[name].append(time.perf_counter() - began)
+        costs.append(Cost(start, seconds))
     return costs
 
 
 def table(costs: list[Cost]) -> str:
-    """Markdown: seconds of both, and their ratio."""
+    """Markdown: seconds of each, and their ratio to the gradients alone."""
     return "\n".join(
         [
-            "| from | s, annealing | s, its gradients alone | ratio |",
+            "| from | | s | to its gradients alone |",
             "|---|---|---|---|",
             *(
-                f"| {cost.start} | {statistics.median(cost.annealing):.2f} | "
-                f"{statistics.median(cost.gradients):.2f} | {cost.ratio:.2f} |"
+                f"| {cost.start} | {name} | {statistics.median(own):.2f} | {cost.ratio(name):.2f} |"
                 for cost in costs
+                for name, own in cost.seconds.items()
             ),
         ]
     )

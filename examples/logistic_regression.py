@@ -7,14 +7,14 @@ estimate's own bias.
 python examples/logistic_regression.py --out pictures
 """
 
-import argparse
-from pathlib import Path
+import time
 
 import jax
 import jax.numpy as jnp
 import matplotlib
 import numpy as np
 import optax
+from comparison import parser, quiet_fit, save, selected, several
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
@@ -37,13 +37,9 @@ SIDE = 8.0
 
 def main(arguments: list[str] | None = None) -> None:
     """Fits, prints and draws."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("pictures"))
-    parser.add_argument("--steps", type=int, default=5000)
-    parser.add_argument("--batch", type=int, default=200, help="draws of q in a step")
-    parser.add_argument("--draws", type=int, default=200_000, help="draws behind each KL")
-    parser.add_argument("--only", help="fit only what has this in its name")
-    options = parser.parse_args(arguments)
+    given = parser(__doc__, steps=5000, batch=200)
+    given.add_argument("--draws", type=int, default=200_000, help="draws behind each KL")
+    options = given.parse_args(arguments)
     target = tb.models.problems.logistic_regression()
     none = jnp.zeros(0)
 
@@ -51,33 +47,34 @@ def main(arguments: list[str] | None = None) -> None:
         return target.log_joint(none, w)
 
     print(tb.evidence.exact(target).summary())
-    print("| posterior | objective | KL(q, p) in nats | window left |")
-    print("|---|---|---|---|")
+    print("| posterior | objective | KL(q, p) in nats | window left | seconds a fit |")
+    print("|---|---|---|---|---|")
     pictures = {}
-    for kind, call in FITS:
-        if options.only is not None and options.only not in f"{kind} {call}":
-            continue
-        try:
-            objective = parse(call)
-            q = tb.posterior(target, kind, hidden=(20, 20), noise=3, key=0)
-            run = tb.fit(
-                target,
-                q,
-                objective=objective,
-                steps=options.steps,
-                batch_size=options.batch,
-                optimizer=optax.adam(3e-3),
-            )
-        except tb.UsageError as error:
-            print(f"skipped {kind}, {call}: {error}")
-            continue
-        w = tb.draws(target, run.posterior, n=options.draws, key=3)
-        corners = {"low": (-SIDE, -SIDE), "high": (SIDE, SIDE)}
-        found = tb.diagnostics.kl_on_grid(w, log_density, **corners)
-        print(
-            f"| {kind} | `{call}` | {found.kl:.4f} ± {2 * found.stderr:.4f} | {found.outside:.2%} |"
+    for kind, call in selected(FITS, options.only):
+        began = time.perf_counter()
+        run = quiet_fit(
+            target,
+            tb.posterior(target, kind, hidden=(20, 20), noise=3, key=0),
+            objective=parse(call),
+            steps=options.steps,
+            batch_size=options.batch,
+            seeds=options.seeds,
+            optimizer=optax.adam(optax.cosine_decay_schedule(3e-3, options.steps)),
         )
-        pictures[f"{kind}, {call}: {found.kl:.3f} nats"] = w
+        if run is None:
+            continue
+        seconds = (time.perf_counter() - began) / options.seeds
+        draws = [tb.draws(target, q, n=options.draws, key=3) for _, q in run.replicas]
+        corners = {"low": (-SIDE, -SIDE), "high": (SIDE, SIDE)}
+        found = [tb.diagnostics.kl_on_grid(w, log_density, **corners) for w in draws]
+        error = f" ± {2 * found[0].stderr:.4f}" if options.seeds == 1 else ""
+        outside = max(one.outside for one in found)
+        kl = several([one.kl for one in found], digits=4)
+        print(
+            f"| {kind} | `{call}` | {kl}{error} | {outside:.2%} | {seconds:.0f} |",
+            flush=True,
+        )
+        pictures[f"{kind}, {call}: {found[0].kl:.3f} nats"] = draws[0]
 
     line = np.linspace(-SIDE, SIDE, 200)
     grid = np.stack(np.meshgrid(line, line), axis=-1).astype(np.float32)
@@ -94,9 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
         axis.contour(line, line, height, levels=5, colors="black", linewidths=0.6)
         axis.set(xlabel="w_1", ylabel="w_2", xlim=(-4, 6), ylim=(-3, 7))
         axis.set_title(name, fontsize=8)
-    options.out.mkdir(parents=True, exist_ok=True)
-    figure.savefig(options.out / "logistic_regression.png", dpi=110)
-    print(f"picture: {options.out / 'logistic_regression.png'}")
+    save(figure, options.out, "logistic_regression")
 
 
 if __name__ == "__main__":

@@ -46,8 +46,6 @@ PILOT = 8
 """Images of the pilot chains."""
 LONG = 500
 """Annealing along more temperatures is not compiled before it is timed."""
-SECOND = 300
-"""Most draws of the jackknife of order 2, whose table of pairs is refused for 500."""
 SETTINGS = ("data", "split", "latent", "hidden", "chains", "leapfrog")
 
 LABELS = {
@@ -83,7 +81,7 @@ def estimators(options: Any) -> list[Estimator]:
         first = max(1, 2500 // min(k, 500))
         found.append(Estimator(f"IWAE-{k}", "IWAE", pairs, iwae(k, first), first))
     for order in (1, 2):
-        for k in few if order == 1 else sorted({min(k, SECOND) for k in few}):
+        for k in few:
             first = max(1, 2500 // k)
             found.append(
                 Estimator(f"JVI-{order}, k = {k}", f"JVI-{order}", pairs, jvi(order, k), first)

@@ -6,16 +6,14 @@ of many draws. Objectives that compare joints are trained on draws of p(x), the 
 values of x that are shown.
 """
 
-import argparse
 import time
-import warnings
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import optax
+from comparison import parser, quiet_fit, save, selected, several
 
 import tightbound as tb
 from tightbound.objectives.catalogue import parse
@@ -71,54 +69,53 @@ def training_data(model: tb.Model, *, joint: bool, batch: int) -> np.ndarray:
 
 def main(arguments: list[str] | None = None) -> None:
     """Fits, prints and draws."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("pictures"))
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--batch", type=int, default=500)
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--draws", type=int, default=100_000, help="draws behind each KL")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", help="fit only what has this in its name")
-    options = parser.parse_args(arguments)
+    given = parser(__doc__, steps=4000, batch=500)
+    given.add_argument("--rate", type=float, default=2e-3)
+    given.add_argument("--draws", type=int, default=100_000, help="draws behind each KL")
+    options = given.parse_args(arguments)
     model = tb.models.problems.sprinkler()
     truths = {x: exact(model, x) for x in SHOWN}
     columns = " | ".join(f"x = {x:g}" for x in SHOWN)
-    print(f"| posterior | objective | seconds | KL(q, p) in nats: {columns} |")
+    print(f"| posterior | objective | seconds a fit | KL(q, p) in nats: {columns} |")
     print(f"|---|---|---|{'---|' * len(SHOWN)}")
     drawn = {}
-    for kind, call, joint in FITS:
-        if options.only is not None and options.only not in f"{kind} {call}":
-            continue
+    for kind, call, joint in selected(FITS, options.only):
         train = training_data(model, joint=joint, batch=options.batch)
         epochs = max(1, round(options.steps / STEPS_TOLD))
         began = time.perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            run = tb.fit(
-                model,
-                tb.posterior(model, kind, key=options.seed),
-                train,
-                objective=parse(call),
-                epochs=epochs,
-                batch_size=options.batch,
-                optimizer=optax.adam(
-                    optax.cosine_decay_schedule(options.rate, epochs * STEPS_TOLD)
-                ),
-                key=options.seed,
-            )
-        seconds = time.perf_counter() - began
+        run = quiet_fit(
+            model,
+            tb.posterior(model, kind),
+            train,
+            objective=parse(call),
+            epochs=epochs,
+            batch_size=options.batch,
+            seeds=options.seeds,
+            optimizer=optax.adam(optax.cosine_decay_schedule(options.rate, epochs * STEPS_TOLD)),
+        )
+        if run is None:
+            continue
+        seconds = (time.perf_counter() - began) / options.seeds
         cells, moments = [], []
         for x, truth in truths.items():
-            given = np.array([[x]], np.float32)
-            z = tb.draws(model, run.posterior, given, n=options.draws, key=3)[0]
-            found = tb.diagnostics.kl_on_grid(
-                z[np.all(np.abs(z) < SIDE, axis=1)],
-                lambda z, x=x: model.log_joint(jnp.array([x]), z),
-                low=(-SIDE, -SIDE),
-                high=(SIDE, SIDE),
-                points=POINTS,
-            )
-            cells.append(f"{found.kl:.3f} ± {2 * found.stderr:.3f}")
+            given_x = np.array([[x]], np.float32)
+            draws = [
+                tb.draws(model, parts.posterior, given_x, n=options.draws, key=3)[0]
+                for parts in run.replicas
+            ]
+            found = [
+                tb.diagnostics.kl_on_grid(
+                    z[np.all(np.abs(z) < SIDE, axis=1)],
+                    lambda z, x=x: model.log_joint(jnp.array([x]), z),
+                    low=(-SIDE, -SIDE),
+                    high=(SIDE, SIDE),
+                    points=POINTS,
+                )
+                for z in draws
+            ]
+            error = f" ± {2 * found[0].stderr:.3f}" if options.seeds == 1 else ""
+            cells.append(several([one.kl for one in found]) + error)
+            z = draws[0]
             drawn.setdefault(f"{kind}, {call}", []).append(z)
             moments.append(
                 f"{z.mean():.2f} ({truth['mean']:.2f}), {z.var(axis=0).mean():.2f} "
@@ -147,9 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
             )
             axis.set(xlim=(-5, 5), ylim=(-5, 5))
             axis.set_title(f"x = {x:g}", fontsize=9)
-    options.out.mkdir(parents=True, exist_ok=True)
-    figure.savefig(options.out / "sprinkler.png", dpi=80)
-    print(f"picture: {options.out / 'sprinkler.png'}")
+    save(figure, options.out, "sprinkler")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,17 @@ def test_it_is_the_mean_over_all_subsets(order, spread):
     assert abs(value - by_definition(log_w, order)) < 2e-4
 
 
+@pytest.mark.parametrize("spread", [1.0, 3.0])
+def test_all_pairs_of_500_draws(spread):
+    log_w = log_weights(500, spread)
+    w = np.exp(np.asarray(log_w, np.float64) + 100)
+    i, j = np.triu_indices(500, 1)
+    without = [w.sum(), w.sum() - w, w.sum() - w[i] - w[j]]
+    means = [np.mean(np.log(rest / (500 - n))) - 100 for n, rest in enumerate(without)]
+    value = float(jax.jit(Jackknife(2).value)(jnp.asarray(log_w)))
+    assert abs(value - np.dot(coefficients(500, 2), means)) < 1e-3
+
+
 # All but one weight are e^-1000 of it: as a share of the whole they would be zero.
 @pytest.mark.parametrize("order", [1, 2, 3])
 @pytest.mark.parametrize("gap", [pytest.param(50.0, marks=pytest.mark.slow), 95.0, 1000.0])

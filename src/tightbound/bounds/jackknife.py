@@ -22,8 +22,10 @@ from tightbound.errors import UsageError
 
 SMALL = 1e-15
 """Sums of weights below it are kept as logarithms, lest they or their squares underflow."""
+MOST_SUBSETS = 2**20
+"""Most subsets whose members are held, for the value."""
 MOST_ENTRIES = 2**24
-"""Most subsets times draws for which a table of them is held."""
+"""Most subsets times draws for which a table of those left is held, for the weights."""
 
 
 def coefficients(k: int, order: int) -> list[float]:
@@ -73,19 +75,25 @@ class Jackknife(AbstractBound):
         """The same combination of the squares of the subsets' normalised weights."""
         return self._combined(log_w, 2)
 
-    def check_draws(self, k: int) -> None:
-        """Raises a `UsageError` if the order does not suit the number of draws."""
+    def check_draws(self, k: int, *, weights: bool = False) -> None:
+        """Raises a `UsageError` if the order does not suit the number of draws.
+
+        Args:
+            k: The number of draws.
+            weights: Whether `weights` and `path_weights` are wanted, which take more memory.
+        """
         if not 0 <= self.order < k:
             raise UsageError(f"expected 0 <= order < k, got order={self.order} with k={k}")
-        if self.order > 1 and math.comb(k, self.order) * k > MOST_ENTRIES:
+        subsets = math.comb(k, self.order)
+        if self.order > 1 and (subsets > MOST_SUBSETS or (weights and subsets * k > MOST_ENTRIES)):
             raise UsageError(
-                f"the jackknife of order {self.order} with k={k} has {math.comb(k, self.order)} "
+                f"the jackknife of order {self.order} with k={k} has {subsets} "
                 "subsets, too many to hold: lower k or the order"
             )
 
     def _combined(self, log_w: Float[Array, " k"], power: int) -> Float[Array, " k"]:
         k = log_w.shape[0]
-        self.check_draws(k)
+        self.check_draws(k, weights=True)
         c, left = coefficients(k, self.order), _Left.of(log_w)
         # With equal weights leaving j out multiplies the sum of the others' powers by this much.
         equal = 1.0 + math.fsum(c[j] * ((1 - j / k) ** (1 - power) - 1) for j in range(len(c)))
@@ -151,7 +159,7 @@ class _Left(NamedTuple):
         if j == 1:
             of_most, kept = _sum_of_others(change), leading[None] < 1
         else:
-            without = _subsets(k, j).without
+            without = _without(k, j)
             of_most, kept = change @ jnp.asarray(without, change.dtype), without[leading] > 0
         of_tiny = self._tiny(log_share[leading], tiny[leading], jnp.asarray(kept), equal, power)
         return ((self.w**power * of_most + of_tiny) / len(change))[self.rank]
@@ -201,17 +209,22 @@ class _Subsets(NamedTuple):
     """How many of the largest draws are left out before the first that is not."""
     others: np.ndarray
     """1 for the members beyond those."""
-    without: np.ndarray
-    """1 for the draws that are kept, of shape (subsets, k)."""
 
 
 @functools.cache
 def _subsets(k: int, j: int) -> _Subsets:
     members = np.array(list(itertools.combinations(range(k), j)), np.int32)
     run = np.cumprod(members == np.arange(j), axis=1, dtype=np.int32)
+    return _Subsets(members, run.sum(axis=1), (1 - run).astype(np.float32))
+
+
+@functools.cache
+def _without(k: int, j: int) -> np.ndarray:
+    """1 for the draws that each subset leaves, of shape (subsets, k)."""
+    members = _subsets(k, j).members
     without = np.ones((len(members), k), np.float32)
     np.put_along_axis(without, members, 0.0, axis=1)
-    return _Subsets(members, run.sum(axis=1), (1 - run).astype(np.float32), without)
+    return without
 
 
 def _sum_of_others(values: Float[Array, " k"]) -> Float[Array, " k"]:

@@ -33,5 +33,5 @@ def jvi(
     chosen = by_name(gradient)
     at_least(1, k=k)
     bound = Jackknife(order)
-    bound.check_draws(k)
+    bound.check_draws(k, weights=True)
     return Multisample(f"jvi(k={k}, order={order}, gradient='{chosen.name}')", bound, chosen, k)
