@@ -1,12 +1,12 @@
 """`python -m benchmarks.annealing`: annealed importance sampling beside its gradients alone.
 
-A transition with L leapfrog steps cannot do with less than L gradients of the log-joint with
-respect to z. What is timed is a pass of annealing with T temperatures over all chains, as
-`tb.evidence.annealed` makes it once its step sizes are tuned, a scan of T L such gradients for as
-many chains, and, where TensorFlow Probability can be imported, its own annealed importance
-sampling (`tfp.mcmc.sample_annealed_importance_chain` on JAX) with the same chains, temperatures,
-leapfrog steps and step size; in turn, round after round. Ratios are medians over rounds of the
-ratio within a round.
+A transition with L leapfrog steps cannot do with less than L gradients with respect to z of the
+density between start and target. What is timed is a pass of annealing with T temperatures over all
+chains, as `tb.evidence.annealed` makes it once its step sizes are tuned, a scan of T L such
+gradients for as many chains, and, where TensorFlow Probability can be imported, its own annealed
+importance sampling (`tfp.mcmc.sample_annealed_importance_chain` on JAX) with the same chains,
+temperatures, leapfrog steps and step size; in turn, round after round. Ratios are medians over
+rounds of the ratio within a round.
 """
 
 import argparse
@@ -65,7 +65,11 @@ def blocks(
     problem = problem_of(model, posterior if start == "q" else None)
     run = eqx.filter_jit(lambda: forward(problem, path, x, keys, leapfrog=leapfrog).log_w)
     z = jax.random.normal(jax.random.key(1), (data, chains, sizes.latent))
-    gradient = jax.vmap(jax.vmap(jax.grad(model.log_joint, argnums=1), in_axes=(None, 0)))
+
+    def halfway(x: jax.Array, z: jax.Array) -> jax.Array:
+        return problem.base(x, z) + 0.5 * problem.tilt(x, z)
+
+    gradient = jax.vmap(jax.vmap(jax.grad(halfway, argnums=1), in_axes=(None, 0)))
 
     @jax.jit
     def alone(z: jax.Array) -> jax.Array:

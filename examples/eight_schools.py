@@ -13,6 +13,7 @@ import time
 import warnings
 
 import jax
+import jax.numpy as jnp
 import matplotlib
 import numpy as np
 import optax
@@ -37,7 +38,7 @@ FITS = (
 
 def reference(target: tb.Target, draws: int) -> np.ndarray:
     """Draws of shape (draws, 10) from four chains of NUTS, each thinned by 5."""
-    none = np.zeros(0, np.float32)
+    none = jnp.zeros(0)
     kernel = NUTS(potential_fn=lambda z: -target.log_joint(none, z))
     mcmc = MCMC(
         kernel,

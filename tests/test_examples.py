@@ -3,8 +3,10 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
+import tightbound as tb
 from tests.examples import example
 
 
@@ -45,6 +47,61 @@ def test_targets_are_fitted_and_scored(name, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "| normal | `elbo()` |" in printed
     assert (tmp_path / f"{name}.png").stat().st_size > 5_000
+
+
+# By the trapezoid rule on 3001 x 3001 points: E[z_1|x], Var[z_1|x], corr(z_1, z_2|x).
+SPRINKLER = {
+    0.0: (-0.35383, 1.44222, 0.01917),
+    5.0: (-0.08004, 1.75715, -0.02191),
+    8.0: (0.13547, 1.95968, -0.08362),
+    12.0: (0.44062, 2.17281, -0.20996),
+    50.0: (1.40670, 3.05145, -0.64449),
+}
+
+
+@pytest.mark.parametrize("x", SPRINKLER)
+def test_the_sprinklers_posterior_has_its_moments(x):
+    found = example("sprinkler").exact(tb.models.problems.sprinkler(), x)
+    moments = [found[name] for name in ("mean", "variance", "correlation")]
+    np.testing.assert_allclose(moments, SPRINKLER[x], atol=2e-4)
+
+
+@pytest.mark.slow
+def test_an_implicit_posterior_learns_both_lobes_of_the_sprinkler(tmp_path, capsys):
+    arguments = ["--steps", 1500, "--batch", 200, "--draws", 20_000, "--only"]
+    run("sprinkler", "--out", tmp_path, *arguments, "elbo")
+    run("sprinkler", "--out", tmp_path, *arguments, "pc_adv()")
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.strip("| ").split(" | ")[3:] for line in lines if " ± " in line]
+    normal, implicit = ([float(cell.split(" ± ")[0]) for cell in row] for row in rows)
+    assert normal[-1] > 0.5  # one lobe for two
+    assert implicit[-1] < 0.2
+    assert max(implicit) < 0.2
+    assert (tmp_path / "sprinkler.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_four_points_are_judged_by_quadrature(tmp_path, capsys):
+    arguments = ["--steps", 800, "--batch", 100, "--seeds", 2]
+    run("four_points", "--out", tmp_path, *arguments, "--only", "elbo")
+    run("four_points", "--out", tmp_path, *arguments, "--only", "pc_adv()")
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if " to " in line]
+    normal, implicit = (float(row[2].split(" (")[0]) for row in rows)
+    assert normal < -1.386294  # log p(x) is at best that of a fair choice of four
+    assert implicit < -1.386294
+    assert implicit > -1.8
+    assert (tmp_path / "four_points.png").stat().st_size > 5_000
+
+
+@pytest.mark.slow
+def test_autoencoders_with_posteriors_of_all_kinds_are_judged_by_annealing(tmp_path, capsys):
+    arguments = ["--data", "digits", "--latent", 2, "--epochs", 2, "--seeds", 2, "--items", 4]
+    run("mnist_implicit", "--out", tmp_path, *arguments, "--temperatures", 20, "--chains", 4)
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:-1]]
+    assert [row[0] for row in rows] == ["normal", "implicit", "implicit", "semi_implicit"]
+    assert all(-60 < float(row[2]) < -10 for row in rows)  # 64 pixels of log 2 each are 44 nats
+    assert (tmp_path / "mnist_implicit.png").stat().st_size > 5_000
 
 
 @pytest.mark.slow

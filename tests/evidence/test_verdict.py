@@ -133,11 +133,7 @@ def test_worse_numbers_never_give_a_better_verdict():
 @pytest.mark.stat
 @pytest.mark.parametrize("dim", [2, 10])
 def test_does_not_trust_a_biased_estimate(dim):
-    # Measured once on a wider grid: 1 to 32 dimensions, scales 0.3 to 2 times the posterior's,
-    # means up to 2.5 standard deviations off, k of 1000 and 5000, 64 data to a verdict. Of 1756
-    # verdicts on sets whose true mean bias exceeds 0.2 nats none was "trust" (rate below 0.2 %
-    # at 95 % confidence), and 1484 sets were trusted; where it was noted (730 of them), the
-    # largest true bias of a trusted set was 0.022 nats.
+    # A wider grid with its counts: examples/verdict_errors.py, docs/evidence.md.
     groups, size, k = 4, 64, 500
     x = np.random.default_rng(2).standard_normal((groups * size, dim)).astype(np.float32) * 2**0.5
     words = {False: [], True: []}
@@ -186,17 +182,27 @@ def test_cannot_see_a_mode_that_no_draw_reached():
 
 
 def test_each_datum_is_judged_by_the_same_rule():
-    khat = np.array([0.1, 0.7 + JUST, 1.0, 0.1, 0.1, math.nan])
-    stderr = np.sqrt(2 * np.array([0.0, 0.0, 0.0, 0.1 + JUST, 10 + JUST, 0.0]))
-    expected = ("trust", "raise k", "use AIS", "raise k", "use AIS", "use AIS")
+    good = 5
+    khat = np.array([0.1] * good + [0.7 + JUST, 1.0, 0.1, 0.1, math.nan])
+    bias = np.array([0.0] * good + [0.0, 0.0, 0.1 + JUST, 10 + JUST, 0.0])
+    stderr = np.sqrt(2 * bias)
+    expected = ("trust",) * good + ("raise k", "use AIS", "raise k", "use AIS", "use AIS")
     assert judge_each(stderr, khat, 5000) == expected
-    assert judge_each(0 * stderr, khat, 24) == ("raise k",) * 6
+    assert judge_each(0 * stderr, khat, 24) == ("raise k",) * 10
     # The larger of the two biases counts.
-    jackknife = np.array([0.2, 0.0, 0.0, 0.0, 0.0, 0.0])
-    assert judge_each(stderr, khat, 5000, jackknife=jackknife)[0] == "raise k"
-    assert judge(0 * stderr, 0 * stderr, 5000, jackknife=jackknife * 10).word == "raise k"
+    jackknife = np.array([0.2] + [0.0] * 4)
+    assert judge_each(np.zeros(5), np.full(5, 0.1), 5000, jackknife=jackknife)[0] == "raise k"
+    assert judge(0 * stderr, 0 * stderr, 5000, jackknife=np.full(10, 0.2)).word == "raise k"
     assert judge(0 * stderr, 0 * stderr, 5000, growth=0.2).word == "raise k"
     assert judge(0 * stderr, 0 * stderr, 5000, growth=0.05).word == "trust"
+
+
+def test_a_datum_that_passes_where_most_fail_has_been_lucky():
+    khat = np.array([0.1, 0.1, 0.8, 0.8, 0.8])
+    assert judge_each(np.zeros(5), khat, 5000) == ("raise k",) * 5
+    assert judge_each(np.zeros(4), khat[:4], 5000) == ("trust",) * 2 + ("raise k",) * 2
+    assert judge_each(np.zeros(5), khat + 0.25, 5000) == ("use AIS",) * 5
+    assert judge_each(np.zeros(1), khat[:1], 5000) == ("trust",)
 
 
 @pytest.mark.parametrize("a", [0.1, 0.5, 1.0])

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions import AbstractConditional, AbstractExplicit, AbstractSemiImplicit
+from tightbound.distributions.components import fresh_noise, log_components, log_mean_exp
 from tightbound.errors import UsageError
 from tightbound.models import Bayesian, Model
 from tightbound.models.shapes import like_z
@@ -47,8 +48,7 @@ class Mixture(AbstractExplicit):
 
     def noise(self, given: Any) -> Any:
         """The noise of all components."""
-        keys = jax.random.split(self.key, self.components)
-        return jax.vmap(lambda key: self.posterior.sample_mixing(given, key=key))(keys)
+        return fresh_noise(self.posterior, given, self.key, self.components)
 
     def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
         """One draw of one component."""
@@ -59,10 +59,7 @@ class Mixture(AbstractExplicit):
 
     def log_prob(self, value: Any, given: Any) -> Float[Array, ""]:
         """Log-density of the mixture in nats."""
-        each = jax.vmap(lambda mixing: self.posterior.log_prob_given(value, mixing, given))
-        return jax.nn.logsumexp(each(self.noise(given))) - jnp.log(
-            jnp.asarray(self.components, jnp.float32)
-        )
+        return log_mean_exp(log_components(self.posterior, value, self.noise(given), given))
 
     def mean(self, given: Any) -> Any:
         """Mean of as many draws as there are components."""

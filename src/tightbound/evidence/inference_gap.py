@@ -6,12 +6,7 @@ ascent on the ELBO reaches from q_phi(z|x) itself. Then
     log p(x) - L[q_phi]  =  log p(x) - L[q*]  +  L[q*] - L[q_phi]
        inference gap          approximation        amortisation
 
-The ascent follows the path derivative of log w (no noise where q is exact) in the coordinates
-z = mu + sigma (u + exp(v) epsilon) of q_phi's mu and sigma. All reported bounds come from fresh
-draws, with the same epsilon for q* and q_phi.
-
-Reference: Cremer, Li & Duvenaud 2018, arXiv 1801.03558, section 3 (the gaps); Roeder, Wu &
-Duvenaud 2017, arXiv 1703.09194 (the path derivative); Kingma & Ba 2015, arXiv 1412.6980 (Adam).
+Reference: Cremer, Li & Duvenaud 2018, arXiv 1801.03558, section 3.
 Bias: L[q_phi] and L[q*] have none. The inference gap errs as log p(x) does: with a stochastic lower
 bound it is low on average. Where the ascent has not arrived, amortisation is low, and approximation
 high by as much.
@@ -19,18 +14,15 @@ high by as much.
 
 import math
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit, DiagonalNormal
 from tightbound.errors import UsageError, at_least
+from tightbound.evidence.best_normal import Bounds, measured
 from tightbound.evidence.comparison import (
     KINDS,
     AnyEvidence,
@@ -54,8 +46,6 @@ AT_ONCE = 1000
 """Draws of all data together that a step holds by default."""
 TOLERANCE = 0.01
 """Nats that the second half of the steps may still gain where q* counts as reached."""
-EPSILON = 1e-3
-"""Adam's epsilon: slopes below it, in nats per standard deviation of q, are rounding."""
 ASCENT, REPORT = 2**31 - 11, 2**31 - 12
 """The numbers that set these keys apart from those of data and draws."""
 
@@ -190,7 +180,7 @@ def inference_gap(
     keys = [jax.random.fold_in(data.noise_key, number) for number in (ASCENT, REPORT)]
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
-        return _measured(
+        return measured(
             model,
             proposal,
             values,
@@ -253,19 +243,7 @@ def _words(evidence: AnyEvidence) -> str:
     return getattr(evidence, "method", "exact")
 
 
-class _Bounds(NamedTuple):
-    """Per datum, from the same fresh epsilon: means over the draws, and their standard errors."""
-
-    elbo: Float[Array, "*n"]
-    amortisation: Float[Array, "*n"]
-    improvement: Float[Array, "*n"]
-    elbo_stderr: Float[Array, "*n"]
-    elbo_best_stderr: Float[Array, "*n"]
-    amortisation_stderr: Float[Array, "*n"]
-    improvement_stderr: Float[Array, "*n"]
-
-
-def _gaps(evidence: AnyEvidence, bounds: _Bounds, *, method: str, seconds: float) -> InferenceGap:
+def _gaps(evidence: AnyEvidence, bounds: Bounds, *, method: str, seconds: float) -> InferenceGap:
     """The gaps, in float64, so that they add up."""
     of = jax.tree.map(lambda column: np.asarray(column, np.float64), bounds)
     log_evidence = np.asarray(evidence.log_evidence, np.float64)
@@ -295,108 +273,4 @@ def _gaps(evidence: AnyEvidence, bounds: _Bounds, *, method: str, seconds: float
         method=method,
         binarisation=evidence.binarisation,
         seconds=seconds,
-    )
-
-
-class _Local(NamedTuple):
-    """A normal beside q_phi(z|x): z = mu + sigma (u + exp(v) epsilon)."""
-
-    u: Float[Array, " dim"]
-    v: Float[Array, " dim"]
-
-
-Loss = Callable[[_Local, Float[Array, "s dim"]], Float[Array, ""]]
-
-
-@eqx.filter_jit
-def _measured(
-    model: Model,
-    posterior: DiagonalNormal,
-    x: Float[Array, "n d"],
-    ascent_keys: Key[Array, " n"],
-    report_keys: Key[Array, " n"],
-    *,
-    steps: int,
-    samples: int,
-    learning_rate: float,
-    draws: int,
-) -> _Bounds:
-    """Climbs from q_phi to q* for each datum, and measures both with the same fresh draws."""
-
-    def one(x: Float[Array, " d"], ascent_key: PRNGKeyArray, report_key: PRNGKeyArray) -> _Bounds:
-        mu, sigma = posterior.parameters(x)
-
-        def log_w(of: _Local, at: _Local, epsilon: Float[Array, " dim"]) -> Float[Array, ""]:
-            """Log p(x, z) - log q(z) at a draw z from `at`, with the density of `of`."""
-            place = at.u + jnp.exp(at.v) * epsilon
-            white = (place - of.u) * jnp.exp(-of.v)
-            log_scale = of.v + jnp.log(sigma)
-            log_q = -jnp.sum(0.5 * (white**2 + math.log(2 * math.pi)) + log_scale)
-            return model.log_joint(x, mu + sigma * place) - log_q
-
-        def loss(q: _Local, epsilons: Float[Array, "s dim"]) -> Float[Array, ""]:
-            # Its slope is the path derivative alone: the mean of the score is zero.
-            fixed = jax.lax.stop_gradient(q)
-            return -jnp.mean(jax.vmap(lambda epsilon: log_w(fixed, q, epsilon))(epsilons))
-
-        def three(draw_key: PRNGKeyArray) -> Float[Array, " 3"]:
-            epsilon = jax.random.normal(draw_key, mu.shape, mu.dtype)
-            first, middle, last = (log_w(q, q, epsilon) for q in (start, halfway, best))
-            return jnp.stack([first, last - first, last - middle])
-
-        start = _Local(jnp.zeros_like(mu), jnp.zeros_like(mu))
-        halfway, best = _climbed(
-            loss, start, ascent_key, steps=steps, samples=samples, learning_rate=learning_rate
-        )
-        draw_keys = item_keys(report_key, jnp.arange(draws))
-        return _of_draws(jax.lax.map(three, draw_keys, batch_size=min(samples, draws)))
-
-    return jax.vmap(one)(x, ascent_keys, report_keys)
-
-
-def _climbed(
-    loss: Loss,
-    start: _Local,
-    key: PRNGKeyArray,
-    *,
-    steps: int,
-    samples: int,
-    learning_rate: float,
-) -> tuple[_Local, _Local]:
-    """Where Adam is after half of the steps, and after all of them."""
-    last = steps // 4
-    rate = optax.linear_schedule(learning_rate, 0.0, last, steps - last)
-    adam = optax.adam(rate, eps=EPSILON)
-
-    def step(carry: Any, i: Int[Array, ""]) -> tuple[Any, None]:
-        q, halfway, state = carry
-        halfway = jax.tree.map(lambda new, old: jnp.where(i == steps // 2, new, old), q, halfway)
-        step_key = jax.random.fold_in(key, i)
-        slope = jax.grad(loss)(q, jax.random.normal(step_key, (samples, *q.u.shape), q.u.dtype))
-        with jax.numpy_dtype_promotion("standard"):
-            updates, state = adam.update(slope, state, q)
-            q = optax.apply_updates(q, updates)
-        return (q, halfway, state), None
-
-    (best, halfway, _), _ = jax.lax.scan(step, (start, start, adam.init(start)), jnp.arange(steps))
-    return halfway, best
-
-
-def _of_draws(columns: Float[Array, "k 3"]) -> _Bounds:
-    """Means and standard errors of log w under q_phi, and of what q* has more than two others."""
-
-    def stderr(of: Float[Array, "k *m"]) -> Float[Array, "*m"]:
-        return jnp.std(of, axis=0, ddof=1) / math.sqrt(len(columns))
-
-    best = columns[:, 0] + columns[:, 1]
-    elbo, amortisation, improvement = jnp.mean(columns, axis=0)
-    elbo_stderr, amortisation_stderr, improvement_stderr = stderr(columns)
-    return _Bounds(
-        elbo=elbo,
-        amortisation=amortisation,
-        improvement=improvement,
-        elbo_stderr=elbo_stderr,
-        elbo_best_stderr=stderr(best),
-        amortisation_stderr=amortisation_stderr,
-        improvement_stderr=improvement_stderr,
     )

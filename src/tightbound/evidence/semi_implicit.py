@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractConditional, AbstractSemiImplicit
+from tightbound.distributions.components import FRESH, fresh_noise, log_components
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.per_datum import (
     data_at_once,
@@ -35,8 +36,6 @@ from tightbound.randomness import item_keys
 
 AT_ONCE = 50_000
 """Components of all data and draws together that are held at once by default."""
-FRESH = 2**31 - 9
-"""The number that sets the fresh noise of a draw apart."""
 
 
 class SemiImplicitSandwich(NamedTuple):
@@ -187,12 +186,8 @@ def _both(
         mixing_key, z_key = jax.random.split(key)
         own = posterior.sample_mixing(x, key=mixing_key)
         z = posterior.sample_given(own, x, key=z_key)
-
-        def component(key: PRNGKeyArray) -> Float[Array, ""]:
-            return posterior.log_prob_given(z, posterior.sample_mixing(x, key=key), x)
-
-        fresh = jax.vmap(component)(item_keys(jax.random.fold_in(key, FRESH), jnp.arange(k)))
-        without = jax.nn.logsumexp(fresh)
+        fresh = fresh_noise(posterior, x, jax.random.fold_in(key, FRESH), k)
+        without = jax.nn.logsumexp(log_components(posterior, z, fresh, x))
         having = jnp.logaddexp(without, posterior.log_prob_given(z, own, x))
         log_joint = model.log_joint(x, z)
         return log_joint - having + math.log(k + 1), log_joint - without + math.log(k)

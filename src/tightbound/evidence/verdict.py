@@ -11,10 +11,12 @@ with k as it did (`growth`):
   100 times larger;
 - **use AIS**: otherwise: the proposal misses too much of the posterior for any affordable k.
 
-Each datum is judged alike by its own k-hat and bias. Where annealed importance sampling has been
-asked as well, its lower bound decides: more than 0.1 nats above (and beyond two standard errors)
-is "use AIS"; no more than that, with a bias of its own of at most 0.1 nats, turns "use AIS" into
-"trust".
+Each datum is judged alike by its own k-hat and bias, but no better than half of the data are: where
+the proposal fails most of them, one that passes has mostly been lucky.
+
+Where annealed importance sampling has been asked as well, its lower bound decides: more than 0.1
+nats above (and beyond two standard errors) is "use AIS"; no more than that, with a bias of its own
+of at most 0.1 nats, turns "use AIS" into "trust".
 
 The rule errs on the side of distrust. What it cannot see, as no rule on the weights can, is a mode
 of the posterior that no draw reached, and that annealing from the same posterior misses too.
@@ -33,6 +35,8 @@ WORDS = ("trust", "raise k", "use AIS")
 SHARE = 0.05
 BIAS = 0.1
 FACTOR = 100
+MOST = 0.5
+"""Least share of the data that pass a test, for one that passes it to count."""
 FEWEST = 25
 """Fewer weights have no tail to fit."""
 
@@ -96,12 +100,13 @@ def judge_each(
     *,
     jackknife: Float[np.ndarray, " n"] | None = None,
 ) -> tuple[str, ...]:
-    """The word for each datum by itself."""
+    """The word for each datum by itself, as long as half of the data earn it too."""
     if k < FEWEST:
         return ("raise k",) * len(stderr)
     bias = bias_of_each(stderr, jackknife)
     trusted = (khat <= threshold(k)) & (bias <= BIAS)
     raised = (khat < 1) & (bias <= FACTOR * BIAS)
+    trusted, raised = (passed & (np.mean(passed) >= MOST) for passed in (trusted, raised))
     return tuple(np.where(trusted, "trust", np.where(raised, "raise k", "use AIS")).tolist())
 
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from tightbound.distributions.components import fresh_noise, log_components, log_mean_exp
 from tightbound.errors import UsageError, at_least
 from tightbound.objectives.abstract import (
     AbstractObjective,
@@ -24,10 +25,7 @@ from tightbound.objectives.abstract import (
 from tightbound.objectives.mixtures import (
     check_mixture,
     draw,
-    fresh_noise,
-    log_components,
     log_h_with_own,
-    log_mean_exp,
 )
 
 PRIOR = 2**31 - 13

@@ -23,11 +23,12 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit, DiagonalNormal, StandardNormal
+from tightbound.distributions.components import log_mean_exp
 from tightbound.errors import UsageError, at_least
 from tightbound.models.shapes import like_z, width
 from tightbound.networks import MLP, Dense, flat
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
-from tightbound.objectives.mixtures import MIXTURE, check_mixture, draw, log_mean_exp
+from tightbound.objectives.mixtures import MIXTURE, check_mixture, draw
 from tightbound.randomness import item_keys
 
 REVERSE = 2**31 - 15

@@ -5,7 +5,6 @@ Bias: with the noise that made z among the K + 1, log h(z|x) is overestimated in
 fresh noise alone it is underestimated. Both vanish as K grows.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +12,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions import AbstractSemiImplicit
+from tightbound.distributions.components import (
+    FRESH,
+    fresh_noise,
+    log_components,
+    log_mean_exp,
+)
 from tightbound.errors import UsageError
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires
 from tightbound.objectives.taxonomy import check_requires
@@ -20,8 +25,6 @@ from tightbound.randomness import item_keys
 
 MIXTURE = Requires(("density",), ("density",), ("mixture",))
 """What they need unless they say otherwise."""
-FRESH = 2**31 - 9
-"""The number that sets a datum's fresh noise apart from its draws, which are numbered from 0."""
 
 
 class Draws(NamedTuple):
@@ -47,24 +50,6 @@ def draw(
 
     mixing, z = jax.vmap(one)(item_keys(key, jnp.arange(samples)))
     return Draws(mixing, z, fresh_noise(posterior, x, jax.random.fold_in(key, FRESH), k))
-
-
-def fresh_noise(posterior: AbstractSemiImplicit, given: Any, key: PRNGKeyArray, k: int) -> Any:
-    """The noise of k components; leading axis k."""
-    keys = item_keys(key, jnp.arange(k))
-    return jax.vmap(lambda key: posterior.sample_mixing(given, key=key))(keys)
-
-
-def log_components(
-    posterior: AbstractSemiImplicit, z: Any, mixing: Any, given: Any
-) -> Float[Array, " k"]:
-    """Log q(z|epsilon_k, x) of each component in nats."""
-    return jax.vmap(lambda mixing: posterior.log_prob_given(z, mixing, given))(mixing)
-
-
-def log_mean_exp(log_values: Float[Array, " k"]) -> Float[Array, ""]:
-    """Log of the mean, without overflow or underflow."""
-    return jax.nn.logsumexp(log_values) - math.log(log_values.shape[0])
 
 
 def log_h_with_own(

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from tightbound.distributions.components import log_mean_exp
 from tightbound.errors import at_least
 from tightbound.objectives.abstract import (
     AbstractObjective,
@@ -25,7 +26,6 @@ from tightbound.objectives.mixtures import (
     MIXTURE,
     check_mixture,
     draw,
-    log_mean_exp,
     log_weights_with_own,
 )
 
