@@ -115,6 +115,18 @@ def test_simulators_are_compared_by_what_there_is(tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_restored_values_keep_their_mean_and_lie_on_the_roll(tmp_path, capsys):
+    run("restoration", "--out", tmp_path, "--steps", 400, "--items", 300, "--only", "denoiser")
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:-1]]
+    entropy = [float(row[1]) for row in rows]
+    prior, best, least_squares, restored = entropy
+    assert best < prior < least_squares
+    assert restored < 0.5 * least_squares
+    assert all(float(row[2]) < 1e-10 for row in rows)
+    assert (tmp_path / "restoration.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
 def test_signal_to_noise(tmp_path, capsys):
     run("gradient_snr", "--out", tmp_path, "--replicas", 20, "--largest", 16)
     assert capsys.readouterr().out.count("±") == 12
