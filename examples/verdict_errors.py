@@ -97,9 +97,9 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"\n| verdict on the set | data trusted by themselves | low by over {EACH} nats | most |")
     print("|---|---|---|---|")
     for word in WORDS:
-        data = np.array([*alone[word], -math.inf])
-        wrong = int(np.sum(data > EACH))
-        print(f"| {word} | {len(data) - 1} | {wrong} | {data.max():.3f} |")
+        data = np.array(alone[word])
+        most = f"{data.max():.3f}" if len(data) else "–"
+        print(f"| {word} | {len(data)} | {int(np.sum(data > EACH))} | {most} |")
 
 
 if __name__ == "__main__":
