@@ -30,10 +30,13 @@ FITS = (
     ("normal", "elbo()"),
     ("implicit", "pc_adv(contrast='adaptive')"),
     ("implicit", "pc_den()"),
-    ("semi_implicit", "sivi(k=50)"),
-    ("semi_implicit", "uivi()"),
+    ("semi_implicit", "sivi(k=50, samples=256)"),
+    ("semi_implicit", "uivi(samples=16)"),
 )
-"""Kinds of posterior, and the objectives that fit them."""
+"""Kinds of posterior, and the objectives that fit them.
+
+Draws of the semi-implicit ones share their fresh noise, or are few, and are all of one step.
+"""
 
 
 def reference(target: tb.Target, draws: int) -> np.ndarray:
@@ -79,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
             tb.posterior(target, kind, hidden=(128, 128), noise=10, key=0),
             objective=parse(call),
             steps=options.steps,
-            batch_size=options.batch,
+            batch_size=1 if kind == "semi_implicit" else options.batch,
             seeds=options.seeds,
             optimizer=optax.adam(optax.cosine_decay_schedule(1e-3, options.steps)),
         )
