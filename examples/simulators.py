@@ -22,8 +22,12 @@ import matplotlib.pyplot as plt
 import tightbound as tb
 from tightbound.objectives.catalogue import parse
 
-FITS = (("implicit", "jc_adv()"), ("implicit", "jc_den()"))
-"""Kinds of posterior, and the objectives that fit them."""
+FITS = (
+    ("implicit", "jc_adv()"),
+    ("implicit", "jc_adv(instance_noise=(0.3, 0.02, {half}))"),
+    ("implicit", "jc_den()"),
+)
+"""Kinds of posterior, and the objectives that fit them; `half` of the epochs."""
 PROBLEMS = {
     "two moons": tb.models.problems.two_moons,
     "linear-Gaussian": tb.models.problems.linear_gaussian_simulator,
@@ -59,9 +63,10 @@ def main(arguments: list[str] | None = None) -> None:
             z, x = simulations(problem.model, n, seed=2)
             held = n // 10
             model = tb.models.simulated(z[held:], x[held:])
-            for kind, call in selected(FITS, options.only, f"{name} "):
-                batch = min(options.batch, n - held)
-                epochs = max(1, options.steps // ((n - held) // batch))
+            batch = min(options.batch, n - held)
+            epochs = max(1, options.steps // ((n - held) // batch))
+            for kind, template in selected(FITS, options.only, f"{name} "):
+                call = template.format(half=max(1, epochs // 2))
                 began = time.perf_counter()
                 run = quiet_fit(
                     model,
@@ -72,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
                     epochs=epochs,
                     batch_size=batch,
                     seeds=options.seeds,
-                    optimizer=optax.adam(1e-3),
+                    optimizer=optax.adam(optax.cosine_decay_schedule(1e-3, options.steps)),
                 )
                 if run is None:
                     continue
