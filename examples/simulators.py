@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
     figure, axes = plt.subplots(2, columns, figsize=(2.6 * columns, 5.2), layout="constrained")
     for axis, (title, z) in zip(axes.ravel(), pictures.items(), strict=False):
         axis.plot(z[:, 0], z[:, 1], ".", markersize=1, alpha=0.5)
-        axis.set_title(title, fontsize=7)
+        axis.set_title(title.replace(", ", "\n", 2).replace("(inst", "(\ninst"), fontsize=7)
     save(figure, options.out, "simulators")
 
 

@@ -28,9 +28,10 @@ def jc_adv(
     model could have made: a classifier that tells data from draws of the model by x alone
     (`classifier_accuracy` near 1) has little left to say about z. With draws of the model as data
     (amortised inference for a simulator), that does not arise. Fragile where p(z|x) is far narrower
-    than what q starts from, or has several narrow modes, of which q then keeps one: start with
-    instance_noise=(0.3, 0.02, half of the epochs), in the units of z, and watch
-    `classifier_accuracy`. A few stored simulations are learned by heart: keep some for validation.
+    than what q starts from, or has several narrow modes, of which q mostly keeps one: start
+    with instance_noise=(0.3, 0.02, half of the epochs), in the units of z, let the learning rate
+    fall, and watch `classifier_accuracy`. A few stored simulations are learned by heart: keep some
+    for validation.
 
     Args:
         inner: Steps of the classifier for each step of q.
