@@ -32,8 +32,6 @@ from tightbound.models.weights import split_each
 from tightbound.randomness import item_keys
 
 STARTS = ("prior", "q")
-
-
 STEP_SIZE = 0.05
 
 

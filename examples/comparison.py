@@ -1,15 +1,18 @@
 """What the examples that compare posteriors share: their options, their fits and their cells."""
 
 import argparse
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optax
 from matplotlib.figure import Figure
 
 import tightbound as tb
+from tightbound.objectives.catalogue import parse
 
 
 def parser(description: str | None, *, steps: int, batch: int) -> argparse.ArgumentParser:
@@ -32,15 +35,38 @@ def selected(
             yield fit
 
 
-def quiet_fit(*arguments: Any, **options: Any) -> tb.Run | None:
-    """`tb.fit` without warnings; None, and a line that says so, where a number was not finite."""
+def fitted(
+    *arguments: Any, call: str, rate: float, decay: int, seeds: int, **options: Any
+) -> tuple[tb.Run, float] | None:
+    """`tb.fit` without warnings, by Adam with a rate that falls to zero; and seconds for one seed.
+
+    Args:
+        *arguments: Model, posterior and data.
+        call: The objective.
+        rate: Adam's first rate, which falls to zero by a cosine.
+        decay: Steps of that.
+        seeds: Fits.
+        **options: The further ones of `tb.fit`.
+
+    Returns:
+        The run and its seconds; None, and a line that says so, where a number was not finite.
+    """
+    objective = parse(call)
+    began = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         try:
-            return tb.fit(*arguments, **options)
+            run = tb.fit(
+                *arguments,
+                objective=objective,
+                optimizer=optax.adam(optax.cosine_decay_schedule(rate, decay)),
+                seeds=seeds,
+                **options,
+            )
         except tb.NonFiniteError as error:
-            print(f"stopped, {options['objective'].description}: {error}", flush=True)
+            print(f"stopped, {objective.description}: {error}", flush=True)
             return None
+    return run, (time.perf_counter() - began) / seeds
 
 
 def several(values: Sequence[float], digits: int = 3) -> str:

@@ -9,22 +9,19 @@ Posteriors are scored by a classifier that tries to tell their draws from the ch
 python examples/eight_schools.py --out pictures
 """
 
-import time
 import warnings
 
 import jax
 import jax.numpy as jnp
 import matplotlib
 import numpy as np
-import optax
-from comparison import parser, quiet_fit, save, selected, several
+from comparison import fitted, parser, save, selected, several
 from numpyro.infer import MCMC, NUTS
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 import tightbound as tb
-from tightbound.objectives.catalogue import parse
 
 FITS = (
     ("normal", "elbo()"),
@@ -76,19 +73,19 @@ def main(arguments: list[str] | None = None) -> None:
     print("|---|---|---|---|---|---|---|---|")
     print(f"| NUTS | | | | {np.mean(exact[:, 0]):.3f} | {np.mean(exact[:, 1] ** 2):.3f} | | |")
     for kind, call in selected(FITS, options.only):
-        began = time.perf_counter()
-        run = quiet_fit(
+        fit = fitted(
             target,
             tb.posterior(target, kind, hidden=(128, 128), noise=10, key=0),
-            objective=parse(call),
+            call=call,
             steps=options.steps,
             batch_size=1 if kind == "semi_implicit" else options.batch,
             seeds=options.seeds,
-            optimizer=optax.adam(optax.cosine_decay_schedule(1e-3, options.steps)),
+            rate=1e-3,
+            decay=options.steps,
         )
-        if run is None:
+        if fit is None:
             continue
-        seconds = (time.perf_counter() - began) / options.seeds
+        run, seconds = fit
         draws = [tb.draws(target, q, n=len(exact), key=3) for _, q in run.replicas]
         whole = [tb.diagnostics.c2st(exact, z).accuracy for z in draws]
         two = [tb.diagnostics.c2st(exact[:, :2], z[:, :2]).accuracy for z in draws]

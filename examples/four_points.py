@@ -5,15 +5,11 @@ model can do better than log p(x) = -log 4 = -1.386 nats on average. Every fit i
 exact log p(x) by quadrature over z, whatever number it reported itself.
 """
 
-import time
-
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
-from comparison import parser, quiet_fit, save, selected, several
+from comparison import fitted, parser, save, selected, several
 
 import tightbound as tb
-from tightbound.objectives.catalogue import parse
 
 FITS = (
     ("normal", "elbo()"),
@@ -41,21 +37,21 @@ def main(arguments: list[str] | None = None) -> None:
         model, posterior = tb.autoencoder(
             POINTS, latent=2, hidden=(64, 64), activation="elu", posterior=kind
         )
-        began = time.perf_counter()
-        run = quiet_fit(
+        fit = fitted(
             model,
             posterior,
             POINTS[train],
-            objective=parse(call),
+            call=call,
             epochs=epochs,
             batch_size=options.batch,
             seeds=options.seeds,
-            optimizer=optax.adam(optax.cosine_decay_schedule(options.rate, epochs * STEPS_TOLD)),
+            rate=options.rate,
+            decay=epochs * STEPS_TOLD,
         )
-        if run is None:
+        if fit is None:
             continue
-        seconds = (time.perf_counter() - began) / options.seeds
-        exact = several([tb.evidence.exact(fitted, POINTS).mean for fitted, _ in run.replicas])
+        run, seconds = fit
+        exact = several([tb.evidence.exact(learned, POINTS).mean for learned, _ in run.replicas])
         reported = several(run.history[-1].train_bound)
         print(f"| {kind} | `{call}` | {exact} | {reported} | {seconds:.0f} |", flush=True)
         drawn[f"{kind}, {call}"] = tb.draws(run.model, run.posterior, POINTS, n=1000, key=3)

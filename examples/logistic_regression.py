@@ -7,20 +7,16 @@ estimate's own bias.
 python examples/logistic_regression.py --out pictures
 """
 
-import time
-
 import jax
 import jax.numpy as jnp
 import matplotlib
 import numpy as np
-import optax
-from comparison import parser, quiet_fit, save, selected, several
+from comparison import fitted, parser, save, selected, several
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 import tightbound as tb
-from tightbound.objectives.catalogue import parse
 
 FITS = (
     ("normal", "elbo()"),
@@ -51,19 +47,19 @@ def main(arguments: list[str] | None = None) -> None:
     print("|---|---|---|---|---|")
     pictures = {}
     for kind, call in selected(FITS, options.only):
-        began = time.perf_counter()
-        run = quiet_fit(
+        fit = fitted(
             target,
             tb.posterior(target, kind, hidden=(20, 20), noise=3, key=0),
-            objective=parse(call),
+            call=call,
             steps=options.steps,
             batch_size=options.batch,
             seeds=options.seeds,
-            optimizer=optax.adam(optax.cosine_decay_schedule(3e-3, options.steps)),
+            rate=3e-3,
+            decay=options.steps,
         )
-        if run is None:
+        if fit is None:
             continue
-        seconds = (time.perf_counter() - began) / options.seeds
+        run, seconds = fit
         draws = [tb.draws(target, q, n=options.draws, key=3) for _, q in run.replicas]
         corners = {"low": (-SIDE, -SIDE), "high": (SIDE, SIDE)}
         found = [tb.diagnostics.kl_on_grid(w, log_density, **corners) for w in draws]

@@ -9,21 +9,18 @@ give its width), so that methods compare with each other and not with the publis
 python examples/restoration.py --out pictures
 """
 
-import time
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import matplotlib
 import numpy as np
-import optax
-from comparison import parser, quiet_fit, save, several
+from comparison import fitted, parser, save, several
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 import tightbound as tb
-from tightbound.objectives.catalogue import parse
 
 FITS = ("amortized_map(noise=(2.0, 0.2, 75))", "amortized_map(guide='denoiser', noise=0.2)")
 WIDTH = 0.3
@@ -97,20 +94,20 @@ def main(arguments: list[str] | None = None) -> None:
         if options.only not in call:
             continue
         model, posterior = tb.models.restoration(clean, matrix)
-        began = time.perf_counter()
-        run = quiet_fit(
+        fit = fitted(
             model,
             posterior,
             train,
-            objective=parse(call),
+            call=call,
             epochs=max(1, options.steps * options.batch // len(train)),
             batch_size=options.batch,
             seeds=options.seeds,
-            optimizer=optax.adam(optax.cosine_decay_schedule(1e-3, options.steps)),
+            rate=1e-3,
+            decay=options.steps,
         )
-        if run is None:
+        if fit is None:
             continue
-        seconds = (time.perf_counter() - began) / options.seeds
+        run, seconds = fit
         each = [tb.draws(model, q, x, n=1, key=3)[:, 0] for _, q in run.replicas]
         told(f"`{call}`", each, x, matrix, f"{seconds:.0f}")
         shown[call] = each[0]

@@ -8,19 +8,15 @@ fitted to, the others kept for validation.
 python examples/simulators.py --out pictures
 """
 
-import time
-
 import jax
 import matplotlib
 import numpy as np
-import optax
-from comparison import parser, quiet_fit, save, selected, several
+from comparison import fitted, parser, save, selected, several
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 import tightbound as tb
-from tightbound.objectives.catalogue import parse
 
 FITS = (
     ("implicit", "jc_adv()"),
@@ -67,21 +63,21 @@ def main(arguments: list[str] | None = None) -> None:
             epochs = max(1, options.steps // ((n - held) // batch))
             for kind, template in selected(FITS, options.only, f"{name} "):
                 call = template.format(half=max(1, epochs // 2))
-                began = time.perf_counter()
-                run = quiet_fit(
+                fit = fitted(
                     model,
                     tb.posterior(model, kind, hidden=(64, 64), key=0),
                     x[held:],
-                    objective=parse(call),
+                    call=call,
                     validation=x[:held],
                     epochs=epochs,
                     batch_size=batch,
                     seeds=options.seeds,
-                    optimizer=optax.adam(optax.cosine_decay_schedule(1e-3, options.steps)),
+                    rate=1e-3,
+                    decay=options.steps,
                 )
-                if run is None:
+                if fit is None:
                     continue
-                seconds = (time.perf_counter() - began) / options.seeds
+                run, seconds = fit
                 scores = []
                 for _, q in run.replicas:
                     drawn = tb.draws(model, q, seen, n=options.draws, key=3)

@@ -6,17 +6,13 @@ of many draws. Objectives that compare joints are trained on draws of p(x), the 
 values of x that are shown.
 """
 
-import time
-
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
-from comparison import parser, quiet_fit, save, selected, several
+from comparison import fitted, parser, save, selected, several
 
 import tightbound as tb
-from tightbound.objectives.catalogue import parse
 
 SHOWN = (0.0, 5.0, 8.0, 12.0, 50.0)
 FITS = (
@@ -82,20 +78,20 @@ def main(arguments: list[str] | None = None) -> None:
     for kind, call, joint in selected(FITS, options.only):
         train = training_data(model, joint=joint, batch=options.batch)
         epochs = max(1, round(options.steps / STEPS_TOLD))
-        began = time.perf_counter()
-        run = quiet_fit(
+        fit = fitted(
             model,
             tb.posterior(model, kind),
             train,
-            objective=parse(call),
+            call=call,
             epochs=epochs,
             batch_size=options.batch,
             seeds=options.seeds,
-            optimizer=optax.adam(optax.cosine_decay_schedule(options.rate, epochs * STEPS_TOLD)),
+            rate=options.rate,
+            decay=epochs * STEPS_TOLD,
         )
-        if run is None:
+        if fit is None:
             continue
-        seconds = (time.perf_counter() - began) / options.seeds
+        run, seconds = fit
         cells, moments = [], []
         for x, truth in truths.items():
             given_x = np.array([[x]], np.float32)

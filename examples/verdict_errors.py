@@ -20,12 +20,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 import tightbound as tb
 from tightbound.distributions import AbstractExplicit, StandardNormal
+from tightbound.evidence.verdict import WORDS
 
 SIZE = 64
 """Data to a verdict."""
 FACTORS = (0.3, 0.4, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0)
 SHIFTS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
-WORDS = ("trust", "raise k", "use AIS")
 BANDS = (0.0, 0.02, 0.05, 0.1, 0.2, 1.0, math.inf)
 """Edges of the classes of true bias in nats."""
 EACH = 0.5

@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.distributions.components import log_mean_exp
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.adaptation import (
     AbstractAdaptation,
@@ -99,7 +100,7 @@ class DMPMC(AbstractAdaptation):
 
         def mixture(u: Float[Array, " d"], locations: Float[Array, "p d"]) -> Float[Array, ""]:
             each = log_kernel(u[None] - locations, self.dof, log_scale)
-            return jax.nn.logsumexp(each) - math.log(self.proposals)
+            return log_mean_exp(each)
 
         def one(locations: Float[Array, "p d"], key: PRNGKeyArray) -> tuple[Any, Any]:
             walk_key, resample_key = jax.random.split(key)
