@@ -162,6 +162,22 @@ CONTESTANTS = (
         "the same products, each its own call",
     ),
     Contestant(
+        "decoder",
+        "likelihood",
+        "decoder",
+        "given",
+        _JAX,
+        "the products with tanh and the Bernoulli log-likelihood, written out, draws given",
+    ),
+    Contestant(
+        "decoder-drawn",
+        "likelihood",
+        "decoder",
+        "drawn",
+        _JAX,
+        "the same with normal draws, each from a key of its own",
+    ),
+    Contestant(
         "torch",
         "likelihood",
         "torch_plain",

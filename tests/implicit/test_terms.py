@@ -14,8 +14,9 @@ from tests.implicit.toys import MEAN, SCALE, SLOPE, SPREAD, Affine, explicit, im
 from tests.ztest import LIMIT, z_of_mean
 from tightbound.adjoints import FirstOrder
 from tightbound.distributions import Implicit, StandardNormal
+from tightbound.distributions.components import log_mean_exp
 from tightbound.objectives import Parts, ali, hybrid, jc_adv, jc_den, opvi, pc_adv, pc_den
-from tightbound.objectives.terms import Batch, Denoiser, Denoising, Game, Ratio, Stein
+from tightbound.objectives.terms import Batch, Denoiser, Denoising, DualRatio, Game, Ratio, Stein
 from tightbound.randomness import item_keys
 
 N = 64
@@ -139,6 +140,24 @@ def test_the_exact_ratio_is_where_the_classifiers_loss_is_flat():
         of_q, of_prior = f(x, at.z), f(x, z_p)
         slope = -jax.nn.sigmoid(-first) * of_q + jax.nn.sigmoid(second) * of_prior
         assert abs(z_of_mean(slope)) < LIMIT
+
+
+def test_the_dual_is_the_divergence_at_the_exact_ratio_and_flat_there():
+    # The value and its slope along T* + c f, for any f. False alarms: 9.6e-7 for each number.
+    x = data(20_000)
+    term = DualRatio("q", "prior", -1.0, (4,), jnp.zeros([]))
+    parts, at = Parts(model(), implicit()), batch(x)
+    first, second = term.both(Exact(), parts, at)
+    z_p = jax.vmap(lambda key: jax.random.normal(key, (2,)))(term._further(at, 1))
+    m = moments(x)[0]
+    kl = 0.5 * jnp.sum(m**2 + (SCALE**2 - 1 - 2 * jnp.log(SCALE))[None], axis=1)
+    ratio = jnp.exp(second - log_mean_exp(second))
+    np.testing.assert_allclose(
+        np.mean(term.climbed(Exact(), parts, at)), -np.mean(first - log_mean_exp(second)), rtol=1e-5
+    )
+    assert abs(z_of_mean(first - kl - (jnp.exp(second) - 1))) < LIMIT
+    for f in (lambda x, z: z[:, 0], lambda x, z: z[:, 1], lambda x, z: x[:, 0] * z[:, 0]):
+        assert abs(z_of_mean(f(x, at.z) - ratio * f(x, z_p))) < LIMIT
 
 
 def test_instance_noise_compares_the_convolved_distributions():

@@ -30,7 +30,7 @@ from tightbound.evidence.verdict import WORDS, Verdict, against_annealed, judge,
 from tightbound.models import Bayesian, Model
 from tightbound.randomness import item_keys
 
-AT_ONCE = 2500
+AT_ONCE = 5000
 """Draws of all data together that are made at once by default."""
 
 
@@ -125,8 +125,8 @@ def evaluate(
         k: Draws per datum.
         key: Seed or key of draws and binarisation.
         binarize: As for `fit`; "dynamic" draws each item once, by its row.
-        batch_size: Data at once; by default 2500 draws of them together on each device.
-        chunk: Draws per datum at once; by default 500.
+        batch_size: Data at once; by default 5000 draws of them together on each device.
+        chunk: Draws per datum at once; by default 250.
         temperatures: If given, annealed importance sampling with so many temperatures, from q(z|x)
             to the posterior, estimates the same data too (`tb.evidence.annealed`), and the verdict
             weighs it; it needs a z on all real numbers.
@@ -148,7 +148,7 @@ def evaluate(
         )
     proposal = with_density(posterior, model, key, "importance sampling")
     data = prepared(model, x, binarize, key)
-    chunk = min(k, 500) if chunk is None else chunk
+    chunk = min(k, 250) if chunk is None else chunk
     at_least(1, k=k, chunk=chunk)
     batch_size = data_at_once(batch_size, draws=chunk, at_once=AT_ONCE)
     asked = (model, proposal, data, k, chunk, batch_size)

@@ -15,6 +15,7 @@ from tightbound.objectives.terms.exact import Exact as Exact
 from tightbound.objectives.terms.moments import Moments as Moments
 from tightbound.objectives.terms.ratio import AdaptiveRatio as AdaptiveRatio
 from tightbound.objectives.terms.ratio import Classifier as Classifier
+from tightbound.objectives.terms.ratio import DualRatio as DualRatio
 from tightbound.objectives.terms.ratio import Game as Game
 from tightbound.objectives.terms.ratio import Ratio as Ratio
 from tightbound.objectives.terms.stein import Stein as Stein

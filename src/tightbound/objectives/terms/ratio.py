@@ -2,7 +2,7 @@
 
 Reference: Huszar 2017, arXiv 1702.08235; Mescheder, Nowozin & Geiger 2017, arXiv 1701.04722
 (adaptive contrast); Sonderby et al. 2016, arXiv 1610.04490 (instance noise); Dumoulin et al. 2016,
-arXiv 1606.00704 (the game).
+arXiv 1606.00704 (the game); Donsker & Varadhan 1983 (the dual of the divergence).
 """
 
 import abc
@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from tightbound.distributions.components import log_mean_exp
 from tightbound.networks import Joined, flat
 from tightbound.objectives.abstract import Parts
 from tightbound.objectives.terms.abstract import AbstractTerm, Batch, Sizes, Z, drawn, seen
@@ -116,6 +117,21 @@ class Game(Ratio):
         """log(1 - D) at q's draws and log D at the model's, which move too."""
         first, second = self.both(aux, parts, batch)
         return -jax.nn.softplus(first) - jax.nn.softplus(-second)
+
+
+class DualRatio(Ratio):
+    """Donsker and Varadhan's representation of KL(first | second), at the classifier's logit.
+
+    E_first T - log E_second e^T is at most the divergence and reaches it where T is the log-ratio,
+    so that there no change of T changes it to first order. The mean logit alone has no such
+    property: followed through the classifier's learning, it also moves the first side to where
+    the classifier is slow, even from where both sides are equal.
+    """
+
+    def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+        """The representation at fresh draws of both sides, with its sign."""
+        first, second = self.both(aux, parts, batch)
+        return self.sign * (first - log_mean_exp(second))
 
 
 class AdaptiveRatio(Classifier):
