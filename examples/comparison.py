@@ -1,6 +1,7 @@
 """What the examples that compare posteriors share: their options, their fits and their cells."""
 
 import argparse
+import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,12 +16,15 @@ import tightbound as tb
 from tightbound.objectives.catalogue import parse
 
 
-def parser(description: str | None, *, steps: int, batch: int) -> argparse.ArgumentParser:
-    """The options that all of them have."""
+def parser(
+    description: str | None, *, steps: int, batch: int | None = None
+) -> argparse.ArgumentParser:
+    """The options that all of them have; `--batch` for those that choose it."""
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--out", type=Path, default=Path("pictures"))
     options.add_argument("--steps", type=int, default=steps)
-    options.add_argument("--batch", type=int, default=batch, help="draws in a step")
+    if batch is not None:
+        options.add_argument("--batch", type=int, default=batch, help="draws in a step")
     options.add_argument("--seeds", type=int, default=1, help="fits of each kind")
     options.add_argument("--only", default="", help="fit only what has this in its name")
     return options
@@ -67,6 +71,29 @@ def fitted(
             print(f"stopped, {objective.description}: {error}", flush=True)
             return None
     return run, (time.perf_counter() - began) / seeds
+
+
+def divergence(
+    target: tb.Target, q: Any, *, components: int, draws: int, log_z: float = 0.0
+) -> tuple[float, float, float, float]:
+    """KL(q || p) in nats, at least and at most, by the sandwich, and both standard errors.
+
+    Args:
+        target: p, whose integral is exp(log_z).
+        q: A semi-implicit posterior, or one with a density, of which both ends are equal.
+        components: Of q, for each draw.
+        draws: Of q; of one with a density, tens of times as many.
+        log_z: In nats.
+    """
+    if "density" in q.offers:
+        ev = tb.evaluate(target, q, k=20 * draws, key=1, progress=False)
+        least = log_z - float(ev.elbo[0])
+        return least, least, math.nan, math.nan
+    both = tb.evidence.semi_implicit_sandwich(
+        target, q, k=components, draws=draws, key=1, progress=False
+    )
+    least, most = log_z - float(both.upper[0]), log_z - float(both.lower[0])
+    return least, most, float(both.stderr_upper[0]), float(both.stderr_lower[0])
 
 
 def several(values: Sequence[float], digits: int = 3) -> str:

@@ -8,18 +8,15 @@ python examples/sivi_toys.py --out pictures
 
 import argparse
 import math
-import time
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
+from comparison import divergence, fitted, parser, several
 
 import tightbound as tb
 from tightbound.evidence.densities import Mixture
-from tightbound.objectives import elbo, sivi, uivi
 from tightbound.report.theme import LIGHT, draw_png
 
 NORM = jax.scipy.stats.norm.logpdf
@@ -64,47 +61,29 @@ TOYS = {
 }
 
 
-def fitted(target: Any, method: str, options: argparse.Namespace) -> list[Any]:
-    """One posterior for each seed."""
-    rate = optax.cosine_decay_schedule(options.rate, options.steps)
+def posteriors(
+    target: Any, method: str, options: argparse.Namespace
+) -> tuple[list[Any], float] | None:
+    """One posterior for each seed, and seconds for one."""
+    calls = {
+        "normal": f"elbo(samples={options.samples})",
+        "sivi": f"sivi({options.k}, samples={options.samples})",
+        "uivi": f"uivi(samples={options.chains})",
+    }
     kind = "normal" if method == "normal" else "semi_implicit"
     hidden = () if method == "normal" else HIDDEN
-    q: Any = tb.posterior(target, kind, noise=NOISE, hidden=hidden, activation="tanh")
-    objectives = {
-        "normal": elbo(samples=options.samples),
-        "sivi": sivi(options.k, samples=options.samples),
-        "uivi": uivi(samples=options.chains),
-    }
-    run = tb.fit(
+    fit = fitted(
         target,
-        q,
-        objective=objectives[method],
+        tb.posterior(target, kind, noise=NOISE, hidden=hidden, activation="tanh"),
+        call=calls[method],
         steps=options.steps,
         batch_size=1,
         seeds=options.seeds,
-        optimizer=optax.adam(rate),
+        rate=options.rate,
+        decay=options.steps,
         progress=False,
     )
-    return [parts.posterior for parts in run.replicas]
-
-
-def divergence(target: Any, q: Any, options: argparse.Namespace) -> list[float]:
-    """Least and greatest KL(q || p) in nats, and their standard errors."""
-    if "density" in q.offers:
-        ev = tb.evaluate(target, q, k=options.draws * 10, key=1, progress=False)
-        least = -float(ev.elbo[0])
-        return [least, least, math.nan, math.nan]
-    both = tb.evidence.semi_implicit_sandwich(
-        target, q, k=options.held_out, draws=options.draws, key=1, progress=False
-    )
-    errors = [both.stderr_upper[0], both.stderr_lower[0]]
-    return [-float(both.upper[0]), -float(both.lower[0]), *map(float, errors)]
-
-
-def drawn(q: Any, n: int) -> np.ndarray:
-    """Draws of shape (n, dim)."""
-    keys = jax.random.split(jax.random.key(2), n)
-    return np.asarray(jax.jit(jax.vmap(lambda key: q.sample(jnp.zeros(0), key=key)))(keys))
+    return None if fit is None else ([parts.posterior for parts in fit[0].replicas], fit[1])
 
 
 def picture(found: dict[tuple[str, str], Any], methods: list[str]) -> bytes:
@@ -139,7 +118,8 @@ def picture(found: dict[tuple[str, str], Any], methods: list[str]) -> bytes:
             for axis, name in zip(row, two, strict=False):
                 axis.axis("on")
                 toy = TOYS[name]
-                points = drawn(found[name, method], 1000)
+                target = tb.Target(toy.log_density, toy.dim)
+                points = tb.draws(target, found[name, method], n=1000, key=2)
                 axis.scatter(*points.T, s=1.5, color=colours[method], alpha=0.6, linewidths=0)
                 line = jnp.linspace(-toy.width, toy.width, 121)
                 grid = jnp.stack(jnp.meshgrid(line, line), axis=-1)
@@ -154,39 +134,39 @@ def picture(found: dict[tuple[str, str], Any], methods: list[str]) -> bytes:
 
 def main(arguments: list[str] | None = None) -> None:
     """Fits, measures, prints and draws."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("pictures"))
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--rate", type=float, default=0.005, help="Adam's first rate; cosine to 0")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--methods", nargs="+", default=["sivi", "uivi"], help="sivi, uivi")
-    parser.add_argument("--only", default="", help="targets whose name has this in it")
-    parser.add_argument("--k", type=int, default=100, help="fresh noises of sivi")
-    parser.add_argument("--samples", type=int, default=20, help="draws a step of sivi")
-    parser.add_argument("--chains", type=int, default=10, help="draws a step of uivi")
-    parser.add_argument("--held-out", type=int, default=500, help="components of the sandwich")
-    parser.add_argument("--draws", type=int, default=500, help="draws of the sandwich")
-    options = parser.parse_args(arguments)
+    given = parser(__doc__, steps=1500)
+    given.add_argument("--rate", type=float, default=0.005, help="Adam's first rate; cosine to 0")
+    given.add_argument("--methods", nargs="+", default=["sivi", "uivi"], help="sivi, uivi")
+    given.add_argument("--k", type=int, default=100, help="fresh noises of sivi")
+    given.add_argument("--samples", type=int, default=20, help="draws a step of sivi")
+    given.add_argument("--chains", type=int, default=10, help="draws a step of uivi")
+    given.add_argument("--components", type=int, default=500, help="components of the sandwich")
+    given.add_argument("--draws", type=int, default=500, help="draws of the sandwich")
+    options = given.parse_args(arguments)
     toys = {name: toy for name, toy in TOYS.items() if options.only in name}
     found = {}
-    print("| target | q | KL(q‖p), at least | at most | at most, by seed | seconds |")
+    print("| target | q | KL(q‖p), at least | at most | at most, by seed | seconds a fit |")
     print("|---|---|---|---|---|---|")
     for name, toy in toys.items():
         target = tb.Target(toy.log_density, toy.dim)
         for method in ("normal", *options.methods):
-            began = time.perf_counter()
-            posteriors = fitted(target, method, options)
-            seconds = time.perf_counter() - began
-            ends = np.array([divergence(target, q, options) for q in posteriors])
-            found[name, method] = posteriors[0]
+            fit = posteriors(target, method, options)
+            if fit is None:
+                continue
+            ends = np.array(
+                [
+                    divergence(target, q, components=options.components, draws=options.draws)
+                    for q in fit[0]
+                ]
+            )
+            found[name, method] = fit[0][0]
             least, most = ends.mean(axis=0)[:2]
             errors = np.sqrt(np.sum(ends[:, 2:] ** 2, axis=0)) / len(ends)
             told = [
                 f"{value:.3f}" + ("" if math.isnan(error) else f" ± {2 * error:.3f}")
                 for value, error in zip((least, most), errors, strict=True)
             ]
-            by_seed = ", ".join(f"{value:.3f}" for value in ends[:, 1])
-            cells = [name, method, *told, by_seed, f"{seconds:.0f}"]
+            cells = [name, method, *told, several(ends[:, 1]), f"{fit[1]:.0f}"]
             print(f"| {' | '.join(cells)} |", flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "sivi_toys.png").write_bytes(picture(found, options.methods))
