@@ -6,17 +6,14 @@ same chains: the number that an adversarial objective reports is no bound, and s
 """
 
 import argparse
-import time
-import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
+from comparison import fitted, save
 from scipy import stats
 
 import tightbound as tb
-from tightbound.objectives.catalogue import parse
 
 FITS = (
     ("normal", "elbo()"),
@@ -51,24 +48,25 @@ def main(arguments: list[str] | None = None) -> None:
     print("|---|---|---|---|---|---|---|---|---|---|")
     histories = {}
     for kind, call in FITS:
-        objective = parse(call)
         values, reported, active, seconds, errors = [], [], [], [], []
         for seed in range(options.seeds):
             model, posterior = tb.autoencoder(ds, latent=options.latent, posterior=kind, key=seed)
-            began = time.perf_counter()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
-                run = tb.fit(
-                    model,
-                    posterior,
-                    ds.train,
-                    objective=objective,
-                    epochs=options.epochs,
-                    batch_size=100,
-                    optimizer=optax.adam(optax.cosine_decay_schedule(options.rate, steps)),
-                    key=seed,
-                )
-            seconds.append(time.perf_counter() - began)
+            fit = fitted(
+                model,
+                posterior,
+                ds.train,
+                call=call,
+                epochs=options.epochs,
+                batch_size=100,
+                seeds=1,
+                rate=options.rate,
+                decay=steps,
+                key=seed,
+            )
+            if fit is None:
+                continue
+            run, taken = fit
+            seconds.append(taken)
             found = tb.evidence.annealed(
                 run.model, test, temperatures=options.temperatures, chains=options.chains
             )
@@ -78,12 +76,14 @@ def main(arguments: list[str] | None = None) -> None:
             images = found.stderr_data
             reported.append(run.history[-1].train_bound[0])
             active.append(units.active)
-            histories.setdefault(f"{kind}, {objective.description.split('(')[0]}", []).append(
+            histories.setdefault(f"{kind}, {call.split('(')[0]}", []).append(
                 [record.train_bound[0] for record in run.history]
             )
+        if not values:
+            continue
         spread = "–"
-        if options.seeds > 1:
-            half = stats.t.ppf(0.975, options.seeds - 1) * stats.sem(values)
+        if len(values) > 1:
+            half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
             spread = f"± {half:.2f}"
         each = ", ".join(f"{value:.2f}" for value in values)
         print(
@@ -94,14 +94,13 @@ def main(arguments: list[str] | None = None) -> None:
         )
 
     figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
-    for color, (name, curves) in zip(("C0", "C1", "C2", "C3"), histories.items(), strict=True):
+    for number, (name, curves) in enumerate(histories.items()):
         for i, curve in enumerate(curves):
-            axis.plot(range(1, len(curve) + 1), curve, color=color, label=name if i == 0 else None)
+            label = name if i == 0 else None
+            axis.plot(range(1, len(curve) + 1), curve, color=f"C{number}", label=label)
     axis.set(xlabel="epoch", ylabel="reported number, nats (not one quantity)")
     axis.legend(fontsize=8)
-    options.out.mkdir(parents=True, exist_ok=True)
-    figure.savefig(options.out / "mnist_implicit.png", dpi=110)
-    print(f"picture: {options.out / 'mnist_implicit.png'}")
+    save(figure, options.out, "mnist_implicit")
 
 
 if __name__ == "__main__":
