@@ -116,7 +116,12 @@ def test_every_number_is_that_of_the_native_model():
 
 @pytest.mark.parametrize(
     ("model", "start"),
-    [(ALONE, "q"), (WITH_PRIOR, "q"), (WITH_PRIOR, None), (APART, None)],
+    [
+        (ALONE, "q"),
+        pytest.param(WITH_PRIOR, "q", marks=pytest.mark.slow),
+        pytest.param(WITH_PRIOR, None, marks=pytest.mark.slow),
+        (APART, None),
+    ],
     ids=["alone, q", "prior, q", "prior", "two"],
 )
 def test_what_is_annealed_is_that_of_the_native_model(model, start):

@@ -85,6 +85,7 @@ def test_the_truncated_gradient_sees_the_last_steps_alone():
     np.testing.assert_allclose(gradient, late, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_memory_grows_as_the_square_root_of_the_steps():
     def temporary(steps):
         inner_loss, outer, inner, parts = problem(size=200)
