@@ -40,7 +40,13 @@ def selected(
 
 
 def fitted(
-    *arguments: Any, call: str, rate: float, decay: int, seeds: int, **options: Any
+    *arguments: Any,
+    call: str,
+    rate: float,
+    seeds: int,
+    steps: int | None = None,
+    decay: int | None = None,
+    **options: Any,
 ) -> tuple[tb.Run, float] | None:
     """`tb.fit` without warnings, by Adam with a rate that falls to zero; and seconds for one seed.
 
@@ -48,8 +54,9 @@ def fitted(
         *arguments: Model, posterior and data.
         call: The objective.
         rate: Adam's first rate, which falls to zero by a cosine.
-        decay: Steps of that.
         seeds: Fits.
+        steps: Steps of a fit without data.
+        decay: Steps until the rate is zero; by default `steps`.
         **options: The further ones of `tb.fit`.
 
     Returns:
@@ -63,8 +70,9 @@ def fitted(
             run = tb.fit(
                 *arguments,
                 objective=objective,
-                optimizer=optax.adam(optax.cosine_decay_schedule(rate, decay)),
+                optimizer=optax.adam(optax.cosine_decay_schedule(rate, decay or steps)),
                 seeds=seeds,
+                steps=steps,
                 **options,
             )
         except tb.NonFiniteError as error:

@@ -81,7 +81,6 @@ def main(arguments: list[str] | None = None) -> None:
             batch_size=1 if kind == "semi_implicit" else options.batch,
             seeds=options.seeds,
             rate=1e-3,
-            decay=options.steps,
         )
         if fit is None:
             continue

@@ -55,7 +55,6 @@ def main(arguments: list[str] | None = None) -> None:
             batch_size=options.batch,
             seeds=options.seeds,
             rate=3e-3,
-            decay=options.steps,
         )
         if fit is None:
             continue

@@ -74,10 +74,8 @@ def moments(z: np.ndarray, weights: np.ndarray) -> dict[str, float]:
     }
 
 
-def posteriors(
-    target: Any, kind: str, options: argparse.Namespace
-) -> tuple[list[Any], float] | None:
-    """One posterior for each seed, and seconds for one."""
+def fits(target: Any, kind: str, options: argparse.Namespace) -> tuple[tb.Run, float] | None:
+    """The fits of all seeds, and seconds for one."""
     semi = kind == "semi_implicit"
     hidden = (40, 60, 40) if semi else ()
     q: Any = tb.posterior(target, kind, noise=10, hidden=hidden, activation="tanh")
@@ -85,7 +83,7 @@ def posteriors(
         # As narrow as the layer of the other starts: far out, the target's gradients explode.
         q = eqx.tree_at(lambda q: q.log_scale.bias, q, jnp.full(2, -1.0))
     samples = f"samples={options.samples}"
-    fit = fitted(
+    return fitted(
         target,
         q,
         call=f"sivi({options.k}, {samples})" if semi else f"elbo({samples})",
@@ -93,10 +91,8 @@ def posteriors(
         batch_size=1,
         seeds=options.seeds,
         rate=0.01,
-        decay=options.steps,
         progress=False,
     )
-    return None if fit is None else ([parts.posterior for parts in fit[0].replicas], fit[1])
 
 
 def picture(density: Any, draws: dict[str, np.ndarray]) -> bytes:
@@ -137,20 +133,21 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"| exact | {' | '.join(f'{value:.4f}' for value in truth.values())} | 0 | 0 | – |")
     shown = {}
     for kind, name in selected(FITS, options.only):
-        fit = posteriors(target, kind, options)
+        fit = fits(target, kind, options)
         if fit is None:
             continue
-        draws = [np.float64(tb.draws(target, q, n=100_000, key=2).T) for q in fit[0]]
+        run, seconds = fit
+        draws = [np.float64(tb.draws(target, q, n=100_000, key=2).T) for _, q in run.replicas]
         found = [moments(z, np.full(z.shape[1], 1 / z.shape[1])) for z in draws]
         ends = [
             divergence(target, q, components=options.components, draws=options.draws, log_z=log_z)[
                 :2
             ]
-            for q in fit[0]
+            for _, q in run.replicas
         ]
         cells = [several([one[what] for one in found], 4) for what in truth]
         cells += [several(end) for end in zip(*ends, strict=True)]
-        print(f"| {name} | {' | '.join(cells)} | {fit[1]:.0f} |", flush=True)
+        print(f"| {name} | {' | '.join(cells)} | {seconds:.0f} |", flush=True)
         shown[name] = draws[0]
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "negative_binomial.png").write_bytes(picture(density, shown))

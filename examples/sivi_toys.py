@@ -61,10 +61,8 @@ TOYS = {
 }
 
 
-def posteriors(
-    target: Any, method: str, options: argparse.Namespace
-) -> tuple[list[Any], float] | None:
-    """One posterior for each seed, and seconds for one."""
+def fits(target: Any, method: str, options: argparse.Namespace) -> tuple[tb.Run, float] | None:
+    """The fits of all seeds, and seconds for one."""
     calls = {
         "normal": f"elbo(samples={options.samples})",
         "sivi": f"sivi({options.k}, samples={options.samples})",
@@ -72,7 +70,7 @@ def posteriors(
     }
     kind = "normal" if method == "normal" else "semi_implicit"
     hidden = () if method == "normal" else HIDDEN
-    fit = fitted(
+    return fitted(
         target,
         tb.posterior(target, kind, noise=NOISE, hidden=hidden, activation="tanh"),
         call=calls[method],
@@ -80,10 +78,8 @@ def posteriors(
         batch_size=1,
         seeds=options.seeds,
         rate=options.rate,
-        decay=options.steps,
         progress=False,
     )
-    return None if fit is None else ([parts.posterior for parts in fit[0].replicas], fit[1])
 
 
 def picture(found: dict[tuple[str, str], Any], methods: list[str]) -> bytes:
@@ -150,23 +146,24 @@ def main(arguments: list[str] | None = None) -> None:
     for name, toy in toys.items():
         target = tb.Target(toy.log_density, toy.dim)
         for method in ("normal", *options.methods):
-            fit = posteriors(target, method, options)
+            fit = fits(target, method, options)
             if fit is None:
                 continue
+            run, seconds = fit
             ends = np.array(
                 [
                     divergence(target, q, components=options.components, draws=options.draws)
-                    for q in fit[0]
+                    for _, q in run.replicas
                 ]
             )
-            found[name, method] = fit[0][0]
+            found[name, method] = run.posterior
             least, most = ends.mean(axis=0)[:2]
             errors = np.sqrt(np.sum(ends[:, 2:] ** 2, axis=0)) / len(ends)
             told = [
                 f"{value:.3f}" + ("" if math.isnan(error) else f" ± {2 * error:.3f}")
                 for value, error in zip((least, most), errors, strict=True)
             ]
-            cells = [name, method, *told, several(ends[:, 1]), f"{fit[1]:.0f}"]
+            cells = [name, method, *told, several(ends[:, 1]), f"{seconds:.0f}"]
             print(f"| {' | '.join(cells)} |", flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "sivi_toys.png").write_bytes(picture(found, options.methods))
