@@ -99,7 +99,9 @@ def picture(found: dict[tuple[str, str], Any], methods: list[str]) -> bytes:
             z = jnp.linspace(-toy.width, toy.width, 401)[:, None]
             axis.fill_between(z[:, 0], jnp.exp(jax.vmap(toy.log_density)(z)), color=theme.grid)
             for method in ("normal", *methods):
-                q = found[name, method]
+                q = found.get((name, method))
+                if q is None:
+                    continue
                 h = Mixture(q, 2000, jax.random.key(3)) if "mixture" in q.offers else q
                 log_h = jax.jit(jax.vmap(lambda z, h=h: h.log_prob(z, jnp.zeros(0))))(z)
                 axis.plot(z[:, 0], jnp.exp(log_h), color=colours[method], linewidth=1.2)
@@ -111,7 +113,8 @@ def picture(found: dict[tuple[str, str], Any], methods: list[str]) -> bytes:
         filled = axes[0][3].fill_between([], [], color=theme.grid, label="target")
         axes[0][3].legend(handles=[filled, *handles], loc="center")
         for row, method in zip(axes[1:], methods, strict=True):
-            for axis, name in zip(row, two, strict=False):
+            fitted_two = (name for name in two if (name, method) in found)
+            for axis, name in zip(row, fitted_two, strict=False):
                 axis.axis("on")
                 toy = TOYS[name]
                 target = tb.Target(toy.log_density, toy.dim)
