@@ -7,6 +7,10 @@ from jaxtyping import Float32
 
 Layers = list[tuple[Float32[np.ndarray, "rows columns"], Float32[np.ndarray, " columns"]]]
 
+COUPLING = 1e-12
+"""Couples each round to the one before, so that nothing can be hoisted out of the loop, and is so
+small that numbers stay where they are."""
+
 
 @dataclass(frozen=True)
 class Sizes:

@@ -91,7 +91,9 @@ def main(arguments: list[str] | None = None) -> None:
                             for truth, found in zip(exact, drawn, strict=True)
                         ]
                     )
-                    title = f"{name}, {n}: {scores[0][0]:.3f}\n{call.replace('3, ', '3,' + chr(10))}"
+                    title = (
+                        f"{name}, {n}: {scores[0][0]:.3f}\n{call.replace('3, ', '3,' + chr(10))}"
+                    )
                     pictures.setdefault(title, drawn[0])
                 mean = several(np.mean(scores, axis=1))
                 each = ", ".join(f"{score:.3f}" for score in scores[0])

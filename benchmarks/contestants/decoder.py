@@ -9,10 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from benchmarks.contestants import Block, Done
-from benchmarks.sizes import Sizes, binary_data, first_weights
-
-# As in `products`: couples each round to the one before.
-_COUPLING = 1e-12
+from benchmarks.sizes import COUPLING, Sizes, binary_data, first_weights
 
 
 def likelihood(sizes: Sizes, variant: str) -> Block:
@@ -37,7 +34,7 @@ def likelihood(sizes: Sizes, variant: str) -> Block:
 
     def step(carry: Float[Array, ""], image: Int[Array, ""]) -> tuple[Array, Array]:
         z = given if variant == "given" else fresh(jax.random.fold_in(jax.random.key(1), image))
-        value = log_p(x[image % sizes.items], z + _COUPLING * carry)
+        value = log_p(x[image % sizes.items], z + COUPLING * carry)
         return jnp.mean(value), value
 
     run = jax.jit(lambda carry, n: jax.lax.scan(step, carry, jnp.arange(n))[1], static_argnums=1)

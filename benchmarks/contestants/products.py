@@ -12,15 +12,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from benchmarks.contestants import Block, Done
-from benchmarks.sizes import Sizes, binary_data, first_weights
+from benchmarks.sizes import COUPLING, Sizes, binary_data, first_weights
 
 Weights = list[Float[Array, "rows columns"]]
 Rows = Float[Array, "batch columns"]
 Product = tuple[Callable[[Array, Array], Array], Array, Array]
-
-# Couples each step to the one before, so that nothing can be hoisted out of the loop, and is
-# so small that the weights stay where they are.
-_COUPLING = 1e-12
 
 
 def train(sizes: Sizes, variant: str) -> Block:
@@ -36,7 +32,7 @@ def train(sizes: Sizes, variant: str) -> Block:
         encoder, decoder, x, z = carry
         encoder, _unused = _there_and_back(encoder, x, first=True)
         decoder, dz = _there_and_back(decoder, z, first=False)
-        return (encoder, decoder, x, z + _COUPLING * dz), None
+        return (encoder, decoder, x, z + COUPLING * dz), None
 
     return _scanned(step, (encoder, decoder, x, z))
 
@@ -49,7 +45,7 @@ def likelihood(sizes: Sizes, variant: str) -> Block:
 
     def step(carry: tuple, _: None) -> tuple[tuple, None]:
         z, logits = carry
-        z = z + _COUPLING * logits[:, : sizes.latent]
+        z = z + COUPLING * logits[:, : sizes.latent]
         # The whole output is carried: no loop pass may compute less than all of it.
         return (z, _forward(decoder, z)[-1]), None
 
@@ -73,7 +69,7 @@ def _there_and_back(weights: Weights, rows: Rows, *, first: bool) -> tuple[Weigh
     *inputs, gradient = _forward(weights, rows)
     moved = []
     for depth, (weight, value) in reversed(list(enumerate(zip(weights, inputs, strict=True)))):
-        moved.insert(0, weight + _COUPLING * (value.T @ gradient))
+        moved.insert(0, weight + COUPLING * (value.T @ gradient))
         if depth > 0 or not first:
             gradient = gradient @ weight.T
     return moved, gradient

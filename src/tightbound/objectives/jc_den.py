@@ -23,7 +23,9 @@ def jc_den(
 
     The model's own parameters do not move. The score of p(z|x) is learned from the model's own
     draws: data that it would hardly make are data for which nothing is known of it. Fragile where
-    sigma is small, as `pc_den`; start with sigma=(1.0, 0.2, epochs) where q starts far away.
+    sigma is small, as `pc_den`; start with sigma=(1.0, 0.2, epochs) where q starts far away. Of
+    several modes far apart q may keep one, whatever sigma starts from, since the noise shrinks with
+    q: look at draws from several seeds, or take `jc_adv` with `instance_noise`, which does not.
 
     Args:
         inner: Steps of the denoisers for each step of q.
