@@ -267,7 +267,7 @@ def _show_run(directory: Path, page: Path, *, as_json: bool) -> None:
     print("\n".join(summary_lines(directory)))
     print(f"report: {page}")
     if as_json:
-        files = ("run.json", "evaluation.json", "units.json")
+        files = ("run.json", "evaluation.json", "units.json", "calibration.json")
         records = {
             Path(file).stem: json.loads((directory / file).read_text())
             for file in files

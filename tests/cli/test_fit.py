@@ -194,3 +194,18 @@ def test_a_gaussian_run_on_a_table(tightbound, tmp_path):
     )
     assert status == 0
     assert json.loads(out.splitlines()[-1])["evaluation"]["n"] == 20
+
+
+@pytest.mark.slow
+def test_an_adversarial_run_says_what_its_classifier_is_worth(tightbound, tmp_path):
+    flags = ("--objective", "pc_adv(inner=1, hidden=(8,))", "--posterior", "implicit")
+    sizes = ("--latent", "2", "--hidden", "8", "--epochs", "1", "--evaluate-k", "50")
+    status, out, _ = tightbound("fit", "digits", *flags, *sizes, "--name", "r", "--json")
+    assert status == 0
+    record = json.loads(out.splitlines()[-1])["calibration"]
+    (classifier,) = record["classifiers"]
+    assert record["data"] == "validation"
+    assert sum(classifier["counts"]) == 2 * record["draws"]
+    assert 0 < classifier["loss"] < 2
+    assert 0.3 < classifier["accuracy"] <= 1
+    assert (tmp_path / "runs" / "r" / "figures" / "classifiers.png").is_file()

@@ -69,6 +69,20 @@ UNITS = {
         },
     ],
 }
+CALIBRATION = {
+    "data": "validation",
+    "draws": 100,
+    "classifiers": [
+        {
+            "loss": 0.612,
+            "accuracy": 0.655,
+            "calibration_error": 0.02,
+            "predicted": [0.2, None, 0.7],
+            "observed": [0.25, None, 0.68],
+            "counts": [60.0, 0.0, 140.0],
+        }
+    ],
+}
 
 
 @pytest.fixture
@@ -109,3 +123,13 @@ def rewrite():
         path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
 
     return change
+
+
+@pytest.fixture
+def adversarial_run(full_run: Path) -> Path:
+    (full_run / "calibration.json").write_text(json.dumps(CALIBRATION))
+    lines = [json.loads(line) for line in (full_run / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        line["info"] = {"classifier_loss": [0.6, 0.7], "classifier_accuracy": [0.7, 0.6]}
+    (full_run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return full_run

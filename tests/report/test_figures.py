@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from tightbound.report.classifiers import draw_classifiers
 from tightbound.report.curves import (
     bounds_by_k,
     draw_bound_against_k,
@@ -68,7 +69,8 @@ def test_crowded_ks_keep_readable_labels(full_run, rewrite):
 
 def _history(train, validation):
     epochs = np.arange(1.0, len(train) + 1)
-    return History(epochs, np.array(train, np.float64), np.array(validation, np.float64))
+    train, validation = np.array(train, np.float64), np.array(validation, np.float64)
+    return History(epochs, train, validation, np.full_like(train, np.nan))
 
 
 def test_learning_curve_draws_seeds_and_means_of_what_is_recorded():
@@ -153,3 +155,16 @@ def test_tails_are_counted_by_zone_and_a_nan_counts_as_bad():
     notes = [text.get_text() for text in axes.texts]
     assert notes == ["50.0 % above 0.7", "37.5 % above 1", "1 not finite"]
     np.testing.assert_array_equal([_data(line, "x") for line in axes.lines], [[0.7] * 2, [1.0] * 2])
+
+
+def test_classifiers_by_epoch_and_where_probabilities_can_be_believed(adversarial_run):
+    figure = Figure()
+    draw_classifiers(figure, LIGHT, records=read_records(adversarial_run))
+    losses, reliability = figure.axes
+    np.testing.assert_allclose(_data(losses.lines[2], "y"), [0.65, 0.65, 0.65])
+    np.testing.assert_allclose(_data(losses.lines[3], "y"), np.log(2))
+    np.testing.assert_allclose(_data(reliability.lines[1], "x"), [0.2, 0.7])
+    np.testing.assert_allclose(_data(reliability.lines[1], "y"), [0.25, 0.68])
+    assert reliability.get_title(loc="left") + reliability.get_title() == (
+        "accuracy 65.5 %, 0.612 nats"
+    )

@@ -173,6 +173,16 @@ def test_figures_of_an_earlier_report_do_not_outlive_their_record(blank_charts, 
     assert _figures(full_run) == ALL - {"active_units.png"}
 
 
+def test_classifiers_are_shown_where_there_are_any(blank_charts, adversarial_run):
+    write_report(adversarial_run)
+    assert _figures(adversarial_run) == ALL | {"classifiers.png"}
+    (adversarial_run / "calibration.json").write_text("{")
+    words = " ".join(_Tags(_page(adversarial_run)).words.split())
+    assert _figures(adversarial_run) == ALL
+    assert "calibration.json cannot be read as a JSON object" in words
+    assert "To write it: tightbound fit" in words
+
+
 def test_non_finite_records_are_called_so(full_run, rewrite):
     nan, inf = float("nan"), float("inf")
     seed = {"log_evidence_mean": nan, "stderr_mean_mc": inf, "bound_by_k": {"1": nan, "10": -inf}}

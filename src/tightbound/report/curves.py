@@ -24,14 +24,16 @@ def has_history(history: History) -> bool:
     return bool(np.isfinite(history.train).any() or np.isfinite(history.validation).any())
 
 
-def draw_learning_curve(figure: "Figure", theme: Theme, *, history: History) -> None:
+def draw_learning_curve(
+    figure: "Figure", theme: Theme, *, history: History, name: str = "bound"
+) -> None:
     """Bound in nats per datum by epoch: thin lines are seeds, thick lines their mean."""
     axes = figure.add_subplot()
     horizontal_grid(axes)
     _draw_seeds(axes, history.epoch, history.train, theme.main, "training")
     _draw_seeds(axes, history.epoch, history.validation, theme.second, "validation")
     axes.set_xlabel("epoch")
-    axes.set_ylabel("bound, nats per item")
+    axes.set_ylabel(f"{name}, nats per item")
     axes.margins(x=0.02)
     whole_ticks(axes.xaxis)
     axes.legend(loc="lower right")

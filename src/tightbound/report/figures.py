@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.report import curves, pictures, tails, units
-from tightbound.report.records import DIAGNOSTICS, EVALUATION, PICTURES, UNITS, Records
+from tightbound.report import classifiers, curves, pictures, tails, units
+from tightbound.report.records import (
+    CALIBRATION,
+    DIAGNOSTICS,
+    EVALUATION,
+    PICTURES,
+    UNITS,
+    Records,
+)
+from tightbound.report.summary import bound_kind
 from tightbound.report.theme import DARK, LIGHT, WIDTH, Theme, draw_png
 
 if TYPE_CHECKING:
@@ -41,6 +49,7 @@ def exhibits(records: Records) -> list[Shown]:
     shown = [
         _learning_curve(records),
         _bound_against_k(records),
+        _classifiers(records),
         _active_units(records),
         _khat(records),
         _reconstructions(records),
@@ -74,7 +83,23 @@ def _learning_curve(records: Records) -> Shown:
         title,
         "Training should have flattened by the end; validation that falls while training still "
         f"rises is over-fitting{apart}.",
-        partial(curves.draw_learning_curve, history=records.history),
+        partial(curves.draw_learning_curve, history=records.history, name=bound_kind(records)),
+    )
+
+
+def _classifiers(records: Records) -> Shown | None:
+    title = "Classifiers of q"
+    found = classifiers.classifiers(records)
+    if not found:
+        return Lack(title, CALIBRATION) if CALIBRATION in records.absent else None
+    return _chart(
+        "classifiers.png",
+        title,
+        "What the objective takes for a log-ratio is the logit of a classifier, on draws that it "
+        "has not seen: points on the diagonal can be believed, and an accuracy near 100 % says "
+        "that q and its contrast are apart and the ratio a guess.",
+        partial(classifiers.draw_classifiers, records=records),
+        width=WIDTH * (1 + len(found)),
     )
 
 

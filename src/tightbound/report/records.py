@@ -23,6 +23,7 @@ EVALUATION = "evaluation.json"
 DIAGNOSTICS = "evaluation.npz"
 UNITS = "units.json"
 PICTURES = "pictures.npz"
+CALIBRATION = "calibration.json"
 RUN = "run.json"
 
 
@@ -33,6 +34,8 @@ class History:
     epoch: Float[np.ndarray, " epochs"]
     train: Float[np.ndarray, "epochs seeds"]
     validation: Float[np.ndarray, "epochs seeds"]
+    classifier_loss: Float[np.ndarray, "epochs seeds"]
+    """Cross-entropy in nats of an adversarial objective's classifier; smaller tells more."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Records:
     diagnostics: Mapping[str, np.ndarray]
     units: Mapping[str, Any]
     pictures: Mapping[str, np.ndarray]
+    calibration: Mapping[str, Any]
     absent: Mapping[str, str]
 
     @property
@@ -66,7 +70,9 @@ class Records:
 
     def command(self, file: str) -> str:
         """The command that writes a missing file."""
-        return "tightbound fit" if file == RUN else f"tightbound evaluate {self.place}"
+        return (
+            "tightbound fit" if file in (RUN, CALIBRATION) else f"tightbound evaluate {self.place}"
+        )
 
 
 def as_mapping(value: object) -> Mapping[str, Any]:
@@ -84,6 +90,11 @@ def as_number(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     return float("nan")
+
+
+def as_numbers(value: object) -> Float[np.ndarray, " numbers"]:
+    """The entries of a JSON array as numbers, NaN where they are none."""
+    return np.array([as_number(entry) for entry in as_sequence(value)], dtype=float)
 
 
 def read_records(directory: Path) -> Records:
@@ -107,6 +118,10 @@ def read_records(directory: Path) -> Records:
         diagnostics=_read_arrays(directory / DIAGNOSTICS, absent),
         units=_read_object(directory / UNITS, absent),
         pictures=_read_arrays(directory / PICTURES, absent),
+        # Only adversarial objectives have one: none is no lack.
+        calibration=_read_object(directory / CALIBRATION, absent)
+        if (directory / CALIBRATION).exists()
+        else {},
         absent=absent,
     )
 
@@ -142,11 +157,13 @@ def _read_history(path: Path) -> History:
         raise UsageError(f"{path} holds no finished epoch yet: train for at least one epoch")
     train = [as_sequence(row.get("train_bound")) for row in rows]
     validation = [as_sequence(row.get("validation_bound")) for row in rows]
-    seeds = max(map(len, [*train, *validation]))
+    losses = [as_sequence(as_mapping(row.get("info")).get("classifier_loss")) for row in rows]
+    seeds = max(map(len, [*train, *validation, *losses]))
     return History(
         epoch=np.array([as_number(row.get("epoch")) for row in rows]),
         train=_per_seed(train, seeds),
         validation=_per_seed(validation, seeds),
+        classifier_loss=_per_seed(losses, seeds),
     )
 
 

@@ -44,13 +44,17 @@ NO_BOUND = {
 
 
 def bound_name(records: Records) -> str:
-    """What the learning curve shows: direction, k and unit of the training bound."""
+    """What the learning curve shows: direction and k of the training bound."""
     bound = as_mapping(records.run.get("bound"))
-    if not bound:
-        return "bound"
-    k = f", k = {plain(bound['k'])}" if "k" in bound else ""
-    kind = plain(bound.get("kind", ""))
-    return f"{NO_BOUND.get(kind, f'{kind} bound'.strip())}{k}"
+    return (
+        f"{bound_kind(records)}, k = {plain(bound['k'])}" if "k" in bound else bound_kind(records)
+    )
+
+
+def bound_kind(records: Records) -> str:
+    """The direction of the training bound, or in words that it is none."""
+    kind = plain(as_mapping(records.run.get("bound")).get("kind", ""))
+    return NO_BOUND.get(kind, f"{kind} bound".strip())
 
 
 def _training(records: Records) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from tightbound.report.records import Records, as_mapping, as_number, as_sequence
+from tightbound.report.records import Records, as_mapping, as_number, as_numbers, as_sequence
 from tightbound.report.theme import Theme, horizontal_grid, whole_ticks
 
 if TYPE_CHECKING:
@@ -39,21 +39,17 @@ def layers(records: Records) -> list[Layer]:
 
 
 def _layer(entry: Mapping[str, Any], index: int, threshold: float) -> Layer:
-    variance = _numbers(entry.get("variance"))
-    kl = _numbers(entry.get("kl"))
+    variance = as_numbers(entry.get("variance"))
+    kl = as_numbers(entry.get("kl"))
     active = as_number(entry.get("active"))
     return Layer(
         name=str(entry.get("name") or f"layer {index}"),
         variance=variance,
         kl=kl if len(kl) == len(variance) else None,
-        spectrum=_numbers(entry.get("spectrum")),
+        spectrum=as_numbers(entry.get("spectrum")),
         active=int(active) if np.isfinite(active) else int((variance > threshold).sum()),
         threshold=threshold,
     )
-
-
-def _numbers(values: object) -> Float[np.ndarray, " numbers"]:
-    return np.array([as_number(value) for value in as_sequence(values)], dtype=float)
 
 
 def draw_active_units(figure: "Figure", theme: Theme, *, found: list[Layer]) -> None:

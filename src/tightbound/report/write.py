@@ -10,6 +10,7 @@ from tightbound.report.records import read_records
 _NAMES = (
     "learning_curve.png",
     "bound_against_k.png",
+    "classifiers.png",
     "active_units.png",
     "khat.png",
     "samples.png",

@@ -16,6 +16,7 @@ from tightbound.models import autoencoder, bayesian
 from tightbound.objectives import AbstractObjective, Parts, full_vb, map_estimate
 from tightbound.objectives.catalogue import build, parse
 from tightbound.optimizers import by_name, default_rate, schedule_by_name
+from tightbound.runs.calibration import write_calibration
 from tightbound.runs.evaluation import write_units
 from tightbound.runs.folder import write_json
 from tightbound.runs.pictures import write_pictures
@@ -95,6 +96,7 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
     write_json(directory / "run.json", record)
     write_units(directory, run, ds, config)
     write_pictures(directory, run, ds, config)
+    write_calibration(directory, run, objective, ds, config)
     return run
 
 

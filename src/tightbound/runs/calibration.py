@@ -1,0 +1,51 @@
+"""What the classifiers of an adversarial run are worth, in the run's folder."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from tightbound import data
+from tightbound.config import Config
+from tightbound.data.binarise import resolve
+from tightbound.objectives import AbstractObjective
+from tightbound.objectives.nested import Nested
+from tightbound.objectives.terms import Classifier
+from tightbound.randomness import as_key
+from tightbound.runs.folder import write_json
+from tightbound.training import Run
+from tightbound.training.calibration import ratio_calibration
+
+DRAWS = 10_000
+
+
+def write_calibration(
+    directory: Path, run: Run, objective: AbstractObjective, ds: data.Dataset, config: Config
+) -> None:
+    """Loss, accuracy and reliability of replica 0's classifiers on validation data, if it has any.
+
+    Their networks are not in the run's file, so that this is measured where they are at hand.
+    """
+    nested = isinstance(objective, Nested)
+    if not nested or not any(isinstance(term, Classifier) for term in objective.terms):
+        return
+    x = ds.validation if len(ds.validation) else ds.train
+    binarisation = resolve(config.binarize, run.model.likelihood.support, x, "the data")
+    shown = binarisation(jnp.asarray(x), jnp.arange(len(x)), use=0, key=as_key(config.key))
+    found = ratio_calibration(run, objective, np.asarray(shown), draws=DRAWS, key=config.key)
+    record = {
+        "data": "validation" if len(ds.validation) else "training",
+        "draws": DRAWS,
+        "classifiers": [
+            {
+                "loss": one.loss,
+                "accuracy": one.accuracy,
+                "calibration_error": one.error,
+                "predicted": one.predicted.tolist(),
+                "observed": one.observed.tolist(),
+                "counts": one.counts.tolist(),
+            }
+            for one in found
+        ],
+    }
+    write_json(directory / "calibration.json", record)
