@@ -92,6 +92,16 @@ def test_calibration_on_fresh_draws():
         tb.diagnostics.ratio_calibration(fitted(pc_den(**SMALL)), pc_den(**SMALL), X)
 
 
+def test_calibration_is_at_the_noise_of_the_last_epoch():
+    falling, fallen = (pc_adv(**SMALL, instance_noise=n) for n in ((2.0, 0.1, 1), 0.1))
+    run = fitted(falling)
+    (one,), (other,) = (
+        tb.diagnostics.ratio_calibration(run, objective, X, draws=200)
+        for objective in (falling, fallen)
+    )
+    assert one.loss == other.loss
+
+
 @pytest.mark.parametrize(
     "objective",
     [

@@ -61,7 +61,7 @@ def ratio_calibration(
 
     Args:
         run: What `tb.fit` returned (a run from a file has no classifiers any more).
-        objective: The objective it was fitted with.
+        objective: The objective it was fitted with; noise that falls is that of the last epoch.
         x: Held-out data of shape (n, d), which are gone through as often as the draws need; none
             for a `Target`.
         draws: Draws of each side.
@@ -80,7 +80,8 @@ def ratio_calibration(
         raise UsageError("expected a run as tb.fit returns it: the classifiers are not in its file")
     values = np.zeros((1, 0), np.float32) if x is None else np.asarray(x, np.float32)
     rows = np.arange(draws) % len(values)
-    sides = objective.classified(
+    # With the noise that the classifiers were last trained at.
+    sides = objective.at(run.epochs_run - 1).classified(
         run.replicas[replica],
         run.memory[replica],
         jnp.asarray(values[rows]),
