@@ -55,10 +55,12 @@ def main(arguments: list[str] | None = None) -> None:
     print("|---|---|---|---|---|---|")
     pictures = {}
     for name, make in PROBLEMS.items():
+        if not list(selected(FITS, options.only, f"{name} ")):
+            continue
         problem = make()
         _, seen = simulations(problem.model, options.observations, seed=1)
         exact = [problem.posterior(x, options.draws, i) for i, x in enumerate(seen)]
-        pictures[f"{name}\nexact"] = exact[0]
+        pictures[f"{name}\nexact"] = exact[0], exact[0]
         for n in options.simulations:
             z, x = simulations(problem.model, n, seed=2)
             held = n // 10
@@ -94,16 +96,19 @@ def main(arguments: list[str] | None = None) -> None:
                     title = (
                         f"{name}, {n}: {scores[0][0]:.3f}\n{call.replace('3, ', '3,' + chr(10))}"
                     )
-                    pictures.setdefault(title, drawn[0])
+                    pictures.setdefault(title, (drawn[0], exact[0]))
                 mean = several(np.mean(scores, axis=1))
                 each = ", ".join(f"{score:.3f}" for score in scores[0])
                 print(f"| {name} | {n} | `{call}` | {mean} | {each} | {seconds:.0f} |", flush=True)
 
     columns = max(2, -(-len(pictures) // 2))
     figure, axes = plt.subplots(2, columns, figsize=(2.6 * columns, 5.2), layout="constrained")
-    for axis, (title, z) in zip(axes.ravel(), pictures.items(), strict=False):
+    for axis, (title, (z, exact)) in zip(axes.ravel(), pictures.items(), strict=False):
         axis.plot(z[:, 0], z[:, 1], ".", markersize=1, alpha=0.5)
         axis.set_title(title, fontsize=7)
+        low, high = exact.min(axis=0), exact.max(axis=0)
+        low, high = 1.2 * low - 0.2 * high, 1.2 * high - 0.2 * low
+        axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     save(figure, options.out, "simulators")
 
 
