@@ -48,7 +48,7 @@ def drawn(n: int, seed: int) -> np.ndarray:
 @jax.jit
 def log_prior(y: jax.Array) -> jax.Array:
     """Log-density of one y in nats."""
-    square = jnp.sum((y - jnp.asarray(roll(ANGLES), jnp.float32)) ** 2, axis=1)
+    square = jnp.sum((y[None] - jnp.asarray(roll(ANGLES), jnp.float32)) ** 2, axis=1)
     constant = np.log(2 * np.pi * WIDTH**2 * len(ANGLES))
     return jax.nn.logsumexp(-0.5 * square / WIDTH**2) - constant
 

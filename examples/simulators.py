@@ -109,6 +109,8 @@ def main(arguments: list[str] | None = None) -> None:
         low, high = exact.min(axis=0), exact.max(axis=0)
         low, high = 1.2 * low - 0.2 * high, 1.2 * high - 0.2 * low
         axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    for axis in axes.ravel()[len(pictures) :]:
+        axis.axis("off")
     save(figure, options.out, "simulators")
 
 

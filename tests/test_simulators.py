@@ -178,7 +178,7 @@ def test_bad_simulators_are_refused_with_their_row():
 def test_wide_instance_noise_keeps_both_of_two_moons():
     """By symmetry each has one half of the posterior; without the noise q keeps one of them.
 
-    Six fits of this size had shares of 0.34 to 0.70, without the noise 0.00 or 0.85 to 1.00.
+    Three fits of this size had shares of 0.34 to 0.70, three without the noise 0.00, or 0.85 to 1.
     """
     problem = tb.models.problems.two_moons()
     simulate = jax.jit(jax.vmap(problem.model.sample))
