@@ -55,7 +55,8 @@ def main(arguments: list[str] | None = None) -> None:
     print("|---|---|---|---|---|---|")
     pictures = {}
     for name, make in PROBLEMS.items():
-        if not list(selected(FITS, options.only, f"{name} ")):
+        chosen = list(selected(FITS, options.only, f"{name} "))
+        if not chosen:
             continue
         problem = make()
         _, seen = simulations(problem.model, options.observations, seed=1)
@@ -67,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
             model = tb.models.simulated(z[held:], x[held:])
             batch = min(options.batch, n - held)
             epochs = max(1, options.steps // ((n - held) // batch))
-            for kind, template in selected(FITS, options.only, f"{name} "):
+            for kind, template in chosen:
                 call = template.format(most=max(1, epochs * 4 // 5))
                 fit = fitted(
                     model,
@@ -93,9 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
                             for truth, found in zip(exact, drawn, strict=True)
                         ]
                     )
-                    title = (
-                        f"{name}, {n}: {scores[0][0]:.3f}\n{call.replace('3, ', '3,' + chr(10))}"
-                    )
+                    title = f"{name}, {n}: {scores[0][0]:.3f}\n" + call.replace("3, ", "3,\n")
                     pictures.setdefault(title, (drawn[0], exact[0]))
                 mean = several(np.mean(scores, axis=1))
                 each = ", ".join(f"{score:.3f}" for score in scores[0])

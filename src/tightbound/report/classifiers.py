@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.report.curves import finite_mean
+from tightbound.report.curves import draw_seeds
 from tightbound.report.records import Records, as_mapping, as_number, as_numbers, as_sequence
 from tightbound.report.text import number, percent
-from tightbound.report.theme import Theme, horizontal_grid, whole_ticks
+from tightbound.report.theme import Theme, horizontal_grid, marked_line, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,23 +53,10 @@ def draw_classifiers(figure: "Figure", theme: Theme, *, records: Records) -> Non
 
 def _draw_losses(axes: "Axes", records: Records, theme: Theme) -> None:
     horizontal_grid(axes)
-    epoch, losses = records.history.epoch, records.history.classifier_loss
-    dots = "o" if len(epoch) == 1 else None
-    if losses.shape[1] > 1:
-        axes.plot(epoch, losses, color=theme.main, linewidth=0.7, alpha=0.4)
-    axes.plot(epoch, finite_mean(losses, axis=1), color=theme.main, linewidth=1.7, marker=dots)
-    axes.axhline(KNOWS_NOTHING, color=theme.ink, linewidth=1, linestyle=(0, (4, 3)))
-    axes.annotate(
-        "log 2: knows nothing",
-        (1, KNOWS_NOTHING),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        fontsize=8,
-        color=theme.ink,
-    )
+    history = records.history
+    draw_seeds(axes, history.epoch, history.classifier_loss, theme.main, "cross-entropy")
+    dashed = (0, (4, 3))
+    marked_line(axes, theme, KNOWS_NOTHING, "log 2: knows nothing", linestyle=dashed)
     axes.set_xlabel("epoch")
     axes.set_ylabel("cross-entropy, nats")
     axes.margins(x=0.02)

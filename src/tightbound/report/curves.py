@@ -30,8 +30,8 @@ def draw_learning_curve(
     """Bound in nats per datum by epoch: thin lines are seeds, thick lines their mean."""
     axes = figure.add_subplot()
     horizontal_grid(axes)
-    _draw_seeds(axes, history.epoch, history.train, theme.main, "training")
-    _draw_seeds(axes, history.epoch, history.validation, theme.second, "validation")
+    draw_seeds(axes, history.epoch, history.train, theme.main, "training")
+    draw_seeds(axes, history.epoch, history.validation, theme.second, "validation")
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"{name}, nats per item")
     axes.margins(x=0.02)
@@ -40,13 +40,14 @@ def draw_learning_curve(
     _zoom_on_settled_part(axes, history, theme)
 
 
-def _draw_seeds(
+def draw_seeds(
     axes: "Axes",
     epoch: Float[np.ndarray, " epochs"],
     table: Float[np.ndarray, "epochs seeds"],
     color: str,
     label: str,
 ) -> None:
+    """A thin line for each seed and a thick one for their mean, over the epochs that have any."""
     # Validation may be computed at some epochs only: connect those, not the gaps between.
     rows = np.isfinite(table).any(axis=1)
     if not rows.any():

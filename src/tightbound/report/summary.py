@@ -45,10 +45,8 @@ NO_BOUND = {
 
 def bound_name(records: Records) -> str:
     """What the learning curve shows: direction and k of the training bound."""
-    bound = as_mapping(records.run.get("bound"))
-    return (
-        f"{bound_kind(records)}, k = {plain(bound['k'])}" if "k" in bound else bound_kind(records)
-    )
+    bound, kind = as_mapping(records.run.get("bound")), bound_kind(records)
+    return f"{kind}, k = {plain(bound['k'])}" if "k" in bound else kind
 
 
 def bound_kind(records: Records) -> str:

@@ -119,6 +119,22 @@ def horizontal_grid(axes: "Axes") -> None:
     axes.spines["left"].set_visible(False)
 
 
+def marked_line(axes: "Axes", theme: Theme, height: float, label: str, **style: Any) -> None:
+    """A horizontal line across the axes, with its words on its right end."""
+    axes.axhline(height, color=theme.ink, linewidth=1, **style)
+    axes.annotate(
+        label,
+        (1, height),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        fontsize=8,
+        color=theme.ink,
+    )
+
+
 def whole_ticks(axis: "Axis", most: int = 6) -> None:
     """Ticks at whole numbers only, for axes that count."""
     from matplotlib.ticker import MaxNLocator

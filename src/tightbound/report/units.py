@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from tightbound.report.records import Records, as_mapping, as_number, as_numbers, as_sequence
-from tightbound.report.theme import Theme, horizontal_grid, whole_ticks
+from tightbound.report.theme import Theme, horizontal_grid, marked_line, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,18 +90,7 @@ def _draw_activity(
     height = np.nan_to_num(_log10(variance) - line)
     # Bars leave the threshold upwards or downwards: the sign is the verdict on the unit.
     axes.bar(np.arange(1, len(height) + 1), height, bottom=line, color=colors, width=0.8)
-    axes.axhline(line, color=theme.ink, linewidth=1)
-    axes.annotate(
-        f"active above {layer.threshold:g}",
-        (1, line),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        fontsize=8,
-        color=theme.ink,
-    )
+    marked_line(axes, theme, float(line), f"active above {layer.threshold:g}")
     axes.margins(x=0.01)
     _log_ticks(axes)
     axes.set_title(f"{layer.name}: {layer.active} of {len(variance)} units active")

@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 from tightbound import data
 from tightbound.config import Config
-from tightbound.data.binarise import resolve
 from tightbound.objectives import AbstractObjective
 from tightbound.objectives.nested import Nested
 from tightbound.objectives.terms import Classifier
-from tightbound.randomness import as_key
 from tightbound.runs.folder import write_json
+from tightbound.runs.seen import as_seen
 from tightbound.training import Run
 from tightbound.training.calibration import ratio_calibration
 
@@ -30,9 +28,8 @@ def write_calibration(
     if not nested or not any(isinstance(term, Classifier) for term in objective.terms):
         return
     x = ds.validation if len(ds.validation) else ds.train
-    binarisation = resolve(config.binarize, run.model.likelihood.support, x, "the data")
-    shown = binarisation(jnp.asarray(x), jnp.arange(len(x)), use=0, key=as_key(config.key))
-    found = ratio_calibration(run, objective, np.asarray(shown), draws=DRAWS, key=config.key)
+    shown = np.asarray(as_seen(run, config, x, "the data"))
+    found = ratio_calibration(run, objective, shown, draws=DRAWS, key=config.key)
     record = {
         "data": "validation" if len(ds.validation) else "training",
         "draws": DRAWS,

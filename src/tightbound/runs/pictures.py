@@ -11,12 +11,12 @@ from jaxtyping import Array, Float
 from tightbound import data
 from tightbound.config import Config
 from tightbound.data.arrays import save_arrays
-from tightbound.data.binarise import resolve
 from tightbound.distributions import StandardNormal
 from tightbound.errors import UsageError
 from tightbound.evidence.densities import with_density
 from tightbound.randomness import as_key
 from tightbound.runs.folder import open_run, write_npy
+from tightbound.runs.seen import as_seen
 from tightbound.training import Run
 
 PICTURES = 100
@@ -26,13 +26,7 @@ GRID = 20
 
 def write_pictures(directory: Path, run: Run, ds: data.Dataset, config: Config) -> None:
     """Samples, reconstructions and, for two latent dimensions, the manifold of replica 0."""
-    binarisation = resolve(config.binarize, run.model.likelihood.support, ds.test, "the test data")
-    originals = binarisation(
-        jnp.asarray(ds.test[:PAIRS]),
-        jnp.arange(min(PAIRS, len(ds.test))),
-        use=0,
-        key=as_key(config.key),
-    )
+    originals = as_seen(run, config, ds.test, "the test data", first=PAIRS)
     arrays = {
         "samples": sample_means(run, PICTURES, config.key),
         "originals": np.asarray(originals),
@@ -87,8 +81,7 @@ def reconstruct_data(directory: Path, name: str, path: Path) -> tuple[float, int
     shape = json.loads((directory / "run.json").read_text())["data"]["shape"]
     if x.shape[1] != np.prod(shape):
         raise UsageError(f"expected items of shape {shape} like the run's, got {list(ds.shape)}")
-    binarisation = resolve(config.binarize, run.model.likelihood.support, x, name)
-    values = binarisation(jnp.asarray(x), jnp.arange(len(x)), use=0, key=as_key(config.key))
+    values = as_seen(run, config, x, name)
     means = reconstruct(run, values)
     write_npy(path, means)
     return float(np.mean((means - np.asarray(values)) ** 2)), len(x)
