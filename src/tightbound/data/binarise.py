@@ -4,7 +4,7 @@ Reference: Salakhutdinov & Murray 2008; Burda et al. 2015, arXiv 1509.00519, foo
 Likelihoods under "dynamic" and "fixed" are about two nats apart on MNIST: never compare them.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.data.check import check_values
 from tightbound.errors import UsageError
-from tightbound.randomness import item_keys
+from tightbound.randomness import as_key, item_keys, numbered, stream
 
 MODES = ("auto", "dynamic", "fixed", "none")
 
@@ -50,8 +50,13 @@ class Binarisation(NamedTuple):
         if self.mode == "none":
             return x
         if self.mode == "fixed":
-            return _drawn(x, items, jax.random.key(self.seed), None)
+            return _drawn(x, items, stream(as_key(self.seed), "binarisation.fixed"), None)
         return _drawn(x, items, key, use)
+
+
+def evaluated_key(key: SupportsIndex | PRNGKeyArray) -> PRNGKeyArray:
+    """The stream by which items are binarised to be judged: by all estimators and pages alike."""
+    return stream(as_key(key), "binarisation.evaluated")
 
 
 @jax.jit
@@ -63,7 +68,7 @@ def _drawn(
 ) -> Float[Array, "n d"]:
     keys = item_keys(key, items)
     if use is not None:
-        keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, use)
+        keys = jax.vmap(lambda key: numbered(key, use))(keys)
     u = jax.vmap(lambda key: jax.random.uniform(key, x.shape[1:]))(keys)
     return jnp.astype(u < x, x.dtype)
 

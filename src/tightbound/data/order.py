@@ -3,6 +3,8 @@
 import jax
 from jaxtyping import Array, Int, PRNGKeyArray
 
+from tightbound.randomness import numbered
+
 
 def epoch_order(
     key: PRNGKeyArray, epoch: int | Int[Array, ""], n: int, batch_size: int
@@ -12,7 +14,7 @@ def epoch_order(
     The `n % batch_size` items left over differ from epoch to epoch.
     """
     steps = n // batch_size
-    order = jax.random.permutation(jax.random.fold_in(key, epoch), n)
+    order = jax.random.permutation(numbered(key, epoch), n)
     return order[: steps * batch_size].reshape(steps, batch_size)
 
 

@@ -7,6 +7,8 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.randomness import streams
+
 
 class AbstractConditional(eqx.Module):
     """A distribution of one value given one value; `given` is `None` where there is none."""
@@ -72,7 +74,7 @@ class AbstractSemiImplicit(AbstractConditional):
 
     def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
         """One draw of the mixture."""
-        mixing_key, key = jax.random.split(key)
+        mixing_key, key = streams(key, "semi_implicit.mixing", "semi_implicit.z")
         mixing = self.sample_mixing(given, key=mixing_key)
         return self.sample_given(mixing, given, key=key)
 

@@ -7,19 +7,15 @@ import math
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions.abstract import AbstractSemiImplicit
-from tightbound.randomness import item_keys
-
-FRESH = 2**31 - 9
-"""The number that sets a datum's fresh noise apart from its draws, which are numbered from 0."""
+from tightbound.randomness import first_keys
 
 
 def fresh_noise(conditional: AbstractSemiImplicit, given: Any, key: PRNGKeyArray, k: int) -> Any:
     """The noise of k components; leading axis k."""
-    keys = item_keys(key, jnp.arange(k))
+    keys = first_keys(key, k)
     return jax.vmap(lambda key: conditional.sample_mixing(given, key=key))(keys)
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tightbound.distributions.abstract import AbstractExplicit
 from tightbound.errors import UsageError
 from tightbound.networks import MLP, Dense
+from tightbound.randomness import first_keys
 
 MOST_STRETCH = 2.0
 """Bound of each layer's log-scale: one layer stretches by no more than e^2."""
@@ -69,7 +70,7 @@ class CouplingFlow(AbstractExplicit):
                     Dense(jnp.zeros((width, 2 * dim)), jnp.zeros(2 * dim)),
                     parity=i % 2,
                 )
-                for i, k in enumerate(jax.random.split(key, layers))
+                for i, k in enumerate(first_keys(key, layers))
             ),
             dim,
         )

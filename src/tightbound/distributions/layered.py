@@ -8,10 +8,10 @@ runs downwards. Each conditional is given the *sampled* layer before it.
 from typing import Any
 
 import equinox as eqx
-import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions.abstract import AbstractExplicit
+from tightbound.randomness import first_keys
 
 
 class Layered(AbstractExplicit):
@@ -54,7 +54,7 @@ class Layered(AbstractExplicit):
     ) -> tuple[tuple[Float[Array, "..."], ...], Float[Array, ""]]:
         """One draw of all layers and its log-density in nats."""
         layers, terms = [], []
-        keys = jax.random.split(key, len(self.conditionals))
+        keys = first_keys(key, len(self.conditionals))
         for conditional, layer_key in zip(self.conditionals, keys, strict=True):
             given, log_prob = conditional.sample_and_log_prob(given, key=layer_key)
             layers.append(given)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.data import check_values
-from tightbound.data.binarise import resolve
+from tightbound.data.binarise import evaluated_key, resolve
 from tightbound.distributions import (
     AbstractConditional,
     AbstractExplicit,
@@ -24,7 +24,7 @@ from tightbound.errors import UsageError, at_least
 from tightbound.models import Bayesian, Model
 from tightbound.models.shapes import check_width
 from tightbound.models.weights import sample, split_each
-from tightbound.randomness import as_key, item_keys
+from tightbound.randomness import as_key, item_keys, stream
 
 THRESHOLD = 0.01
 
@@ -78,10 +78,10 @@ def active_units(
     if len(x) < 2:
         raise UsageError("expected 2 rows of data or more to measure activity, got 1")
     at_least(1, draws=draws)
-    binarise_key, draw_key = jax.random.split(as_key(key))
+    draw_key = stream(as_key(key), "active_units.draws")
     items = jnp.arange(len(x))
     binarisation = resolve(binarize, model.likelihood.support, x, "the data")
-    values = binarisation(jnp.asarray(x, jnp.float32), items, use=0, key=binarise_key)
+    values = binarisation(jnp.asarray(x, jnp.float32), items, use=0, key=evaluated_key(key))
     draw_keys = split_each(item_keys(draw_key, items), draws)
     if not isinstance(posterior, AbstractExplicit):
         means = [_draws(posterior, values, draw_keys)]

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.errors import UsageError, at_least
+from tightbound.randomness import streams
 
 LogDensity = Callable[[Float[Array, " d"]], Float[Array, ""]]
 
@@ -85,7 +86,7 @@ def draw_kernel(
     key: PRNGKeyArray, shape: tuple[int, ...], dof: float | None
 ) -> Float[Array, "..."]:
     """Draws of the standard kernel, one vector along the last axis."""
-    normal_key, scale_key = jax.random.split(key)
+    normal_key, scale_key = streams(key, "adaptation.normal", "adaptation.scale")
     normal = jax.random.normal(normal_key, shape)
     if dof is None:
         return normal

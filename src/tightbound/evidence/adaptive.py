@@ -24,7 +24,7 @@ from tightbound.evidence.per_datum import data_at_once, in_batches, prepared
 from tightbound.mcmc import check_moves
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
-from tightbound.randomness import item_keys
+from tightbound.randomness import item_keys, stream
 
 START_DRAWS = 1000
 """Draws of the start that give location and scale, and first locations."""
@@ -75,7 +75,13 @@ def adaptive(
     began = time.perf_counter()
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
-        return _estimated(model, start, method, values, item_keys(data.noise_key, items))
+        return _estimated(
+            model,
+            start,
+            method,
+            values,
+            item_keys(stream(data.noise_key, "adaptive.rounds"), items),
+        )
 
     (log_z, stderr, ess, result), diagnostics = in_batches(
         estimate, data, batch_size=batch_size, doing="adapting", progress=progress

@@ -27,6 +27,7 @@ from tightbound.evidence.adaptation import (
     log_kernel,
     normalised,
 )
+from tightbound.randomness import first_keys, streams
 
 LEAST_SHARE = 0.05
 """Share of the mixture that is spread over all components, so that none dies out."""
@@ -92,7 +93,7 @@ class AMIS(AbstractAdaptation):
     ) -> Weighted:
         """All rounds for one datum."""
         d = first.shape[1]
-        start_key, key = jax.random.split(key)
+        start_key, key = streams(key, "amis.start", "amis.rounds")
         mixture = self._beginning(first, start_key)
         rounds = jnp.arange(self.rounds)
         born = jnp.repeat(rounds, self.each)
@@ -121,7 +122,7 @@ class AMIS(AbstractAdaptation):
         past = jax.tree.map(lambda a: jnp.repeat(a[None], self.rounds, axis=0), mixture)
         nothing = jnp.full(self.draws, -jnp.inf)
         state = (mixture, past, empty, nothing, nothing)
-        turns = (rounds, jax.random.split(key, self.rounds))
+        turns = (rounds, first_keys(key, self.rounds))
         (_, _, u, log_f, log_sum), shares = jax.lax.scan(one, state, turns)
         return Weighted(u, log_f - log_sum + math.log(self.rounds), shares)
 
@@ -135,7 +136,7 @@ class AMIS(AbstractAdaptation):
         return Mixture(jnp.full(self.components, -math.log(self.components)), mean, factor)
 
     def _draw(self, mixture: Mixture, key: PRNGKeyArray) -> Float[Array, "n d"]:
-        which_key, kernel_key = jax.random.split(key)
+        which_key, kernel_key = streams(key, "amis.which", "amis.kernel")
         which = jax.random.categorical(which_key, mixture.log_share, shape=(self.each,))
         white = draw_kernel(kernel_key, (self.each, mixture.mean.shape[1]), self.dof)
         return mixture.mean[which] + jnp.einsum("nij,nj->ni", mixture.factor[which], white)

@@ -33,7 +33,7 @@ from tightbound.evidence.resume import Finished
 from tightbound.mcmc import Passed, Path, Problem, check_moves, check_tuning, forward, tuned
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
-from tightbound.randomness import item_keys
+from tightbound.randomness import item_keys, streams
 
 
 def annealed(
@@ -138,7 +138,7 @@ class Annealing(NamedTuple):
         """
         self.check(model)
         batch_size = data_at_once(batch_size, draws=self.chains, at_once=CHAINS_AT_ONCE)
-        noise_key, pilot_key = jax.random.split(data.noise_key)
+        noise_key, pilot_key = streams(data.noise_key, "annealed.chains", "annealed.pilot")
         began = time.perf_counter()
         values, first = drawn(data, np.arange(min(self.pilot, len(data.x))))
         keys = split_each(item_keys(pilot_key, first), self.chains)

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.distributions import DiagonalNormal
 from tightbound.models.model import Model
-from tightbound.randomness import item_keys
+from tightbound.randomness import first_keys, numbered
 
 EPSILON = 1e-3
 """Adam's epsilon: slopes below it, in nats per standard deviation of q, are rounding."""
@@ -89,7 +89,7 @@ def measured(
         halfway, best = _climbed(
             loss, start, ascent_key, steps=steps, samples=samples, learning_rate=learning_rate
         )
-        draw_keys = item_keys(report_key, jnp.arange(draws))
+        draw_keys = first_keys(report_key, draws)
         return _of_draws(jax.lax.map(three, draw_keys, batch_size=min(samples, draws)))
 
     return jax.vmap(one)(x, ascent_keys, report_keys)
@@ -112,7 +112,7 @@ def _climbed(
     def step(carry: Any, i: Int[Array, ""]) -> tuple[Any, None]:
         q, halfway, state = carry
         halfway = jax.tree.map(lambda new, old: jnp.where(i == steps // 2, new, old), q, halfway)
-        step_key = jax.random.fold_in(key, i)
+        step_key = numbered(key, i)
         slope = jax.grad(loss)(q, jax.random.normal(step_key, (samples, *q.u.shape), q.u.dtype))
         with jax.numpy_dtype_promotion("standard"):
             updates, state = adam.update(slope, state, q)

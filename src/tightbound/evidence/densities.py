@@ -18,14 +18,12 @@ from tightbound.distributions.components import fresh_noise, log_components, log
 from tightbound.errors import UsageError
 from tightbound.models import Bayesian, Model
 from tightbound.models.shapes import like_z
-from tightbound.randomness import as_key
+from tightbound.randomness import as_key, first_keys, stream, streams
 
 COMPONENTS = 100
 """Components of the mixture that stands for a semi-implicit posterior."""
 DRAWS = 200
 """Draws behind the moments of an implicit posterior, and twice as many as z has dimensions."""
-APART = 2**31 - 5
-"""The number that sets the key of both apart."""
 LEAST = 1e-6
 """Least variance in any direction, as a share of the mean one."""
 
@@ -52,7 +50,7 @@ class Mixture(AbstractExplicit):
 
     def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
         """One draw of one component."""
-        which_key, key = jax.random.split(key)
+        which_key, key = streams(key, "stand_in.which", "stand_in.z")
         which = jax.random.randint(which_key, (), 0, self.components)
         mixing = jax.tree.map(lambda all: all[which], self.noise(given))
         return self.posterior.sample_given(mixing, given, key=key)
@@ -63,7 +61,7 @@ class Mixture(AbstractExplicit):
 
     def mean(self, given: Any) -> Any:
         """Mean of as many draws as there are components."""
-        keys = jax.random.split(self.key, self.components)
+        keys = first_keys(stream(self.key, "stand_in.mean"), self.components)
         draws = jax.vmap(lambda key: self.sample(given, key=key))(keys)
         return jnp.mean(draws, axis=0)
 
@@ -82,7 +80,7 @@ class MomentMatched(AbstractExplicit):
 
     def moments(self, given: Any) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
         """The mean, and the Cholesky factor of the covariance."""
-        keys = jax.random.split(self.key, self.draws)
+        keys = first_keys(self.key, self.draws)
         z = jax.vmap(lambda key: self.posterior.sample(given, key=key))(keys)
         mean = jnp.mean(z, axis=0)
         centred = z - mean[None]
@@ -123,7 +121,7 @@ def with_density(
     """
     if isinstance(posterior, AbstractExplicit):
         return posterior
-    own_key = jax.random.fold_in(as_key(key), APART)
+    own_key = stream(as_key(key), "stand_in")
     if isinstance(posterior, AbstractSemiImplicit):
         return Mixture(posterior, COMPONENTS, own_key)
     if isinstance(posterior, AbstractConditional):

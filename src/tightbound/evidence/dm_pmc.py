@@ -27,6 +27,7 @@ from tightbound.evidence.adaptation import (
     log_kernel,
     normalised,
 )
+from tightbound.randomness import first_keys, streams
 
 RESAMPLING = ("global", "local")
 
@@ -103,7 +104,7 @@ class DMPMC(AbstractAdaptation):
             return log_mean_exp(each)
 
         def one(locations: Float[Array, "p d"], key: PRNGKeyArray) -> tuple[Any, Any]:
-            walk_key, resample_key = jax.random.split(key)
+            walk_key, resample_key = streams(key, "dm_pmc.walk", "dm_pmc.resample")
             walk = draw_kernel(walk_key, (self.proposals, self.each, locations.shape[1]), self.dof)
             by_proposal = locations[:, None] + self.scale * walk
             u = by_proposal.reshape(-1, locations.shape[1])
@@ -115,11 +116,11 @@ class DMPMC(AbstractAdaptation):
                 )
                 return u[kept], (u, log_w)
             weights = jax.vmap(normalised)(log_w.reshape(self.proposals, self.each))
-            keys = jax.random.split(resample_key, self.proposals)
+            keys = first_keys(resample_key, self.proposals)
             pick = jax.vmap(lambda key, own, p: jax.random.choice(key, own, p=p))
             return pick(keys, by_proposal, weights), (u, log_w)
 
-        start_key, key = jax.random.split(key)
+        start_key, key = streams(key, "dm_pmc.start", "dm_pmc.rounds")
         locations = jax.random.choice(start_key, first, (self.proposals,))
-        _, (u, log_w) = jax.lax.scan(one, locations, jax.random.split(key, self.rounds))
+        _, (u, log_w) = jax.lax.scan(one, locations, first_keys(key, self.rounds))
         return after_warmup(u, log_w, self.warmup)

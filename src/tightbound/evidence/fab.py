@@ -26,6 +26,7 @@ from tightbound.evidence.adaptation import (
 )
 from tightbound.mcmc import Path, Problem, adapted, forward
 from tightbound.models.weights import split_each
+from tightbound.randomness import first_keys, streams
 
 ACCEPTANCE = 0.65
 FIRST_STEP = 0.3
@@ -117,7 +118,9 @@ class FAB(AbstractAdaptation):
         self, log_density: LogDensity, first: Float[Array, "s d"], key: PRNGKeyArray
     ) -> Weighted:
         """Training and estimate for one datum."""
-        flow_key, fill_key, key, last_key = jax.random.split(key, 4)
+        flow_key, fill_key, key, last_key = streams(
+            key, "fab.flow", "fab.fill", "fab.rounds", "fab.last"
+        )
         flow = CouplingFlow.identity(
             first.shape[1], layers=self.layers, hidden=self.hidden, key=flow_key
         )
@@ -133,13 +136,13 @@ class FAB(AbstractAdaptation):
             drawn, log_step, share = self._annealed(flow, log_density, log_step, key)
             return log_step, (drawn, share)
 
-        log_step, (drawn, _) = jax.lax.scan(fill, log_step, jax.random.split(fill_key, self.buffer))
+        log_step, (drawn, _) = jax.lax.scan(fill, log_step, first_keys(fill_key, self.buffer))
         kept = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), drawn)
 
         def one(state: Any, turn: Any) -> tuple[Any, Any]:
             flow, memory, kept, log_step = state
             number, key = turn
-            anneal_key, key = jax.random.split(key)
+            anneal_key, key = streams(key, "fab.anneal", "fab.updates")
             drawn, log_step, share = self._annealed(flow, log_density, log_step, anneal_key)
             at = (number % self.buffer) * self.batch
             kept = jax.tree.map(
@@ -160,15 +163,15 @@ class FAB(AbstractAdaptation):
                 )
                 return (eqx.apply_updates(flow, moves), memory, kept), None
 
-            keys = jax.random.split(key, self.updates)
+            keys = first_keys(key, self.updates)
             (flow, memory, kept), _ = jax.lax.scan(update, (flow, memory, kept), keys)
             return (flow, memory, kept, log_step), share
 
         state = (flow, optimiser.init(flow), kept, log_step)
-        turns = (jnp.arange(self.rounds), jax.random.split(key, self.rounds))
+        turns = (jnp.arange(self.rounds), first_keys(key, self.rounds))
         (flow, _, _, _), shares = jax.lax.scan(one, state, turns)
         u, log_q = jax.vmap(lambda key: flow.sample_and_log_prob(key=key))(
-            jax.random.split(last_key, self.each)
+            first_keys(last_key, self.each)
         )
         return Weighted(u, jax.vmap(log_density)(u) - log_q, shares)
 

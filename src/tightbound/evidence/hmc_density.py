@@ -32,7 +32,7 @@ from tightbound.mcmc import chain, check_moves, check_tuning
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z
 from tightbound.models.weights import split_each
-from tightbound.randomness import item_keys
+from tightbound.randomness import first_keys, item_keys, stream, streams
 
 SHRUNK = 0.8
 """Variances of q, as a share of the draws'."""
@@ -86,7 +86,7 @@ def hmc_density(
     began = time.perf_counter()
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
-        keys = split_each(item_keys(data.noise_key, items), chains)
+        keys = split_each(item_keys(stream(data.noise_key, "hmc_density.chains"), items), chains)
         return _estimated(
             model,
             values,
@@ -133,11 +133,11 @@ def _estimated(
     """Log of the mean of q(z) / p(x, z), its error, ESS and result code of each datum."""
 
     def draw(x: Float[Array, " d"], key: PRNGKeyArray) -> Any:
-        keys = jax.random.split(key, transitions + 1)
+        start_key, chain_key = streams(key, "hmc_density.start", "hmc_density.moves")
         return chain(
             lambda z: model.log_joint(x, z),
-            model.prior.sample(None, key=keys[0]),
-            keys[1:],
+            model.prior.sample(None, key=start_key),
+            first_keys(chain_key, transitions),
             leapfrog=leapfrog,
             target=acceptance,
         )

@@ -30,12 +30,10 @@ from tightbound.evidence.per_datum import data_at_once, in_batches, prepared
 from tightbound.models import NumPyroTarget, Target
 from tightbound.models.model import Model
 from tightbound.models.weights import log_joint, sample, split_each
-from tightbound.randomness import as_key, item_keys
+from tightbound.randomness import as_key, item_keys, stream
 
 AT_ONCE = 2500
 """Draws of all data together that are held on the device by default."""
-RESAMPLED = 2**31 - 13
-"""The number that sets the key of the resampling apart from those of the draws."""
 DESCRIPTIONS = {
     "posterior": "draws of q(z|x) chosen with replacement in proportion to their importance "
     "weights, for each datum: approximate draws of p(z|x), worth no more than the weights' ESS",
@@ -224,7 +222,7 @@ def _drawn(
 
     def choose(key: PRNGKeyArray, log_w: Float[Array, " k"], z: Any) -> Any:
         below = jnp.cumsum(jax.nn.softmax(log_w))
-        u = jax.random.uniform(jax.random.fold_in(key, RESAMPLED), (k,)) * below[-1]
+        u = jax.random.uniform(stream(key, "inference_data.resampled"), (k,)) * below[-1]
         chosen = jnp.minimum(jnp.searchsorted(below, u, side="right"), k - 1)
         known = jnp.isfinite(below[-1])  # not where all weights are zero
         return jax.tree.map(lambda leaf: jnp.where(known, leaf[chosen], jnp.nan), z)

@@ -40,14 +40,12 @@ from tightbound.evidence.per_datum import (
     stderr_of_mean,
 )
 from tightbound.models.model import Model
-from tightbound.randomness import item_keys
+from tightbound.randomness import item_keys, streams
 
 AT_ONCE = 1000
 """Draws of all data together that a step holds by default."""
 TOLERANCE = 0.01
 """Nats that the second half of the steps may still gain where q* counts as reached."""
-ASCENT, REPORT = 2**31 - 11, 2**31 - 12
-"""The numbers that set these keys apart from those of data and draws."""
 
 
 class InferenceGap(NamedTuple):
@@ -177,7 +175,7 @@ def inference_gap(
     if evidence is None:
         evidence = evaluate(model, posterior, x, k=k, key=key, binarize=binarize, progress=progress)
     _check_evidence(evidence, len(x), data.once)
-    keys = [jax.random.fold_in(data.noise_key, number) for number in (ASCENT, REPORT)]
+    keys = streams(data.noise_key, "inference_gap.ascent", "inference_gap.report")
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
         return measured(

@@ -11,13 +11,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.data import check_values
-from tightbound.data.binarise import Binarisation, resolve
+from tightbound.data.binarise import Binarisation, evaluated_key, resolve
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.resume import Finished
 from tightbound.models import Bayesian, Model, Target
 from tightbound.models.shapes import check_width
 from tightbound.progress import Progress
-from tightbound.randomness import as_key
+from tightbound.randomness import as_key, stream
 
 CHAINS_AT_ONCE = 1600
 """Markov chains of all data together that move at once by default."""
@@ -50,7 +50,7 @@ def prepared(
         UsageError: Data of another width, outside the likelihood's support (row and column are
             named), or an unknown binarisation; no data for a model, or data for a `Target`.
     """
-    keys = jax.random.split(as_key(key))
+    keys = evaluated_key(key), stream(as_key(key), "evidence.noise")
     if isinstance(model, Target):
         if x is not None:
             raise UsageError(f"a Target has no data: expected none, got shape {np.shape(x)}")

@@ -26,6 +26,7 @@ from tightbound.evidence.adaptation import (
     log_kernel,
     normalised,
 )
+from tightbound.randomness import first_keys, streams
 
 LEAST_SHARE = 0.05
 """Share of the particles that is spread over all scales, so that none dies out."""
@@ -93,7 +94,9 @@ class PMC(AbstractAdaptation):
 
         def one(state: Any, key: PRNGKeyArray) -> tuple[Any, Any]:
             locations, share = state
-            scale_key, walk_key, resample_key = jax.random.split(key, 3)
+            scale_key, walk_key, resample_key = streams(
+                key, "pmc.scale", "pmc.walk", "pmc.resample"
+            )
             which = jax.random.categorical(scale_key, jnp.log(share), shape=(self.particles,))
             walk = draw_kernel(walk_key, locations.shape, self.dof)
             step = jnp.exp(log_scales)[which][:, None] * walk
@@ -108,8 +111,8 @@ class PMC(AbstractAdaptation):
             kept = jax.random.choice(resample_key, self.particles, (self.particles,), p=weight)
             return (u[kept], share), (u, log_w)
 
-        start_key, key = jax.random.split(key)
+        start_key, key = streams(key, "pmc.start", "pmc.rounds")
         locations = jax.random.choice(start_key, first, (self.particles,))
         state = locations, jnp.full(count, 1 / count)
-        _, (u, log_w) = jax.lax.scan(one, state, jax.random.split(key, self.rounds))
+        _, (u, log_w) = jax.lax.scan(one, state, first_keys(key, self.rounds))
         return after_warmup(u, log_w, self.warmup)

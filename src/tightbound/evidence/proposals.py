@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError
+from tightbound.randomness import streams
 
 
 class Defensive(AbstractExplicit):
@@ -31,12 +32,14 @@ class Defensive(AbstractExplicit):
 
     def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
         """One draw, of q or of the prior."""
-        which_key, key = jax.random.split(key)
+        which_key, prior_key, own_key = streams(
+            key, "defensive.which", "defensive.prior", "defensive.own"
+        )
         from_prior = jax.random.bernoulli(which_key, self.share)
         return jax.tree.map(
             lambda safe, own: jnp.where(from_prior, safe, own),
-            self.prior.sample(None, key=key),
-            self.posterior.sample(given, key=key),
+            self.prior.sample(None, key=prior_key),
+            self.posterior.sample(given, key=own_key),
         )
 
     def log_prob(self, value: Any, given: Any) -> Float[Array, ""]:
@@ -68,7 +71,7 @@ class Tempered(AbstractExplicit):
 
     def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
         """One draw."""
-        drawn = self.posterior.sample(given, key=key)
+        drawn = self.posterior.sample(given, key=own_key)
         return self._stretched(drawn, given, self.temperature**0.5)
 
     def log_prob(self, value: Any, given: Any) -> Float[Array, ""]:

@@ -26,7 +26,7 @@ from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.per_datum import mean, prepared
 from tightbound.mcmc import Passed, Path, backward
 from tightbound.models.model import Model
-from tightbound.randomness import as_key, item_keys
+from tightbound.randomness import as_key, first_keys, streams
 
 
 def reverse_annealed(
@@ -168,8 +168,10 @@ def sandwich(
         UsageError: As for `tb.evidence.annealed`.
     """
     at_least(1, n=n)
-    data_key, forward_key, backward_key = jax.random.split(as_key(key), 3)
-    x, z = jax.jit(jax.vmap(model.sample))(item_keys(data_key, jnp.arange(n)))
+    data_key, forward_key, backward_key = streams(
+        as_key(key), "sandwich.data", "sandwich.forward", "sandwich.backward"
+    )
+    x, z = jax.jit(jax.vmap(model.sample))(first_keys(data_key, n))
     x = np.asarray(x)
     settings: dict[str, Any] = {
         "start": posterior,

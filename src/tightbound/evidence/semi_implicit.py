@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractConditional, AbstractSemiImplicit
-from tightbound.distributions.components import FRESH, fresh_noise, log_components
+from tightbound.distributions.components import fresh_noise, log_components
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.per_datum import (
     data_at_once,
@@ -32,7 +32,7 @@ from tightbound.evidence.per_datum import (
 )
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
-from tightbound.randomness import item_keys
+from tightbound.randomness import item_keys, stream, streams
 
 AT_ONCE = 50_000
 """Components of all data and draws together that are held at once by default."""
@@ -145,7 +145,9 @@ def semi_implicit_sandwich(
     began = time.perf_counter()
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
-        keys = split_each(item_keys(data.noise_key, items), draws)
+        keys = split_each(
+            item_keys(stream(data.noise_key, "semi_implicit_sandwich.draws"), items), draws
+        )
         return _both(model, posterior, values, keys, k, chunk)
 
     lower, upper = in_batches(
@@ -183,10 +185,15 @@ def _both(
     """Lower and upper bound of each draw in nats."""
 
     def one(x: Float[Array, " d"], key: PRNGKeyArray) -> tuple[Any, Any]:
-        mixing_key, z_key = jax.random.split(key)
+        mixing_key, z_key, fresh_key = streams(
+            key,
+            "semi_implicit_sandwich.mixing",
+            "semi_implicit_sandwich.z",
+            "semi_implicit_sandwich.fresh",
+        )
         own = posterior.sample_mixing(x, key=mixing_key)
         z = posterior.sample_given(own, x, key=z_key)
-        fresh = fresh_noise(posterior, x, jax.random.fold_in(key, FRESH), k)
+        fresh = fresh_noise(posterior, x, fresh_key, k)
         without = jax.nn.logsumexp(log_components(posterior, z, fresh, x))
         having = jnp.logaddexp(without, posterior.log_prob_given(z, own, x))
         log_joint = model.log_joint(x, z)

@@ -23,6 +23,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.errors import UsageError, at_least
 from tightbound.mcmc.hmc import adapted, transition
+from tightbound.randomness import numbered, stream
 
 SCHEDULES = ("sigmoid", "linear", "adaptive")
 DELTA = 4.0
@@ -179,7 +180,7 @@ def _pass(
     count = log_steps.shape[0]
 
     def begin(given: Any, keys: Key[Array, " c"]) -> Any:
-        return jax.vmap(lambda key: problem.start(given, jax.random.fold_in(key, 0)))(keys)
+        return jax.vmap(lambda key: problem.start(given, stream(key, "annealing.start")))(keys)
 
     def one(carry: Any, turn: Any) -> tuple[Any, Any]:
         z, log_w, drift = carry
@@ -225,7 +226,7 @@ def _move(
             z,
             step_size,
             leapfrog=leapfrog,
-            key=jax.random.fold_in(key, number),
+            key=numbered(key, number),
         )
 
     return jax.vmap(jax.vmap(one, in_axes=(None, 0, 0)))(given, z, keys)

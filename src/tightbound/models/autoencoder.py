@@ -26,7 +26,7 @@ from tightbound.models.latents import check_latents, latent_conditional, latent_
 from tightbound.models.model import Model
 from tightbound.models.posteriors import posterior as noise_posterior
 from tightbound.networks import MLP, Dense, over_layers
-from tightbound.randomness import as_key
+from tightbound.randomness import as_key, first_keys, stream, streams
 
 LIKELIHOODS = {
     "bernoulli": "binary values; grey values are binarised first",
@@ -34,8 +34,6 @@ LIKELIHOODS = {
     "gaussian_unit_mean": "values in [0, 1]; means kept in (0, 1) by a sigmoid (AEVB's Frey faces)",
 }
 NOISE_DRIVEN = ("implicit", "semi_implicit")
-INITIAL = 2**31 - 3
-"""The number that sets the key of `initial` apart."""
 Trunk = Callable[[Float[Array, " n_in"]], Float[Array, " n_out"]]
 
 
@@ -107,7 +105,8 @@ def autoencoder(
     family = "normal" if noise_driven else posterior
     prior = check_latents(family, prior, latents)
     n_x = train.shape[1]
-    keys = iter(jax.random.split(as_key(key), 2 * layers))
+    root = stream(as_key(key), "autoencoder")
+    keys = iter(first_keys(root, 2 * layers))
 
     q, n_in = [], n_x
     for level, (size, widths) in enumerate(zip(latents, hiddens, strict=True)):
@@ -134,12 +133,12 @@ def autoencoder(
         model = Model(p[0], visible)
         parts = model, q[0]
         if noise_driven:
-            drawn = {"hidden": hiddens[0], "activation": activation, "key": as_key(key)}
+            drawn = {"hidden": hiddens[0], "activation": activation, "key": root}
             parts = model, noise_posterior(model, posterior, **drawn)
     else:
         model = Model(Layered(tuple(p), downwards=True), BottomLayer(visible))
         parts = model, Layered(tuple(q), downwards=False)
-    return parts if initial is None else _normally_drawn(parts, initial, as_key(key))
+    return parts if initial is None else _normally_drawn(parts, initial, root)
 
 
 def _normally_drawn(
@@ -150,7 +149,7 @@ def _normally_drawn(
     return over_layers(
         lambda layer, key: Dense(layer.weight, layer.bias, float(initial)).fresh(key=key),
         parts,
-        jax.random.fold_in(key, INITIAL),
+        stream(key, "autoencoder.initial"),
     )
 
 
@@ -203,7 +202,7 @@ def _latent(
     """A conditional of latent units."""
     if family == "normal":
         return _normal(n_in, hidden, size, activation, own, key)
-    trunk_key, head_key = jax.random.split(key)
+    trunk_key, head_key = streams(key, "autoencoder.latent.trunk", "autoencoder.latent.heads")
     trunk, width = _trunk(n_in, hidden, activation, own, trunk_key)
     return latent_conditional(family, trunk, width, size, key=head_key)
 
@@ -218,7 +217,9 @@ def _normal(
     *,
     unit_mean: bool = False,
 ) -> DiagonalNormal:
-    trunk_key, location_key, scale_key = jax.random.split(key, 3)
+    trunk_key, location_key, scale_key = streams(
+        key, "autoencoder.trunk", "autoencoder.location", "autoencoder.scale"
+    )
     trunk, width = _trunk(n_in, hidden, activation, own, trunk_key)
     location = Dense.glorot(width, size, key=location_key)
     return DiagonalNormal(trunk, location, Dense.glorot(width, size, key=scale_key), unit_mean)
@@ -239,7 +240,7 @@ def _visible(
         unit_mean = likelihood == "gaussian_unit_mean"
         return _normal(n_in, hidden, n_x, activation, own, key, unit_mean=unit_mean)
     check_values(train, "unit", "the training data of a Bernoulli likelihood")
-    trunk_key, head_key = jax.random.split(key)
+    trunk_key, head_key = streams(key, "autoencoder.visible.trunk", "autoencoder.visible.head")
     trunk, width = _trunk(n_in, hidden, activation, own, trunk_key)
     head = Dense.glorot(width, n_x, key=head_key)
     mean = np.clip(train.mean(axis=0, dtype=np.float64), 0.001, 0.999)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError
 from tightbound.models.model import Model
+from tightbound.randomness import first_keys, streams
 
 
 class Bayesian(eqx.Module):
@@ -41,7 +42,7 @@ class Bayesian(eqx.Module):
         """A model with parameters mu + sigma * zeta, differentiable in mu and sigma."""
         mu, rest = eqx.partition(self.mean, eqx.is_inexact_array)
         leaves, tree = jax.tree.flatten(mu)
-        keys = jax.random.split(key, len(leaves))
+        keys = first_keys(key, len(leaves))
         theta = [
             m + jnp.exp(s) * jax.random.normal(k, m.shape, m.dtype)
             for m, s, k in zip(leaves, self.log_sigma, keys, strict=True)
@@ -62,7 +63,7 @@ class Bayesian(eqx.Module):
 
     def sample(self, key: PRNGKeyArray) -> tuple[Float[Array, " dim"], Any]:
         """One draw (x, z) of one drawn model."""
-        model_key, key = jax.random.split(key)
+        model_key, key = streams(key, "bayesian.theta", "bayesian.data")
         return self.draw(model_key).sample(key)
 
 

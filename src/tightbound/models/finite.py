@@ -24,7 +24,7 @@ from tightbound.distributions.finite import MAX_UNITS
 from tightbound.errors import UsageError
 from tightbound.models.model import Model
 from tightbound.networks import MLP, Dense
-from tightbound.randomness import as_key
+from tightbound.randomness import as_key, stream, streams
 
 FAMILIES = ("bernoulli", "categorical")
 ENTRIES = 2**23
@@ -100,7 +100,11 @@ def gaussian_mixture(
     if not variance > 0:
         raise UsageError("expected data with some spread to place Gaussians in, got equal rows")
     covariance += 1e-6 * variance * np.eye(train.shape[1])
-    chosen = _spread(centred / np.sqrt(np.diag(covariance)), components, as_key(key))
+    chosen = _spread(
+        centred / np.sqrt(np.diag(covariance)),
+        components,
+        stream(as_key(key), "gaussian_mixture.spread"),
+    )
     likelihood = GaussianComponents.from_covariances(
         jnp.asarray(train[chosen], jnp.float32),
         jnp.repeat(jnp.asarray(covariance, jnp.float32)[None], components, axis=0),
@@ -131,7 +135,7 @@ def bernoulli_mixture(
     train = _train(data, components)
     check_values(train, "unit", "the training data of a Bernoulli likelihood")
     values = np.asarray(train, np.float64)
-    chosen = _spread(values, components, as_key(key))
+    chosen = _spread(values, components, stream(as_key(key), "bernoulli_mixture.spread"))
     logits = _logits(0.5 * (values[chosen] + values.mean(axis=0)))
     return Model(Categorical(jnp.zeros(components)), BernoulliComponents(logits))
 
@@ -169,7 +173,7 @@ def finite_autoencoder(
         raise UsageError(f"expected a family out of {', '.join(FAMILIES)}, got {family!r}")
     if latent < 1 or any(width < 1 for width in hidden):
         raise UsageError(f"expected sizes >= 1, got latent={latent}, hidden={tuple(hidden)}")
-    trunk_key, head_key = jax.random.split(as_key(key))
+    trunk_key, head_key = streams(as_key(key), "finite.trunk", "finite.head")
     trunk = MLP.glorot(latent, tuple(hidden), activation=activation, key=trunk_key)
     head = Dense.glorot((latent, *hidden)[-1], train.shape[1], key=head_key)
     bias = _logits(train.mean(axis=0, dtype=np.float64))

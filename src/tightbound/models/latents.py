@@ -5,7 +5,6 @@ Kingma & Welling 2013, arXiv 1312.6114, section 2.4.
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -22,6 +21,7 @@ from tightbound.distributions import (
 )
 from tightbound.errors import UsageError
 from tightbound.networks import Dense
+from tightbound.randomness import first_keys
 
 DISCRETE = "bernoulli"
 WIDER = {"unit": ("positive", "real"), "positive": ("real",)}
@@ -78,7 +78,7 @@ def latent_conditional(
     if family == DISCRETE:
         return Bernoulli(trunk, Dense.glorot(width, size, key=key))
     sizes = by_name(family).sizes(size)
-    keys = jax.random.split(key, len(sizes))
+    keys = first_keys(key, len(sizes))
     heads = tuple(Dense.glorot(width, n, key=k) for n, k in zip(sizes, keys, strict=True))
     return Conditional(trunk, heads, family)
 

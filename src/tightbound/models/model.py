@@ -3,8 +3,9 @@
 from typing import Any
 
 import equinox as eqx
-import jax
 from jaxtyping import Array, Float, PRNGKeyArray
+
+from tightbound.randomness import streams
 
 
 class Model(eqx.Module):
@@ -19,7 +20,7 @@ class Model(eqx.Module):
 
     def sample(self, key: PRNGKeyArray) -> tuple[Float[Array, " dim"], Any]:
         """One draw (x, z) of the joint distribution."""
-        prior_key, likelihood_key = jax.random.split(key)
+        prior_key, likelihood_key = streams(key, "model.prior", "model.likelihood")
         z = self.prior.sample(None, key=prior_key)
         return self.likelihood.sample(z, key=likelihood_key), z
 

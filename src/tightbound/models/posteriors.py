@@ -7,7 +7,6 @@ Yin & Zhou 2018, arXiv 1805.11183 (semi-implicit ones).
 from collections.abc import Sequence
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
@@ -21,7 +20,7 @@ from tightbound.errors import UsageError, at_least
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z, width
 from tightbound.networks import MLP, Dense, Joined, Squashed
-from tightbound.randomness import as_key
+from tightbound.randomness import as_key, stream, streams
 
 KINDS = ("normal", "semi_implicit", "implicit")
 LOG_SCALE = -1.0
@@ -67,12 +66,18 @@ def posterior(
     at_least(1, noise=noise, **{f"hidden[{i}]": n for i, n in enumerate(hidden)})
     if kind == "implicit":
         network = Joined.glorot(
-            noise + columns, tuple(hidden), size, activation=activation, key=as_key(key)
+            noise + columns,
+            tuple(hidden),
+            size,
+            activation=activation,
+            key=stream(as_key(key), "posterior.implicit"),
         )
         network = eqx.tree_at(lambda joined: joined.trunk, network, replace_fn=Squashed)
         return Implicit(network=network, noise=noise)
     n_in = columns + (noise if kind == "semi_implicit" else 0)
-    trunk_key, location_key, scale_key = jax.random.split(as_key(key), 3)
+    trunk_key, location_key, scale_key = streams(
+        as_key(key), "posterior.trunk", "posterior.location", "posterior.scale"
+    )
     trunk = Squashed(MLP.glorot(n_in, tuple(hidden), activation=activation, key=trunk_key))
     last = (n_in, *hidden)[-1]
     location = Dense.glorot(last, size, key=location_key)

@@ -21,6 +21,7 @@ from tightbound.errors import UsageError, at_least
 from tightbound.models.model import Model
 from tightbound.models.simulators import simulator
 from tightbound.models.target import Target
+from tightbound.randomness import streams
 
 EFFECTS = (2.8, 0.8, -0.3, 0.7, -0.1, 0.1, 1.8, 1.2)
 """Measured effects of the eight schools, in tens of points."""
@@ -110,7 +111,7 @@ def two_moons() -> SimulatorProblem:
         return jax.random.uniform(key, (2,), minval=-1.0, maxval=1.0)
 
     def simulate(z: Float[Array, " 2"], key: PRNGKeyArray) -> Float[Array, " 2"]:
-        angle_key, radius_key = jax.random.split(key)
+        angle_key, radius_key = streams(key, "two_moons.angle", "two_moons.radius")
         angle = jax.random.uniform(angle_key, minval=-math.pi / 2, maxval=math.pi / 2)
         radius = 0.1 + 0.01 * jax.random.normal(radius_key)
         crescent = radius * jnp.stack([jnp.cos(angle), jnp.sin(angle)]) + jnp.array([0.25, 0.0])

@@ -14,7 +14,7 @@ from tightbound.distributions.restoration import Degradation, Empirical, Project
 from tightbound.errors import UsageError
 from tightbound.models.model import Model
 from tightbound.networks import Joined
-from tightbound.randomness import as_key
+from tightbound.randomness import as_key, stream
 
 
 def restoration(
@@ -50,7 +50,11 @@ def restoration(
         )
     a = np.asarray(matrix, np.float32)
     network = Joined.glorot(
-        a.shape[0], tuple(hidden), a.shape[1], activation=activation, key=as_key(key)
+        a.shape[0],
+        tuple(hidden),
+        a.shape[1],
+        activation=activation,
+        key=stream(as_key(key), "restoration"),
     )
     inverse = np.linalg.pinv(np.asarray(a, np.float64)).astype(np.float32)
     model = Model(Empirical(Fixed.of(clean)), Degradation(Fixed.of(a)))

@@ -3,12 +3,11 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit
 from tightbound.models.model import Model
-from tightbound.randomness import item_keys
+from tightbound.randomness import first_keys
 
 
 def sample(
@@ -46,4 +45,4 @@ def log_weights(
 
 def split_each(keys: Key[Array, " n"], k: int) -> Key[Array, "n k"]:
     """Gives k keys from each of n, shape (n, k): the first draws stay the same when k grows."""
-    return jax.vmap(item_keys, in_axes=(0, None))(keys, jnp.arange(k))
+    return jax.vmap(lambda key: first_keys(key, k))(keys)

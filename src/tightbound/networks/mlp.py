@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.errors import UsageError
+from tightbound.randomness import first_keys, streams
 
 ACTIVATIONS = {
     "tanh": jnp.tanh,
@@ -37,7 +38,7 @@ class Dense(eqx.Module):
         """The same layer with its first numbers drawn anew; Glorot's rule keeps the bias."""
         if self.spread is None:
             return Dense(Dense.glorot(*self.weight.shape, key=key).weight, self.bias)
-        keys = jax.random.split(key)
+        keys = streams(key, "dense.weight", "dense.bias")
         weight, bias = (
             self.spread * jax.random.normal(k, a.shape, a.dtype)
             for k, a in zip(keys, (self.weight, self.bias), strict=True)
@@ -62,7 +63,7 @@ def over_layers(
     """The same tree of modules with every dense layer changed, each by a key of its own."""
     is_dense = lambda node: isinstance(node, Dense)  # noqa: E731
     leaves, structure = jax.tree.flatten(tree, is_leaf=is_dense)
-    keys = jax.random.split(key, len(leaves))
+    keys = first_keys(key, len(leaves))
     changed = [
         change(leaf, k) if is_dense(leaf) else leaf for leaf, k in zip(leaves, keys, strict=True)
     ]
@@ -88,10 +89,9 @@ class MLP(eqx.Module):
     ) -> "MLP":
         """A perceptron with the given hidden widths; no hidden widths give the identity."""
         widths = (n_in, *hidden)
-        keys = jax.random.split(key, len(widths))
+        keys = first_keys(key, len(hidden))
         layers = tuple(
-            Dense.glorot(i, o, key=k)
-            for i, o, k in zip(widths[:-1], widths[1:], keys[1:], strict=True)
+            Dense.glorot(i, o, key=k) for i, o, k in zip(widths[:-1], widths[1:], keys, strict=True)
         )
         return MLP(layers, activation)
 
@@ -131,7 +131,7 @@ class Joined(eqx.Module):
         key: PRNGKeyArray,
     ) -> "Joined":
         """A network for inputs of `n_in` numbers in all."""
-        trunk_key, head_key = jax.random.split(key)
+        trunk_key, head_key = streams(key, "joined.trunk", "joined.head")
         trunk = MLP.glorot(n_in, hidden, activation=activation, key=trunk_key)
         return Joined(trunk, Dense.glorot((n_in, *hidden)[-1], n_out, key=head_key))
 

@@ -27,9 +27,7 @@ from tightbound.objectives.mixtures import (
     draw,
     log_h_with_own,
 )
-
-PRIOR = 2**31 - 13
-"""The number that sets the prior's noise apart from a datum's draws."""
+from tightbound.randomness import stream
 
 
 class DSIVI(AbstractObjective):
@@ -77,7 +75,7 @@ class DSIVI(AbstractObjective):
 
         def one(x: Float[Array, " d"], key: PRNGKeyArray) -> Float[Array, ""]:
             draws = draw(parts.posterior, x, key, self.samples, self.k)
-            noise = fresh_noise(prior, None, jax.random.fold_in(key, PRIOR), self.prior_k)
+            noise = fresh_noise(prior, None, stream(key, "dsivi.prior"), self.prior_k)
             log_prior = jax.vmap(lambda z: log_mean_exp(log_components(prior, z, noise, None)))
             log_lik = jax.vmap(parts.model.likelihood.log_prob, in_axes=(None, 0))(x, draws.z)
             log_h = log_h_with_own(parts.posterior, draws, x)

@@ -17,9 +17,7 @@ from jaxtyping import Array, Float, Key
 from tightbound.errors import UsageError, at_least
 from tightbound.models import Bayesian, Model
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
-
-THETA = 2**31 - 2
-"""The number that sets a minibatch's theta apart from a datum's draws, numbered from 0."""
+from tightbound.randomness import stream
 
 
 class FullVB(AbstractObjective):
@@ -82,7 +80,7 @@ class FullVB(AbstractObjective):
 
 def _draw(model: Bayesian, keys: Key[Array, " n"]) -> Model:
     """One model for the whole minibatch."""
-    return model.draw(jax.random.fold_in(keys[0], THETA))
+    return model.draw(stream(keys[0], "full_vb.theta"))
 
 
 def full_vb(objective: AbstractObjective, n: int) -> FullVB:

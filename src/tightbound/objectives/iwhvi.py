@@ -29,10 +29,7 @@ from tightbound.models.shapes import like_z, width
 from tightbound.networks import MLP, Dense, flat
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
 from tightbound.objectives.mixtures import MIXTURE, check_mixture, draw
-from tightbound.randomness import item_keys
-
-REVERSE = 2**31 - 15
-"""The number that sets the draws of tau apart from those of the posterior."""
+from tightbound.randomness import first_keys, stream
 
 
 class Reverse(NamedTuple):
@@ -153,13 +150,13 @@ class IWHVI(AbstractObjective):
                 return log_q - tau.log_prob(mixing, given)
 
             reverse = jax.vmap(lambda key: tau.sample(given, key=key))
-            drawn = reverse(item_keys(key, jnp.arange(self.k)))
+            drawn = reverse(first_keys(key, self.k))
             ratios = jax.vmap(log_ratio)(jnp.concatenate([own[None], drawn]))
             return parts.model.log_joint(x, z) - log_mean_exp(ratios)
 
         def one(x: Float[Array, " d"], key: PRNGKeyArray) -> Float[Array, ""]:
             draws = draw(posterior, x, key, self.samples, 0)
-            reverse_keys = item_keys(jax.random.fold_in(key, REVERSE), jnp.arange(self.samples))
+            reverse_keys = first_keys(stream(key, "iwhvi.reverse"), self.samples)
             each = jax.vmap(of_draw, in_axes=(None, 0, 0, 0))
             return jnp.mean(each(x, draws.mixing, draws.z, reverse_keys))
 

@@ -21,6 +21,7 @@ from tightbound.errors import UsageError, at_least
 from tightbound.mcmc import adapted, chain, check_moves, check_tuning, transition
 from tightbound.models.weights import split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step, differentiated
+from tightbound.randomness import first_keys
 
 FIRST_STEP = 0.1
 """Length of the first leapfrog steps, before any tuning."""
@@ -86,7 +87,7 @@ class MCEM(AbstractObjective):
 
     def begin(self, parts: Parts, n: int, key: PRNGKeyArray) -> Chains:
         """Every chain starts at a draw of the prior."""
-        z = jax.vmap(lambda key: parts.model.prior.sample(None, key=key))(jax.random.split(key, n))
+        z = jax.vmap(lambda key: parts.model.prior.sample(None, key=key))(first_keys(key, n))
         dtype = jax.tree.leaves(z)[0].dtype
         return Chains(z, jnp.log(jnp.asarray(FIRST_STEP, dtype)), jnp.zeros([], jnp.int32))
 

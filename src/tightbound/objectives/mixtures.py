@@ -13,7 +13,6 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions import AbstractSemiImplicit
 from tightbound.distributions.components import (
-    FRESH,
     fresh_noise,
     log_components,
     log_mean_exp,
@@ -21,7 +20,7 @@ from tightbound.distributions.components import (
 from tightbound.errors import UsageError
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires
 from tightbound.objectives.taxonomy import check_requires
-from tightbound.randomness import item_keys
+from tightbound.randomness import first_keys, stream, streams
 
 MIXTURE = Requires(("density",), ("density",), ("mixture",))
 """What they need unless they say otherwise."""
@@ -44,12 +43,12 @@ def draw(
     """Draws z and fresh noise, both differentiable in the parameters."""
 
     def one(key: PRNGKeyArray) -> tuple[Any, Any]:
-        mixing_key, key = jax.random.split(key)
+        mixing_key, key = streams(key, "mixtures.mixing", "mixtures.z")
         mixing = posterior.sample_mixing(x, key=mixing_key)
         return mixing, posterior.sample_given(mixing, x, key=key)
 
-    mixing, z = jax.vmap(one)(item_keys(key, jnp.arange(samples)))
-    return Draws(mixing, z, fresh_noise(posterior, x, jax.random.fold_in(key, FRESH), k))
+    mixing, z = jax.vmap(one)(first_keys(key, samples))
+    return Draws(mixing, z, fresh_noise(posterior, x, stream(key, "mixtures.fresh"), k))
 
 
 def log_h_with_own(

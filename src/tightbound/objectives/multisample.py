@@ -21,6 +21,7 @@ from tightbound.gradients import AbstractGradient, Coefficients, SingleSample
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
 from tightbound.objectives.taxonomy import check_requires
+from tightbound.randomness import stream
 
 TINY = 1e-18
 
@@ -118,7 +119,7 @@ class Multisample(AbstractObjective):
         coefficients = self.coefficients(log_w)
 
         def choose(key: PRNGKeyArray, row: Coefficients) -> Any:
-            chosen = gradient.choose(row.model, key=jax.random.fold_in(key, self.k))
+            chosen = gradient.choose(row.model, key=stream(key, "multisample.choice"))
             return chosen, gradient.of_chosen(row, chosen)
 
         chosen, of_chosen = jax.vmap(choose)(keys, coefficients)

@@ -30,6 +30,7 @@ from tightbound.objectives.terms import (
     Moments,
     Sizes,
 )
+from tightbound.randomness import each_stream, first_keys, numbered, streams
 
 SEPARATED = 0.98
 """A classifier that is right so often tells its two sides apart, and its logit is a guess."""
@@ -159,7 +160,7 @@ class Nested(AbstractObjective):
         def inner_loss(params: Any, aux: Any, number: Int[Array, ""]) -> Float[Array, ""]:
             whole = eqx.combine(aux, rest)
             at = eqx.combine(params, static)
-            fresh = jax.vmap(lambda key: jax.random.fold_in(key, number + 1))(keys)
+            fresh = jax.vmap(lambda key: numbered(key, number))(each_stream(keys, "nested.inner"))
             batch = self._batch(whole, at, x, fresh)
             losses = [
                 term.loss(own, at, batch) for term, own in zip(self.terms, whole.terms, strict=True)
@@ -228,10 +229,11 @@ class Nested(AbstractObjective):
         """The networks, for the sizes of the parts."""
         z = sum(leaf.size for leaf in jax.tree.leaves(like_z(parts.model)))
         sizes = Sizes(width(parts.model), z)
-        keys = jax.random.split(key, len(self.terms) + 1)
-        built = tuple(term.build(sizes, k) for term, k in zip(self.terms, keys[1:], strict=True))
+        terms_key, moments_key = streams(key, "nested.terms", "nested.moments")
+        keys = first_keys(terms_key, len(self.terms))
+        built = tuple(term.build(sizes, k) for term, k in zip(self.terms, keys, strict=True))
         return Aux(
-            built, None if self.moments is None else Moments.build(sizes, self.moments, keys[0])
+            built, None if self.moments is None else Moments.build(sizes, self.moments, moments_key)
         )
 
     def _static(self, parts: Parts) -> Any:
@@ -244,15 +246,15 @@ class Nested(AbstractObjective):
         self, aux: Aux, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
     ) -> Batch:
         """Draws of q, with its moments if they are followed."""
-        split = jax.vmap(lambda key: jax.random.split(key, 3))(keys)
-        z = jax.vmap(lambda x, key: parts.posterior.sample(x, key=key))(x, split[:, 0])
+        z_keys, noise_keys, term_keys = jax.vmap(
+            lambda key: streams(key, "nested.z", "nested.noise", "nested.term")
+        )(keys)
+        z = jax.vmap(lambda x, key: parts.posterior.sample(x, key=key))(x, z_keys)
         like = jax.eval_shape(jax.vmap(flat), z)
-        noise = jax.vmap(lambda key: jax.random.normal(key, like.shape[1:], like.dtype))(
-            split[:, 1]
-        )
+        noise = jax.vmap(lambda key: jax.random.normal(key, like.shape[1:], like.dtype))(noise_keys)
         standard = lambda x: (jnp.zeros(like.shape), jnp.ones(like.shape))  # noqa: E731
         moments = standard if aux.moments is None else aux.moments.at
-        return Batch(x, z, *moments(x), split[:, 2], noise, moments)
+        return Batch(x, z, *moments(x), term_keys, noise, moments)
 
     def _noised(self, batch: Batch) -> Batch:
         """Draws of q with the noise at which the scores are known."""

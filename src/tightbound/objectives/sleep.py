@@ -16,9 +16,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from tightbound.errors import UsageError
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
 from tightbound.objectives.multisample import Multisample
-
-DREAM = 2**31 - 1
-"""The number that sets a datum's dream apart from its draws, which are numbered from 0."""
+from tightbound.randomness import stream
 
 
 class Sleep(AbstractObjective):
@@ -78,7 +76,7 @@ def _sleep(parts: Parts, keys: Key[Array, " n"]) -> Any:
     """Descent gradient of -log q(z|x) at draws (x, z) of the model: its mean over the keys."""
 
     def dream(key: PRNGKeyArray) -> tuple[Float[Array, " d"], Any]:
-        return parts.model.sample(jax.random.fold_in(key, DREAM))
+        return parts.model.sample(stream(key, "sleep.dream"))
 
     def loss(posterior: Any) -> Float[Array, ""]:
         return -jnp.mean(jax.vmap(lambda x, z: posterior.log_prob(z, x))(*jax.vmap(dream)(keys)))

@@ -25,13 +25,12 @@ from tightbound.mcmc import adapted, check_tuning, transition
 from tightbound.models.weights import split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step, differentiated
 from tightbound.objectives.mixtures import Draws, check_mixture, draw, log_weights_with_own
+from tightbound.randomness import each_stream, first_keys
 
 FIRST_STEP = 0.2
 """Length of the first leapfrog steps, that of the authors' toys."""
 TUNING = 0.1
 """Change of the step size's logarithm per step and unit of acceptance."""
-CHAIN = 2**31 - 11
-"""The number that sets a datum's chains apart from its draws."""
 
 
 class UIVI(AbstractObjective):
@@ -126,7 +125,7 @@ class UIVI(AbstractObjective):
             return jax.vmap(one)(x, keys)
 
         start = drawn(parts.posterior)
-        chain_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, CHAIN)
+        chain_keys = each_stream(keys, "uivi.chain")
 
         def score(x: Float[Array, " d"], mixing: Any, z: Any, key: PRNGKeyArray) -> Any:
             return self.score(parts.posterior, x, mixing, z, jnp.exp(log_step), key)
@@ -180,7 +179,7 @@ class UIVI(AbstractObjective):
             )
             return mixing, (mixing, acceptance)
 
-        keys = jax.random.split(key, self.burn_in + self.transitions)
+        keys = first_keys(key, self.burn_in + self.transitions)
         _, (states, acceptance) = jax.lax.scan(move, mixing, keys)
         kept = jax.tree.map(lambda states: states[self.burn_in :], states)
         each = jax.vmap(jax.grad(posterior.log_prob_given), in_axes=(None, 0, None))

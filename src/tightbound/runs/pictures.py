@@ -14,7 +14,7 @@ from tightbound.data.arrays import save_arrays
 from tightbound.distributions import StandardNormal
 from tightbound.errors import UsageError
 from tightbound.evidence.densities import with_density
-from tightbound.randomness import as_key
+from tightbound.randomness import as_key, first_keys, stream
 from tightbound.runs.folder import open_run, write_npy
 from tightbound.runs.seen import as_seen
 from tightbound.training import Run
@@ -43,7 +43,9 @@ def sample_means(run: Run, n: int, key: int) -> Float[np.ndarray, "n d"]:
     def one(key: Array) -> Array:
         return run.model.likelihood.mean(run.model.prior.sample(None, key=key))
 
-    return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(as_key(key), n)))
+    return np.asarray(
+        jax.jit(jax.vmap(one))(first_keys(stream(as_key(key), "pictures.samples"), n))
+    )
 
 
 def reconstruct(run: Run, x: Float[Array, "n d"]) -> Float[np.ndarray, "n d"]:

@@ -5,8 +5,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tightbound.config import Config
-from tightbound.data.binarise import resolve
-from tightbound.randomness import as_key
+from tightbound.data.binarise import evaluated_key, resolve
 from tightbound.training import Run
 
 
@@ -20,4 +19,4 @@ def as_seen(
     """
     binarisation = resolve(config.binarize, run.model.likelihood.support, x, what)
     shown = jnp.asarray(x[:first])
-    return binarisation(shown, jnp.arange(len(shown)), use=0, key=as_key(config.key))
+    return binarisation(shown, jnp.arange(len(shown)), use=0, key=evaluated_key(config.key))

@@ -14,7 +14,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.errors import UsageError, at_least
 from tightbound.objectives.nested import Nested
-from tightbound.randomness import as_key, item_keys
+from tightbound.randomness import as_key, first_keys, stream
 from tightbound.training.fit import Run
 
 
@@ -85,7 +85,7 @@ def ratio_calibration(
         run.replicas[replica],
         run.memory[replica],
         jnp.asarray(values[rows]),
-        item_keys(as_key(key), jnp.arange(draws)),
+        first_keys(stream(as_key(key), "ratio_calibration.draws"), draws),
     )
     if not sides:
         raise UsageError(f"{objective.description} has no classifier to calibrate")

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from tightbound.data.binarise import Binarisation
 from tightbound.data.order import epoch_order
 from tightbound.objectives import AbstractObjective, Parts
-from tightbound.randomness import item_keys
+from tightbound.randomness import item_keys, numbered, streams
 from tightbound.training.state import NonFinite, State
 
 
@@ -25,8 +25,23 @@ class Keys(NamedTuple):
     validation: PRNGKeyArray
     initial: PRNGKeyArray
     """The first weights, of every replica but the first."""
-    memory: PRNGKeyArray
-    """Where the memory of an objective starts."""
+    state: PRNGKeyArray
+    """Where what an objective keeps starts."""
+
+    @staticmethod
+    def of(replica: PRNGKeyArray) -> "Keys":
+        """The streams of a replica's key."""
+        return Keys(
+            *streams(
+                replica,
+                "fit.order",
+                "fit.binarise",
+                "fit.noise",
+                "fit.validation",
+                "fit.initial",
+                "fit.state",
+            )
+        )
 
 
 class EpochMetrics(NamedTuple):
@@ -61,7 +76,7 @@ def make_epoch(
         state: State, items: Int[Array, " b"], keys: Keys, epoch: Int[Array, ""], train: Array
     ) -> tuple[State, tuple[Float[Array, ""], Any]]:
         x = settings.train_binarisation(train[items], items, use=epoch, key=keys.binarise)
-        noise = item_keys(jax.random.fold_in(keys.noise, epoch), items)
+        noise = item_keys(numbered(keys.noise, epoch), items)
         parts = eqx.combine(state.params, static)
         step, memory = objective.advance(parts, state.memory, x, items, noise)
         grads = eqx.filter(step.grads, eqx.is_inexact_array)
@@ -131,7 +146,7 @@ def _mean_bound(
 ) -> Float[Array, ""]:
     """The mean bound over a data set with the same draws at every call, batch by batch."""
     n, size = x.shape[0], min(settings.batch_size, x.shape[0])
-    binarise_key, noise_key = jax.random.split(key)
+    binarise_key, noise_key = streams(key, "fit.validation.binarise", "fit.validation.noise")
 
     def total(items: Int[Array, " b"]) -> Float[Array, ""]:
         binary = settings.validation_binarisation(x[items], items, use=0, key=binarise_key)

@@ -11,7 +11,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.data.order import items_at
 from tightbound.objectives import AbstractObjective, Parts
-from tightbound.randomness import item_keys
+from tightbound.randomness import first_keys, stream
 from tightbound.training.epoch import EpochMetrics, EpochSettings, Keys, make_epoch
 from tightbound.training.state import CHECKED, NonFinite, State, reinitialised, start
 
@@ -35,9 +35,7 @@ class Loop:
         self.steps_per_epoch = len(train) // settings.batch_size * objective.updates
         self.train = jnp.asarray(train, jnp.float32)
         self.validation = None if validation is None else jnp.asarray(validation, jnp.float32)
-        replica_keys = item_keys(root, jnp.arange(seeds))
-        streams = jax.vmap(lambda key: jax.random.split(key, len(Keys._fields)))(replica_keys)
-        self.keys = Keys(*(streams[:, i] for i in range(len(Keys._fields))))
+        self.keys = jax.vmap(Keys.of)(first_keys(stream(root, "fit.replicas"), seeds))
         self.objective = objective
         self._static = static
         self._compiled: dict[Any, Any] = {}
@@ -59,7 +57,7 @@ class Loop:
         fresh = [parts]
         for i in range(1, self.seeds):
             fresh.append(reinitialised(parts, self.keys.initial[i]))
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(one, fresh, self.keys.memory))
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(one, fresh, self.keys.state))
 
     def epoch(self, state: State, epoch: int) -> tuple[State, EpochMetrics]:
         """Runs one epoch; the metrics come back on the host."""

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.errors import at_least
 from tightbound.objectives import AbstractObjective, Parts
-from tightbound.randomness import as_key, item_keys
+from tightbound.randomness import as_key, item_keys, numbered, stream
 
 
 class GradientSignal(NamedTuple):
@@ -68,7 +68,14 @@ def gradient_snr(
     parts = Parts(model, posterior)
     objective.check(parts)
     batch = jnp.asarray(x, jnp.float32)
-    measured = _measure(objective, parts, batch, as_key(key), replicas, min(batch_size, replicas))
+    measured = _measure(
+        objective,
+        parts,
+        batch,
+        stream(as_key(key), "gradient_snr.draws"),
+        replicas,
+        min(batch_size, replicas),
+    )
     return {
         name: GradientSignal(mean, np.sqrt(np.asarray(squares) / (replicas - 1)), float(ratio))
         for name, (mean, squares, ratio) in jax.device_get(measured).items()
@@ -88,7 +95,7 @@ def _measure(
     items = jnp.arange(len(x))
 
     def gradients(replica: Int[Array, ""]) -> dict[str, Float[Array, " p"]]:
-        keys = item_keys(jax.random.fold_in(root, replica), items)
+        keys = item_keys(numbered(root, replica), items)
         grads = objective.step(parts, x, keys).grads
         return {name: ravel_pytree(getattr(grads, name))[0] for name in Parts._fields}
 

@@ -18,6 +18,7 @@ from tightbound.distributions.catalogue.family import (
     density_of,
     positive,
 )
+from tightbound.randomness import streams
 
 Values = Float[Array, " dim"]
 LARGEST_UNIT = 1.0 - 2.0**-24
@@ -61,7 +62,7 @@ def _centre_f(df1: Values, df2: Values) -> Values:
 
 def _two_log_gammas(key: PRNGKeyArray, a: Values, b: Values) -> tuple[Values, Values]:
     """Logarithms of two independent standard gamma draws, differentiable in their shapes."""
-    key_a, key_b = jax.random.split(key)
+    key_a, key_b = streams(key, "composition.a", "composition.b")
     return jax.random.loggamma(key_a, a), jax.random.loggamma(key_b, b)
 
 

@@ -18,6 +18,7 @@ from tightbound.distributions.catalogue.family import (
     open_uniform,
     within,
 )
+from tightbound.randomness import streams
 
 Values = Float[Array, " dim"]
 Matrix = Float[Array, "dim dim"]
@@ -37,7 +38,7 @@ def _draw_elliptical(key: PRNGKeyArray, location: Values, factor: Matrix) -> Val
 
 
 def _draw_elliptical_t(key: PRNGKeyArray, location: Values, factor: Matrix, df: Scalar) -> Values:
-    normal_key, gamma_key = jax.random.split(key)
+    normal_key, gamma_key = streams(key, "elliptical_t.normal", "elliptical_t.radius")
     noise = jax.random.normal(normal_key, location.shape)
     return location + factor @ (noise * _student_radius(gamma_key, df))
 
@@ -52,7 +53,7 @@ def _elliptical_t(value: Values, location: Values, factor: Matrix, df: Scalar) -
 
 
 def _draw_student_t(key: PRNGKeyArray, df: Values, location: Values, scale: Values) -> Values:
-    normal_key, gamma_key = jax.random.split(key)
+    normal_key, gamma_key = streams(key, "student_t.normal", "student_t.radius")
     noise = jax.random.normal(normal_key, scale.shape)
     return location + scale * noise * _student_radius(gamma_key, df)
 

@@ -15,6 +15,7 @@ from tightbound.networks import Joined, flat
 from tightbound.objectives.abstract import Parts
 from tightbound.objectives.terms.abstract import AbstractTerm, Batch, Sizes, Z, drawn, seen
 from tightbound.objectives.terms.moments import Moments
+from tightbound.randomness import each_stream, streams
 
 
 class Denoising(NamedTuple):
@@ -45,7 +46,7 @@ class Denoiser(AbstractTerm):
 
     def build(self, sizes: Sizes, key: PRNGKeyArray) -> Denoising:
         """The network of the standardised z, and of x; of the prior, of the scale in its place."""
-        first, second = jax.random.split(key)
+        first, second = streams(key, "denoiser.network", "denoiser.moments")
         n_x = sizes.z if self.of == "prior" else sizes.x
         network = Joined.glorot(n_x + sizes.z, self.hidden, sizes.z, key=first)
         if self.of == "q":
@@ -66,12 +67,13 @@ class Denoiser(AbstractTerm):
 
     def loss(self, aux: Denoising, parts: Parts, batch: Batch) -> Float[Array, ""]:
         """Mean of ||sigma s + eta||^2 over noise eta and -eta, which cancels most of its noise."""
-        further = jax.vmap(lambda key: jax.random.split(key, 2))(batch.keys)
-        x, z = drawn(self.of, parts, batch, further[:, 0])
+        x, z = drawn(self.of, parts, batch, each_stream(batch.keys, "denoiser.draws"))
         z = jax.vmap(flat)(z)
         # The scale belongs to the x that the draws come with.
         centre, scale = batch.moments(x) if self.of == "joint" else (batch.centre, batch.scale)
-        eta = jax.vmap(lambda key, z: jax.random.normal(key, z.shape, z.dtype))(further[:, 1], z)
+        eta = jax.vmap(lambda key, z: jax.random.normal(key, z.shape, z.dtype))(
+            each_stream(batch.keys, "denoiser.noise"), z
+        )
         losses = []
         for sign in (1.0, -1.0):
             noised = z + sign * self.sigma * scale * eta

@@ -17,6 +17,7 @@ from tightbound.distributions.components import log_mean_exp
 from tightbound.networks import Joined, flat
 from tightbound.objectives.abstract import Parts
 from tightbound.objectives.terms.abstract import AbstractTerm, Batch, Sizes, Z, drawn, seen
+from tightbound.randomness import each_stream, first_keys, numbered
 
 
 class Classifier(AbstractTerm):
@@ -91,7 +92,7 @@ class Ratio(Classifier):
         return self.sign * self.logits(aux, x, z)
 
     def _further(self, batch: Batch, number: int) -> Key[Array, " n"]:
-        return jax.vmap(lambda key: jax.random.fold_in(key, number))(batch.keys)
+        return jax.vmap(lambda key: numbered(key, number))(batch.keys)
 
     def _noised(self, x: Float[Array, "n d"], z: Any, keys: Key[Array, " n"]) -> Any:
         """The pair with instance noise; x too, where it comes from the model on one side."""
@@ -102,7 +103,7 @@ class Ratio(Classifier):
 
     def _add(self, value: Any, key: PRNGKeyArray) -> Any:
         leaves, tree = jax.tree.flatten(value)
-        keys = jax.random.split(key, len(leaves))
+        keys = first_keys(key, len(leaves))
         noised = [
             leaf + self.instance_noise * jax.random.normal(k, leaf.shape, leaf.dtype)
             for leaf, k in zip(leaves, keys, strict=True)
@@ -151,7 +152,7 @@ class AdaptiveRatio(Classifier):
         """The logits at standardised draws of q and at standard normal ones."""
         del parts
         normal = jax.vmap(lambda key, u: jax.random.normal(key, u.shape, u.dtype))(
-            batch.keys, batch.centre
+            each_stream(batch.keys, "ratio.contrast"), batch.centre
         )
         return self._logits(aux, batch.x, _standard(batch)), self._logits(aux, batch.x, normal)
 
