@@ -20,7 +20,7 @@ from tightbound.objectives import AbstractObjective, Parts
 from tightbound.progress import Progress
 from tightbound.randomness import as_key
 from tightbound.training.epoch import EpochSettings
-from tightbound.training.loop import Loop
+from tightbound.training.loop import Build, Loop
 from tightbound.training.records import EpochRecord, History
 from tightbound.training.sizes import check_sizes
 from tightbound.training.state import State
@@ -56,6 +56,7 @@ def fit(
     epochs: int = 50,
     steps: int | None = None,
     seeds: int = 1,
+    build: Build | None = None,
     key: int | PRNGKeyArray = 0,
     validation: Float[np.ndarray, "m d"] | None = None,
     binarize: str = "auto",
@@ -80,6 +81,9 @@ def fit(
             draws; an "epoch" of the history is then a hundred steps or so.
         seeds: Replicas trained at once. Replica 0 starts from the given weights; the dense
             weights of the others are drawn afresh, and order and noise differ.
+        build: How further replicas start, for models with networks of your own: from a key to
+            `(model, posterior)`, such as
+            `lambda key: tb.autoencoder(x, decoder=MyDecoder(key), key=key)`.
         key: Seed or key of order, binarisation and noise.
         validation: Data whose bound is reported after each epoch, with the same draws each time.
         binarize: "auto" (dynamic where the likelihood is Bernoulli and the values are grey),
@@ -133,7 +137,7 @@ def fit(
     params, static = eqx.partition(parts, eqx.is_inexact_array)
     loop = Loop(static, objective, optimizer, settings, root, seeds, train, validation)
     store = None
-    state, history = loop.start(parts), History()
+    state, history = loop.start(parts, build), History()
     if directory is not None:
         identity = fingerprint(parts, objective, settings, root, seeds, (train, validation))
         store = Store(Path(directory), identity)
