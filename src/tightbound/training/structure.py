@@ -102,9 +102,12 @@ def rebuild(node: Any, what: str) -> Any:
                 )
     except UsageError:
         raise
-    except (AttributeError, TypeError, ValueError) as error:
+    except RecursionError:
+        raise UsageError(f"{what} has a structure that is nested too deeply") from None
+    except (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"{what} has a structure that does not fit: {error}") from error
-    raise UsageError(f"{what} has a structure that this version does not know: {node!r}")
+    found = repr(node)[:200]
+    raise UsageError(f"{what} has a structure that this version does not know: {found}")
 
 
 def fixed(node: Any, name: str = "") -> dict[str, Any]:
