@@ -1,4 +1,3 @@
-import json
 import pickle
 
 import equinox as eqx
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 
 import tightbound as tb
+from tightbound.digests.arrays import read_arrays, write_arrays
 from tightbound.distributions import FamilyPrior
 from tightbound.objectives import Parts
 from tightbound.training.fit import Run
@@ -149,14 +149,9 @@ def test_all_differences_from_like_are_listed(tmp_path):
 
 def doctor(path, change):
     """Changes the description of the model in a saved file."""
-    payload = path.read_bytes()
-    size = int.from_bytes(payload[:8], "little")
-    header = json.loads(payload[8 : 8 + size])
-    ours = json.loads(header["__metadata__"]["tightbound"])
-    change(ours["structure"]["parts"])
-    header["__metadata__"]["tightbound"] = json.dumps(ours)
-    packed = json.dumps(header).encode()
-    path.write_bytes(len(packed).to_bytes(8, "little") + packed + payload[8 + size :])
+    arrays, metadata = read_arrays(path, "saved run")
+    change(metadata["structure"]["parts"])
+    write_arrays(path, "saved run", arrays, metadata)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict[str,
         raise UsageError(f"{path} is not a whole tightbound file: {error}; {REMEDY}") from error
     if place is None:
         raise UsageError(
-            f"{path} was not written by this version of tightbound: its SHA-256 is missing"
+            f"{path} was not written by tightbound, or by another version of it: it has no SHA-256"
         )
     header = json.loads(payload[8 : 8 + int.from_bytes(payload[:8], "little")])
     metadata = parse(header["__metadata__"]["tightbound"].encode(), path)
