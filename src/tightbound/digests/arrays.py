@@ -26,6 +26,12 @@ def write_arrays(
 ) -> None:
     """Writes arrays and metadata as one file of a kind in words, whole or not at all.
 
+    Args:
+        path: The file.
+        kind: What it is, in words without an article.
+        arrays: By name.
+        metadata: Without the names "schema", "kind" and "sha256", which are ours.
+
     Raises:
         UsageError: The operating system refuses.
     """
@@ -69,7 +75,8 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict[str,
         raise UsageError(f"{path} has schema {schema}, expected {SCHEMA}")
     if entry(metadata, path, "kind", str) != kind:
         raise UsageError(f"expected a {kind} at {path}, found a {metadata['kind']}")
-    return arrays, metadata
+    ours = ("schema", "kind", "sha256")
+    return arrays, {name: metadata[name] for name in metadata if name not in ours}
 
 
 def _digest_place(payload: bytes) -> tuple[int, int] | None:

@@ -115,7 +115,7 @@ def _recorded(path: Path, asked: Question) -> dict[str, Any]:
         raise UsageError(
             f"{path} answers another question than its name says: pass --overwrite to evaluate anew"
         )
-    return {name: value for name, value in record.items() if name not in ("schema", "sha256")}
+    return record
 
 
 def _evaluations(
