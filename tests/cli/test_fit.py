@@ -6,13 +6,20 @@ import tomllib
 import numpy as np
 import pytest
 
+from tightbound.data import load_arrays
+
 SMALL = ("--latent", "2", "--hidden", "16", "--k", "3", "--epochs", "2", "--evaluate-k", "50")
 
 
 def records(folder):
-    names = ("config.toml", "metrics.jsonl", "run.json", "evaluation.json", "units.json")
-    arrays = ("evaluation.npz", "pictures.npz", "model.safetensors", "report.html")
-    return [folder / name for name in (*names, *arrays)]
+    names = ("config.toml", "metrics.jsonl", "run.json", "units.json", "report.html")
+    arrays = ("pictures.safetensors", "model.safetensors")
+    return [*(folder / name for name in (*names, *arrays)), evaluation(folder)]
+
+
+def evaluation(folder):
+    (path,) = (folder / "evaluations").iterdir()
+    return path
 
 
 def bounds(folder):
@@ -38,13 +45,14 @@ def test_fit_leaves_a_whole_run_and_one_line_of_json(tightbound, tmp_path):
     assert all(path.is_file() for path in records(folder))
     line = json.loads(out.splitlines()[-1])
     ev = line["evaluation"]
-    arrays = np.load(folder / "evaluation.npz", allow_pickle=False)
+    arrays = load_arrays(evaluation(folder))
     assert arrays["log_evidence"].shape == (2, 300)
     assert ev["mean"] == pytest.approx(arrays["log_evidence"].mean(), abs=1e-4)
     assert ev["interval"][0] < ev["mean"] < ev["interval"][1]
     assert (ev["split"], ev["k"], ev["n"], ev["unit"]) == ("test", 50, 300, "nats")
     assert line["run"]["parameters"] == 64 * 16 + 16 + 2 * (16 * 2 + 2) + 2 * 16 + 16 + 16 * 64 + 64
-    pictures = np.load(folder / "pictures.npz", allow_pickle=False)
+    np.testing.assert_array_equal(arrays["rows"], np.arange(300))
+    pictures = load_arrays(folder / "pictures.safetensors")
     assert pictures["manifold"].shape == (400, 64)
     assert len(bounds(folder)) == 2
     assert len(bounds(folder)[0][0]) == 2
@@ -58,10 +66,9 @@ def test_config_equals_flags_and_flags_win(tightbound, tmp_path):
     folders = [tmp_path / "runs" / name for name in ("flags", "toml")]
     more = ("--name", "more", "--epochs", "3")
     assert bounds(folders[0]) == bounds(folders[1])
-    assert (
-        len({(folder / "evaluation.json").read_text().split('"seconds"')[0] for folder in folders})
-        == 1
-    )
+    assert evaluation(folders[0]).name == evaluation(folders[1]).name  # same weights and data
+    found = [load_arrays(evaluation(folder)) for folder in folders]
+    np.testing.assert_array_equal(found[0]["log_evidence"], found[1]["log_evidence"])
     assert tightbound("fit", "--config", written, *more, "--evaluate-k", "0")[0] == 0
     assert tomllib.loads((tmp_path / "runs/more/config.toml").read_text())["epochs"] == 3
 
@@ -102,7 +109,7 @@ def test_families_of_latents_by_name(tightbound, tmp_path):
     settings = tomllib.loads((folder / "config.toml").read_text())
     assert (settings["posterior"], settings["prior"]) == ("log_normal", "exponential")
     # The manifold is a grid through the normal's inverse CDF.
-    assert "manifold" not in np.load(folder / "pictures.npz", allow_pickle=False)
+    assert "manifold" not in load_arrays(folder / "pictures.safetensors")
 
 
 @pytest.mark.parametrize(
