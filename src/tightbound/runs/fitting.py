@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 
 from tightbound import data
-from tightbound.config import Config
+from tightbound.config import Config, read_settings
 from tightbound.digests.record import write_record
 from tightbound.errors import Interrupted, UsageError
 from tightbound.files import is_file
@@ -38,10 +38,12 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
             that cannot be written to; what was there is as it was.
         Interrupted: Ctrl-C; finished epochs are kept.
     """
-    if resume and not is_file(directory / SETTINGS):
-        raise UsageError(f"{directory} holds no run to go on with: leave out --resume to begin it")
     if not resume:
         check_unused(directory)
+    elif is_file(directory / SETTINGS):
+        read_settings(directory)  # which refuses what is damaged, also where others replace it
+    else:
+        raise UsageError(f"{directory} holds no run to go on with: leave out --resume to begin it")
     ds = data.load(config.data, split=config.split)
     objective = _objective(config, len(ds.train))
     model, posterior = autoencoder(ds, **config.sizes(), key=config.key)
