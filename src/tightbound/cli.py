@@ -268,6 +268,8 @@ def main() -> None:
         _fail(error, 1)
     except Interrupted as error:
         _fail(error, 130)
+    except OSError as error:
+        _fail(error, 2)
     except SystemExit as stop:
         if stop.code == 130:  # what Typer makes of a KeyboardInterrupt
             print("tightbound: interrupted; all files are whole or as they were", file=sys.stderr)

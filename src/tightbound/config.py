@@ -9,7 +9,7 @@ from typing import Any
 
 from tightbound.digests.text import read_sealed, sealed
 from tightbound.errors import UsageError
-from tightbound.files import read_bytes
+from tightbound.files import is_file, read_bytes
 
 _AEVB = {
     "objective": "elbo",
@@ -144,6 +144,11 @@ def read_settings(directory: Path) -> dict[str, Any]:
         UsageError: None are there, or they are not as they were written.
     """
     path = directory / "config.toml"
+    if not is_file(path):
+        raise UsageError(
+            f"{directory} holds no run to go on with, there is no config.toml in it: leave out "
+            "--resume to begin one"
+        )
     return _settings(read_sealed(path, "the settings of a run").encode(), path)
 
 

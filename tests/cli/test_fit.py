@@ -1,12 +1,17 @@
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tightbound as tightbound_package
 from tightbound.data import load_arrays
+from tightbound.errors import Interrupted
 
 SMALL = ("--latent", "2", "--hidden", "16", "--k", "3", "--epochs", "2", "--evaluate-k", "50")
 
@@ -147,6 +152,92 @@ def test_wrong_use_gives_one_clear_line_and_leaves_nothing(
     assert message in err
     assert "Traceback" not in err
     assert list(tmp_path.rglob("*")) in ([], [tmp_path / "runs"])
+
+
+def test_places_that_cannot_be_give_one_clear_line(tightbound, tmp_path):
+    (tmp_path / "runs").write_bytes(b"a file")
+    (tmp_path / "folder").mkdir()
+    for arguments, message in [
+        (["fit", "digits", *SMALL], "runs/digits-iwae: Not a directory; expected a folder"),
+        (["fit", "--resume", "--name", "r"], "runs/r holds no run to go on with"),
+        (["fit", "digits", "--name", "n" * 300], "Not a directory"),
+        (["fit", "digits", "--name", f"../{'n' * 300}"], "Not a directory"),
+        (["fit", "--resume", "--name", f"{tmp_path}/{'n' * 300}"], "choose a shorter name"),
+        (["fit", "digits", "--name", f"{tmp_path}/{'n' * 300}"], "choose a shorter name"),
+        (["fit", "--config", "folder"], "expected a config file at folder, found a folder"),
+        (["evaluate", "n" * 300], "choose a shorter name"),
+        (["report", "n" * 300], "choose a shorter name"),
+        (["report", "runs"], "no run folder at runs"),
+        (["sample", "folder"], "expected a run folder at folder"),
+    ]:
+        status, _, err = tightbound(*arguments)
+        assert (status, err.count("\n")) == (2, 1), err
+        assert message in err
+    assert (tmp_path / "runs").read_bytes() == b"a file"
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), Interrupted("interrupted; all is kept")])
+def test_an_interrupt_is_said_in_one_line(fault, tightbound, monkeypatch):
+    def interrupt(*_, **__):
+        raise fault
+
+    monkeypatch.setattr("tightbound.runs.fit_run", interrupt)
+    status, _, err = tightbound("fit", "digits")
+    assert status == 130
+    assert err.startswith("tightbound: interrupted; all ")
+    assert err.count("\n") == 1
+
+
+def fit_process(folder, *flags):
+    root = Path(tightbound_package.__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root), "JAX_PLATFORMS": "cpu"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tightbound", "fit", "digits", *SMALL, *flags],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_of_two_fits_of_one_name_one_runs_and_the_other_refuses(tmp_path):
+    processes = [fit_process(tmp_path, "--name", "r", "--epochs", "30") for _ in range(2)]
+    errors = [process.communicate()[1] for process in processes]
+    assert sorted(process.returncode for process in processes) == [0, 2]
+    loser = next(i for i, process in enumerate(processes) if process.returncode)
+    assert errors[loser].count("\n") == 1
+    assert "in use by another process" in errors[loser] or "already" in errors[loser]
+    folder = tmp_path / "runs" / "r"
+    assert all(path.is_file() for path in records(folder))
+    assert len(bounds(folder)) == 30
+
+
+@pytest.mark.slow
+def test_fits_that_are_killed_at_any_moment_go_on_to_the_same_model(tmp_path):
+    """At a random moment of each; the seed is fixed, what the process does by then is not."""
+    flags = ("--epochs", "60", "--evaluate-k", "0")
+    whole = fit_process(tmp_path, "--name", "whole", *flags)
+    assert whole.wait() == 0, whole.stderr.read()
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "runs" / "r"
+    for _ in range(6):
+        resume = ["--resume"] if (folder / "config.toml").exists() else []
+        process = fit_process(tmp_path, "--name", "r", *flags, *resume)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(rng.uniform(2, 25))
+        process.kill()
+        process.communicate()
+    resume = ["--resume"] if (folder / "config.toml").exists() else []
+    last = fit_process(tmp_path, "--name", "r", *flags, *resume)
+    assert last.wait() == 0, last.stderr.read()
+    found = [
+        json.loads((tmp_path / "runs" / name / "run.json").read_text()) for name in ("whole", "r")
+    ]
+    assert found[0]["weights"] == found[1]["weights"]
+    assert not list(folder.rglob(".*.part"))
 
 
 def test_unknown_and_mistyped_keys_of_a_config_are_refused(tightbound, tmp_path):

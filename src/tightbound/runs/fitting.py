@@ -11,8 +11,7 @@ from tightbound import data
 from tightbound.config import Config, read_settings
 from tightbound.digests.record import write_record
 from tightbound.errors import Interrupted, UsageError
-from tightbound.files import is_file
-from tightbound.locks import SETTINGS, Folder
+from tightbound.locks import Folder
 from tightbound.models import autoencoder, bayesian
 from tightbound.objectives import AbstractObjective, Parts, full_vb, map_estimate
 from tightbound.objectives.catalogue import build, parse
@@ -38,12 +37,10 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
             that cannot be written to; what was there is as it was.
         Interrupted: Ctrl-C; finished epochs are kept.
     """
-    if not resume:
-        check_unused(directory)
-    elif is_file(directory / SETTINGS):
+    if resume:
         read_settings(directory)  # which refuses what is damaged, also where others replace it
     else:
-        raise UsageError(f"{directory} holds no run to go on with: leave out --resume to begin it")
+        check_unused(directory)
     ds = data.load(config.data, split=config.split)
     objective = _objective(config, len(ds.train))
     model, posterior = autoencoder(ds, **config.sizes(), key=config.key)

@@ -1,7 +1,6 @@
 """A run's folder: whether a run may begin there, reading it back, and files that appear whole."""
 
 import io
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,7 +70,9 @@ def check_unused(directory: Path) -> None:
         UsageError: Such a folder, or something else of that name.
     """
     with refusals("look for", directory):
-        if not os.path.lexists(directory):
+        try:
+            directory.lstat()
+        except FileNotFoundError:
             return
         if not directory.is_dir():
             what = "a link that leads nowhere" if directory.is_symlink() else "a file"

@@ -67,10 +67,13 @@ def load(path: Path | str, like: tuple[Any, Any] | None = None) -> Run:
     path = Path(path)
     arrays, metadata = read_arrays(path, SAVED_RUN)
     structure = entry(metadata, path, "structure", dict)
-    parts = rebuild(structure, str(path)) if like is None else Parts(*like)
+    shapes = {array.shape for array in arrays.values()}
+    parts = rebuild(structure, str(path), shapes) if like is None else Parts(*like)
+    if not isinstance(parts, Parts):
+        raise UsageError(f"{path} is damaged: expected a model and a posterior in its structure")
     count = entry(metadata, path, "replicas", int)
-    if not 1 <= count <= len(arrays):
-        raise UsageError(f"{path} is damaged: expected 1 to {len(arrays)} replicas, got {count}")
+    if not 1 <= count <= max(1, len(arrays)):
+        raise UsageError(f"{path} is damaged: {count} replicas do not have {len(arrays)} arrays")
     template, static = eqx.partition([parts] * count, is_array)
     if like is not None:
         wrong = differences(fixed(structure), fixed(describe(parts)))
