@@ -72,7 +72,14 @@ def test_another_part_or_key_or_a_smaller_k_adds_a_record_and_leaves_the_headlin
 
 def test_an_evaluation_of_an_earlier_epoch_is_shown_as_such(run, config, one_loop):
     old = json_records(run)["evaluation"]
+    now = json_records(run)["run"]["weights"]
+    of_now, of_none = (run / "evaluations" / f".{start[:8]}.a.npz" for start in (now, "0" * 8))
+    for part in (of_now, of_none):
+        part.write_bytes(b"batches")
+    runs.fit_run(config, run, resume=True)
+    assert (of_now.exists(), of_none.exists()) == (True, False)
     runs.fit_run(dataclasses.replace(config, epochs=3), run, resume=True)
+    assert not of_now.exists()
     found = json_records(run)
     assert "evaluation" not in found
     (stale,) = found["evaluations"]

@@ -31,7 +31,7 @@ def present(directory: Path, last_epoch: float) -> Present:
         return Present(None, "there is no fitted model yet")
     _, metadata = read_arrays(path, "saved run")
     epoch = entry(metadata, path, "epochs_run", int)
-    behind = f"the model is of epoch {epoch}, training has gone on to epoch {last_epoch:g}"
+    behind = f"the model is of epoch {epoch}, training has gone on to epoch {last_epoch:.0f}"
     return Present(entry(metadata, path, "weights", str), "" if epoch == last_epoch else behind)
 
 

@@ -88,8 +88,8 @@ def evaluate_run(
             evaluations = _evaluations(directory, opened, asked, x)
         except KeyboardInterrupt:
             raise Interrupted(
-                f"interrupted; no record was written, and finished batches are kept in "
-                f"{path.parent}: the same command goes on with them"
+                "interrupted; no record was written, and batches that were finished some seconds "
+                f"before are kept in {path.parent}: the same command goes on with them"
             ) from None
         record = {
             "question": asked.as_json(),

@@ -11,7 +11,7 @@ from tightbound import data
 from tightbound.config import Config, read_settings
 from tightbound.digests.record import write_record
 from tightbound.errors import Interrupted, UsageError
-from tightbound.locks import Folder
+from tightbound.locks import SETTINGS, Folder
 from tightbound.models import autoencoder, bayesian
 from tightbound.objectives import AbstractObjective, Parts, full_vb, map_estimate
 from tightbound.objectives.catalogue import build, parse
@@ -19,6 +19,7 @@ from tightbound.optimizers import by_name, default_rate, schedule_by_name
 from tightbound.runs.calibration import write_calibration
 from tightbound.runs.folder import MODEL, RUN, check_unused
 from tightbound.runs.pictures import write_pictures
+from tightbound.runs.question import clear_unfinished
 from tightbound.runs.source import part_digests
 from tightbound.runs.units import write_units
 from tightbound.training import Run, fit, save
@@ -72,11 +73,18 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
             )
             _write_records(directory, run, ds, config, objective, began)
         except KeyboardInterrupt:
-            raise Interrupted(
-                f"interrupted; {directory} holds the epochs up to its last checkpoint: "
-                f"`tightbound fit --resume --name {directory.name}` goes on"
-            ) from None
+            raise Interrupted(_interrupted(directory)) from None
     return run
+
+
+def _interrupted(directory: Path) -> str:
+    """What an interrupted fit says."""
+    if not (directory / SETTINGS).exists():
+        return "interrupted; nothing was written, and the same command begins again"
+    return (
+        f"interrupted; {directory} holds the epochs up to its last checkpoint: "
+        f"`tightbound fit --resume --name {directory.name}` goes on"
+    )
 
 
 def _write_records(
@@ -90,6 +98,7 @@ def _write_records(
     """The model and what is said about it; `run.json` comes last and says that all is there."""
     weights = save(directory / MODEL, run)
     seconds = time.perf_counter() - began
+    clear_unfinished(directory, weights)
     write_units(directory, run, ds, config, weights)
     write_pictures(directory, run, ds, config, weights)
     write_calibration(directory, run, objective, ds, config, weights)

@@ -6,6 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tightbound.files import remove
+
 EVALUATIONS = "evaluations"
 
 
@@ -43,7 +45,14 @@ class Question(NamedTuple):
 
     def unfinished(self, directory: Path, replica: int) -> Path:
         """Where one replica's finished batches are kept until the record is written."""
-        return directory / EVALUATIONS / f".{self.stem}.{replica}.npz"
+        return directory / EVALUATIONS / f".{self.weights[:8]}.{self.stem}.{replica}.npz"
+
+
+def clear_unfinished(directory: Path, weights: str) -> None:
+    """Removes finished batches about models that are no longer there, which none can go on from."""
+    for path in (directory / EVALUATIONS).glob(".*.npz"):
+        if not path.name.startswith(f".{weights[:8]}."):
+            remove(path)
 
 
 def question(

@@ -99,7 +99,7 @@ class MetricsFile:
         self._path = path
         self._digest = START if kept is None else kept.digest
         with refusals("write", path):
-            self._handle = os.open(path, os.O_WRONLY | os.O_APPEND)
+            self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
 
     def append(self, record: EpochRecord) -> None:
         """Writes one record through to the operating system."""

@@ -80,9 +80,9 @@ class Store:
     def _accept(self, state: State, kept: Kept | None) -> tuple[State, History]:
         """What is written once nothing can be refused any more."""
         self.folder.accept()
-        self.metrics = MetricsFile(self.metrics_path, kept)
         clear_torn(self.folder.path)
         clear_torn(self.path.parent)
+        self.metrics = MetricsFile(self.metrics_path, kept)
         return state, History() if kept is None else kept.history
 
     def save(self, state: State, epoch: int, *, last: bool) -> None:
