@@ -220,7 +220,8 @@ def test_fits_that_are_killed_at_any_moment_go_on_to_the_same_model(tmp_path):
     """At a random moment of each; the seed is fixed, what the process does by then is not."""
     flags = ("--epochs", "60", "--evaluate-k", "0")
     whole = fit_process(tmp_path, "--name", "whole", *flags)
-    assert whole.wait() == 0, whole.stderr.read()
+    errors = whole.communicate()[1]
+    assert whole.returncode == 0, errors
     rng = np.random.default_rng(0)
     folder = tmp_path / "runs" / "r"
     for _ in range(6):
@@ -232,7 +233,8 @@ def test_fits_that_are_killed_at_any_moment_go_on_to_the_same_model(tmp_path):
         process.communicate()
     resume = ["--resume"] if (folder / "config.toml").exists() else []
     last = fit_process(tmp_path, "--name", "r", *flags, *resume)
-    assert last.wait() == 0, last.stderr.read()
+    errors = last.communicate()[1]
+    assert last.returncode == 0, errors
     found = [
         json.loads((tmp_path / "runs" / name / "run.json").read_text()) for name in ("whole", "r")
     ]
