@@ -13,6 +13,7 @@ ROOT = Path(tightbound.__file__).parent
 ORDER = [
     ["errors"],
     ["files"],
+    ["digests", "locks"],
     ["randomness"],
     ["progress"],
     ["data"],
@@ -46,12 +47,14 @@ ONLY = {
         "mcmc",
     },
     "diagnostics": {"evidence", "training"},
-    "report": {"errors", "files"},
-    "config": {"errors"},
+    "digests": {"errors", "files"},
+    "locks": {"errors", "files"},
+    "report": {"errors", "files", "digests", "locks"},
+    "config": {"errors", "files", "digests"},
 }  # fmt: skip
 
 # What loads without JAX, and what nothing may load.
-WITHOUT_JAX = ("errors", "files", "progress", "report", "config", "cli")
+WITHOUT_JAX = ("errors", "files", "digests", "locks", "progress", "report", "config", "cli")
 HEAVY = {"jax", "jaxlib", "equinox", "optax", "numpyro"}
 PRIVATE = ("jax._src", "equinox.internal", "equinox._", "pickle", "joblib", "dill")
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tightbound.config import Config, preset, read_toml
-from tightbound.errors import NonFiniteError, UsageError
+from tightbound.config import Config, preset, read_settings, read_toml
+from tightbound.errors import Interrupted, NonFiniteError, UsageError
 
 app = typer.Typer(
     help="Fit deep latent-variable models and say honestly how good the fit is.",
@@ -125,9 +125,11 @@ def fit(
     if resume and config is None:
         if name is None:
             raise UsageError("--resume needs --name: which folder under runs/ to go on with")
-        config = Path("runs") / name / "config.toml"
+        written = read_settings(Path("runs") / name)
+    else:
+        written = {} if config is None else read_toml(config)
     base = {} if preset_name is None else preset(preset_name)
-    settings = Config(**base | ({} if config is None else read_toml(config)) | given)
+    settings = Config(**base | written | given)
     stem = Path(settings.data).stem if "/" in settings.data or "." in settings.data else None
     directory = Path("runs") / (
         name or f"{stem or settings.data}-{settings.objective.partition('(')[0]}"
@@ -154,14 +156,27 @@ def evaluate(
         typer.Option(help="Also by annealed importance sampling, with so many temperatures."),
     ] = None,
     chains: Annotated[int, typer.Option(help="Annealed chains per datum.")] = 16,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Evaluate anew what has been answered already.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Estimate the log-likelihood per datum, with error bars and a verdict."""
     from tightbound import runs
     from tightbound.report import write_report
 
-    runs.evaluate_run(run, k=k, key=key, split=split, temperatures=temperatures, chains=chains)
-    _show_run(run, write_report(run), as_json=as_json)
+    answer = runs.evaluate_run(
+        run,
+        k=k,
+        key=key,
+        split=split,
+        temperatures=temperatures,
+        chains=chains,
+        overwrite=overwrite,
+    )
+    if answer.known:
+        print(f"{answer.path} has the answer already; --overwrite evaluates anew")
+    _show_run(run, write_report(run), as_json=as_json, evaluation=answer.record)
 
 
 @app.command()
@@ -251,9 +266,14 @@ def main() -> None:
         _fail(error, 2)
     except NonFiniteError as error:
         _fail(error, 1)
-    except KeyboardInterrupt:
-        print("tightbound: interrupted; `fit --resume --name NAME` goes on", file=sys.stderr)
-        sys.exit(130)
+    except Interrupted as error:
+        _fail(error, 130)
+    except OSError as error:
+        _fail(error, 2)
+    except SystemExit as stop:
+        if stop.code == 130:  # what Typer makes of a KeyboardInterrupt
+            print("tightbound: interrupted; all files are whole or as they were", file=sys.stderr)
+        raise
 
 
 def _fail(error: Exception, status: int) -> None:
@@ -261,19 +281,17 @@ def _fail(error: Exception, status: int) -> None:
     sys.exit(status)
 
 
-def _show_run(directory: Path, page: Path, *, as_json: bool) -> None:
-    from tightbound.report import summary_lines
+def _show_run(
+    directory: Path, page: Path, *, as_json: bool, evaluation: dict[str, Any] | None = None
+) -> None:
+    from tightbound.report import json_records, summary_lines
 
     print("\n".join(summary_lines(directory)))
     print(f"report: {page}")
     if as_json:
-        files = ("run.json", "evaluation.json", "units.json", "calibration.json")
-        records = {
-            Path(file).stem: json.loads((directory / file).read_text())
-            for file in files
-            if (directory / file).is_file()
-        }
-        print(json.dumps({"directory": str(directory), "report": str(page), **records}))
+        asked = {} if evaluation is None else {"evaluation": evaluation}
+        records = json_records(directory)
+        print(json.dumps({"directory": str(directory), "report": str(page), **records, **asked}))
 
 
 def _say(record: dict[str, Any], *, as_json: bool) -> None:

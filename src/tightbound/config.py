@@ -7,7 +7,9 @@ import typing
 from pathlib import Path
 from typing import Any
 
+from tightbound.digests.text import read_sealed, sealed
 from tightbound.errors import UsageError
+from tightbound.files import is_file, read_bytes
 
 _AEVB = {
     "objective": "elbo",
@@ -107,11 +109,12 @@ class Config:
         }
 
     def to_toml(self) -> str:
-        """The settings as TOML; what was left open is left out."""
+        """The settings as TOML with their SHA-256; what was left open is left out."""
         import tomli_w
 
         fields = dataclasses.asdict(self)
-        return tomli_w.dumps({name: value for name, value in fields.items() if value is not None})
+        given = {name: value for name, value in fields.items() if value is not None}
+        return sealed(tomli_w.dumps(given))
 
 
 def preset(name: str) -> dict[str, Any]:
@@ -131,11 +134,30 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: No file, no TOML, an unknown key, or a value of the wrong type.
     """
+    return _settings(read_bytes(path, "a config file"), path)
+
+
+def read_settings(directory: Path) -> dict[str, Any]:
+    """Reads the settings that a run's folder was fitted with.
+
+    Raises:
+        UsageError: None are there, or they are not as they were written.
+    """
+    path = directory / "config.toml"
+    if not is_file(path):
+        raise UsageError(
+            f"{directory} holds no run to go on with, there is no config.toml in it: leave out "
+            "--resume to begin one"
+        )
+    return _settings(read_sealed(path, "the settings of a run").encode(), path)
+
+
+def _settings(text: bytes, path: Path) -> dict[str, Any]:
     try:
-        settings = tomllib.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise UsageError(f"expected a config file at {path}, found none") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        settings = tomllib.loads(text.decode("utf-8"))
+    except RecursionError:
+        raise UsageError(f"{path} is not TOML: it is nested too deeply") from None
+    except ValueError as error:
         raise UsageError(f"{path} is not TOML: {error}") from error
     hints = typing.get_type_hints(Config)
     for name, value in settings.items():

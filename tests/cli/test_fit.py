@@ -1,18 +1,30 @@
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+import tightbound as tightbound_package
+from tightbound.data import load_arrays
+from tightbound.errors import Interrupted
 
 SMALL = ("--latent", "2", "--hidden", "16", "--k", "3", "--epochs", "2", "--evaluate-k", "50")
 
 
 def records(folder):
-    names = ("config.toml", "metrics.jsonl", "run.json", "evaluation.json", "units.json")
-    arrays = ("evaluation.npz", "pictures.npz", "model.safetensors", "report.html")
-    return [folder / name for name in (*names, *arrays)]
+    names = ("config.toml", "metrics.jsonl", "run.json", "units.json", "report.html")
+    arrays = ("pictures.safetensors", "model.safetensors")
+    return [*(folder / name for name in (*names, *arrays)), evaluation(folder)]
+
+
+def evaluation(folder):
+    (path,) = (folder / "evaluations").iterdir()
+    return path
 
 
 def bounds(folder):
@@ -38,13 +50,14 @@ def test_fit_leaves_a_whole_run_and_one_line_of_json(tightbound, tmp_path):
     assert all(path.is_file() for path in records(folder))
     line = json.loads(out.splitlines()[-1])
     ev = line["evaluation"]
-    arrays = np.load(folder / "evaluation.npz", allow_pickle=False)
+    arrays = load_arrays(evaluation(folder))
     assert arrays["log_evidence"].shape == (2, 300)
     assert ev["mean"] == pytest.approx(arrays["log_evidence"].mean(), abs=1e-4)
     assert ev["interval"][0] < ev["mean"] < ev["interval"][1]
     assert (ev["split"], ev["k"], ev["n"], ev["unit"]) == ("test", 50, 300, "nats")
     assert line["run"]["parameters"] == 64 * 16 + 16 + 2 * (16 * 2 + 2) + 2 * 16 + 16 + 16 * 64 + 64
-    pictures = np.load(folder / "pictures.npz", allow_pickle=False)
+    np.testing.assert_array_equal(arrays["rows"], np.arange(300))
+    pictures = load_arrays(folder / "pictures.safetensors")
     assert pictures["manifold"].shape == (400, 64)
     assert len(bounds(folder)) == 2
     assert len(bounds(folder)[0][0]) == 2
@@ -58,10 +71,9 @@ def test_config_equals_flags_and_flags_win(tightbound, tmp_path):
     folders = [tmp_path / "runs" / name for name in ("flags", "toml")]
     more = ("--name", "more", "--epochs", "3")
     assert bounds(folders[0]) == bounds(folders[1])
-    assert (
-        len({(folder / "evaluation.json").read_text().split('"seconds"')[0] for folder in folders})
-        == 1
-    )
+    assert evaluation(folders[0]).name == evaluation(folders[1]).name  # same weights and data
+    found = [load_arrays(evaluation(folder)) for folder in folders]
+    np.testing.assert_array_equal(found[0]["log_evidence"], found[1]["log_evidence"])
     assert tightbound("fit", "--config", written, *more, "--evaluate-k", "0")[0] == 0
     assert tomllib.loads((tmp_path / "runs/more/config.toml").read_text())["epochs"] == 3
 
@@ -102,7 +114,7 @@ def test_families_of_latents_by_name(tightbound, tmp_path):
     settings = tomllib.loads((folder / "config.toml").read_text())
     assert (settings["posterior"], settings["prior"]) == ("log_normal", "exponential")
     # The manifold is a grid through the normal's inverse CDF.
-    assert "manifold" not in np.load(folder / "pictures.npz", allow_pickle=False)
+    assert "manifold" not in load_arrays(folder / "pictures.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -140,6 +152,94 @@ def test_wrong_use_gives_one_clear_line_and_leaves_nothing(
     assert message in err
     assert "Traceback" not in err
     assert list(tmp_path.rglob("*")) in ([], [tmp_path / "runs"])
+
+
+def test_places_that_cannot_be_give_one_clear_line(tightbound, tmp_path):
+    (tmp_path / "runs").write_bytes(b"a file")
+    (tmp_path / "folder").mkdir()
+    for arguments, message in [
+        (["fit", "digits", *SMALL], "runs/digits-iwae: Not a directory; expected a folder"),
+        (["fit", "--resume", "--name", "r"], "runs/r holds no run to go on with"),
+        (["fit", "digits", "--name", "n" * 300], "Not a directory"),
+        (["fit", "digits", "--name", f"../{'n' * 300}"], "Not a directory"),
+        (["fit", "--resume", "--name", f"{tmp_path}/{'n' * 300}"], "choose a shorter name"),
+        (["fit", "digits", "--name", f"{tmp_path}/{'n' * 300}"], "choose a shorter name"),
+        (["fit", "--config", "folder"], "expected a config file at folder, found a folder"),
+        (["evaluate", "n" * 300], "choose a shorter name"),
+        (["report", "n" * 300], "choose a shorter name"),
+        (["report", "runs"], "no run folder at runs"),
+        (["sample", "folder"], "expected a run folder at folder"),
+    ]:
+        status, _, err = tightbound(*arguments)
+        assert (status, err.count("\n")) == (2, 1), err
+        assert message in err
+    assert (tmp_path / "runs").read_bytes() == b"a file"
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), Interrupted("interrupted; all is kept")])
+def test_an_interrupt_is_said_in_one_line(fault, tightbound, monkeypatch):
+    def interrupt(*_, **__):
+        raise fault
+
+    monkeypatch.setattr("tightbound.runs.fit_run", interrupt)
+    status, _, err = tightbound("fit", "digits")
+    assert status == 130
+    assert err.startswith("tightbound: interrupted; all ")
+    assert err.count("\n") == 1
+
+
+def fit_process(folder, *flags):
+    root = Path(tightbound_package.__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root), "JAX_PLATFORMS": "cpu"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tightbound", "fit", "digits", *SMALL, *flags],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_of_two_fits_of_one_name_one_runs_and_the_other_refuses(tmp_path):
+    processes = [fit_process(tmp_path, "--name", "r", "--epochs", "30") for _ in range(2)]
+    errors = [process.communicate()[1] for process in processes]
+    assert sorted(process.returncode for process in processes) == [0, 2]
+    loser = next(i for i, process in enumerate(processes) if process.returncode)
+    assert errors[loser].count("\n") == 1
+    assert "in use by another process" in errors[loser] or "already" in errors[loser]
+    folder = tmp_path / "runs" / "r"
+    assert all(path.is_file() for path in records(folder))
+    assert len(bounds(folder)) == 30
+
+
+@pytest.mark.slow
+def test_fits_that_are_killed_at_any_moment_go_on_to_the_same_model(tmp_path):
+    """At a random moment of each; the seed is fixed, what the process does by then is not."""
+    flags = ("--epochs", "60", "--evaluate-k", "0")
+    whole = fit_process(tmp_path, "--name", "whole", *flags)
+    errors = whole.communicate()[1]
+    assert whole.returncode == 0, errors
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "runs" / "r"
+    for _ in range(6):
+        resume = ["--resume"] if (folder / "config.toml").exists() else []
+        process = fit_process(tmp_path, "--name", "r", *flags, *resume)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(rng.uniform(2, 25))
+        process.kill()
+        process.communicate()
+    resume = ["--resume"] if (folder / "config.toml").exists() else []
+    last = fit_process(tmp_path, "--name", "r", *flags, *resume)
+    errors = last.communicate()[1]
+    assert last.returncode == 0, errors
+    found = [
+        json.loads((tmp_path / "runs" / name / "run.json").read_text()) for name in ("whole", "r")
+    ]
+    assert found[0]["weights"] == found[1]["weights"]
+    assert not list(folder.rglob(".*.part"))
 
 
 def test_unknown_and_mistyped_keys_of_a_config_are_refused(tightbound, tmp_path):

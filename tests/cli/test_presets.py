@@ -46,7 +46,8 @@ def test_a_bayesian_run_is_judged_by_its_plug_in_model(tightbound, tmp_path):
     flags = ("digits", *SMALL, "--objective", "elbo", "--bayesian", "1", "--evaluate-k", "20")
     assert tightbound("fit", *flags)[0] == 0
     folder = tmp_path / "runs" / "run"
-    assert json.loads((folder / "evaluation.json").read_text())["k"] == 20
+    (evaluation,) = (folder / "evaluations").iterdir()
+    assert evaluation.name.startswith("test-k20-key0-")
     assert json.loads((folder / "run.json").read_text())["objective"].startswith("full_vb(elbo(")
     assert tightbound("sample", folder, "--n", "3")[0] == 0
     status, _, error = tightbound("fit", *flags, "--weight-prior", "1", "--name", "both")

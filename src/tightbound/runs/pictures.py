@@ -1,6 +1,6 @@
 """What a fitted model shows: samples, reconstructions and the manifold of two latent dimensions."""
 
-import json
+import math
 from pathlib import Path
 
 import jax
@@ -10,13 +10,15 @@ from jaxtyping import Array, Float
 
 from tightbound import data
 from tightbound.config import Config
-from tightbound.data.arrays import save_arrays
+from tightbound.digests.arrays import write_arrays
+from tightbound.digests.record import entry
 from tightbound.distributions import StandardNormal
 from tightbound.errors import UsageError
 from tightbound.evidence.densities import with_density
 from tightbound.randomness import as_key, first_keys, stream
-from tightbound.runs.folder import open_run, write_npy
+from tightbound.runs.folder import RUN, open_whole, write_npy
 from tightbound.runs.seen import as_seen
+from tightbound.runs.source import load_source
 from tightbound.training import Run
 
 PICTURES = 100
@@ -24,7 +26,9 @@ PAIRS = 20
 GRID = 20
 
 
-def write_pictures(directory: Path, run: Run, ds: data.Dataset, config: Config) -> None:
+def write_pictures(
+    directory: Path, run: Run, ds: data.Dataset, config: Config, weights: str
+) -> None:
     """Samples, reconstructions and, for two latent dimensions, the manifold of replica 0."""
     originals = as_seen(run, config, ds.test, "the test data", first=PAIRS)
     arrays = {
@@ -34,7 +38,7 @@ def write_pictures(directory: Path, run: Run, ds: data.Dataset, config: Config) 
     }
     if config.sizes()["latent"] == 2 and isinstance(run.model.prior, StandardNormal):
         arrays["manifold"] = manifold(run, GRID)
-    save_arrays(directory / "pictures.npz", arrays)
+    write_arrays(directory / "pictures.safetensors", "pictures", arrays, {"weights": weights})
 
 
 def sample_means(run: Run, n: int, key: int) -> Float[np.ndarray, "n d"]:
@@ -76,12 +80,15 @@ def reconstruct_data(directory: Path, name: str, path: Path) -> tuple[float, int
     Returns:
         The mean squared error per value, and the number of items.
     """
-    config, run = open_run(directory)
-    named = name in {entry.name for entry in data.names()}
-    ds = data.load(name, split=config.split if name == config.data else "default")
+    opened = open_whole(directory)
+    config, run = opened.config, opened.run
+    named = name in {known.name for known in data.names()}
+    ds = load_source(directory, opened) if name == config.data else data.load(name)
     x = ds.test if named else np.concatenate([ds.train, ds.validation, ds.test])
-    shape = json.loads((directory / "run.json").read_text())["data"]["shape"]
-    if x.shape[1] != np.prod(shape):
+    shape = entry(
+        entry(opened.record, directory / RUN, "data", dict), directory / RUN, "shape", list
+    )
+    if x.shape[1] != math.prod(shape):
         raise UsageError(f"expected items of shape {shape} like the run's, got {list(ds.shape)}")
     values = as_seen(run, config, x, name)
     means = reconstruct(run, values)

@@ -1,5 +1,6 @@
 """The one training loop: replicas, progress, checkpoints, resuming, and what it returns."""
 
+import contextlib
 import time
 import warnings
 from pathlib import Path
@@ -14,6 +15,7 @@ from jaxtyping import Float, PRNGKeyArray
 from tightbound.data.binarise import Binarisation, resolve
 from tightbound.distributions import AbstractConditional
 from tightbound.errors import NonFiniteError, UsageError, at_least
+from tightbound.locks import Folder
 from tightbound.models import Bayesian, Model, Target
 from tightbound.models.shapes import check_width
 from tightbound.objectives import AbstractObjective, Parts
@@ -61,7 +63,7 @@ def fit(
     binarize: str = "auto",
     early_stopping: int | None = None,
     average: float | None = None,
-    directory: Path | str | None = None,
+    directory: Path | str | Folder | None = None,
     resume: bool = False,
     progress: bool | None = None,
 ) -> Run:
@@ -88,7 +90,8 @@ def fit(
             and return each replica's parameters at its best epoch.
         average: Decay of an exponential moving average of the parameters, which is then what is
             validated and returned; 0.999, for example.
-        directory: Where checkpoints and metrics are kept; none are written without it.
+        directory: Where checkpoints and metrics are kept; none are written without it. No other
+            process may use it at the same time.
         resume: Go on from the checkpoint in `directory`, to the same numbers as one whole run;
             `epochs` may be more than before. An optimiser's rate leaves no trace that could be
             compared: pass the same one.
@@ -99,7 +102,8 @@ def fit(
 
     Raises:
         UsageError: Data outside the likelihood's support (row and column are named), sizes that
-            do not fit, a directory in use, or a checkpoint of another run.
+            do not fit, a directory in use, a checkpoint of another run, a damaged file, or a disk
+            that cannot be written to.
         NonFiniteError: A number was not finite; the last good checkpoint stays in place.
     """
     parts = Parts(model, posterior)
@@ -132,20 +136,21 @@ def fit(
     root = as_key(key)
     params, static = eqx.partition(parts, eqx.is_inexact_array)
     loop = Loop(static, objective, optimizer, settings, root, seeds, train, validation)
-    store = None
-    state, history = loop.start(parts), History()
-    if directory is not None:
-        identity = fingerprint(parts, objective, settings, root, seeds, (train, validation))
-        store = Store(Path(directory), identity)
-        state, history = store.resume(state, epochs) if resume else store.claim(state)
-    elif resume:
+    if resume and directory is None:
         raise UsageError("expected a directory to resume from, got directory=None")
-    try:
-        with Progress("fitting", epochs, done=len(history), shown=progress) as bar:
-            state = _run_epochs(loop, state, history, epochs, store, bar)
-    finally:
-        if store is not None:
-            store.metrics.close()
+    with contextlib.ExitStack() as stack:
+        store = None
+        state, history = loop.start(parts), History()
+        if directory is not None:
+            # A folder that the caller holds is the caller's to let go.
+            mine = not isinstance(directory, Folder)
+            folder = stack.enter_context(Folder(directory)) if mine else directory
+            identity = fingerprint(parts, objective, settings, root, seeds, (train, validation))
+            store = Store(folder, identity)
+            state, history = store.resume(state, epochs) if resume else store.claim(state)
+            stack.callback(store.metrics.close)
+        bar = stack.enter_context(Progress("fitting", epochs, done=len(history), shown=progress))
+        state = _run_epochs(loop, state, history, epochs, store, bar)
     kept = state.params if state.average is None else state.average
     kept = kept if state.best is None else state.best
     of_replica = lambda tree, i: jax.tree.map(lambda leaf: leaf[i], tree)  # noqa: E731
