@@ -23,6 +23,7 @@ import optax
 
 import tightbound as tb
 from benchmarks.sizes import Sizes, binary_data
+from tightbound.items import Items
 from tightbound.objectives.catalogue import parse
 from tightbound.randomness import item_keys
 
@@ -89,9 +90,11 @@ def steps_of(call: str, sizes: Sizes, steps: int) -> Callable[[], Any]:
     optimizer = optax.sgd(1e-4)
 
     def step(params: Any, number: jax.Array) -> tuple[Any, jax.Array]:
-        items = (number * sizes.batch + jnp.arange(sizes.batch)) % x.shape[0]
-        keys = item_keys(jax.random.fold_in(jax.random.key(0), number), items)
-        outcome = objective.step(eqx.combine(params, static), x[items], keys)
+        rows = (number * sizes.batch + jnp.arange(sizes.batch)) % x.shape[0]
+        keys = item_keys(jax.random.fold_in(jax.random.key(0), number), rows)
+        whole = eqx.combine(params, static)
+        state = objective.init(whole, x.shape[0], jax.random.key(0))
+        outcome, _ = objective.step(whole, state, Items(x[rows], rows), keys)
         grads = eqx.filter(outcome.grads, eqx.is_inexact_array)
         updates, _ = optimizer.update(grads, optimizer.init(params), params)
         return optax.apply_updates(params, updates), jnp.mean(outcome.bound)

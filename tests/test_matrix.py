@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests import once
 from tightbound.models import autoencoder
 from tightbound.objectives import Parts
 from tightbound.objectives.catalogue import build
@@ -43,7 +44,7 @@ def test_what_is_valid_runs(kind):
     }
 
     def steps(x, keys):
-        return {" ".join(key): o.step(parts, x, keys) for key, o in objectives.items()}
+        return {" ".join(key): once.step(o, parts, x, keys) for key, o in objectives.items()}
 
     x, keys = jnp.asarray(data), item_keys(jax.random.key(0), jnp.arange(len(data)))
     options = {"xla_backend_optimization_level": 0}

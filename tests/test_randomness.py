@@ -122,7 +122,10 @@ OBJECTIVES = {
 def test_no_two_streams_of_a_run_are_equal(name, streams_of_a_run):
     kind, objective = OBJECTIVES[name]
     x = np.random.default_rng(0).uniform(size=(12, 6)).astype(np.float32)
-    model, q = tb.autoencoder(x, latent=2, hidden=(4,), posterior=kind, key=0)
+    likelihood = "gaussian" if name == "uivi" else "bernoulli"
+    model, q = tb.autoencoder(
+        x, latent=2, hidden=(4,), posterior=kind, likelihood=likelihood, key=0
+    )
     run = tb.fit(
         model,
         q,
@@ -133,7 +136,7 @@ def test_no_two_streams_of_a_run_are_equal(name, streams_of_a_run):
         epochs=2,
         seeds=2,
         validation=x[:5],
-        binarize="dynamic",
+        binarize="auto",
         key=0,
     )
     tb.evaluate(run.model, run.posterior, x, k=4, temperatures=3, chains=2, key=0)

@@ -41,18 +41,18 @@ class DrawsAlone(AbstractObjective):
     def check(self, parts):
         check_requires(self, parts)
 
-    def step(self, parts, x, keys):
-        del x
+    def step(self, parts, state, items, keys):
+        del items
 
         def values(parts):
             drawn, z = jax.vmap(parts.model.sample)(keys)
             log_q = jax.vmap(lambda z, x: parts.posterior.log_prob(z, x))(z, drawn)
             return log_q, log_q
 
-        return differentiated(values, parts)
+        return differentiated(values, parts), state
 
-    def bound(self, parts, x, keys):
-        return self.step(parts, x, keys).bound
+    def bound(self, parts, state, items, keys):
+        return self.step(parts, state, items, keys)[0].bound
 
 
 def linear(z, key):

@@ -26,6 +26,7 @@ from benchmarks.audit.checks import (
     X,
 )
 from tightbound.distributions import Bernoulli, DiagonalNormal, StandardNormal
+from tightbound.items import Items
 from tightbound.networks import MLP, Dense
 from tightbound.objectives import AbstractObjective, Parts
 
@@ -81,7 +82,9 @@ def _normals(trunk: Callable | None = None) -> tb.Model:
 
 def _bound(objective: AbstractObjective, parts: Parts, x: np.ndarray, call: str) -> Measured:
     keys = jax.random.split(jax.random.key(0), len(x))
-    values = np.asarray(eqx.filter_jit(objective.bound)(parts, jnp.asarray(x), keys), np.float64)
+    values = np.asarray(
+        eqx.filter_jit(objective.bound)(parts, None, Items.of(jnp.asarray(x)), keys), np.float64
+    )
     return Measured(float(values.mean()), float(values.std() / np.sqrt(len(x))), call)
 
 
@@ -126,7 +129,7 @@ def plate(seen: int) -> Measured:
     @eqx.filter_jit
     def total(number: Array) -> Array:
         keys = jax.random.split(jax.random.key(number), seen)
-        return PLATE * jnp.mean(objective.bound(parts, x, keys))
+        return PLATE * jnp.mean(objective.bound(parts, None, Items.of(x), keys))
 
     call = f"{PLATE} times the mean of `tb.objectives.iwae({K}).bound`"
     return repeated(lambda number: float(total(jnp.asarray(number))), 100, call)
@@ -164,7 +167,8 @@ def landing() -> Measured:
 
     @eqx.filter_jit
     def gradient(key: PRNGKeyArray) -> DiagonalNormal:
-        return objective.step(parts, jnp.full((1, 1), X), key[None]).grads.posterior
+        step, _ = objective.step(parts, None, Items.of(jnp.full((1, 1), X)), key[None])
+        return step.grads.posterior
 
     grads = [gradient(key) for key in jax.random.split(jax.random.key(0), 20)]
     largest = max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(grads))

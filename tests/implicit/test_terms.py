@@ -15,6 +15,7 @@ from tests.ztest import LIMIT, z_of_mean
 from tightbound.adjoints import FirstOrder
 from tightbound.distributions import Implicit, StandardNormal
 from tightbound.distributions.components import log_mean_exp
+from tightbound.items import Items
 from tightbound.objectives import Parts, ali, hybrid, jc_adv, jc_den, opvi, pc_adv, pc_den
 from tightbound.objectives.terms import Batch, Denoiser, Denoising, DualRatio, Game, Ratio, Stein
 from tightbound.randomness import item_keys
@@ -66,8 +67,8 @@ def test_pc_adv_is_adversarial_variational_bayes():
     # Algorithm 1 of Mescheder et al. by hand, at the same draws and the same discriminator.
     objective = pc_adv(inner=2, hidden=(8,))
     parts, x = Parts(model(), implicit()), data()
-    memory = objective.begin(parts, N, jax.random.key(5))
-    step, after = eqx.filter_jit(objective.advance)(parts, memory, x, jnp.arange(N), keys())
+    memory = objective.init(parts, N, jax.random.key(5))
+    step, after = eqx.filter_jit(objective.step)(parts, memory, Items.of(x), keys())
     classifier = eqx.combine(after.aux, objective._static(parts)).terms[0]
     drawn = objective._batch(eqx.combine(after.aux, objective._static(parts)), parts, x, keys())
 
@@ -342,8 +343,8 @@ def test_the_square_of_two_halves_is_unbiased():
 def test_the_model_moves_where_the_taxonomy_says_so(objective, learns):
     assert objective.requires.learns == learns
     parts, x = Parts(model(), implicit()), data(8)
-    memory = objective.begin(parts, 8, jax.random.key(5))
-    step, _ = eqx.filter_jit(objective.advance)(parts, memory, x, jnp.arange(8), keys(8))
+    memory = objective.init(parts, 8, jax.random.key(5))
+    step, _ = eqx.filter_jit(objective.step)(parts, memory, Items.of(x), keys(8))
     largest = lambda tree: max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(tree))  # noqa: E731
     assert largest(step.grads.posterior) > 0
     assert (largest(step.grads.model) > 0) == learns
@@ -354,8 +355,8 @@ def test_inner_steps_follow_their_optimiser():
     # Two inner steps are two steps of the same Adam on fresh draws, and nothing else moves.
     parts, x = Parts(model(), implicit()), data(8)
     one = pc_adv(inner=1, hidden=(8,))
-    memory = one.begin(parts, 8, jax.random.key(5))
-    _, after = eqx.filter_jit(one.advance)(parts, memory, x, jnp.arange(8), keys(8))
+    memory = one.init(parts, 8, jax.random.key(5))
+    _, after = eqx.filter_jit(one.step)(parts, memory, Items.of(x), keys(8))
     assert isinstance(one.adjoint, FirstOrder)
     whole = eqx.combine(memory.aux, one._static(parts))
     fresh = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys(8))

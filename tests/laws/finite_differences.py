@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from tests import once
 from tests.cases import CASES
 from tightbound.models import autoencoder
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
@@ -114,7 +115,7 @@ def main() -> None:
             parts, draw_keys = eqx.combine(arrays, rest), split_each(keys, MOST)
 
             def moving(p: Parts) -> tuple[Terms, dict[str, jax.Array]]:
-                bounds = {n: objectives[n].bound(p, x, keys) for n in of_bound}
+                bounds = {n: once.bound(objectives[n], p, x, keys) for n in of_bound}
                 return terms(p, parts, x, draw_keys), bounds
 
             slopes, bound_slopes = differences(moving, parts)
@@ -125,7 +126,7 @@ def main() -> None:
                     # Fewer draws are the first of more.
                     first = jax.tree.map(lambda a, k=objective.k: a[..., :k], (log_w, slopes))
                     truths[name] = estimator(objective, *first)
-            return {n: o.step(parts, x, keys).grads for n, o in objectives.items()}, truths
+            return {n: once.step(o, parts, x, keys).grads for n, o in objectives.items()}, truths
 
         options = {"xla_backend_optimization_level": 0}  # the quickest to compile
         grads, truths = jax.jit(compared, compiler_options=options)(arrays, x)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from tests import once
 from tests.cases import CASES
 from tests.oracles import linear_gaussian
 from tightbound.objectives import Parts, Step
@@ -65,7 +66,9 @@ def program(layers: int):
     Each step may be traced once: a second trace raises.
     """
     steps = {
-        name: eqx.debug.assert_max_traces(CASES[name].objective.step, max_traces=1)
+        name: eqx.debug.assert_max_traces(
+            functools.partial(once.step, CASES[name].objective), max_traces=1
+        )
         for name in names(layers)
     }
 

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 
+from tests import once
 from tests.laws import runs
 from tests.laws.runs import WRONG
 from tests.oracles import linear_gaussian
@@ -33,7 +34,7 @@ def bounds(layers):
         objectives["B"] = elbo("B", samples=3)
 
     def one(key):
-        return {name: o.bound(parts, x, key[None])[0] for name, o in objectives.items()}
+        return {name: once.bound(o, parts, x, key[None])[0] for name, o in objectives.items()}
 
     keys = jax.random.split(jax.random.key(5), REPLICAS)
     return jax.tree.map(np.asarray, jax.jit(jax.vmap(one), compiler_options=runs.QUICK)(keys))
@@ -80,7 +81,10 @@ def test_iwae_of_one_draw_is_the_elbo_of_one_draw_to_the_last_bit(layers):
 
     def both(x, keys):
         return [
-            (iwae(1, gradient).step(parts, x, keys), elbo("A", 1, gradient).step(parts, x, keys))
+            (
+                once.step(iwae(1, gradient), parts, x, keys),
+                once.step(elbo("A", 1, gradient), parts, x, keys),
+            )
             for gradient in GRADIENTS[layers]
         ]
 

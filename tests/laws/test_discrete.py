@@ -14,6 +14,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import tightbound as tb
+from tests import once
 from tests.ztest import z_of_mean
 from tightbound.errors import UsageError
 from tightbound.objectives import Parts, elbo, iwae, rws, wake_sleep
@@ -124,7 +125,7 @@ def gradients(layers):
         return {
             name: {n: ravel_pytree(getattr(grads, n))[0] for n in Parts._fields}
             for name, (objective, _, _) in OBJECTIVES.items()
-            for grads in [objective.step(parts, x, key[None]).grads]
+            for grads in [once.step(objective, parts, x, key[None]).grads]
         }
 
     keys = jax.random.split(jax.random.key(7), REPLICAS)
@@ -169,7 +170,7 @@ def test_the_baseline_of_other_data_and_vimco_lower_the_variance():
     def variance(gradient):
         def one(key):
             keys = jax.random.split(key, len(data))
-            grads = iwae(4, gradient).step(parts, data, keys).grads
+            grads = once.step(iwae(4, gradient), parts, data, keys).grads
             return ravel_pytree(grads.posterior)[0]
 
         keys = jax.random.split(jax.random.key(2), 2000)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests import once
 from tests.cases import CASES
 from tests.laws import runs
 from tests.laws.runs import EXACT, NAMES, WRONG, two_layers_slow
@@ -82,7 +83,9 @@ def all_sizes(layers):
     }
 
     def steps(x, keys):
-        return {name: objective.step(parts, x, keys) for name, objective in objectives.items()}
+        return {
+            name: once.step(objective, parts, x, keys) for name, objective in objectives.items()
+        }
 
     return jax.jit(steps, compiler_options=runs.QUICK)(*runs.batch())
 
@@ -121,7 +124,9 @@ def bounds_of_twenty(layers):
     objectives = {name: CASES[name].objective for name in runs.names(layers)}
 
     def bounds(x, keys):
-        return {name: objective.bound(parts, x, keys) for name, objective in objectives.items()}
+        return {
+            name: once.bound(objective, parts, x, keys) for name, objective in objectives.items()
+        }
 
     return jax.jit(bounds, compiler_options=runs.QUICK)(*runs.batch(20))
 
@@ -194,7 +199,7 @@ def test_compiled_replicas_equal_a_loop_without_jit(name, layers):
     x, keys = runs.batch()
     objective = CASES[name].objective
     for replica in (EXACT, WRONG):
-        alone = objective.step(runs.parts_of(replica, layers), x, keys)
+        alone = once.step(objective, runs.parts_of(replica, layers), x, keys)
         compiled = runs.step_of(replica, name, layers)
         np.testing.assert_allclose(compiled.bound, alone.bound, rtol=1e-5, atol=1e-5)
         assert_close(compiled.grads, alone.grads)

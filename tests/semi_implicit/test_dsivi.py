@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests import once
 from tests.semi_implicit import gaussian
 from tests.semi_implicit.gaussian import X, bounds
 from tests.ztest import LIMIT, z_of_mean
@@ -44,7 +45,7 @@ def test_without_further_components_it_is_the_hierarchical_bound():
 def test_both_learn_and_what_is_refused():
     parts = gaussian.parts(prior=PRIOR)
     keys = jax.random.split(jax.random.key(0), 1)
-    step = jax.jit(lambda keys: dsivi(3, 4).step(parts, X[None], keys))(keys)
+    step = jax.jit(lambda keys: once.step(dsivi(3, 4), parts, X[None], keys))(keys)
     layers = (step.grads.model.prior.layer, step.grads.model.likelihood, step.grads.posterior.layer)
     for layer in layers:
         assert all(np.any(leaf != 0) for leaf in (layer.location.weight, layer.log_scale.bias))

@@ -15,7 +15,9 @@ from tests.oracles.linear_gaussian import affine_normal
 from tests.semi_implicit import gaussian
 from tests.semi_implicit.gaussian import DIAGONAL, X, bounds
 from tests.ztest import LIMIT, z_of_mean
+from tightbound.distributions import StandardNormal
 from tightbound.errors import UsageError
+from tightbound.items import Items
 from tightbound.objectives import Parts, iwhvi, sivi
 from tightbound.objectives.mixtures import draw
 
@@ -49,15 +51,19 @@ def test_the_network_starts_there():
     keys = jax.random.split(jax.random.key(0), 3)
     x = jnp.tile(X, (3, 1))
     objective = iwhvi(4, samples=2)
-    memory = objective.begin(parts, 3, jax.random.key(1))
+    memory = objective.init(parts, 3, jax.random.key(1))
+    # tau = q(e), in other words: the same bound and the same gradient with it put in by hand.
+    noise = StandardNormal(parts.posterior.noise)
     np.testing.assert_allclose(
-        eqx.filter_jit(objective.remembered_bound)(parts, memory, x, keys),
-        eqx.filter_jit(objective.bound)(parts, x, keys),
+        eqx.filter_jit(objective.bound)(parts, memory, Items.of(x), keys),
+        eqx.filter_jit(objective.bound_with)(parts, noise, x, keys),
         rtol=1e-5,
     )
-    step, after = eqx.filter_jit(objective.advance)(parts, memory, x, jnp.arange(3), keys)
-    alone = eqx.filter_jit(objective.step)(parts, x, keys)
-    for one, other in zip(jax.tree.leaves(step), jax.tree.leaves(alone), strict=True):
+    step, after = eqx.filter_jit(objective.step)(parts, memory, Items.of(x), keys)
+    alone = eqx.filter_jit(
+        eqx.filter_grad(lambda parts: -jnp.mean(objective.bound_with(parts, noise, x, keys)))
+    )(parts)
+    for one, other in zip(jax.tree.leaves(step.grads), jax.tree.leaves(alone), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
     assert np.any(after.tau.location.bias != memory.tau.location.bias)
 
@@ -94,7 +100,8 @@ def test_a_network_that_learns_closes_most_of_the_gap():
     keys = jax.random.split(jax.random.key(5), 2000)
     x = jnp.zeros((2000, 0))
     learned = np.asarray(
-        eqx.filter_jit(objective.remembered_bound)(both, run.memory[0], x, keys), np.float64
+        eqx.filter_jit(objective.bound)(both, run.objective_states[0], Items.of(x), keys),
+        np.float64,
     )
     start = np.asarray(eqx.filter_jit(objective.bound)(both, x, keys), np.float64)
     mean, cov, _ = gaussian.moments(run.posterior)

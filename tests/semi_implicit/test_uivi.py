@@ -11,10 +11,12 @@ import optax
 import pytest
 
 import tightbound as tb
+from tests import once
 from tests.semi_implicit import gaussian
 from tests.semi_implicit.gaussian import X, bounds
 from tests.ztest import LIMIT, z_of_mean
 from tightbound.errors import UsageError
+from tightbound.items import Items
 from tightbound.objectives import sivi, uivi
 
 
@@ -51,7 +53,7 @@ def test_the_mean_score_is_that_of_the_normal(step_size):
 @pytest.mark.slow
 def test_the_mean_gradient_is_that_of_the_elbo_once_the_chain_forgets(options, log_step, truth):
     parts, objective = gaussian.parts(), uivi(samples=2, **options)
-    memory, rows = jnp.asarray(log_step, jnp.float32), jnp.arange(1)
+    memory = jnp.asarray(log_step, jnp.float32)
 
     def numbers(grads):
         q, p = grads.posterior.layer, grads.model.likelihood
@@ -60,7 +62,7 @@ def test_the_mean_gradient_is_that_of_the_elbo_once_the_chain_forgets(options, l
         return jnp.concatenate([leaf.ravel() for leaf in leaves])
 
     def one(key):
-        return numbers(objective.advance(parts, memory, X[None], rows, key[None])[0].grads)
+        return numbers(objective.step(parts, memory, Items.of(X[None]), key[None])[0].grads)
 
     gradients = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(1), 8000))
     of_truth = numbers(eqx.filter_grad(lambda parts: -truth(parts, X))(parts))
@@ -73,9 +75,9 @@ def test_what_it_reports_is_sivis_bound_with_its_k():
     parts = gaussian.parts()
     key = jax.random.split(jax.random.key(0), 1)
     objective = uivi(samples=3, k=7)
-    one = jax.jit(lambda key: objective.step(parts, X[None], key).bound)(key)
+    one = jax.jit(lambda key: once.step(objective, parts, X[None], key).bound)(key)
     for same in (sivi(7, 3), objective):
-        value = jax.jit(lambda key, o=same: o.bound(parts, X[None], key))(key)
+        value = jax.jit(lambda key, o=same: once.bound(o, parts, X[None], key))(key)
         np.testing.assert_allclose(one, value, rtol=1e-5)
     assert z_of_mean(bounds(objective, parts, 2000), gaussian.elbo(parts, X)) < LIMIT
 
@@ -93,7 +95,7 @@ def test_the_step_size_comes_to_the_acceptance_and_a_fit_to_its_target():
     )
     infos = [record.info["acceptance"][0] for record in run.history]
     assert np.mean(infos[-3:]) == pytest.approx(0.8, abs=0.08)
-    assert float(run.memory[0]) != float(jnp.log(jnp.asarray(0.2)))
+    assert float(run.objective_states[0]) != float(jnp.log(jnp.asarray(0.2)))
     found = tb.evidence.semi_implicit_sandwich(target, run.posterior, k=300, draws=500)
     assert found.mean("lower") > -0.15
 

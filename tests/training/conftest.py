@@ -11,6 +11,7 @@ import pytest
 import tightbound as tb
 from tightbound.data.order import items_at
 from tightbound.objectives import AbstractObjective, Parts, Step
+from tightbound.randomness import as_key, numbered, stream
 from tightbound.training.epoch import Keys
 from tightbound.training.loop import Loop
 
@@ -37,7 +38,9 @@ class Pull(AbstractObjective):
     def check(self, parts):
         del parts
 
-    def bound(self, parts, x, keys):
+    def bound(self, parts, state, items, keys):
+        x = items.x
+
         def one(x, key):
             bound = -0.5 * jnp.sum((parts.model.likelihood.location.bias - x) ** 2)
             if self.noisy:
@@ -51,13 +54,13 @@ class Pull(AbstractObjective):
 
         return jax.vmap(one)(x, keys)
 
-    def step(self, parts, x, keys):
+    def step(self, parts, state, items, keys):
         def loss(parts):
-            bound = self.bound(parts, x, keys)
+            bound = self.bound(parts, state, items, keys)
             return -jnp.mean(bound), bound
 
         (_, bound), grads = eqx.filter_value_and_grad(loss, has_aux=True)(parts)
-        return Step(grads, bound)
+        return Step(grads, bound), state
 
 
 @pytest.fixture(scope="session")
@@ -84,8 +87,7 @@ def streams():
     """The keys of one replica of a run with that seed, as `fit` derives them."""
 
     def derive(seed, replica=0):
-        key = jax.random.fold_in(jax.random.key(seed), replica)
-        return Keys(*jax.random.split(key, len(Keys._fields)))
+        return Keys.of(numbered(stream(as_key(seed), "fit.replicas"), replica))
 
     return derive
 

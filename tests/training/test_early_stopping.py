@@ -3,10 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from tests import once
 
 import tightbound as tb
 from tightbound.data.binarise import Binarisation
-from tightbound.randomness import item_keys
+from tightbound.randomness import item_keys, streams
 from tightbound.training.epoch import EpochSettings, _mean_bound
 
 
@@ -33,7 +34,7 @@ def test_returns_the_best_epoch_and_stops_in_time(pull, toy, centre, streams, de
     np.testing.assert_allclose(reported, bounds[: best + 5], atol=1e-6)
     np.testing.assert_allclose(centre(run.replicas[0]), path[best], rtol=1e-5)
     keys = jax.random.split(jax.random.key(0), 3)
-    again = pull().bound(run.replicas[0], jnp.asarray(validation), keys)
+    again = once.bound(pull(), run.replicas[0], jnp.asarray(validation), keys)
     np.testing.assert_allclose(np.mean(again), reported[best], rtol=1e-6)
 
 
@@ -84,8 +85,8 @@ def test_the_validation_bound_does_not_depend_on_the_batch_size(batch_size, pull
     key, dynamic = getkey(), Binarisation("dynamic")
     settings = EpochSettings(batch_size, dynamic, dynamic, None, None)
     mean = jax.jit(lambda: _mean_bound(pull(noisy=True), toy, None, x, key, settings))()
-    binarise_key, noise_key = jax.random.split(key)
+    binarise_key, noise_key = streams(key, "fit.validation.binarise", "fit.validation.noise")
     items = jnp.arange(13)
     binary = dynamic(x, items, use=0, key=binarise_key)
-    each = pull(noisy=True).bound(toy, binary, item_keys(noise_key, items))
+    each = once.bound(pull(noisy=True), toy, binary, item_keys(noise_key, items))
     np.testing.assert_allclose(mean, np.mean(np.asarray(each, np.float64)), rtol=1e-5)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from tests import once
 
 import tightbound as tb
 from tightbound.data.binarise import Binarisation
@@ -39,7 +40,7 @@ def test_reported_bounds_are_the_objectives_own(streams):
     @eqx.filter_jit
     def at(x, items, use, binarise_key, noise_key):
         binary = dynamic(jnp.asarray(x)[items], items, use=use, key=binarise_key)
-        return objective.bound(parts, binary, item_keys(noise_key, items))
+        return once.bound(objective, parts, binary, item_keys(noise_key, items))
 
     for epoch in range(2):
         noise = jax.random.fold_in(keys.noise, epoch)

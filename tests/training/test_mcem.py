@@ -12,7 +12,9 @@ from tests.ztest import LIMIT, z_of_mean
 
 import tightbound as tb
 from tightbound.errors import UsageError
-from tightbound.objectives import Parts, map_estimate, mcem, schedule
+from tightbound.items import Items
+from tightbound.objectives import Parts, elbo, map_estimate, mcem, schedule
+from tightbound.objectives.mcem import _at
 
 N = 400
 
@@ -38,7 +40,8 @@ def test_the_mean_gradient_is_that_of_the_log_evidence():
     objective = mcem(acceptance=0.8, transitions=30)
 
     def one(key):
-        grads = objective.step(parts, x, key[None]).grads.model.likelihood
+        z = objective._fresh(parts, x, key[None])
+        grads = _at(parts, x, z).grads.model.likelihood
         return jnp.concatenate([grads.location.weight.ravel(), grads.location.bias])
 
     gradients = np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(3), 4000)))
@@ -55,18 +58,18 @@ def test_the_mean_gradient_is_that_of_the_log_evidence():
 def test_chains_move_once_for_all_updates_and_only_those_of_the_minibatch(layers):
     parts, (x, keys) = alone(layers), runs.batch()
     objective = mcem(updates=3)
-    memory = objective.begin(parts, 20, jax.random.key(0))
-    items = jnp.arange(7) * 2
-    advance = eqx.filter_jit(objective.advance)
+    memory = objective.init(parts, 20, jax.random.key(0))
+    items = Items(x, jnp.arange(7) * 2)
+    step = eqx.filter_jit(objective.step)
     seen = [memory]
     for _ in range(4):
-        seen.append(advance(parts, seen[-1], x, items, keys)[1])
+        seen.append(step(parts, seen[-1], items, keys)[1])
     for before, after, moves in zip(seen[:-1], seen[1:], (True, False, False, True), strict=True):
         for one, other in zip(jax.tree.leaves(before.z), jax.tree.leaves(after.z), strict=True):
             changed = np.any(np.asarray(one) != np.asarray(other), axis=1)
             assert not changed[1::2].any()
             assert not changed[14:].any()
-            assert changed[items].any() == moves
+            assert changed[items.rows].any() == moves
     assert [int(memory.turn) for memory in seen] == [0, 1, 2, 3, 4]
 
 
@@ -97,7 +100,7 @@ def test_training_reaches_the_best_likelihood_and_a_posterior_learns_beside_it(s
     best = fitted(x, posterior=True, objective=tb.objectives.elbo(), epochs=800)
     one, other = (mean_evidence(fit.model, x) for fit in (run, best))
     assert one == pytest.approx(other, abs=0.05)
-    memory = states[399].memory
+    memory = states[399].objective
     assert memory.z.shape == (1, N, 2)
     ev = tb.evaluate(run.model, run.posterior, x[:100], k=500)
     truth = mean_evidence(run.model, x[:100])
@@ -132,16 +135,15 @@ def test_a_run_resumes_with_its_chains(tmp_path, states, same_bits):
     fitted(x, epochs=3, seeds=2, directory=tmp_path / "run", resume=True, **small)
     same_bits(states[-1], whole)
     assert int(whole.step[0]) == 3 * 3 * 2
-    assert np.any(np.asarray(whole.memory.z[0]) != np.asarray(whole.memory.z[1]))
+    assert np.any(np.asarray(whole.objective.z[0]) != np.asarray(whole.objective.z[1]))
 
 
 def test_with_a_prior_on_the_parameters_the_chains_are_the_same():
     parts, (x, keys) = alone(1), runs.batch()
     plain, objective = mcem(), map_estimate(mcem(), n=10)
-    memory = objective.begin(parts, 7, jax.random.key(0))
+    memory = objective.init(parts, 7, jax.random.key(0))
     (with_prior, after), (without, same) = (
-        eqx.filter_jit(of.advance)(parts, memory, x, jnp.arange(7), keys)
-        for of in (objective, plain)
+        eqx.filter_jit(of.step)(parts, memory, Items.of(x), keys) for of in (objective, plain)
     )
     np.testing.assert_array_equal(after.z, same.z)
     weight = parts.model.likelihood.location.weight
@@ -167,5 +169,5 @@ def test_wrong_use_is_refused():
     for options in ({"leapfrog": 0}, {"updates": 0}, {"acceptance": 1.0}, {"transitions": 0}):
         with pytest.raises(UsageError, match="expected"):
             mcem(**options)
-    with pytest.raises(UsageError, match="keeps something"):
-        schedule([(mcem(), 3)])
+    with pytest.raises(UsageError, match="equally many updates .* got 1 and 5"):
+        schedule([(elbo(), 2), (mcem(), 3)])

@@ -4,28 +4,33 @@ False alarms: the rates are those of Rainforth et al. (2018), theorem 1, on a li
 each slope's standard error over 4,000 gradients is below 0.05 and the tolerance 0.25.
 """
 
+import functools
+
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
+from tests import once
 from tests.laws import runs
 from tests.laws.runs import EXACT, WRONG
 
 from tightbound.diagnostics import gradient_snr
 from tightbound.errors import UsageError
 from tightbound.objectives import iwae, miwae
-from tightbound.randomness import item_keys
+from tightbound.randomness import as_key, first_keys, numbered, stream
 
 
 @pytest.mark.parametrize("batch_size", [4])
 def test_it_is_the_mean_and_deviation_of_the_gradients(batch_size):
     parts, (x, _) = runs.parts_of(WRONG, 1), runs.batch(3)
     found = gradient_snr(iwae(4), *parts, np.asarray(x), replicas=10, key=5, batch_size=batch_size)
-    rows, step = {"model": [], "posterior": []}, eqx.filter_jit(iwae(4).step)
+    rows, step = (
+        {"model": [], "posterior": []},
+        eqx.filter_jit(functools.partial(once.step, iwae(4))),
+    )
+    root = stream(as_key(5), "gradient_snr.draws")
     for replica in range(10):
-        keys = item_keys(jax.random.fold_in(jax.random.key(5), replica), jnp.arange(3))
+        keys = first_keys(numbered(root, replica), 3)
         grads = step(parts, x, keys).grads
         for name, part in rows.items():
             part.append(np.asarray(ravel_pytree(getattr(grads, name))[0], np.float64))

@@ -71,7 +71,7 @@ class Tempered(AbstractExplicit):
 
     def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
         """One draw."""
-        drawn = self.posterior.sample(given, key=own_key)
+        drawn = self.posterior.sample(given, key=key)
         return self._stretched(drawn, given, self.temperature**0.5)
 
     def log_prob(self, value: Any, given: Any) -> Float[Array, ""]:

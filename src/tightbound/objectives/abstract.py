@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
+
+from tightbound.items import Items
 
 
 class Parts(NamedTuple):
@@ -51,6 +53,8 @@ EXPLICIT = Requires(("density",), ("density",), ("samples", "density"))
 class AbstractObjective(eqx.Module):
     """Gradients for the parts of a model and its posterior.
 
+    `init` gives what the objective keeps between steps (nothing, unless it says otherwise), `step`
+    the gradients for one minibatch and what is kept after it, `bound` the reported number alone.
     Keys come one per datum, so that a datum's draws do not depend on its neighbours.
     """
 
@@ -63,6 +67,11 @@ class AbstractObjective(eqx.Module):
     @abc.abstractmethod
     def description(self) -> str:
         """The call that makes this objective, as a user would write it."""
+
+    @property
+    def reports(self) -> str:
+        """What the reported number is, in words; numbers of different kinds do not compare."""
+        return self.description
 
     @property
     def requires(self) -> Requires:
@@ -88,44 +97,22 @@ class AbstractObjective(eqx.Module):
     def check(self, parts: Parts) -> None:
         """Raises a `UsageError` in words if the objective does not suit the parts."""
 
-    @abc.abstractmethod
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
-        """Gradients and the reported bound for one minibatch."""
-
-    @property
-    def remembers(self) -> bool:
-        """Keeps something between steps; not unless it says otherwise."""
-        return False
-
-    def begin(self, parts: Parts, n: int, key: PRNGKeyArray) -> Any:
+    def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> Any:
         """What is kept from step to step beside the parts, for n training data: arrays or None."""
         del parts, n, key
         return None
 
-    def advance(
-        self,
-        parts: Parts,
-        memory: Any,
-        x: Float[Array, "n d"],
-        items: Int[Array, " n"],
-        keys: Key[Array, " n"],
+    @abc.abstractmethod
+    def step(
+        self, parts: Parts, state: Any, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Any]:
-        """The step of one minibatch of training data, and what is kept after it."""
-        del items
-        return self.step(parts, x, keys), memory
+        """Gradients and the reported number for one minibatch, and what is kept after it."""
 
     @abc.abstractmethod
     def bound(
-        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, state: Any, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
-        """The reported number per datum alone, in nats: forward passes only."""
-
-    def remembered_bound(
-        self, parts: Parts, memory: Any, x: Float[Array, "n d"], keys: Key[Array, " n"]
-    ) -> Float[Array, " n"]:
-        """As `bound`, with what is kept between steps at hand."""
-        del memory
-        return self.bound(parts, x, keys)
+        """The reported number per datum alone, in nats, with what is kept as it is."""
 
     def warning(self, info: dict[str, float]) -> str | None:
         """What there is to say about an epoch's further numbers, if anything."""
@@ -150,12 +137,15 @@ def differentiated(
 
 
 def differentiated_bound(
-    objective: AbstractObjective, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+    objective: AbstractObjective, parts: Parts, items: Items, keys: Key[Array, " n"]
 ) -> Step:
-    """The step of an objective whose gradient is the total derivative of its own bound."""
+    """The step of an objective whose gradient is the total derivative of its own bound.
+
+    One that keeps nothing between steps.
+    """
 
     def values(parts: Parts) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-        bound = objective.bound(parts, x, keys)
+        bound = objective.bound(parts, None, items, keys)
         return bound, bound
 
     return differentiated(values, parts)

@@ -12,6 +12,7 @@ from numpyro.distributions import kl_divergence
 
 from tightbound.distributions import DiagonalNormal, StandardNormal
 from tightbound.errors import UsageError
+from tightbound.items import Items
 from tightbound.models.weights import sample, split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step, differentiated_bound
 
@@ -47,18 +48,21 @@ class AnalyticKL(AbstractObjective):
             )
 
     def bound(
-        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound per datum in nats."""
 
         def divergence(x: Float[Array, " d"]) -> Float[Array, ""]:
             return kl_divergence(parts.posterior.distribution(x), parts.model.prior.distribution())
 
+        x = items.x
         z, _ = sample(parts.posterior, x, split_each(keys, self.samples))
         log_prob = parts.model.likelihood.log_prob
         log_lik = jax.vmap(jax.vmap(log_prob, in_axes=(None, 0)))(x, z)
         return jnp.mean(log_lik - jax.vmap(divergence)(x)[:, None], axis=1)
 
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
+    def step(
+        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+    ) -> tuple[Step, None]:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
-        return differentiated_bound(self, parts, x, keys)
+        return differentiated_bound(self, parts, items, keys), None

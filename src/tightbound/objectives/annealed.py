@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Key
 from tightbound.bounds import ELBO
 from tightbound.errors import UsageError, at_least
 from tightbound.gradients import Reparameterized
+from tightbound.items import Items
 from tightbound.models.weights import sample, split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step, differentiated
 from tightbound.objectives.multisample import Multisample
@@ -55,13 +56,16 @@ class Annealed(AbstractObjective):
         self.plain.check(parts)
 
     def bound(
-        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The ELBO per datum in nats."""
-        return self.plain.bound(parts, x, keys)
+        return self.plain.bound(parts, state, items, keys)
 
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
+    def step(
+        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+    ) -> tuple[Step, None]:
         """Gradients of the weighed bound, and the ELBO per datum in nats."""
+        x = items.x
 
         def values(parts: Parts) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
             z, log_q_z = sample(parts.posterior, x, split_each(keys, self.plain.k))
@@ -74,7 +78,7 @@ class Annealed(AbstractObjective):
             climbed = jnp.mean(log_lik - beta * divergence, axis=1)
             return climbed, jnp.mean(log_lik - divergence, axis=1)
 
-        return differentiated(values, parts)
+        return differentiated(values, parts), state
 
 
 def annealed(epochs: int, samples: int = 1, start: float = 0.0) -> Annealed:

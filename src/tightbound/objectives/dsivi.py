@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.distributions.components import fresh_noise, log_components, log_mean_exp
 from tightbound.errors import UsageError, at_least
+from tightbound.items import Items
 from tightbound.objectives.abstract import (
     AbstractObjective,
     Parts,
@@ -68,7 +69,7 @@ class DSIVI(AbstractObjective):
             )
 
     def bound(
-        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound per datum in nats."""
         prior = parts.model.prior
@@ -81,11 +82,13 @@ class DSIVI(AbstractObjective):
             log_h = log_h_with_own(parts.posterior, draws, x)
             return jnp.mean(log_lik + log_prior(draws.z) - log_h)
 
-        return jax.vmap(one)(x, keys)
+        return jax.vmap(one)(items.x, keys)
 
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
+    def step(
+        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+    ) -> tuple[Step, None]:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
-        return differentiated_bound(self, parts, x, keys)
+        return differentiated_bound(self, parts, items, keys), None
 
 
 def dsivi(k: int, prior_k: int, samples: int = 1) -> DSIVI:

@@ -9,6 +9,7 @@ Bias: none: log p(x) exactly, up to rounding, for at most 65,536 latent values.
 
 from jaxtyping import Array, Float, Key
 
+from tightbound.items import Items
 from tightbound.models.finite import check_finite, log_evidence
 from tightbound.objectives.abstract import (
     AbstractObjective,
@@ -47,15 +48,17 @@ class Exact(AbstractObjective):
         check_finite(parts.model)
 
     def bound(
-        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """Log p(x) per datum in nats; nothing is drawn, and the keys are left alone."""
         del keys
-        return log_evidence(parts.model, x)
+        return log_evidence(parts.model, items.x)
 
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
+    def step(
+        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+    ) -> tuple[Step, None]:
         """Gradients of the negative mean (zero for a posterior), and log p(x) per datum in nats."""
-        return differentiated_bound(self, parts, x, keys)
+        return differentiated_bound(self, parts, items, keys), None
 
 
 def exact() -> Exact:

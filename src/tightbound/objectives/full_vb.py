@@ -9,18 +9,22 @@ KL(q(theta) || p_alpha(theta|X)) / N. One theta is drawn for a minibatch, not fo
 the mean stays, the variance is larger, and the products stay matrix products.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.errors import UsageError, at_least
+from tightbound.items import Items
 from tightbound.models import Bayesian, Model
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
+from tightbound.objectives.wrapper import Wrapper
 from tightbound.randomness import stream
 
 
-class FullVB(AbstractObjective):
+class FullVB(Wrapper):
     """An objective at a draw of theta, less the divergence of q(theta), per datum."""
 
     objective: AbstractObjective
@@ -32,18 +36,9 @@ class FullVB(AbstractObjective):
         return "lower" if self.objective.kind == "lower" else "none"
 
     @property
-    def draws(self) -> int:
-        """Those of the objective."""
-        return self.objective.draws
-
-    @property
     def description(self) -> str:
         """The call that makes this objective."""
         return f"full_vb({self.objective.description}, n={self.n})"
-
-    def at(self, epoch: int) -> "FullVB":
-        """The same with the objective of one epoch."""
-        return FullVB(self.objective.at(epoch), self.n)
 
     def check(self, parts: Parts) -> None:
         """Needs a distribution over models, and what the objective needs of one of them."""
@@ -52,16 +47,22 @@ class FullVB(AbstractObjective):
                 "full_vb needs a distribution over models: expected one from "
                 f"tb.models.bayesian(model), got {type(parts.model).__name__}"
             )
-        self.objective.check(Parts(parts.model.mean, parts.posterior))
+        self.objective.check(_plugged_in(parts))
+
+    def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> Any:
+        """What the objective keeps, for the plug-in model."""
+        return self.objective.init(_plugged_in(parts), n, key)
 
     def bound(
-        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, state: Any, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound per datum in nats, at one draw of theta for all of them."""
         drawn = Parts(_draw(parts.model, keys), parts.posterior)
-        return self.objective.bound(drawn, x, keys) - parts.model.kl() / self.n
+        return self.objective.bound(drawn, state, items, keys) - parts.model.kl() / self.n
 
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
+    def step(
+        self, parts: Parts, state: Any, items: Items, keys: Key[Array, " n"]
+    ) -> tuple[Step, Any]:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
         params, static = eqx.partition(parts.model, eqx.is_inexact_array)
         theta, pull = jax.vjp(
@@ -70,12 +71,16 @@ class FullVB(AbstractObjective):
             ),
             params,
         )
-        drawn = eqx.combine(theta, static.mean)
-        grads, bound, _ = self.objective.step(Parts(drawn, parts.posterior), x, keys)
-        (of_draw,) = pull(eqx.filter(grads.model, eqx.is_inexact_array))
+        drawn = Parts(eqx.combine(theta, static.mean), parts.posterior)
+        step, state = self.objective.step(drawn, state, items, keys)
+        (of_draw,) = pull(eqx.filter(step.grads.model, eqx.is_inexact_array))
         kl, of_kl = eqx.filter_value_and_grad(lambda model: model.kl() / self.n)(parts.model)
         of_model = jax.tree.map(jnp.add, of_draw, of_kl)
-        return Step(Parts(of_model, grads.posterior), bound - kl)
+        return Step(Parts(of_model, step.grads.posterior), step.bound - kl, step.info), state
+
+
+def _plugged_in(parts: Parts) -> Parts:
+    return Parts(parts.model.mean, parts.posterior)
 
 
 def _draw(model: Bayesian, keys: Key[Array, " n"]) -> Model:

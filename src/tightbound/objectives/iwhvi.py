@@ -20,11 +20,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
-from tightbound.distributions import AbstractExplicit, DiagonalNormal, StandardNormal
+from tightbound.distributions import AbstractExplicit, DiagonalNormal
 from tightbound.distributions.components import log_mean_exp
 from tightbound.errors import UsageError, at_least
+from tightbound.items import Items
 from tightbound.models.shapes import like_z, width
 from tightbound.networks import MLP, Dense, flat
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
@@ -71,11 +72,6 @@ class IWHVI(AbstractObjective):
         """Draws of z per datum behind the reported number."""
         return self.samples
 
-    @property
-    def remembers(self) -> bool:
-        """It keeps the reverse network."""
-        return True
-
     def check(self, parts: Parts) -> None:
         """Needs a semi-implicit posterior whose noise is one real vector."""
         check_mixture(self, parts)
@@ -85,7 +81,7 @@ class IWHVI(AbstractObjective):
                 f"is one vector, as SemiImplicit has it, got {type(parts.posterior).__name__}"
             )
 
-    def begin(self, parts: Parts, n: int, key: PRNGKeyArray) -> Reverse:
+    def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> Reverse:
         """A network that gives the noise's own N(0, I) for every x and z: SIVI's bound."""
         del n
         model, noise = parts.model, parts.posterior.noise
@@ -97,39 +93,22 @@ class IWHVI(AbstractObjective):
         tau = DiagonalNormal(trunk, head, jax.tree.map(jnp.copy, head))
         return Reverse(tau, self._optimizer.init(eqx.filter(tau, eqx.is_inexact_array)))
 
-    def advance(
-        self,
-        parts: Parts,
-        memory: Reverse,
-        x: Float[Array, "n d"],
-        items: Int[Array, " n"],
-        keys: Key[Array, " n"],
+    def step(
+        self, parts: Parts, state: Reverse, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Reverse]:
         """The step with the network as it is, and the network after a step of its own."""
-        del items
-        (grads, of_tau), bound = self._gradients(parts, memory.tau, x, keys)
+        (grads, of_tau), bound = self._gradients(parts, state.tau, items.x, keys)
         # Optax mixes integers and floats, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
-            updates, optimizer = self._optimizer.update(of_tau, memory.optimizer)
-            tau = eqx.apply_updates(memory.tau, updates)
+            updates, optimizer = self._optimizer.update(of_tau, state.optimizer)
+            tau = eqx.apply_updates(state.tau, updates)
         return Step(grads, bound), Reverse(tau, optimizer)
 
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
-        """Gradients with tau = q(e), where the network starts, and the bound there in nats."""
-        (grads, _), bound = self._gradients(parts, StandardNormal(parts.posterior.noise), x, keys)
-        return Step(grads, bound)
-
     def bound(
-        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
-    ) -> Float[Array, " n"]:
-        """The bound per datum with tau = q(e), in nats: that of `sivi` in law."""
-        return self.bound_with(parts, StandardNormal(parts.posterior.noise), x, keys)
-
-    def remembered_bound(
-        self, parts: Parts, memory: Reverse, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, state: Reverse, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound per datum with the network as it is, in nats."""
-        return self.bound_with(parts, memory.tau, x, keys)
+        return self.bound_with(parts, state.tau, items.x, keys)
 
     def bound_with(
         self,
@@ -189,8 +168,8 @@ def iwhvi(
 
     Each draw of z has k draws of tau of its own: a step costs (k + 1) samples evaluations of the
     network of q for each datum. Fragile where the reverse conditional has several modes, since
-    tau is a diagonal normal: the bound then needs as large a k as `sivi` does. Validation with
-    `fit(validation=...)` uses the network; `bound` alone, which knows no network, is SIVI's.
+    tau is a diagonal normal: the bound then needs as large a k as `sivi` does. With the network
+    that it starts from it is SIVI's bound.
 
     Args:
         k: Draws of tau for each draw of z.

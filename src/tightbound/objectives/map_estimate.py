@@ -13,13 +13,15 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Key
 
 from tightbound.errors import UsageError, at_least
-from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
+from tightbound.items import Items
+from tightbound.objectives.abstract import AbstractObjective, Parts, Step
+from tightbound.objectives.wrapper import Wrapper
 
 
-class MAP(AbstractObjective):
+class MAP(Wrapper):
     """The gradients of `objective`, and of log p(theta) / n beside them."""
 
     objective: AbstractObjective
@@ -28,79 +30,17 @@ class MAP(AbstractObjective):
     log_prior: Callable[[Parts], Float[Array, ""]] | None = None
 
     @property
-    def kind(self) -> str:
-        """That of the objective."""
-        return self.objective.kind
-
-    @property
-    def requires(self) -> Requires:
-        """As the objective."""
-        return self.objective.requires
-
-    @property
-    def draws(self) -> int:
-        """Those of the objective."""
-        return self.objective.draws
-
-    @property
     def description(self) -> str:
         """The call that makes this objective."""
         own = "" if self.log_prior is None else ", log_prior=..."
         return f"map_estimate({self.objective.description}, n={self.n}, scale={self.scale}{own})"
 
-    def at(self, epoch: int) -> "MAP":
-        """The same with the objective of one epoch."""
-        return MAP(self.objective.at(epoch), self.n, self.scale, self.log_prior)
-
-    def check(self, parts: Parts) -> None:
-        """As the objective."""
-        self.objective.check(parts)
-
-    def bound(
-        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
-    ) -> Float[Array, " n"]:
-        """That of the objective, in nats."""
-        return self.objective.bound(parts, x, keys)
-
-    def remembered_bound(
-        self, parts: Parts, memory: Any, x: Float[Array, "n d"], keys: Key[Array, " n"]
-    ) -> Float[Array, " n"]:
-        """That of the objective, in nats."""
-        return self.objective.remembered_bound(parts, memory, x, keys)
-
-    def warning(self, info: dict[str, float]) -> str | None:
-        """As the objective."""
-        return self.objective.warning(info)
-
-    @property
-    def updates(self) -> int:
-        """Those of the objective."""
-        return self.objective.updates
-
-    @property
-    def remembers(self) -> bool:
-        """As the objective."""
-        return self.objective.remembers
-
-    def begin(self, parts: Parts, n: int, key: PRNGKeyArray) -> Any:
-        """What the objective keeps."""
-        return self.objective.begin(parts, n, key)
-
-    def advance(
-        self,
-        parts: Parts,
-        memory: Any,
-        x: Float[Array, "n d"],
-        items: Int[Array, " n"],
-        keys: Key[Array, " n"],
+    def step(
+        self, parts: Parts, state: Any, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Any]:
-        """The objective's step, with the gradients of the log-prior added."""
-        step, memory = self.objective.advance(parts, memory, x, items, keys)
-        return self._with_prior(parts, step), memory
-
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
         """Gradients of the negative mean of the objective, less those of log p(theta) / n."""
-        return self._with_prior(parts, self.objective.step(parts, x, keys))
+        step, state = self.objective.step(parts, state, items, keys)
+        return self._with_prior(parts, step), state
 
     def _with_prior(self, parts: Parts, step: Step) -> Step:
         log_prior = self._normal if self.log_prior is None else self.log_prior

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
+from tightbound.items import Items
 from tightbound.mcmc import adapted, chain, check_moves, check_tuning, transition
 from tightbound.models.weights import split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step, differentiated
@@ -69,11 +70,6 @@ class MCEM(AbstractObjective):
         """Weight updates for each acquired draw."""
         return self.updates_per_draw
 
-    @property
-    def remembers(self) -> bool:
-        """It keeps a chain for each training datum."""
-        return True
-
     def check(self, parts: Parts) -> None:
         """Needs a prior whose log-density has a gradient on all of R^d."""
         check_moves(parts.model.prior, "mcem")
@@ -85,23 +81,19 @@ class MCEM(AbstractObjective):
                 f"{type(q).__name__}"
             )
 
-    def begin(self, parts: Parts, n: int, key: PRNGKeyArray) -> Chains:
+    def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> Chains:
         """Every chain starts at a draw of the prior."""
         z = jax.vmap(lambda key: parts.model.prior.sample(None, key=key))(first_keys(key, n))
         dtype = jax.tree.leaves(z)[0].dtype
         return Chains(z, jnp.log(jnp.asarray(FIRST_STEP, dtype)), jnp.zeros([], jnp.int32))
 
-    def advance(
-        self,
-        parts: Parts,
-        memory: Chains,
-        x: Float[Array, "n d"],
-        items: Int[Array, " n"],
-        keys: Key[Array, " n"],
+    def step(
+        self, parts: Parts, state: Chains, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Chains]:
         """One transition of the minibatch's chains, then `updates` steps at where they stand."""
-        z = jax.tree.map(lambda states: states[items], memory.z)
-        step_size = jnp.exp(memory.log_step)
+        x, rows = items
+        z = jax.tree.map(lambda states: states[rows], state.z)
+        step_size = jnp.exp(state.log_step)
 
         def move(z: Any) -> tuple[Any, Float[Array, ""]]:
             def one(x: Float[Array, " d"], z: Any, key: PRNGKeyArray) -> Any:
@@ -115,24 +107,21 @@ class MCEM(AbstractObjective):
 
             z, acceptance = jax.vmap(one)(x, z, keys)
             return z, adapted(
-                memory.log_step, jnp.mean(acceptance), target=self.acceptance, rate=TUNING
+                state.log_step, jnp.mean(acceptance), target=self.acceptance, rate=TUNING
             )
 
         z, log_step = jax.lax.cond(
-            memory.turn % self.updates == 0, move, lambda z: (z, memory.log_step), z
+            state.turn % self.updates == 0, move, lambda z: (z, state.log_step), z
         )
-        states = jax.tree.map(lambda all, some: all.at[items].set(some), memory.z, z)
-        return _at(parts, x, z), Chains(states, log_step, memory.turn + 1)
-
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
-        """Gradients at draws from fresh chains, and log p(x, z) there in nats."""
-        return _at(parts, x, self._fresh(parts, x, keys))
+        states = jax.tree.map(lambda all, some: all.at[rows].set(some), state.z, z)
+        return _at(parts, x, z), Chains(states, log_step, state.turn + 1)
 
     def bound(
-        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, state: Chains, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """Log p(x, z) in nats at the ends of fresh chains from the prior."""
-        return jax.vmap(parts.model.log_joint)(x, self._fresh(parts, x, keys))
+        del state
+        return jax.vmap(parts.model.log_joint)(items.x, self._fresh(parts, items.x, keys))
 
     def _fresh(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Any:
         """Where chains stand after `transitions` of them, started at the prior."""

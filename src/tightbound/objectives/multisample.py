@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from tightbound.bounds import AbstractBound
 from tightbound.errors import UsageError
 from tightbound.gradients import AbstractGradient, Coefficients, SingleSample
+from tightbound.items import Items
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
 from tightbound.objectives.taxonomy import check_requires
@@ -78,18 +79,20 @@ class Multisample(AbstractObjective):
             )
 
     def bound(
-        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound per datum in nats."""
-        log_w = log_weights(parts.model, parts.posterior, x, split_each(keys, self.k))
+        log_w = log_weights(parts.model, parts.posterior, items.x, split_each(keys, self.k))
         return jax.vmap(self.bound_on_draws.value)(log_w)
 
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
+    def step(
+        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+    ) -> tuple[Step, None]:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
         draw_keys = split_each(keys, self.k)
         if not isinstance(self.gradient, SingleSample):
-            return self._all_draws(parts, x, draw_keys)
-        return self._chosen_draws(parts, self.gradient, x, keys, draw_keys)
+            return self._all_draws(parts, items.x, draw_keys), state
+        return self._chosen_draws(parts, self.gradient, items.x, keys, draw_keys), state
 
     def coefficients(self, log_w: Float[Array, "n k"]) -> Coefficients:
         """The weights of each draw's terms."""

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.adjoints import AbstractAdjoint, Inner
 from tightbound.errors import UsageError, at_least
+from tightbound.items import Items
 from tightbound.models.shapes import like_z, width
 from tightbound.networks import flat
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
@@ -121,11 +122,6 @@ class Nested(AbstractObjective):
         return self.needs
 
     @property
-    def remembers(self) -> bool:
-        """It keeps its networks."""
-        return True
-
-    @property
     def sigma(self) -> Float[Array, ""] | None:
         """Noise that is added to the draws, in units of q's standard deviations."""
         return next((term.sigma for term in self.terms if isinstance(term, Denoiser)), None)
@@ -139,21 +135,17 @@ class Nested(AbstractObjective):
         """Needs what `requires` says."""
         check_requires(self, parts)
 
-    def begin(self, parts: Parts, n: int, key: PRNGKeyArray) -> Inner:
+    def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> Inner:
         """Fresh networks and their optimiser."""
         aux = eqx.filter(self._build(parts, key), eqx.is_inexact_array)
         with jax.numpy_dtype_promotion("standard"):
             return Inner(aux, jax.tree.map(jnp.asarray, self._optimizer().init(aux)))
 
-    def advance(
-        self,
-        parts: Parts,
-        memory: Inner,
-        x: Float[Array, "n d"],
-        items: Int[Array, " n"],
-        keys: Key[Array, " n"],
+    def step(
+        self, parts: Parts, state: Inner, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Inner]:
         """The inner steps, and the gradient of the terms at fresh draws."""
+        x = items.x
         params, static = eqx.partition(parts, eqx.is_inexact_array)
         rest = self._static(parts)
 
@@ -170,7 +162,7 @@ class Nested(AbstractObjective):
             return jnp.sum(jnp.stack(losses))
 
         def outer_loss(params: Any) -> tuple[Float[Array, ""], Any]:
-            inner = self.adjoint.solve(inner_loss, params, memory, self._optimizer())
+            inner = self.adjoint.solve(inner_loss, params, state, self._optimizer())
             whole, at = eqx.combine(inner.aux, rest), eqx.combine(params, static)
             batch = self._noised(self._batch(whole, at, x, keys))
             climbed = self._climbed(whole, at, batch)
@@ -180,30 +172,20 @@ class Nested(AbstractObjective):
         grads, (reported, info, inner) = jax.grad(outer_loss, has_aux=True)(params)
         return Step(grads, reported, info), jax.lax.stop_gradient(inner)
 
-    def remembered_bound(
-        self, parts: Parts, memory: Inner, x: Float[Array, "n d"], keys: Key[Array, " n"]
+    def bound(
+        self, parts: Parts, state: Inner, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The sum of the terms at fresh draws, with the networks as they are; no bound."""
-        whole = eqx.combine(memory.aux, self._static(parts))
-        batch = self._noised(self._batch(whole, parts, x, keys))
+        whole = eqx.combine(state.aux, self._static(parts))
+        batch = self._noised(self._batch(whole, parts, items.x, keys))
         return self._reported(whole, parts, batch, self._climbed(whole, parts, batch))
-
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
-        """Not to be had without the networks: `advance`."""
-        raise UsageError(f"{self.call} learns networks from step to step: use tb.fit")
-
-    def bound(
-        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
-    ) -> Float[Array, " n"]:
-        """Not to be had without the networks: `remembered_bound`."""
-        raise UsageError(f"{self.call} has no bound of its own: judge the fit by tb.evaluate")
 
     @eqx.filter_jit
     def classified(
-        self, parts: Parts, memory: Inner, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, state: Inner, x: Float[Array, "n d"], keys: Key[Array, " n"]
     ) -> list[tuple[Float[Array, " n"], Float[Array, " n"]]]:
         """The logits of each classifier at fresh draws of its first and its second side."""
-        whole = eqx.combine(memory.aux, self._static(parts))
+        whole = eqx.combine(state.aux, self._static(parts))
         batch = self._batch(whole, parts, x, keys)
         return [
             term.both(own, parts, batch)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.distributions.components import log_mean_exp
 from tightbound.errors import at_least
+from tightbound.items import Items
 from tightbound.objectives.abstract import (
     AbstractObjective,
     Parts,
@@ -62,7 +63,7 @@ class SIVI(AbstractObjective):
         check_mixture(self, parts)
 
     def bound(
-        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound per datum in nats."""
 
@@ -71,11 +72,13 @@ class SIVI(AbstractObjective):
             log_w = log_weights_with_own(parts, draws, x)
             return log_mean_exp(log_w) if self.weighted else jnp.mean(log_w)
 
-        return jax.vmap(one)(x, keys)
+        return jax.vmap(one)(items.x, keys)
 
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
+    def step(
+        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+    ) -> tuple[Step, None]:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
-        return differentiated_bound(self, parts, x, keys)
+        return differentiated_bound(self, parts, items, keys), None
 
 
 def sivi(k: int, samples: int = 1, *, weighted: bool = False) -> SIVI:

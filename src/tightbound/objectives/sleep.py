@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.errors import UsageError
+from tightbound.items import Items
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
 from tightbound.objectives.multisample import Multisample
 from tightbound.randomness import stream
@@ -58,18 +59,20 @@ class Sleep(AbstractObjective):
             )
 
     def bound(
-        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound on data per datum, in nats."""
-        return self.wake.bound(parts, x, keys)
+        return self.wake.bound(parts, state, items, keys)
 
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
+    def step(
+        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+    ) -> tuple[Step, None]:
         """Gradients of both phases, one dream per datum, and the bound per datum in nats."""
-        grads, bound, info = self.wake.step(parts, x, keys)
+        (grads, bound, info), state = self.wake.step(parts, state, items, keys)
         sleep = _sleep(parts, keys)
         if self.both:
             sleep = jax.tree.map(lambda a, b: 0.5 * (a + b), grads.posterior, sleep)
-        return Step(Parts(grads.model, sleep), bound, info)
+        return Step(Parts(grads.model, sleep), bound, info), state
 
 
 def _sleep(parts: Parts, keys: Key[Array, " n"]) -> Any:

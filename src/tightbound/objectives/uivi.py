@@ -18,9 +18,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.errors import at_least
+from tightbound.items import Items
 from tightbound.mcmc import adapted, check_tuning, transition
 from tightbound.models.weights import split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step, differentiated
@@ -68,48 +69,34 @@ class UIVI(AbstractObjective):
         """Draws of z per datum behind the reported number."""
         return self.samples
 
-    @property
-    def remembers(self) -> bool:
-        """It keeps the step size of its chains."""
-        return True
-
     def check(self, parts: Parts) -> None:
         """Needs a semi-implicit posterior with differentiable draws."""
         check_mixture(self, parts)
 
-    def begin(self, parts: Parts, n: int, key: PRNGKeyArray) -> Float[Array, ""]:
+    def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> Float[Array, ""]:
         """The logarithm of the first step size."""
         del parts, n, key
         return jnp.log(jnp.asarray(FIRST_STEP, jnp.float32))
 
-    def advance(
-        self,
-        parts: Parts,
-        memory: Float[Array, ""],
-        x: Float[Array, "n d"],
-        items: Int[Array, " n"],
-        keys: Key[Array, " n"],
+    def step(
+        self, parts: Parts, state: Float[Array, ""], items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Float[Array, ""]]:
         """The step at the remembered step size, and the logarithm of the next one."""
-        del items
-        step, acceptance = self._step(parts, memory, x, keys)
-        tuned = adapted(memory, acceptance, target=self.acceptance, rate=TUNING)
+        step, acceptance = self._step(parts, state, items.x, keys)
+        tuned = adapted(state, acceptance, target=self.acceptance, rate=TUNING)
         return step._replace(info={"acceptance": acceptance}), tuned
 
-    def step(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Step:
-        """Gradients with chains of the first step size, and the bound per datum in nats."""
-        return self._step(parts, self.begin(parts, len(x), keys[0]), x, keys)[0]
-
     def bound(
-        self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, state: Float[Array, ""], items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
-        """The bound of `sivi(k)` per datum in nats."""
+        """The bound of `sivi(k)` per datum in nats, whatever the step size."""
+        del state
 
         def one(x: Float[Array, " d"], key: PRNGKeyArray) -> Float[Array, ""]:
             draws = draw(parts.posterior, x, key, self.samples, self.k)
             return jnp.mean(log_weights_with_own(parts, draws, x))
 
-        return jax.vmap(one)(x, keys)
+        return jax.vmap(one)(items.x, keys)
 
     def _step(
         self,

@@ -76,14 +76,14 @@ def ratio_calibration(
         UsageError: An objective without a classifier, or a run without its networks.
     """
     at_least(1, draws=draws, bins=bins)
-    if not run.memory:
+    if not run.objective_states:
         raise UsageError("expected a run as tb.fit returns it: the classifiers are not in its file")
     values = np.zeros((1, 0), np.float32) if x is None else np.asarray(x, np.float32)
     rows = np.arange(draws) % len(values)
     # With the noise that the classifiers were last trained at.
     sides = objective.at(run.epochs_run - 1).classified(
         run.replicas[replica],
-        run.memory[replica],
+        run.objective_states[replica],
         jnp.asarray(values[rows]),
         first_keys(stream(as_key(key), "ratio_calibration.draws"), draws),
     )

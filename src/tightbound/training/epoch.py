@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from tightbound.data.binarise import Binarisation
 from tightbound.data.order import epoch_order
+from tightbound.items import Items
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.randomness import item_keys, numbered, streams
 from tightbound.training.state import NonFinite, State
@@ -78,7 +79,7 @@ def make_epoch(
         x = settings.train_binarisation(train[items], items, use=epoch, key=keys.binarise)
         noise = item_keys(numbered(keys.noise, epoch), items)
         parts = eqx.combine(state.params, static)
-        step, memory = objective.advance(parts, state.memory, x, items, noise)
+        step, kept = objective.step(parts, state.objective, Items(x, items), noise)
         grads = eqx.filter(step.grads, eqx.is_inexact_array)
         # Optax mixes integers and floats, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
@@ -93,7 +94,7 @@ def make_epoch(
             params=params,
             optimizer=optimizer_state,
             average=average,
-            memory=memory,
+            objective=kept,
             step=state.step + 1,
             non_finite=_check(state, step.bound, grads, params),
         )
@@ -113,7 +114,7 @@ def make_epoch(
         current = state.params if state.average is None else state.average
         parts = eqx.combine(current, static)
         validation_bound = _mean_bound(
-            objective, parts, state.memory, validation, keys.validation, settings
+            objective, parts, state.objective, validation, keys.validation, settings
         )
         if settings.patience is not None:
             state = _keep_best(state, current, validation_bound, settings.patience)
@@ -139,7 +140,7 @@ def _all_finite(tree: Any) -> Bool[Array, ""]:
 def _mean_bound(
     objective: AbstractObjective,
     parts: Parts,
-    memory: Any,
+    kept: Any,
     x: Float[Array, "n d"],
     key: PRNGKeyArray,
     settings: EpochSettings,
@@ -151,7 +152,7 @@ def _mean_bound(
     def total(items: Int[Array, " b"]) -> Float[Array, ""]:
         binary = settings.validation_binarisation(x[items], items, use=0, key=binarise_key)
         noise = item_keys(noise_key, items)
-        return jnp.sum(objective.remembered_bound(parts, memory, binary, noise))
+        return jnp.sum(objective.bound(parts, kept, Items(binary, items), noise))
 
     whole = jnp.arange(n // size * size).reshape(-1, size)
     sums = jax.lax.map(total, whole).sum()

@@ -43,7 +43,7 @@ class Run(NamedTuple):
     binarisation: str
     epochs_run: int
     seconds_checkpoints: float
-    memory: tuple[Any, ...] = ()
+    objective_states: tuple[Any, ...] = ()
     """What the objective kept between steps, for each replica; nothing after `tb.load`."""
 
 
@@ -164,7 +164,7 @@ def fit(
         binarisation.description,
         len(history),
         0.0 if store is None else store.seconds,
-        tuple(of_replica(state.memory, i) for i in range(seeds)),
+        tuple(of_replica(state.objective, i) for i in range(seeds)),
     )
 
 

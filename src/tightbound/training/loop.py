@@ -48,7 +48,7 @@ class Loop:
             return start(
                 params,
                 self.optimizer,
-                self.objective.begin(parts, self.train.shape[0], key),
+                self.objective.init(parts, self.train.shape[0], key),
                 batch_size=self.settings.batch_size,
                 averaged=self.settings.average is not None,
                 keep_best=self.settings.patience is not None,
@@ -62,7 +62,7 @@ class Loop:
     def epoch(self, state: State, epoch: int) -> tuple[State, EpochMetrics]:
         """Runs one epoch; the metrics come back on the host."""
         objective = self.objective.at(epoch)
-        if epoch > 0 and self.objective.at(epoch - 1).description != objective.description:
+        if epoch > 0 and self.objective.at(epoch - 1).reports != objective.reports:
             # Bounds of different kinds do not compare: early stopping starts anew.
             state = state._replace(
                 best_bound=jnp.full_like(state.best_bound, -jnp.inf),
@@ -75,7 +75,7 @@ class Loop:
 
     def _program(self, objective: AbstractObjective) -> Any:
         """The compiled epoch of an objective; its arrays are arguments."""
-        if objective.description not in self._compiled:
+        if objective not in self._compiled:
 
             def run_epoch(*arguments: Any) -> Any:
                 *state_and_data, numbers = arguments
@@ -85,8 +85,8 @@ class Loop:
                 )
 
             run = over_replicas(run_epoch, one_by_one=jax.default_backend() == "cpu")
-            self._compiled[objective.description] = jax.jit(run, donate_argnums=0)
-        return self._compiled[objective.description]
+            self._compiled[objective] = jax.jit(run, donate_argnums=0)
+        return self._compiled[objective]
 
     def non_finite(self, state: State, metrics: EpochMetrics) -> str | None:
         """The epoch's first non-finite number in words: step, part, items, replica."""

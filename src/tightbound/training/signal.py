@@ -14,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.errors import at_least
+from tightbound.items import Items
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.randomness import as_key, item_keys, numbered, stream
 
@@ -93,10 +94,11 @@ def _measure(
 ) -> dict[str, tuple[Array, Array, Array]]:
     """For each part the mean, the sum of squares around it, and the mean directional ratio."""
     items = jnp.arange(len(x))
+    state = objective.init(parts, len(x), stream(root, "gradient_snr.state"))
 
     def gradients(replica: Int[Array, ""]) -> dict[str, Float[Array, " p"]]:
         keys = item_keys(numbered(root, replica), items)
-        grads = objective.step(parts, x, keys).grads
+        grads = objective.step(parts, state, Items(x, items), keys)[0].grads
         return {name: ravel_pytree(getattr(grads, name))[0] for name in Parts._fields}
 
     def total(of: Any) -> Any:

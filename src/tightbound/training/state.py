@@ -34,7 +34,7 @@ class State(NamedTuple):
     optimizer: Any
     average: Parts | None
     """Exponential moving average of the parameters, if asked for."""
-    memory: Any
+    objective: Any
     """What the objective keeps from step to step, if anything."""
     best: Parts | None
     """Parameters at the best validation bound so far, if early stopping was asked for."""
@@ -47,7 +47,7 @@ class State(NamedTuple):
 def start(
     params: Parts,
     optimizer: optax.GradientTransformation,
-    memory: Any,
+    objective: Any,
     *,
     batch_size: int,
     averaged: bool,
@@ -64,7 +64,7 @@ def start(
         params=params,
         optimizer=jax.tree.map(jnp.asarray, optimizer_state),
         average=copy(params) if averaged else None,
-        memory=memory,
+        objective=objective,
         best=copy(params) if keep_best else None,
         best_bound=jnp.full([], -jnp.inf),
         since_best=jnp.zeros([], jnp.int32),
