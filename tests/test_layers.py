@@ -12,6 +12,8 @@ ROOT = Path(tightbound.__file__).parent
 # Each line may import the lines above it and itself.
 ORDER = [
     ["errors"],
+    ["calls"],
+    ["names"],
     ["files"],
     ["randomness"],
     ["progress"],
@@ -24,7 +26,8 @@ ORDER = [
     ["gradients"],
     ["adjoints"],
     ["objectives"],
-    ["optimizers", "training"],
+    ["optimizers"],
+    ["training"],
     ["evidence"],
     ["diagnostics"],
     ["report"],
@@ -47,11 +50,11 @@ ONLY = {
     },
     "diagnostics": {"evidence", "training"},
     "report": {"errors", "files"},
-    "config": {"errors"},
+    "config": {"errors", "calls", "names"},
 }  # fmt: skip
 
 # What loads without JAX, and what nothing may load.
-WITHOUT_JAX = ("errors", "files", "progress", "report", "config", "cli")
+WITHOUT_JAX = ("errors", "calls", "names", "files", "progress", "report", "config", "cli")
 HEAVY = {"jax", "jaxlib", "equinox", "optax", "numpyro"}
 PRIVATE = ("jax._src", "equinox.internal", "equinox._", "pickle", "joblib", "dill")
 

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 _SHOWN = 8  # names in one error: more are not read
 _LONGEST = 60  # characters of a name that are repeated
@@ -16,8 +17,10 @@ class NonFiniteError(RuntimeError):
 
 
 def at_least(least: int, **numbers: int) -> None:
-    """Raises a `UsageError` naming the first number that is too small."""
+    """Raises a `UsageError` naming the first number that is not whole, or too small."""
     for name, number in numbers.items():
+        if not isinstance(number, Integral) or isinstance(number, bool):
+            raise UsageError(f"expected {name} as a whole number, got {number!r}")
         if number < least:
             raise UsageError(f"expected {name} >= {least}, got {number}")
 

@@ -14,7 +14,7 @@ from tightbound.errors import UsageError
 from tightbound.files import write_atomic
 from tightbound.models import autoencoder, bayesian
 from tightbound.objectives import AbstractObjective, Parts, full_vb, map_estimate
-from tightbound.objectives.catalogue import build, parse
+from tightbound.objectives.catalogue import make
 from tightbound.optimizers import by_name, default_rate, schedule_by_name
 from tightbound.runs.calibration import write_calibration
 from tightbound.runs.evaluation import write_units
@@ -27,6 +27,7 @@ PACKAGES = ("tightbound", "jax", "equinox", "optax", "numpyro", "numpy")
 
 def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
     """Fits as configured into `directory`, and writes all records but the evaluation."""
+    config.check()
     ds = data.load(config.data, split=config.split)
     objective = _objective(config, len(ds.train))
     model, posterior = autoencoder(ds, **config.sizes(), key=config.key)
@@ -38,7 +39,8 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
             "or --name for another folder"
         )
     steps = max(1, len(ds.train) // config.batch_size)
-    highest = config.learning_rate or default_rate(config.optimizer)
+    highest = config.learning_rate
+    highest = default_rate(config.optimizer) if highest is None else highest
     rate = schedule_by_name(config.schedule, highest, steps_per_epoch=steps, epochs=config.epochs)
     optimizer = by_name(config.optimizer, rate, batch_size=config.batch_size)
     began = time.perf_counter()
@@ -102,24 +104,10 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
 
 def _objective(config: Config, n: int) -> AbstractObjective:
     """The objective as configured, with what is said about the parameters of n data."""
-    objective = _of_data(config)
-    if config.weight_prior is not None and config.bayesian is not None:
-        raise UsageError("weight_prior and bayesian are two priors on the parameters: leave one")
+    objective = make(config.objective_call())
     if config.weight_prior is not None:
         return map_estimate(objective, n=n, scale=config.weight_prior)
     return objective if config.bayesian is None else full_vb(objective, n=n)
-
-
-def _of_data(config: Config) -> AbstractObjective:
-    """The objective by its name and flags, or by a call."""
-    options = config.objective_options()
-    if "(" not in config.objective:
-        return build(config.objective, **options)
-    if options:
-        raise UsageError(
-            f"{config.objective} names its own options: leave out {', '.join(options)}"
-        )
-    return parse(config.objective)
 
 
 def count_parameters(parts: Parts) -> int:

@@ -1,12 +1,10 @@
 """A run's folder: reading it back, and files that appear in it whole."""
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from tightbound.config import Config, read_toml
 from tightbound.errors import UsageError
@@ -43,10 +41,3 @@ def _finite(record: Any) -> Any:
     if isinstance(record, float) and not np.isfinite(record):
         return None
     return record
-
-
-def write_npy(path: Path, array: Float[np.ndarray, "n d"]) -> None:
-    """Writes one array."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    write_atomic(path, buffer.getvalue())

@@ -1,6 +1,7 @@
 """What a fitted model shows: samples, reconstructions and the manifold of two latent dimensions."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -15,7 +16,7 @@ from tightbound.distributions import StandardNormal
 from tightbound.errors import UsageError
 from tightbound.evidence.densities import with_density
 from tightbound.randomness import as_key
-from tightbound.runs.folder import open_run, write_npy
+from tightbound.runs.folder import open_run
 from tightbound.runs.seen import as_seen
 from tightbound.training import Run
 
@@ -39,11 +40,29 @@ def write_pictures(directory: Path, run: Run, ds: data.Dataset, config: Config) 
 
 def sample_means(run: Run, n: int, key: int) -> Float[np.ndarray, "n d"]:
     """Means of p(x|z) at n draws of the prior."""
+    return np.concatenate(list(sample_chunks(run, n, key, chunk=n)))
 
-    def one(key: Array) -> Array:
-        return run.model.likelihood.mean(run.model.prior.sample(None, key=key))
 
-    return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(as_key(key), n)))
+def sample_chunks(
+    run: Run, n: int, key: int, *, chunk: int
+) -> Iterator[Float[np.ndarray, "chunk d"]]:
+    """Means of p(x|z) at n draws of the prior, a chunk at a time.
+
+    Each draw has a key of its own, by its number: the size of the chunks changes nothing.
+    """
+
+    @jax.jit
+    def means(keys: Array) -> Array:
+        def one(key: Array) -> Array:
+            return run.model.likelihood.mean(run.model.prior.sample(None, key=key))
+
+        return jax.vmap(one)(keys)
+
+    for start in range(0, n, chunk):
+        # The last chunk is as long as the others, so that one program serves them all.
+        numbers = jnp.uint32(start) + jnp.arange(min(chunk, n), dtype=jnp.uint32)
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(as_key(key), numbers)
+        yield np.asarray(means(keys))[: n - start]
 
 
 def reconstruct(run: Run, x: Float[Array, "n d"]) -> Float[np.ndarray, "n d"]:
@@ -68,20 +87,24 @@ def manifold(run: Run, grid: int) -> Float[np.ndarray, "cells d"]:
     return np.asarray(jax.vmap(run.model.likelihood.mean)(points))
 
 
-def reconstruct_data(directory: Path, name: str, path: Path) -> tuple[float, int]:
-    """Reconstructs the test part of a named set, or all of a file, into a .npy file.
+def reconstruct_data(directory: Path, name: str) -> tuple[Float[np.ndarray, "n d"], float]:
+    """Reconstructs the test part of a named set, or all of a file.
 
     Returns:
-        The mean squared error per value, and the number of items.
+        The reconstructions, and their mean squared error per value.
     """
     config, run = open_run(directory)
     named = name in {entry.name for entry in data.names()}
     ds = data.load(name, split=config.split if name == config.data else "default")
     x = ds.test if named else np.concatenate([ds.train, ds.validation, ds.test])
-    shape = json.loads((directory / "run.json").read_text())["data"]["shape"]
+    shape = item_shape(directory)
     if x.shape[1] != np.prod(shape):
-        raise UsageError(f"expected items of shape {shape} like the run's, got {list(ds.shape)}")
+        raise UsageError(f"expected items of shape {shape} like the run's, got {ds.shape}")
     values = as_seen(run, config, x, name)
     means = reconstruct(run, values)
-    write_npy(path, means)
-    return float(np.mean((means - np.asarray(values)) ** 2)), len(x)
+    return means, float(np.mean((means - np.asarray(values)) ** 2))
+
+
+def item_shape(directory: Path) -> tuple[int, ...]:
+    """The shape of one item of a run's data."""
+    return tuple(json.loads((directory / "run.json").read_text())["data"]["shape"])

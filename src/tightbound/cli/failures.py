@@ -1,0 +1,72 @@
+"""What went wrong, in one line on standard error, and the exit status."""
+
+import errno
+import os
+import sys
+
+from tightbound.errors import NonFiniteError, UsageError
+
+ADVICE = {
+    errno.ENOSPC: "the disk is full: free some space, or write elsewhere",
+    errno.EDQUOT: "your quota is used up: free some space, or write elsewhere",
+    errno.EACCES: "no permission: choose another place, or ask for access",
+    errno.EPERM: "no permission: choose another place, or ask for access",
+    errno.EROFS: "that file system cannot be written: choose another place",
+    errno.ENOENT: "there is no such file or folder",
+    errno.ENOTDIR: "a file stands where a folder is expected: move it, or choose another place",
+    errno.EEXIST: "a file stands where a folder is expected: move it, or choose another place",
+    errno.EISDIR: "a folder stands where a file is expected: name a file",
+    errno.ENAMETOOLONG: "that name is too long: choose a shorter one",
+    errno.ELOOP: "links lead in a circle there: choose another place",
+    errno.EFBIG: "the file is too large for that file system: write elsewhere",
+    errno.EIO: "the disk or network failed: try another place",
+    errno.EMFILE: "too many files are open: raise the limit (`ulimit -n`)",
+}
+
+
+class Interrupted(KeyboardInterrupt):
+    """Interrupted by the user, and how to go on."""
+
+
+def told(error: BaseException) -> int:
+    """Says what a user can mend and returns the exit status; other errors are raised again."""
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has gone. Python would say so again when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if isinstance(error, KeyboardInterrupt):
+        return _say(f"interrupted{f'; {error}' if str(error) else ''}", 130)
+    if isinstance(error, UsageError):
+        return _say(str(error), 2)
+    if isinstance(error, NonFiniteError):
+        return _say(str(error), 1)
+    if isinstance(error, OSError):
+        return _say(of_system(error), 2)
+    if _out_of_memory(error):
+        return _say(
+            "out of memory: lower --batch-size, --k or the sizes of the model, or use a machine "
+            "with more memory",
+            2,
+        )
+    raise error
+
+
+def of_system(error: OSError) -> str:
+    """What failed on which path, and what to do."""
+    places = [str(place) for place in (error.filename, error.filename2) if place is not None]
+    where = f"cannot use {' -> '.join(places)}: " if places else ""
+    advice = ADVICE.get(error.errno or 0)
+    return f"{where}{advice or error.strerror or error}"
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Python's error, or XLA's, whose class cannot be named without loading JAX."""
+    return isinstance(error, MemoryError) or (
+        type(error).__name__ in ("JaxRuntimeError", "XlaRuntimeError")
+        and "RESOURCE_EXHAUSTED" in str(error)
+    )
+
+
+def _say(text: str, status: int) -> int:
+    print(f"tightbound: {' '.join(text.split())}", file=sys.stderr)
+    return status
