@@ -242,7 +242,7 @@ def _checked(path: Path, name: str, value: Any, hint: Any) -> Any:
     if type(value) not in kinds:
         wanted = " or ".join(kind.__name__ for kind in kinds if kind is not types.NoneType)
         raise UsageError(
-            f"{path}: expected {name} to be {wanted}, got {shortened(repr(value))}"
+            f"{path}: expected {name} to be {wanted}, got {shortened(repr(value), quoted=False)}"
         )
     return value
 

@@ -59,7 +59,7 @@ class Parser:
             UsageError: Names that are not known, values that are lacking or of another kind.
         """
         if "--help" in arguments or "-h" in arguments:
-            self._parser.print_help()
+            print(self._parser.format_help(), end="")
             return None
         given, strange = self._parser.parse_known_args(self._joined(arguments))
         if strange:

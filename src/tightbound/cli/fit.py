@@ -69,8 +69,10 @@ def declare(parser: Parser) -> None:
 
 def run(given: Namespace) -> int:
     """Fits, evaluates and reports."""
-    settings, directory = _settings(given)
+    named = _named(given)
+    settings = _settings(given, named)
     settings.check()
+    directory = named or new_run(_usual_name(settings))
     if directory.exists() and not given.resume:
         raise UsageError(
             f"{directory} already exists: pass --resume to go on with that run, "
@@ -92,28 +94,38 @@ def run(given: Namespace) -> int:
     return 0
 
 
-def _settings(given: Namespace) -> tuple[Config, Path]:
-    """The settings out of preset, file and options, the later before the earlier; the folder."""
+def _named(given: Namespace) -> Path | None:
+    """The folder that --name says; one that is there to be resumed."""
+    if given.name is None:
+        if given.resume:
+            raise UsageError("--resume needs --name: which folder under runs/ to go on with")
+        return None
+    folder = new_run(given.name)
+    if given.resume and not folder.is_dir():
+        raise UsageError(f"there is no run at {folder} to go on with: leave out --resume")
+    return folder
+
+
+def _settings(given: Namespace, named: Path | None) -> Config:
+    """The settings out of preset, file and options, the later before the earlier."""
     flags = {
         field.name: getattr(given, field.name)
         for field in dataclasses.fields(Config)
         if getattr(given, field.name) is not None
     }
-    config = None if given.config is None else Path(given.config)
-    named = None if given.name is None else new_run(given.name)
-    if given.resume:
-        if named is None:
-            raise UsageError("--resume needs --name: which folder under runs/ to go on with")
-        if not named.is_dir():
-            raise UsageError(f"there is no run at {named} to go on with: leave out --resume")
-        config = named / "config.toml" if config is None else config
     base: dict[str, Any] = {} if given.preset is None else preset(given.preset)
-    settings = Config(**base | ({} if config is None else read_toml(config)) | flags)
-    if named is not None:
-        return settings, named
+    if given.config is not None:
+        base = base | read_toml(Path(given.config))
+    elif given.resume and named is not None:
+        base = base | read_toml(named / "config.toml")
+    return Config(**base | flags)
+
+
+def _usual_name(settings: Config) -> str:
+    """DATA-OBJECTIVE."""
     own = "/" in settings.data or "." in settings.data
     stem = Path(settings.data).resolve().stem if own else settings.data
-    return settings, new_run(f"{stem}-{settings.objective.partition('(')[0]}")
+    return f"{stem}-{settings.objective.partition('(')[0]}"
 
 
 def _how_to_go_on(directory: Path) -> str:

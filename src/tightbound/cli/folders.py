@@ -1,7 +1,7 @@
 """Where runs lie, and where files may be written: looked at before any work is done."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tightbound.calls import shortened
@@ -19,9 +19,9 @@ def find_run(text: str) -> Path:
         UsageError: Neither is there; names of runs that are near are said.
     """
     for place in (Path(text), RUNS / text):
-        if _is_dir(place):
+        if _is(Path.is_dir, place):
             return place
-    if Path(text).is_file():
+    if _is(Path.is_file, Path(text)):
         raise UsageError(f"expected a run folder, got the file {text}")
     runs = [place.name for place in _folders(RUNS) if (place / "config.toml").is_file()]
     if not runs:
@@ -62,7 +62,7 @@ def out_file(given: str | None, default: Path, formats: Iterable[str]) -> Path:
     if path.suffix.lower() not in known:
         got = path.suffix or "none"
         raise UsageError(f"expected --out with a suffix out of {', '.join(known)}, got {got}")
-    if not _is_dir(path.parent):
+    if not _is(Path.is_dir, path.parent):
         raise UsageError(f"there is no folder {shortened(str(path.parent))} for --out: make it")
     if len(os.fsencode(path.name)) > LONGEST:
         raise UsageError(f"expected a name of at most {LONGEST} bytes for --out")
@@ -73,13 +73,13 @@ def out_file(given: str | None, default: Path, formats: Iterable[str]) -> Path:
     return path
 
 
-def _is_dir(place: Path) -> bool:
-    """As `Path.is_dir`, and False for names that no file can have."""
+def _is(kind: Callable[[Path], bool], place: Path) -> bool:
+    """As `Path.is_dir` or `is_file`, and False for names that no file can have."""
     try:
-        return place.is_dir()
+        return kind(place)
     except OSError:
         return False
 
 
 def _folders(place: Path) -> list[Path]:
-    return sorted(entry for entry in place.iterdir() if entry.is_dir()) if _is_dir(place) else []
+    return sorted(entry for entry in place.iterdir() if entry.is_dir()) if _is(Path.is_dir, place) else []
