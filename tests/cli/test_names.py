@@ -4,9 +4,9 @@ import inspect
 
 import optax
 import pytest
+from tests.cases import CASES
 
 import tightbound.objectives
-from tests.cases import CASES
 from tightbound import data, distributions, names
 from tightbound.calls import Call, signature
 from tightbound.data import binarise

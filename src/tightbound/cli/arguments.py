@@ -34,7 +34,11 @@ class Parser:
         self._parser.add_argument(name, nargs=many, metavar=name.upper(), help=_plain(text))
 
     def option(
-        self, name: str, text: str, kind: Callable[[str, str], Any] | None = None, default: Any = None
+        self,
+        name: str,
+        text: str,
+        kind: Callable[[str, str], Any] | None = None,
+        default: Any = None,
     ) -> None:
         """An option with a value; `kind` makes it from its name and text."""
         flag = f"--{name.replace('_', '-')}"

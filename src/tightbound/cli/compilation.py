@@ -44,8 +44,8 @@ def kept_compilations() -> Iterator[None]:
     except OSError:
         yield
         return
+    family = _family()
     try:
-        family = _family()
         with contextlib.suppress(OSError):
             _checked_out(store, family, work)
         with _configured(work):

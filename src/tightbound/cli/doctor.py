@@ -1,6 +1,7 @@
 """`tightbound doctor`: whether this installation gives right numbers."""
 
 from argparse import Namespace
+from importlib import import_module
 
 from tightbound.cli.arguments import Parser
 from tightbound.cli.output import print_json
@@ -13,8 +14,7 @@ def declare(parser: Parser) -> None:
 
 def run(given: Namespace) -> int:
     """Prints what each check found; status 1 if one failed."""
-    from tightbound import doctor
-
+    doctor = import_module("tightbound.doctor")
     checks = doctor.examine()
     if given.json:
         print_json([check._asdict() for check in checks])

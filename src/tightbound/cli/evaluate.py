@@ -4,10 +4,10 @@ from argparse import Namespace
 
 from tightbound.calls import LARGEST
 from tightbound.cli.arguments import Parser, whole
-from tightbound.cli.failures import Interrupted
 from tightbound.cli.folders import find_run
 from tightbound.cli.output import show_run
 from tightbound.config import LARGEST_KEY
+from tightbound.errors import Interrupted
 from tightbound.names import PARTS, check_name
 
 
@@ -36,7 +36,7 @@ def run(given: Namespace) -> int:
             from tightbound import runs
             from tightbound.report import write_report
 
-            runs.evaluate_run(
+            record = runs.evaluate_run(
                 directory,
                 k=given.k,
                 key=given.key,
@@ -44,7 +44,10 @@ def run(given: Namespace) -> int:
                 temperatures=given.temperatures,
                 chains=given.chains,
             )
-            show_run(directory, write_report(directory), as_json=given.json)
+            page = write_report(directory)
+            show_run(directory, page, as_json=given.json, evaluation=record)
     except KeyboardInterrupt:
-        raise Interrupted("the same command goes on from the batches that are done") from None
+        raise Interrupted(
+            "interrupted; the same command goes on from the batches that are done"
+        ) from None
     return 0

@@ -4,7 +4,7 @@ import errno
 import os
 import sys
 
-from tightbound.errors import NonFiniteError, UsageError
+from tightbound.errors import Interrupted, NonFiniteError, UsageError
 
 ADVICE = {
     errno.ENOSPC: "the disk is full: free some space, or write elsewhere",
@@ -24,18 +24,16 @@ ADVICE = {
 }
 
 
-class Interrupted(KeyboardInterrupt):
-    """Interrupted by the user, and how to go on."""
-
-
 def told(error: BaseException) -> int:
     """Says what a user can mend and returns the exit status; other errors are raised again."""
     if isinstance(error, BrokenPipeError):
         # Whoever read our output has gone. Python would say so again when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    if isinstance(error, Interrupted):
+        return _say(str(error), 130)
     if isinstance(error, KeyboardInterrupt):
-        return _say(f"interrupted{f'; {error}' if str(error) else ''}", 130)
+        return _say("interrupted; nothing was changed", 130)
     if isinstance(error, UsageError):
         return _say(str(error), 2)
     if isinstance(error, NonFiniteError):

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tightbound.cli.arguments import Parser, real, whole
-from tightbound.cli.failures import Interrupted
 from tightbound.cli.folders import new_run
 from tightbound.cli.output import show_run
 from tightbound.config import PRESETS, WHOLE, Config, preset, read_toml
-from tightbound.errors import UsageError
+from tightbound.errors import Interrupted, UsageError
 
 WORDS = {
     "split": "Which split; see `datasets`.",
@@ -44,6 +43,9 @@ WORDS = {
 }
 """Help of each setting; their order is that of `--help`."""
 
+OF_A_RUN = ("metrics.jsonl", "checkpoints", "model.safetensors")
+"""Files of a run that has begun, which is not begun anew."""
+
 
 def declare(parser: Parser) -> None:
     """What the command takes: the fields of `Config`, and where they come from."""
@@ -73,7 +75,7 @@ def run(given: Namespace) -> int:
     settings = _settings(given, named)
     settings.check()
     directory = named or new_run(_usual_name(settings))
-    if directory.exists() and not given.resume:
+    if not given.resume and any((directory / file).exists() for file in OF_A_RUN):
         raise UsageError(
             f"{directory} already exists: pass --resume to go on with that run, "
             "or --name for another folder"
@@ -90,7 +92,7 @@ def run(given: Namespace) -> int:
                 runs.evaluate_run(directory, k=settings.evaluate_k, key=settings.key)
             show_run(directory, write_report(directory), as_json=given.json)
     except KeyboardInterrupt:
-        raise Interrupted(_how_to_go_on(directory)) from None
+        raise Interrupted(f"interrupted; {_how_to_go_on(directory)}") from None
     return 0
 
 

@@ -82,4 +82,8 @@ def _is(kind: Callable[[Path], bool], place: Path) -> bool:
 
 
 def _folders(place: Path) -> list[Path]:
-    return sorted(entry for entry in place.iterdir() if entry.is_dir()) if _is(Path.is_dir, place) else []
+    return (
+        sorted(entry for entry in place.iterdir() if entry.is_dir())
+        if _is(Path.is_dir, place)
+        else []
+    )

@@ -28,10 +28,23 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def show_run(directory: Path, page: Path, *, as_json: bool) -> None:
-    """Prints a run's headline numbers, and where its report is."""
+def show_run(
+    directory: Path,
+    page: Path,
+    *,
+    as_json: bool,
+    evaluation: Mapping[str, Any] | None = None,
+) -> None:
+    """Prints a run's headline numbers, and where its report is.
+
+    Args:
+        directory: The run's folder.
+        page: The report.
+        as_json: One line of JSON in place of a table.
+        evaluation: The record that was asked for; left out it is the one that leads the report.
+    """
     if as_json:
-        print_json(flat_record(directory, page))
+        print_json(flat_record(directory, page, evaluation))
         return
     from tightbound.report import summary_lines
 
@@ -39,7 +52,9 @@ def show_run(directory: Path, page: Path, *, as_json: bool) -> None:
     print(f"report: {page}")
 
 
-def flat_record(directory: Path, page: Path) -> dict[str, Any]:
+def flat_record(
+    directory: Path, page: Path, evaluation: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """A run's headline numbers under flat names; null where there is no evaluation.
 
     `stderr` is the standard error of `mean`: over the seeds if there are several, else over the
@@ -48,7 +63,8 @@ def flat_record(directory: Path, page: Path) -> dict[str, Any]:
     from tightbound.report.records import as_mapping, as_sequence, read_records
 
     records = read_records(directory)
-    ev, bound = records.evaluation, as_mapping(records.run.get("bound"))
+    ev = records.evaluation if evaluation is None else evaluation
+    bound = as_mapping(records.run.get("bound"))
     seeds = [as_mapping(seed) for seed in as_sequence(ev.get("seeds"))]
     low, high = [*as_sequence(ev.get("interval")), None, None][:2]
     return {

@@ -48,7 +48,8 @@ def sample_chunks(
 ) -> Iterator[Float[np.ndarray, "chunk d"]]:
     """Means of p(x|z) at n draws of the prior, a chunk at a time.
 
-    Each draw has a key of its own, by its number: the size of the chunks changes nothing.
+    Each draw has a key of its own, by its number: apart from rounding, the size of the chunks
+    changes nothing.
     """
 
     @jax.jit
