@@ -5,8 +5,9 @@ import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tightbound.errors import UsageError
 
@@ -55,7 +56,7 @@ def _check_room(path: Path, needed: int | float) -> None:
         )
 
 
-def _npy(handle: IO[bytes], chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+def _npy(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
     from numpy.lib import format as npy
 
     first = next(chunks)
@@ -66,7 +67,7 @@ def _npy(handle: IO[bytes], chunks: Rows, n: int, shape: tuple[int, ...]) -> Non
         handle.write(chunk.tobytes())
 
 
-def _npz(handle: IO[bytes], chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+def _npz(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
     with (
         zipfile.ZipFile(handle, "w") as archive,
         archive.open("rows.npy", "w", force_zip64=True) as member,
@@ -74,7 +75,7 @@ def _npz(handle: IO[bytes], chunks: Rows, n: int, shape: tuple[int, ...]) -> Non
         _npy(member, chunks, n, shape)
 
 
-def _csv(handle: IO[bytes], chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+def _csv(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
     for number, chunk in enumerate(chunks):
         if number == 0:
             handle.write((",".join(_columns(chunk)) + "\n").encode())
@@ -83,7 +84,7 @@ def _csv(handle: IO[bytes], chunks: Rows, n: int, shape: tuple[int, ...]) -> Non
         handle.write(("\n".join(lines) + "\n").encode())
 
 
-def _parquet(handle: IO[bytes], chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+def _parquet(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -100,7 +101,7 @@ def _parquet(handle: IO[bytes], chunks: Rows, n: int, shape: tuple[int, ...]) ->
             writer.write_table(table)
 
 
-def _png(handle: IO[bytes], chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+def _png(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
     import numpy as np
     from PIL import Image
 
@@ -124,7 +125,7 @@ def _columns(chunk: Any) -> list[str]:
     return [f"x{column}" for column in range(chunk.shape[1])]
 
 
-FORMATS: dict[str, Callable[[IO[bytes], Rows, int, tuple[int, ...]], None]] = {
+FORMATS: dict[str, Callable[[BufferedIOBase, Rows, int, tuple[int, ...]], None]] = {
     ".npy": _npy,
     ".npz": _npz,
     ".csv": _csv,
