@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from tightbound.errors import UsageError
 
@@ -69,10 +69,10 @@ def _npy(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -
 
 def _npz(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
     with (
-        zipfile.ZipFile(handle, "w") as archive,
+        zipfile.ZipFile(cast("IO[bytes]", handle), "w") as archive,
         archive.open("rows.npy", "w", force_zip64=True) as member,
     ):
-        _npy(member, chunks, n, shape)
+        _npy(cast("BufferedIOBase", member), chunks, n, shape)
 
 
 def _csv(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
@@ -118,7 +118,7 @@ def _png(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -
         left = number % columns * width + BORDER
         grey = np.clip(item.reshape(shape), 0, 1) * 255
         sheet[top : top + shape[0], left : left + shape[1]] = np.rint(grey)
-    Image.fromarray(sheet).save(handle, format="PNG")
+    Image.fromarray(sheet).save(cast("IO[bytes]", handle), format="PNG")
 
 
 def _columns(chunk: Any) -> list[str]:
