@@ -10,8 +10,8 @@ from pathlib import Path
 from tightbound.errors import UsageError
 
 _ADVICE = {
-    errno.ENOSPC: "free some space and try again",
-    errno.EDQUOT: "free some space and try again",
+    errno.ENOSPC: "free some space, or write elsewhere",
+    errno.EDQUOT: "free some space, or write elsewhere",
     errno.EACCES: "change its permissions, or choose another place",
     errno.EPERM: "change its permissions, or choose another place",
     errno.EROFS: "choose a place that can be written to",
@@ -21,7 +21,17 @@ _ADVICE = {
     errno.EISDIR: "expected a file where a folder stands; choose another name",
     errno.ELOOP: "expected a file or folder, got links in a circle",
     errno.ENOENT: "expected it to exist",
+    errno.EFBIG: "the file system holds no file so large; write elsewhere",
+    errno.EIO: "look at the disk and try again",
+    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
 }
+
+
+def why(error: OSError) -> str:
+    """Why the operating system refused, and what to do."""
+    reason = error.strerror or str(error) or type(error).__name__
+    advice = _ADVICE.get(error.errno or 0)
+    return f"{reason}; {advice}" if advice else reason
 
 
 @contextlib.contextmanager
@@ -30,9 +40,7 @@ def refusals(doing: str, path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error) or type(error).__name__
-        advice = _ADVICE.get(error.errno or 0, "look at the disk and try again")
-        raise UsageError(f"cannot {doing} {path}: {reason}; {advice}") from error
+        raise UsageError(f"cannot {doing} {path}: {why(error)}") from error
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:

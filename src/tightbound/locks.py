@@ -1,4 +1,4 @@
-"""A run's folder is changed by one process at a time."""
+"""A run's folder: whether a run may begin there, and one process at a time that changes it."""
 
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +10,7 @@ from tightbound.files import refusals, write_atomic
 
 LOCK = ".lock"
 SETTINGS = "config.toml"
+_NO_RUN_YET = (LOCK, SETTINGS)
 
 
 class Folder:
@@ -79,3 +80,26 @@ class Folder:
     ) -> None:
         """Lets go of the lock."""
         self.release()
+
+
+def check_unused(directory: Path) -> None:
+    """Refuses a folder that holds anything but what a run leaves that was ended before an epoch.
+
+    Raises:
+        UsageError: Such a folder, or something else of that name.
+    """
+    with refusals("look for", directory):
+        try:
+            directory.lstat()
+        except FileNotFoundError:
+            return
+        if not directory.is_dir():
+            what = "a link that leads nowhere" if directory.is_symlink() else "a file"
+            raise UsageError(f"expected a folder or nothing at {directory}, found {what}")
+        for path in directory.rglob("*"):
+            empty = path.is_dir() or path.suffix == ".part" or not path.stat().st_size
+            if not empty and path.name not in _NO_RUN_YET:
+                raise UsageError(
+                    f"{directory} already exists: pass --resume to go on with that run, "
+                    "or --name for another folder"
+                )

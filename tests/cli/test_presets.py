@@ -20,7 +20,7 @@ def test_presets_are_settings_and_unknown_ones_are_refused():
     assert (aevb.samples, aevb.weight_prior, aevb.optimizer) == (1, 1.0, "adagrad")
     assert Config(**preset("aevb_frey")).likelihood == "gaussian_unit_mean"
     assert (Config(**preset("iwae")).epochs, Config(**preset("iwae")).batch_size) == (3280, 20)
-    with pytest.raises(UsageError, match="expected a preset out of aevb, .* got 'vae'"):
+    with pytest.raises(UsageError, match="expected preset to be one of aevb, .* got 'vae'"):
         preset("vae")
 
 

@@ -124,7 +124,7 @@ def test_data_that_have_changed_are_refused(row, run, table, folder_bytes):
     for ask in (
         lambda: runs.evaluate_run(run, k=K),
         lambda: runs.evaluate_run(run, k=2, split="train"),
-        lambda: runs.reconstruct_data(run, "table.npy", run / "out.npy"),
+        lambda: runs.reconstruct_data(run, "table.npy"),
     ):
         with pytest.raises(UsageError, match="table.npy holds other data than runs/r was fitted"):
             ask()

@@ -167,7 +167,7 @@ def doctor(path, change, *entries):
         (lambda p: p[0]["fields"].pop("prior"), "structure that does not fit: "),
         (
             lambda p: p[1]["fields"]["trunk"]["fields"].update(activation={"value": "eval"}),
-            "expected an activation out of .*, got 'eval'",
+            "expected activation to be one of .*, got 'eval'",
         ),
         (lambda p: p[1]["fields"].update(trunk={"own": "os.system"}), r"your own \(os.system\)"),
         (lambda p: p[1]["fields"]["location"].update({"class": "Bernoulli"}), "does not fit: "),

@@ -112,6 +112,8 @@ def json_records(directory: Path) -> dict[str, Any]:
     """
     records = read_records(directory)
     found = {
+        "name": records.name,
+        "epochs": len(records.history.epoch),
         "run": records.run,
         "evaluation": records.evaluation,
         "evaluations": [

@@ -10,14 +10,14 @@ import jax
 from tightbound import data
 from tightbound.config import Config, read_settings
 from tightbound.digests.record import write_record
-from tightbound.errors import Interrupted, UsageError
-from tightbound.locks import SETTINGS, Folder
+from tightbound.errors import Interrupted
+from tightbound.locks import SETTINGS, Folder, check_unused
 from tightbound.models import autoencoder, bayesian
 from tightbound.objectives import AbstractObjective, Parts, full_vb, map_estimate
-from tightbound.objectives.catalogue import build, parse
+from tightbound.objectives.catalogue import make
 from tightbound.optimizers import by_name, default_rate, schedule_by_name
 from tightbound.runs.calibration import write_calibration
-from tightbound.runs.folder import MODEL, RUN, check_unused
+from tightbound.runs.folder import MODEL, RUN
 from tightbound.runs.pictures import write_pictures
 from tightbound.runs.question import clear_unfinished
 from tightbound.runs.source import part_digests
@@ -38,6 +38,7 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
             that cannot be written to; what was there is as it was.
         Interrupted: Ctrl-C; finished epochs are kept.
     """
+    config.check()
     if resume:
         read_settings(directory)  # which refuses what is damaged, also where others replace it
     else:
@@ -48,7 +49,8 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
     if config.bayesian is not None:
         model = bayesian(model, scale=config.bayesian)
     steps = max(1, len(ds.train) // config.batch_size)
-    highest = config.learning_rate or default_rate(config.optimizer)
+    highest = config.learning_rate
+    highest = default_rate(config.optimizer) if highest is None else highest
     rate = schedule_by_name(config.schedule, highest, steps_per_epoch=steps, epochs=config.epochs)
     optimizer = by_name(config.optimizer, rate, batch_size=config.batch_size)
     began = time.perf_counter()
@@ -136,24 +138,10 @@ def _write_records(
 
 def _objective(config: Config, n: int) -> AbstractObjective:
     """The objective as configured, with what is said about the parameters of n data."""
-    objective = _of_data(config)
-    if config.weight_prior is not None and config.bayesian is not None:
-        raise UsageError("weight_prior and bayesian are two priors on the parameters: leave one")
+    objective = make(config.objective_call())
     if config.weight_prior is not None:
         return map_estimate(objective, n=n, scale=config.weight_prior)
     return objective if config.bayesian is None else full_vb(objective, n=n)
-
-
-def _of_data(config: Config) -> AbstractObjective:
-    """The objective by its name and flags, or by a call."""
-    options = config.objective_options()
-    if "(" not in config.objective:
-        return build(config.objective, **options)
-    if options:
-        raise UsageError(
-            f"{config.objective} names its own options: leave out {', '.join(options)}"
-        )
-    return parse(config.objective)
 
 
 def count_parameters(parts: Parts) -> int:

@@ -1,23 +1,18 @@
-"""A run's folder: whether a run may begin there, reading it back, and files that appear whole."""
+"""A run's folder, read back."""
 
-import io
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
-from jaxtyping import Float
 
 from tightbound.config import Config, read_settings
 from tightbound.digests.record import entry, read_record
 from tightbound.errors import UsageError
-from tightbound.files import is_file, refusals, write_atomic
-from tightbound.locks import LOCK, SETTINGS
+from tightbound.files import is_file
+from tightbound.locks import SETTINGS
 from tightbound.training import Run, load
 from tightbound.training.saving import weights_of
 
 MODEL = "model.safetensors"
 RUN = "run.json"
-_NO_RUN_YET = (LOCK, SETTINGS)
 
 
 class Opened(NamedTuple):
@@ -63,31 +58,14 @@ def open_whole(directory: Path) -> Opened:
     return Opened(config, run, record, weights)
 
 
-def check_unused(directory: Path) -> None:
-    """Refuses a folder that holds anything but what a run leaves that was ended before an epoch.
+def item_shape(directory: Path) -> tuple[int, ...]:
+    """The shape of one item of a run's data, as `run.json` says.
 
     Raises:
-        UsageError: Such a folder, or something else of that name.
+        UsageError: No such record, or a damaged one.
     """
-    with refusals("look for", directory):
-        try:
-            directory.lstat()
-        except FileNotFoundError:
-            return
-        if not directory.is_dir():
-            what = "a link that leads nowhere" if directory.is_symlink() else "a file"
-            raise UsageError(f"expected a folder or nothing at {directory}, found {what}")
-        for path in directory.rglob("*"):
-            empty = path.is_dir() or path.suffix == ".part" or not path.stat().st_size
-            if not empty and path.name not in _NO_RUN_YET:
-                raise UsageError(
-                    f"{directory} already exists: pass --resume to go on with that run, "
-                    "or --name for another folder"
-                )
-
-
-def write_npy(path: Path, array: Float[np.ndarray, "n d"]) -> None:
-    """Writes one array."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    write_atomic(path, buffer.getvalue())
+    path = directory / RUN
+    sizes = entry(entry(read_record(path, "run"), path, "data", dict), path, "shape", list)
+    if not all(type(size) is int and size > 0 for size in sizes):
+        raise UsageError(f"{path} is damaged: expected the sizes of an item, got {sizes}")
+    return tuple(sizes)

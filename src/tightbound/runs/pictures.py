@@ -1,6 +1,7 @@
 """What a fitted model shows: samples, reconstructions and the manifold of two latent dimensions."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -11,12 +12,11 @@ from jaxtyping import Array, Float
 from tightbound import data
 from tightbound.config import Config
 from tightbound.digests.arrays import write_arrays
-from tightbound.digests.record import entry
 from tightbound.distributions import StandardNormal
 from tightbound.errors import UsageError
 from tightbound.evidence.densities import with_density
-from tightbound.randomness import as_key, first_keys, stream
-from tightbound.runs.folder import RUN, open_whole, write_npy
+from tightbound.randomness import as_key, item_keys, stream
+from tightbound.runs.folder import item_shape, open_whole
 from tightbound.runs.seen import as_seen
 from tightbound.runs.source import load_source
 from tightbound.training import Run
@@ -43,13 +43,30 @@ def write_pictures(
 
 def sample_means(run: Run, n: int, key: int) -> Float[np.ndarray, "n d"]:
     """Means of p(x|z) at n draws of the prior."""
+    return np.concatenate(list(sample_chunks(run, n, key, chunk=n)))
 
-    def one(key: Array) -> Array:
-        return run.model.likelihood.mean(run.model.prior.sample(None, key=key))
 
-    return np.asarray(
-        jax.jit(jax.vmap(one))(first_keys(stream(as_key(key), "pictures.samples"), n))
-    )
+def sample_chunks(
+    run: Run, n: int, key: int, *, chunk: int
+) -> Iterator[Float[np.ndarray, "chunk d"]]:
+    """Means of p(x|z) at n draws of the prior, a chunk at a time.
+
+    Each draw has a key of its own, by its number: apart from rounding, the size of the chunks
+    changes nothing.
+    """
+
+    @jax.jit
+    def means(keys: Array) -> Array:
+        def one(key: Array) -> Array:
+            return run.model.likelihood.mean(run.model.prior.sample(None, key=key))
+
+        return jax.vmap(one)(keys)
+
+    drawn = stream(as_key(key), "pictures.samples")
+    for start in range(0, n, chunk):
+        # The last chunk is as long as the others, so that one program serves them all.
+        numbers = jnp.int32(start) + jnp.arange(min(chunk, n), dtype=jnp.int32)
+        yield np.asarray(means(item_keys(drawn, numbers)))[: n - start]
 
 
 def reconstruct(run: Run, x: Float[Array, "n d"]) -> Float[np.ndarray, "n d"]:
@@ -74,23 +91,20 @@ def manifold(run: Run, grid: int) -> Float[np.ndarray, "cells d"]:
     return np.asarray(jax.vmap(run.model.likelihood.mean)(points))
 
 
-def reconstruct_data(directory: Path, name: str, path: Path) -> tuple[float, int]:
-    """Reconstructs the test part of a named set, or all of a file, into a .npy file.
+def reconstruct_data(directory: Path, name: str) -> tuple[Float[np.ndarray, "n d"], float]:
+    """Reconstructs the test part of a named set, or all of a file.
 
     Returns:
-        The mean squared error per value, and the number of items.
+        The reconstructions, and their mean squared error per value.
     """
     opened = open_whole(directory)
     config, run = opened.config, opened.run
     named = name in {known.name for known in data.names()}
     ds = load_source(directory, opened) if name == config.data else data.load(name)
     x = ds.test if named else np.concatenate([ds.train, ds.validation, ds.test])
-    shape = entry(
-        entry(opened.record, directory / RUN, "data", dict), directory / RUN, "shape", list
-    )
+    shape = item_shape(directory)
     if x.shape[1] != math.prod(shape):
-        raise UsageError(f"expected items of shape {shape} like the run's, got {list(ds.shape)}")
+        raise UsageError(f"expected items of shape {shape} like the run's, got {ds.shape}")
     values = as_seen(run, config, x, name)
     means = reconstruct(run, values)
-    write_npy(path, means)
-    return float(np.mean((means - np.asarray(values)) ** 2)), len(x)
+    return means, float(np.mean((means - np.asarray(values)) ** 2))

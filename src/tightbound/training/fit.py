@@ -19,6 +19,8 @@ from tightbound.locks import Folder
 from tightbound.models import Bayesian, Model, Target
 from tightbound.models.shapes import check_width
 from tightbound.objectives import AbstractObjective, Parts
+from tightbound.objectives.catalogue import parse
+from tightbound.optimizers import by_name
 from tightbound.progress import Progress
 from tightbound.randomness import as_key
 from tightbound.training.epoch import EpochSettings
@@ -52,8 +54,8 @@ def fit(
     posterior: AbstractConditional | None,
     train: Float[np.ndarray, "n d"] | None = None,
     *,
-    objective: AbstractObjective,
-    optimizer: optax.GradientTransformation | None = None,
+    objective: AbstractObjective | str,
+    optimizer: optax.GradientTransformation | str | None = None,
     batch_size: int = 100,
     epochs: int = 50,
     steps: int | None = None,
@@ -74,8 +76,10 @@ def fit(
         posterior: q(z|x); None for an objective that needs none, such as
             `tb.objectives.exact()`.
         train: Data of shape (n, d), kept on the device for the whole run; none for a `Target`.
-        objective: Such as `tb.objectives.iwae(k=50, gradient="dreg")`.
-        optimizer: Any Optax optimiser; Adam with rate 1e-3 if left out.
+        objective: Such as `tb.objectives.iwae(k=50, gradient="dreg")`, or a name or call as text,
+            "iwae(k=50, gradient='dreg')", as on the command line.
+        optimizer: Any Optax optimiser, or a name or call as text, "adam(learning_rate=1e-3)";
+            Adam with rate 1e-3 if left out.
         batch_size: Items per step. Each epoch is `n // batch_size` steps of a new permutation.
         epochs: Passes over the data.
         steps: For a `Target`, in place of `epochs`: steps in all, each of them with `batch_size`
@@ -107,6 +111,9 @@ def fit(
         NonFiniteError: A number was not finite; the last good checkpoint stays in place.
     """
     parts = Parts(model, posterior)
+    objective = parse(objective) if isinstance(objective, str) else objective
+    if isinstance(optimizer, str):
+        optimizer = by_name(optimizer, batch_size=batch_size)
     objective.check(parts)
     train, epochs = _data(model, train, batch_size, epochs, steps)
     check_sizes(
