@@ -30,7 +30,7 @@ def posterior(mixing=MIXING, scale=SCALE):
 def parts(mixing=MIXING, prior=None, scale=SCALE):
     likelihood = affine_normal(LOADING, np.array([0.1, 0.0, -0.1]), np.array([0.6, 0.7, 0.8]))
     return Parts(
-        Model(StandardNormal(2) if prior is None else prior, likelihood), posterior(mixing)
+        Model(StandardNormal(2) if prior is None else prior, likelihood), posterior(mixing, scale)
     )
 
 
