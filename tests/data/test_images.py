@@ -42,10 +42,25 @@ def test_images_in_order_of_their_names(folder, pixels):
     assert ds.checksum == hashlib.sha256("".join(sums).encode()).hexdigest()
 
 
-def test_colours_become_grey(folder):
+def test_colours_stay_colours(folder):
+    for i in range(9):
+        Image.new("RGB", (6, 4), (255, 51, 0)).save(folder / f"{i}.{'png' if i % 2 else 'PNG'}")
+    ds = data.load_items(folder)
+    assert ds.shape == (4, 6, 3)
+    assert "items are colour images of shape (height, width, 3), red, green, blue" in ds.notes
+    assert "some images are grey: red, green and blue are equal in them" in ds.notes
+    np.testing.assert_allclose(ds.x[0].reshape(4, 6, 3)[2, 3], [1, 0.2, 0])
+    last = ds.x[9].reshape(4, 6, 3)
+    assert (last == last[..., :1]).all()
+
+
+def test_grey_stored_as_colour_is_grey(folder, pixels):
     for i in range(10):
-        Image.new("RGB", (6, 4), (255, 0, 0)).save(folder / f"{i}.{'png' if i % 2 else 'PNG'}")
-    assert set(np.rint(data.load(folder).train.ravel() * 255)) == {76}  # 0.299 * 255
+        grey = Image.fromarray(pixels[i]).convert("RGBA" if i % 2 else "RGB")
+        grey.save(folder / f"{i}.{'png' if i % 2 else 'PNG'}")
+    ds = data.load_items(folder)
+    np.testing.assert_array_equal(np.rint(ds.x * 255).reshape(10, 4, 6), pixels)
+    assert "images stored as colours hold grey alone, and were read as grey" in ds.notes
 
 
 def test_black_and_white_is_binary(folder):
@@ -71,7 +86,9 @@ def test_damaged_image_is_named(folder):
     content = (folder / "3.png").read_bytes()
     for bad in (b"", b"nothing", content[:40], content[:-30]):
         (folder / "3.png").write_bytes(bad)
-        with pytest.raises(UsageError, match=r"3\.png: expected an image, got damaged data"):
+        with pytest.raises(
+            UsageError, match=r"3\.png: expected (an image, got damaged|data, got an empty)"
+        ):
             data.load(folder)
 
 

@@ -78,7 +78,7 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
             "n_test": len(ds.test),
             "shape": list(ds.shape),
             "binarisation": run.binarisation,
-            "notes": ds.notes,
+            "notes": "; ".join(ds.notes),
         },
         "parameters": count_parameters(run.replicas[0]),
         "seeds": config.seeds,

@@ -1,0 +1,160 @@
+"""Tables of numbers in text: separated by commas, semicolons, tabs or white space."""
+
+import csv
+import io
+import re
+from array import array
+from collections.abc import Iterator
+from itertools import chain, islice
+
+import numpy as np
+
+from tightbound.data.frames import Table
+from tightbound.data.readers.cells import Cells, Record
+from tightbound.data.readers.header import decide, names_columns
+from tightbound.data.readers.raw import first_line
+from tightbound.errors import UsageError
+
+_SAMPLE = 20  # lines from which the separator is found
+_WHITE = " "
+_USUAL = {".csv": ",", ".tsv": "\t"}
+_WORDS = {",": "commas", ";": "semicolons", "\t": "tabs", _WHITE: "white space"}
+_DECIMAL_COMMAS = re.compile(r"[+-]?\d+(,\d+)?")
+_UNNAMED = ("", "Unnamed: 0")  # how pandas and R head the names of rows
+
+
+def parse_text(content: bytes, what: str, *, suffix: str, header: bool | None) -> Table:
+    """Reads a table of numbers with or without a line of names; missing cells become NaN.
+
+    The names of rows, in a first column without a name of its own, are no column. Lines above the
+    table that begin with # are left out.
+
+    Args:
+        content: The file's bytes, text in UTF-8.
+        what: The file, for errors.
+        suffix: Of its name; where it is usual for another separator, a note says so.
+        header: Whether the first line names the columns; None: the lines must tell.
+
+    Raises:
+        UsageError: Not text, no rows, rows of unequal length, a first line of numbers that may be
+            either, or a cell that is no number: its row (from 0, the names not counted), line and
+            column name are given.
+    """
+    try:
+        return _table(content.decode("utf-8-sig"), what, suffix, header=header)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(
+            f"{what}: expected comma-separated text in UTF-8 ({first_line(error)})"
+        ) from None
+
+
+def _table(text: str, what: str, suffix: str, *, header: bool | None) -> Table:
+    separator = _separator(text, suffix)
+    records = _records(text, separator)
+    first, second = next(records, None), next(records, None)
+    if first is None:
+        raise UsageError(f"{what}: expected at least one row of numbers, got none")
+    top = names_columns(first[1], second[1] if second else None) if header is None else header
+    body = [record for record in (first, second) if record][0 if top is False else 1 :]
+    width = len(body[0][1]) if body else len(first[1])
+    names = _names(first[1], width, top=top)
+    indexed = width > 1 and top is not False and names[0].strip() in _UNNAMED
+    names = names[1:] if indexed else names
+    records = chain(body, records)
+    rows, x, notes = _numbers(records, names, what, indexed=indexed, commas=separator != ",")
+    if top is None:
+        is_header, note = decide(names, x, what)
+        notes += (note,)
+        if not is_header:
+            cells = Cells(names, what, commas=False)
+            x = np.concatenate([[cells.numbers(names, "row 0", ())], x])
+            names = [str(j) for j in range(len(names))]
+            if indexed:
+                raise UsageError(
+                    f"{what}: row 0 has no name in a column of names; pass header=True"
+                )
+    if not len(x):
+        raise UsageError(f"{what}: expected at least one row of numbers, got none")
+    if names[-1].strip() == "" and len(names) > 1 and np.isnan(x[:, -1]).all():
+        names, x = names[:-1], x[:, :-1]
+        notes += ("the last column has neither name nor numbers and was left out",)
+    if separator != _USUAL.get(suffix):
+        notes += (f"cells are separated by {_WORDS[separator]}",)
+    if indexed:
+        notes += ("the first column has no name: it names the rows and is not a column",)
+    if text.lstrip().startswith("#"):
+        notes += ("lines at the top that begin with # were left out",)
+    return Table(list(x.T), tuple(name.strip() for name in names), tuple(rows), notes, what)
+
+
+def _names(first: list[str], width: int, *, top: bool | None) -> list[str]:
+    if top is False:
+        return [str(j) for j in range(width)]
+    # R heads no column of row names at all.
+    return ["", *first] if len(first) == width - 1 else first
+
+
+def _numbers(
+    records: Iterator[Record], names: list[str], what: str, *, indexed: bool, commas: bool
+) -> tuple[list[str], np.ndarray, tuple[str, ...]]:
+    """The names of the rows, the numbers, and notes on them."""
+    cells_of = Cells(names, what, commas=commas)
+    rest = ((line, cells[indexed:]) for line, cells in records)
+    rows: list[str] = []
+    values = array("d")
+    n = 0
+    for line, cells in records:
+        where = f"row {n} (line {line})"
+        if len(cells) != len(names) + indexed:
+            raise UsageError(
+                f"{what}: {where}: expected {len(names) + indexed} cells, got {len(cells)}"
+            )
+        if indexed:
+            rows.append(cells[0].strip())
+        values.extend(cells_of.numbers(cells[indexed:], where, rest))
+        n += 1
+    return rows, np.array(values).reshape(n, len(names)), cells_of.notes()
+
+
+def _records(text: str, separator: str) -> Iterator[Record]:
+    """The lines with anything on them, from the first that does not begin with #."""
+    skipped = 0
+    lines = io.StringIO(text, newline="")
+    for line in lines:
+        if line.strip() and not line.lstrip().startswith("#"):
+            break
+        skipped += 1
+    lines.seek(0)
+    source = islice(lines, skipped, None)
+    if separator == _WHITE:
+        source = (" ".join(line.split()) for line in source)
+    reader = csv.reader(source, delimiter=separator)
+    for cells in reader:
+        if any(cells) or len(cells) > 1:
+            yield reader.line_num + skipped, cells
+
+
+def _separator(text: str, suffix: str) -> str:
+    """The first separator that gives all of the first lines as many cells, and more than one."""
+    lines = io.StringIO(text, newline="")
+    some = (line for line in lines if line.strip() and not line.lstrip().startswith("#"))
+    sample = list(islice(some, _SAMPLE))
+    if not sample:
+        return ","
+    for mark in ("\t", ";", ",", _WHITE):
+        if mark == "," and _white_with_commas(sample):
+            continue
+        plain = [" ".join(line.split()) for line in sample] if mark == _WHITE else sample
+        widths = [len(cells) for cells in csv.reader(plain, delimiter=mark)]
+        body = set(widths[1:] or widths)
+        if len(body) == 1 and 1 < max(body) and widths[0] in (max(body), max(body) - 1):
+            return mark
+    return next((mark for mark in "\t;," if mark in sample[0]), _USUAL.get(suffix, _WHITE))
+
+
+def _white_with_commas(lines: list[str]) -> bool:
+    """Whether white space separates numbers with decimal commas, as in `1,5 2,5`."""
+    cells = [line.split() for line in lines]
+    return min(map(len, cells)) > 1 and all(
+        _DECIMAL_COMMAS.fullmatch(cell) for row in cells[1:] or cells for cell in row
+    )
