@@ -62,7 +62,7 @@ class Cells:
         if self.commas and _COMMA.fullmatch(text):
             self.comma = self.comma or f"{place} ({text!r})"
             self.surely_decimal |= not _THOUSANDS.fullmatch(text)
-            text = text.replace(",", ".")
+            text = with_point(text)
         if not is_number(text):
             raise self._no_number(j, cell, where, rest)
         number = float(text)
@@ -103,6 +103,11 @@ class Cells:
                 "points, or leave thousands unseparated"
             )
         return ("commas were read as decimal commas",)
+
+
+def with_point(cell: str) -> str:
+    """The cell with a decimal point if it is a number with a decimal comma, else as it is."""
+    return cell.replace(",", ".") if _COMMA.fullmatch(cell.strip()) else cell
 
 
 def is_missing(cell: str) -> bool:

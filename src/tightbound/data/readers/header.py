@@ -55,35 +55,41 @@ def _counts(cells: list[str]) -> bool:
     if not all(_INTEGER.fullmatch(cell) for cell in cells):
         return equal and len(cells) >= _MANY
     years = all(value in _YEARS for value in values) and bool(np.all(steps > 0))
+    if len(values) == 1:
+        return years
     return years or (equal and (len(cells) > 2 or bool(np.all(steps == 1))))
 
 
-def decide(first: list[str], below: Float64[np.ndarray, "n d"], what: str) -> tuple[bool, str]:
+def decide(
+    first: Float64[np.ndarray, " d"], below: Float64[np.ndarray, "n d"], what: str
+) -> tuple[bool, str]:
     """Whether a first line of numbers that count is a header, and a note that says so.
 
     Args:
-        first: Its cells, without that of the index.
+        first: Its numbers.
         below: The numbers of the other lines.
         what: The file, for the error.
 
     Raises:
         UsageError: It may be either.
     """
-    shown = ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
-    values = np.array([float(cell) for cell in first])
+    shown = ", ".join(f"{v:g}" for v in first[:3]) + (", ..." if len(first) > 3 else "")
+    as_row = f"the first line ({shown}) is a row; header=True makes it the columns' names"
+    if not len(below):
+        return False, as_row
     known = np.isfinite(below)
     low = np.where(known, below, np.inf).min(axis=0, initial=np.inf)
     high = np.where(known, below, -np.inf).max(axis=0, initial=-np.inf)
-    outside = bool(((values < low) | (values > high)).any())
-    whole = all(_INTEGER.fullmatch(cell) for cell in first)
+    outside = bool(((first < low) | (first > high)).any())
+    whole = bool((first % 1 == 0).all())
     fractions = whole and bool((np.where(known, below, 0) % 1 != 0).any(axis=0).all())
     if len(first) >= _VERY_MANY and (outside or fractions) or len(first) >= _MANY and fractions:
         return True, f"the first line ({shown}) names the columns; header=False makes it a row"
-    from_zero = len(first) > 2 and np.array_equal(values, np.arange(len(first)))
+    from_zero = len(first) > 2 and np.array_equal(first, np.arange(len(first)))
     if outside or fractions or from_zero:
         raise UsageError(
             f"{what}: the first line ({shown}) may name the columns or be a row; put a line of "
             "names in words above it or in its place, or pass header=True or header=False to "
             "tightbound.data.load"
         )
-    return False, f"the first line ({shown}) is a row; header=True makes it the columns' names"
+    return False, as_row

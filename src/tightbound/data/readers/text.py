@@ -10,7 +10,7 @@ from itertools import chain, islice
 import numpy as np
 
 from tightbound.data.frames import Table
-from tightbound.data.readers.cells import Cells, Record
+from tightbound.data.readers.cells import Cells, Record, is_number, with_point
 from tightbound.data.readers.header import decide, names_columns
 from tightbound.data.readers.raw import first_line
 from tightbound.errors import UsageError
@@ -54,28 +54,31 @@ def _table(text: str, what: str, suffix: str, *, header: bool | None) -> Table:
     first, second = next(records, None), next(records, None)
     if first is None:
         raise UsageError(f"{what}: expected at least one row of numbers, got none")
-    top = names_columns(first[1], second[1] if second else None) if header is None else header
+    top = header
+    if header is None:
+        plain = [with_point(cell) for cell in first[1]] if separator != "," else first[1]
+        top = names_columns(plain, second[1] if second else None)
     body = [record for record in (first, second) if record][0 if top is False else 1 :]
-    width = len(body[0][1]) if body else len(first[1])
-    names = _names(first[1], width, top=top)
-    indexed = width > 1 and top is not False and names[0].strip() in _UNNAMED
+    names = _names(first[1], body[0][1] if body else first[1], top=top)
+    indexed = len(names) > 1 and top is not False and names[0].strip() in _UNNAMED
     names = names[1:] if indexed else names
     records = chain(body, records)
     rows, x, notes = _numbers(records, names, what, indexed=indexed, commas=separator != ",")
     if top is None:
-        is_header, note = decide(names, x, what)
+        counts = np.array([float(with_point(name)) for name in names])
+        is_header, note = decide(counts, x, what)
         notes += (note,)
         if not is_header:
-            cells = Cells(names, what, commas=False)
-            x = np.concatenate([[cells.numbers(names, "row 0", ())], x])
-            names = [str(j) for j in range(len(names))]
             if indexed:
-                raise UsageError(
-                    f"{what}: row 0 has no name in a column of names; pass header=True"
-                )
+                raise UsageError(f"{what}: {note}, but one without a name; pass header=True")
+            x = np.concatenate([counts[None], x])
+            names = [str(j) for j in range(len(names))]
+    elif header is None and top and any(map(is_number, names)):
+        notes += ("the first line names the columns; header=False makes it a row",)
     if not len(x):
         raise UsageError(f"{what}: expected at least one row of numbers, got none")
-    if names[-1].strip() == "" and len(names) > 1 and np.isnan(x[:, -1]).all():
+    last = first[1][-1] if top is False else names[-1]
+    if last.strip() == "" and len(names) > 1 and np.isnan(x[:, -1]).all():
         names, x = names[:-1], x[:, :-1]
         notes += ("the last column has neither name nor numbers and was left out",)
     if separator != _USUAL.get(suffix):
@@ -87,11 +90,13 @@ def _table(text: str, what: str, suffix: str, *, header: bool | None) -> Table:
     return Table(list(x.T), tuple(name.strip() for name in names), tuple(rows), notes, what)
 
 
-def _names(first: list[str], width: int, *, top: bool | None) -> list[str]:
+def _names(first: list[str], row: list[str], *, top: bool | None) -> list[str]:
+    """The columns' names, from the first line and one row."""
     if top is False:
-        return [str(j) for j in range(width)]
-    # R heads no column of row names at all.
-    return ["", *first] if len(first) == width - 1 else first
+        return [str(j) for j in range(len(first))]
+    # R heads no column of row names at all; what ends in a separator is another thing.
+    by_r = len(first) == len(row) - 1 and row[-1].strip() != ""
+    return ["", *first] if by_r else first
 
 
 def _numbers(
@@ -147,7 +152,7 @@ def _separator(text: str, suffix: str) -> str:
         plain = [" ".join(line.split()) for line in sample] if mark == _WHITE else sample
         widths = [len(cells) for cells in csv.reader(plain, delimiter=mark)]
         body = set(widths[1:] or widths)
-        if len(body) == 1 and 1 < max(body) and widths[0] in (max(body), max(body) - 1):
+        if len(body) == 1 and 1 < min(body) and widths[0] in (max(body), max(2, max(body) - 1)):
             return mark
     return next((mark for mark in "\t;," if mark in sample[0]), _USUAL.get(suffix, _WHITE))
 
