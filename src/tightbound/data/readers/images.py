@@ -6,8 +6,8 @@ refused.
 """
 
 import io
+import logging
 import re
-import stat
 import warnings
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,6 @@ def read_images(folder: Folder) -> tuple[UInt8[np.ndarray, "n height width *rgb"
     """
     images, checksums, turned = [], "", 0
     for path in folder.paths:
-        _check_ordinary(path)
         content = read_whole(path)
         checksums += sha256(content)
         pixels, was_turned = _read(content, shown(path))
@@ -90,15 +89,6 @@ def read_images(folder: Folder) -> tuple[UInt8[np.ndarray, "n height width *rgb"
     return stacked, sha256(checksums.encode()), notes
 
 
-def _check_ordinary(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise UsageError(f"{shown(path)} cannot be read: {error.strerror}") from None
-    if stat.S_ISDIR(mode):
-        raise UsageError(f"{shown(path)}: expected an image, got a folder")
-
-
 def _one_kind(images: list[np.ndarray]) -> tuple[np.ndarray, list[str]]:
     """Grey where all images are, colours where one has some."""
     colours = [image for image in images if image.ndim == 3]
@@ -118,6 +108,7 @@ def _read(content: bytes, what: str) -> tuple[np.ndarray, bool]:
     """The pixels, (height, width) or (height, width, 3), and whether they were turned."""
     from PIL import Image, ImageOps
 
+    logging.getLogger("PIL").addFilter(_silent)  # what it logs, it raises as well
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata
@@ -141,6 +132,10 @@ def _read(content: bytes, what: str) -> tuple[np.ndarray, bool]:
             f"{what}: expected an image, got damaged data ({first_line(error)})"
         ) from None
     return _opaque(pixels, what), not upright
+
+
+def _silent(_: logging.LogRecord) -> bool:
+    return False
 
 
 def _check_kind(image: Any, what: str) -> None:

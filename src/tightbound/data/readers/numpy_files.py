@@ -55,7 +55,7 @@ def _members(archive: zipfile.ZipFile, size: int, what: str) -> dict[str, np.nda
     arrays: dict[str, np.ndarray] = {}
     for info in infos:
         name = info.filename.removesuffix(".npy")
-        member = f"{what}: {shown(name)!r}"
+        member = f"{what}: {name[:80]!r}"
         content = archive.read(info)
         if not content.startswith(_MAGIC):
             raise UsageError(f"{member}: expected an array in NumPy's format, got other data")
@@ -79,7 +79,9 @@ def _array(content: bytes, what: str) -> Shaped[np.ndarray, "*s"]:
             "(type object), which would have to be unpickled"
         )
     if dtype.names is not None or dtype.subdtype is not None:
-        raise UsageError(f"{what}: expected an array of numbers, got records ({dtype})")
+        raise UsageError(
+            f"{what}: expected arrays of numbers in NumPy's format, got records ({shown(str(dtype))})"
+        )
     sizes_given = all(type(size) is int and size >= 0 for size in shape)
     announced = math.prod(shape) * dtype.itemsize
     there = len(content) - handle.tell()

@@ -32,8 +32,8 @@ def parse_parquet(content: bytes, what: str) -> Table:
         meta = file.metadata
         groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
         unpacked = sum(group.total_byte_size for group in groups)
-        cells = max(meta.num_rows, sum(group.num_rows for group in groups)) * meta.num_columns
-        if max(unpacked, cells) <= max(_LARGE, _RATIO * len(content)):
+        rows = max(meta.num_rows, sum(group.num_rows for group in groups))
+        if max(unpacked, 8 * rows * meta.num_columns) <= max(_LARGE, _RATIO * len(content)):
             table = file.read()
             table.validate(full=True)
             if len(table) == meta.num_rows:
