@@ -28,6 +28,7 @@ _OTHER = ".apng .avif .dcm .dds .eps .exr .heic .heif .ico .pcx .pdf .psd .raw .
 _PLAIN = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "LA": "LA", "RGBA": "RGBA", "PA": "RGBA"}
 """The modes that are read, and what without loss holds them."""
 _ORIENTATION = 0x0112
+_NOWHERE = logging.NullHandler()
 
 
 class Folder:
@@ -108,7 +109,7 @@ def _read(content: bytes, what: str) -> tuple[np.ndarray, bool]:
     """The pixels, (height, width) or (height, width, 3), and whether they were turned."""
     from PIL import Image, ImageOps
 
-    logging.getLogger("PIL").addFilter(_silent)  # what it logs, it raises as well
+    logging.getLogger("PIL").addHandler(_NOWHERE)  # what it logs, it raises as well
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata
@@ -134,10 +135,6 @@ def _read(content: bytes, what: str) -> tuple[np.ndarray, bool]:
     return _opaque(pixels, what), not upright
 
 
-def _silent(_: logging.LogRecord) -> bool:
-    return False
-
-
 def _check_kind(image: Any, what: str) -> None:
     """Refuses what would be converted with a loss."""
     if image.mode not in _PLAIN or _is_deep(image):
@@ -145,6 +142,9 @@ def _check_kind(image: Any, what: str) -> None:
             f"{what}: expected 8 bits a channel, grey or red, green, blue; got mode {image.mode}"
             f"{' of more bits' if image.mode in _PLAIN else ''}; convert it first"
         )
+    covered = sum((right - left) * (low - top) for _, (left, top, right, low), *_ in image.tile)
+    if image.tile and covered < image.width * image.height:
+        raise UsageError(f"{what}: expected an image, got damaged data (some of it is missing)")
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         raise UsageError(f"{what}: expected one image, got {frames} frames or pages; split them")

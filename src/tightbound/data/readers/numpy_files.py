@@ -79,9 +79,8 @@ def _array(content: bytes, what: str) -> Shaped[np.ndarray, "*s"]:
             "(type object), which would have to be unpickled"
         )
     if dtype.names is not None or dtype.subdtype is not None:
-        raise UsageError(
-            f"{what}: expected arrays of numbers in NumPy's format, got records ({shown(str(dtype))})"
-        )
+        kind = shown(str(dtype))[:80]
+        raise UsageError(f"{what}: expected arrays of numbers in NumPy's format, got {kind}")
     sizes_given = all(type(size) is int and size >= 0 for size in shape)
     announced = math.prod(shape) * dtype.itemsize
     there = len(content) - handle.tell()
