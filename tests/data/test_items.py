@@ -68,6 +68,24 @@ def test_images_keep_their_names_in_natural_order(tmp_path):
     assert (found.shape, found.scale) == ((3, 2), 255)
 
 
+def test_what_else_a_file_holds_is_said(tmp_path):
+    np.savez(tmp_path / "a.npz", x=X, labels=np.zeros(23), names=np.array(["a"] * 23))
+    assert data.load(tmp_path / "a.npz").notes == (
+        "other arrays of the file were left out: labels, names",
+    )
+    parts = {"train": X, "validation": X, "test": X}
+    np.savez(tmp_path / "b.npz", allow_pickle=False, **parts, y=np.zeros(2))
+    assert data.load(tmp_path / "b.npz").notes == ("other arrays of the file were left out: y",)
+
+
+@pytest.mark.parametrize("start", [0, 1, 2])
+def test_columns_that_count_the_rows_are_said(tmp_path, start):
+    numbered = np.column_stack([start + np.arange(23), X])
+    np.savetxt(tmp_path / "a.csv", numbered, delimiter=",", header="id,a,b,c,d", comments="")
+    notes = data.load_items(tmp_path / "a.csv").notes
+    assert notes == ("column 'id' does no more than count the rows",) * (start < 2)
+
+
 def test_too_few_rows_to_split_name_the_way_to_score():
     with pytest.raises(UsageError, match="for data to be scored use tightbound.data.load_items"):
         data.load(X[:9])

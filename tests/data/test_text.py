@@ -66,6 +66,7 @@ def test_dialects(tmp_path, content):
         ("1,234;5,678\n2,345;1,789\n", "column '0' .'1,234'.: the commas may be decimal or sep"),
         ("1,5;2.5\n2,5;3.5\n", "expected decimal commas or decimal points, got both .'2.5'"),
         ("a,b\n1,2,\n", "expected 2 cells, got 3"),
+        ("x\n1,5\n2,5\n", "expected 1 cells, got 2"),
         ("1.234,5;2\n1.5;3\n", r"row 0 \(line 1\), column '0': expected .* got '1.234,5'"),
         ("12345678901234567;1\n3;4\n", "integers of at most 15 digits, got 12345678901234567"),
     ],

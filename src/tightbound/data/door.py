@@ -103,7 +103,18 @@ def from_table(table: Table) -> Values:
             for column, name in zip(columns, table.names, strict=True)
         ]
     x = np.stack(columns, axis=1) if columns else np.zeros((0, 0))
-    return Values(x, table.names, table.rows, table.notes, full_scale=1.0)
+    counting = [name for name, column in zip(table.names, columns, strict=True) if _counts(column)]
+    notes = (
+        *table.notes,
+        *(f"column {name!r} does no more than count the rows" for name in counting),
+    )
+    return Values(x, table.names, table.rows, notes, full_scale=1.0)
+
+
+def _counts(column: np.ndarray) -> bool:
+    """Whether a column is 0, 1, 2, ... or 1, 2, 3, ..., as numbers of rows are."""
+    n = len(column)
+    return n >= 10 and column[0] in (0, 1) and np.array_equal(column, column[0] + np.arange(n))
 
 
 def _as_numpy(values: Any, what: str) -> np.ndarray:

@@ -60,7 +60,10 @@ def read(path: Path, *, header: bool | None) -> Contents:
         parts = {"x": from_table(parse_parquet(content, what))}
     else:
         arrays = _npy(content, what) if suffix == ".npy" else _npz(content, what)
-        parts = {name: Values(array) for name, array in arrays.items()}
+        used, others = arrays
+        names = ", ".join(shown(name)[:40] for name in others[:3]) + (", ..." * (len(others) > 3))
+        notes = (f"other arrays of the file were left out: {names}",) if others else ()
+        parts = {name: Values(array, notes=notes) for name, array in used.items()}
     return Contents(parts, sha256(content))
 
 
@@ -85,23 +88,26 @@ def _images(path: Path) -> Contents:
     return Contents({"x": values}, checksum)
 
 
-def _npy(content: bytes, what: str) -> dict[str, np.ndarray]:
+def _npy(content: bytes, what: str) -> tuple[dict[str, np.ndarray], list[str]]:
     array = parse_numpy(content, what)
     if not isinstance(array, np.ndarray):
         raise UsageError(f"{what}: expected one array, got an archive; name it .npz")
-    return {"x": array}
+    return {"x": array}, []
 
 
-def _npz(content: bytes, what: str) -> dict[str, np.ndarray]:
+def _npz(content: bytes, what: str) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The arrays that are data, and the names of the others."""
     arrays = parse_numpy(content, what)
     if isinstance(arrays, np.ndarray):
         raise UsageError(f"{what}: expected an archive, got one array; name it .npy")
     if set(PARTS) <= set(arrays):
-        return {part: arrays[part] for part in PARTS}
+        others = [name for name in arrays if name not in PARTS]
+        return {part: arrays[part] for part in PARTS}, others
     if set(PARTS) & set(arrays) or ("x" not in arrays and len(arrays) != 1):
         got = shown(", ".join(arrays))[:200]
         raise UsageError(
             f"{what}: expected the keys {', '.join(PARTS)}, or one array, or x; "
             f"got {got or 'nothing'}"
         )
-    return {"x": arrays.get("x", next(iter(arrays.values())))}
+    array = arrays.get("x", next(iter(arrays.values())))
+    return {"x": array}, [name for name in arrays if len(arrays) > 1 and name != "x"]

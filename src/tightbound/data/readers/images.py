@@ -19,14 +19,13 @@ from tightbound.data.published import sha256
 from tightbound.data.readers.raw import first_line, read_whole, shown
 from tightbound.errors import UsageError
 
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "TGA", "JPEG2000")
-_SUFFIXES = (
-    ".png .jpg .jpeg .jpe .jfif .tif .tiff .bmp .gif .webp .pbm .pgm .ppm .pnm .tga .jp2".split()
-)
-_OTHER = ".apng .avif .dcm .dds .eps .exr .heic .heif .ico .pcx .pdf .psd .raw .svg .xpm".split()
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "TGA")
+_SUFFIXES = ".png .jpg .jpeg .jpe .jfif .tif .tiff .bmp .gif .webp .pbm .pgm .ppm .pnm .tga".split()
+_OTHER = ".apng .avif .dcm .dds .eps .exr .heic .heif .ico .j2k .jp2 .jpx .pcx .pdf .psd .raw .svg .xpm".split()
 """Suffixes of images that are not read."""
 _PLAIN = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "LA": "LA", "RGBA": "RGBA", "PA": "RGBA"}
 """The modes that are read, and what without loss holds them."""
+_DEEP = re.compile(r"(?!BGR).*;(16|32)")  # raw modes; BGR;16 has five or six bits a channel
 _ORIENTATION = 0x0112
 _NOWHERE = logging.NullHandler()
 
@@ -154,7 +153,7 @@ def _is_deep(image: Any) -> bool:
     """Whether the file holds more than 8 bits a channel, of which Pillow would keep 8."""
     for tile in image.tile:
         args = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
-        if any(isinstance(arg, str) and re.search(r";(16|32)", arg) for arg in args):
+        if any(isinstance(arg, str) and _DEEP.match(arg) for arg in args):
             return True
         if tile[0].startswith("ppm") and any(isinstance(arg, int) and arg > 255 for arg in args):
             return True

@@ -59,7 +59,8 @@ def _table(text: str, what: str, suffix: str, *, header: bool | None) -> Table:
         plain = [with_point(cell) for cell in first[1]] if separator != "," else first[1]
         top = names_columns(plain, second[1] if second else None)
     body = [record for record in (first, second) if record][0 if top is False else 1 :]
-    names = _names(first[1], body[0][1] if body else first[1], top=top)
+    by_r = separator in (_WHITE, "\t") and bool(body)  # R heads no column of row names at all
+    names = _names(first[1], body[0][1] if by_r else first[1], top=top)
     indexed = len(names) > 1 and top is not False and names[0].strip() in _UNNAMED
     names = names[1:] if indexed else names
     records = chain(body, records)
@@ -94,9 +95,8 @@ def _names(first: list[str], row: list[str], *, top: bool | None) -> list[str]:
     """The columns' names, from the first line and one row."""
     if top is False:
         return [str(j) for j in range(len(first))]
-    # R heads no column of row names at all; what ends in a separator is another thing.
-    by_r = len(first) == len(row) - 1 and row[-1].strip() != ""
-    return ["", *first] if by_r else first
+    unheaded = len(first) == len(row) - 1 and row[-1].strip() != ""
+    return ["", *first] if unheaded else first
 
 
 def _numbers(
