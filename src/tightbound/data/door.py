@@ -103,12 +103,12 @@ def from_table(table: Table) -> Values:
             for column, name in zip(columns, table.names, strict=True)
         ]
     x = np.stack(columns, axis=1) if columns else np.zeros((0, 0))
-    counting = [name for name, column in zip(table.names, columns, strict=True) if _counts(column)]
-    notes = (
-        *table.notes,
-        *(f"column {name!r} does no more than count the rows" for name in counting),
+    counting = tuple(
+        f"column {name!r} does no more than count the rows"
+        for name, column in zip(table.names, columns, strict=True)
+        if _counts(column)
     )
-    return Values(x, table.names, table.rows, notes, full_scale=1.0)
+    return Values(x, table.names, table.rows, table.notes + counting, full_scale=1.0)
 
 
 def _counts(column: np.ndarray) -> bool:

@@ -21,7 +21,9 @@ from tightbound.errors import UsageError
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "TGA")
 _SUFFIXES = ".png .jpg .jpeg .jpe .jfif .tif .tiff .bmp .gif .webp .pbm .pgm .ppm .pnm .tga".split()
-_OTHER = ".apng .avif .dcm .dds .eps .exr .heic .heif .ico .j2k .jp2 .jpx .pcx .pdf .psd .raw .svg .xpm".split()
+_OTHER = (
+    ".apng .avif .dcm .dds .eps .exr .heic .heif .ico .j2k .jp2 .jpx .pcx .pdf .psd .svg .xpm"
+).split()
 """Suffixes of images that are not read."""
 _PLAIN = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "LA": "LA", "RGBA": "RGBA", "PA": "RGBA"}
 """The modes that are read, and what without loss holds them."""
