@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.data import Dataset, check_values
+from tightbound.data import DataLike, Dataset, as_table, check_values
 from tightbound.distributions import (
     AbstractExplicit,
     Bernoulli,
@@ -39,7 +39,7 @@ Trunk = Callable[[Float[Array, " n_in"]], Float[Array, " n_out"]]
 
 
 def autoencoder(
-    data: Dataset | Float[np.ndarray, "n d"],
+    data: Dataset | DataLike,
     *,
     latent: int | Sequence[int] = 50,
     hidden: Sequence[int] | Sequence[Sequence[int]] = (200, 200),
@@ -90,8 +90,7 @@ def autoencoder(
             prior's support, sizes that do not match `layers`, or an `initial` that is not
             positive.
     """
-    train = data.train if isinstance(data, Dataset) else data
-    check_values(train, "real", "the training data")
+    train = as_table(data.train if isinstance(data, Dataset) else data, "the training data")
     check_name("likelihood", likelihood, tuple(LIKELIHOODS))
     latents, hiddens = _sizes(latent, hidden, layers)
     noise_driven = posterior in NOISE_DRIVEN

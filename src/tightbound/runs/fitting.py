@@ -118,7 +118,7 @@ def _write_records(
             "n_test": len(ds.test),
             "shape": list(ds.shape),
             "binarisation": run.binarisation,
-            "notes": ds.notes,
+            "notes": "; ".join(ds.notes),
         },
         "parameters": count_parameters(run.replicas[0]),
         "seeds": config.seeds,

@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Float, PRNGKeyArray
 
+from tightbound.data import DataLike, as_table
 from tightbound.data.binarise import Binarisation, resolve
 from tightbound.distributions import AbstractConditional
 from tightbound.errors import NonFiniteError, UsageError, at_least
@@ -52,7 +53,7 @@ class Run(NamedTuple):
 def fit(
     model: Model | Bayesian,
     posterior: AbstractConditional | None,
-    train: Float[np.ndarray, "n d"] | None = None,
+    train: DataLike | None = None,
     *,
     objective: AbstractObjective | str,
     optimizer: optax.GradientTransformation | str | None = None,
@@ -61,7 +62,7 @@ def fit(
     steps: int | None = None,
     seeds: int = 1,
     key: int | PRNGKeyArray = 0,
-    validation: Float[np.ndarray, "m d"] | None = None,
+    validation: DataLike | None = None,
     binarize: str = "auto",
     early_stopping: int | None = None,
     average: float | None = None,
@@ -116,6 +117,8 @@ def fit(
         optimizer = by_name(optimizer, batch_size=batch_size)
     objective.check(parts)
     train, epochs = _data(model, train, batch_size, epochs, steps)
+    if validation is not None:
+        validation = as_table(validation, "the validation data")
     check_sizes(
         train,
         validation,
@@ -177,7 +180,7 @@ def fit(
 
 def _data(
     model: Model | Bayesian,
-    train: Float[np.ndarray, "n d"] | None,
+    train: DataLike | None,
     batch_size: int,
     epochs: int,
     steps: int | None,
@@ -188,7 +191,7 @@ def _data(
             raise UsageError("expected training data of shape (n, d) for the model, got none")
         if steps is not None:
             raise UsageError("steps= is for a Target, which has no data: pass epochs= instead")
-        return train, epochs
+        return as_table(train, "the training data"), epochs
     if train is not None:
         raise UsageError(f"a Target has no data: expected none, got shape {np.shape(train)}")
     if steps is None:
