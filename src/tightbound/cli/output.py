@@ -74,7 +74,7 @@ def flat_record(
         "run": records["name"],
         "directory": str(directory),
         "report": str(page),
-        "data": as_mapping(run.get("data")).get("name"),
+        "data": (as_mapping(ev.get("source")) or as_mapping(run.get("data"))).get("name"),
         "objective": run.get("objective"),
         "bound": bound.get("kind"),
         "parameters": run.get("parameters"),

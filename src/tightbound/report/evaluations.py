@@ -26,6 +26,13 @@ class Judged(NamedTuple):
     """Why it is not about the run as it stands, in words; empty where it is."""
 
     @property
+    def beside(self) -> str:
+        """Which data it is about, in words, if not a whole part of the run's; else empty."""
+        first = f"the first {self.record['limit']} items of " if "limit" in self.record else ""
+        name = as_mapping(self.record.get("source")).get("name")
+        return f"{first}{name}" if name else first and f"{first}the part"
+
+    @property
     def question(self) -> Mapping[str, Any]:
         """What was asked."""
         return as_mapping(self.record.get("question"))
@@ -51,9 +58,11 @@ def _judged(path: Path, model: Present, data: Mapping[str, Any]) -> Judged:
     arrays, record = read_arrays(path, "evaluation")
     question = entry(record, path, "question", dict)
     stale = why_not(question, model)
-    if not stale and question.get("data") != data.get(str(question.get("split"))):
-        stale = "is about other data than the run's"
-    return Judged(path.name, record, tables(arrays), stale)
+    found = Judged(path.name, record, tables(arrays), stale)
+    part = str(question.get("split"))
+    if not stale and not found.beside and question.get("data") != data.get(part):
+        return found._replace(stale="is about other data than the run's")
+    return found
 
 
 def chosen(evaluations: list[Judged]) -> Judged | None:
@@ -62,7 +71,9 @@ def chosen(evaluations: list[Judged]) -> Judged | None:
     Of those with the same k the one with most temperatures, then the one with the lowest key.
     """
     fitting = [
-        found for found in evaluations if not found.stale and found.question.get("split") == "test"
+        found
+        for found in evaluations
+        if not (found.stale or found.beside) and found.question.get("split") == "test"
     ]
     return max(fitting, key=_rank, default=None)
 

@@ -143,7 +143,11 @@ def evaluation_rows(records: Records) -> list[list[str]]:
     rows = []
     for judged in records.evaluations:
         asked, found = judged.question, judged.record
-        about = judged.stale or ("leads" if judged is records.leading else "the run as it stands")
+        about = (
+            judged.stale
+            or judged.beside
+            or ("leads" if judged is records.leading else "the run as it stands")
+        )
         errors = [
             as_number(as_mapping(seed).get("stderr_data"))
             for seed in as_sequence(found.get("seeds"))

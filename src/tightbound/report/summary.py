@@ -77,7 +77,8 @@ def _other_evaluations(records: Records) -> list[tuple[str, str]]:
         part, k, key, epoch, value, error, verdict, about = row
         if judged is not records.leading:
             name = f"{'earlier ' if judged.stale else ''}{part} log-likelihood, k = {k}, key {key}"
-            standing = f"; epoch {epoch}, {about}" if judged.stale else ""
+            standing = f"; {about}" if judged.beside else ""
+            standing = f"; epoch {epoch}, {about}" if judged.stale else standing
             rows.append(
                 (name, f"{value} nats per item, {error} over the items ({verdict}){standing}")
             )

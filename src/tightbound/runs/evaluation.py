@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from tightbound.digests.arrays import read_arrays, write_arrays
 from tightbound.digests.record import entry, finite
-from tightbound.errors import Interrupted, UsageError
+from tightbound.errors import Interrupted, UsageError, at_least
 from tightbound.evidence import Estimate, Evaluation, evaluate
 from tightbound.evidence.verdict import WORDS
 from tightbound.files import clear_torn, is_file
@@ -17,7 +17,7 @@ from tightbound.locks import Folder
 from tightbound.models import plug_in
 from tightbound.runs.folder import Opened, open_whole
 from tightbound.runs.question import Question, question
-from tightbound.runs.source import PARTS, load_source, part_digest
+from tightbound.runs.source import FILE, PARTS, Scored, load_part, load_scored, part_digest
 
 EVALUATION = "evaluation"
 """The kind of the records."""
@@ -40,11 +40,13 @@ def evaluate_run(
     k: int,
     key: int = 0,
     split: str = "test",
+    data: str | None = None,
+    limit: int | None = None,
     temperatures: int | None = None,
     chains: int = 16,
     overwrite: bool = False,
 ) -> Answer:
-    """Evaluates every replica on one part of the run's data, and writes one record of it.
+    """Evaluates every replica on data, the run's own or others, and writes one record of it.
 
     A question that has been answered, of the same model, data and settings, is answered from its
     record; any other one becomes a record of its own. A call that was killed goes on where it was
@@ -54,7 +56,10 @@ def evaluate_run(
         directory: The run's folder.
         k: Draws per datum.
         key: Seed of draws and binarisation.
-        split: "train", "validation" or "test".
+        split: "train", "validation" or "test" of the run's data.
+        data: Other data in its place: a file, all rows in their order, or a named set (its test
+            part). Their record never leads the report.
+        limit: Only the first so many items.
         temperatures: If given, annealed importance sampling estimates the same data too.
         chains: Chains of it for each datum.
         overwrite: Evaluate anew even if there is a record.
@@ -66,18 +71,22 @@ def evaluate_run(
     """
     if split not in PARTS:
         raise UsageError(f"expected a split out of {', '.join(PARTS)}, got {split!r}")
+    if limit is not None:
+        at_least(1, limit=limit)
     opened = open_whole(directory)
-    ds = load_source(directory, opened)
-    x: Float[np.ndarray, "n d"] = getattr(ds, split)
+    if data is None:
+        scored = load_part(directory, opened, split).first(limit)
+    else:
+        scored = load_scored(directory, opened, data).first(limit)
     asked = question(
-        split=split,
+        split=split if data is None else FILE,
         k=k,
         key=key,
         temperatures=temperatures,
         chains=chains,
         binarize=opened.config.binarize,
         weights=opened.weights,
-        data=part_digest(x),
+        data=part_digest(scored.x),
     )
     path = asked.path(directory)
     with Folder(directory) as folder:
@@ -85,7 +94,7 @@ def evaluate_run(
         if is_file(path) and not overwrite:
             return Answer(_recorded(path, asked), path, known=True)
         try:
-            evaluations = _evaluations(directory, opened, asked, x)
+            evaluations = _evaluations(directory, opened, asked, scored.x)
         except KeyboardInterrupt:
             raise Interrupted(
                 "interrupted; no record was written, and batches that were finished some seconds "
@@ -94,12 +103,12 @@ def evaluate_run(
         record = {
             "question": asked.as_json(),
             "epoch": opened.run.epochs_run,
-            **evaluation_record(evaluations, split),
-            "rows": f"positions in the {split} part of {ds.name}",
+            **evaluation_record(evaluations, asked.split),
+            **scored.about,
             "versions": {"tightbound": asked.tightbound, "jax": version("jax")},
         }
         record = finite(record)
-        write_arrays(path, EVALUATION, _per_datum(evaluations, len(x)), record)
+        write_arrays(path, EVALUATION, _per_datum(evaluations, scored), record)
         clear_torn(path.parent)
     return Answer(record, path, known=False)
 
@@ -138,8 +147,8 @@ def _evaluations(
     ]
 
 
-def _per_datum(evaluations: list[Evaluation], n: int) -> dict[str, np.ndarray]:
-    """Arrays of shape (seeds, n), and the row of each of the n data."""
+def _per_datum(evaluations: list[Evaluation], scored: Scored) -> dict[str, np.ndarray]:
+    """Arrays of shape (seeds, n), and the row in the source of each of the n data."""
     arrays = {
         name: np.stack([getattr(ev, name) for ev in evaluations])
         for name in ("log_evidence", "stderr", "ess", "khat", "jackknife")
@@ -150,7 +159,7 @@ def _per_datum(evaluations: list[Evaluation], n: int) -> dict[str, np.ndarray]:
             f"annealed_{name}": np.stack([getattr(ais, name) for ais in found])
             for name in ("log_evidence", "stderr", "ess")
         }
-    return arrays | {"rows": np.arange(n)}
+    return arrays | {"rows": scored.rows}
 
 
 def evaluation_record(evaluations: list[Evaluation], split: str) -> dict[str, Any]:

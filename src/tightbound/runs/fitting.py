@@ -117,6 +117,9 @@ def _write_records(
             "n_validation": len(ds.validation),
             "n_test": len(ds.test),
             "shape": list(ds.shape),
+            "columns": list(ds.columns),
+            # Of named sets every reader knows the units; of own data the fit did.
+            "scale": ds.scale if ds.rows else None,
             "binarisation": run.binarisation,
             "notes": "; ".join(ds.notes),
         },

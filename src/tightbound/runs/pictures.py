@@ -1,6 +1,5 @@
 """What a fitted model shows: samples, reconstructions and the manifold of two latent dimensions."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from tightbound import data
 from tightbound.config import Config
 from tightbound.digests.arrays import write_arrays
 from tightbound.distributions import StandardNormal
-from tightbound.errors import UsageError
+from tightbound.errors import at_least
 from tightbound.evidence.densities import with_density
 from tightbound.randomness import as_key, item_keys, stream
-from tightbound.runs.folder import item_shape, open_whole
+from tightbound.runs.folder import open_whole
 from tightbound.runs.seen import as_seen
-from tightbound.runs.source import load_source
+from tightbound.runs.source import load_scored
 from tightbound.training import Run
 
 PICTURES = 100
@@ -91,20 +90,27 @@ def manifold(run: Run, grid: int) -> Float[np.ndarray, "cells d"]:
     return np.asarray(jax.vmap(run.model.likelihood.mean)(points))
 
 
-def reconstruct_data(directory: Path, name: str) -> tuple[Float[np.ndarray, "n d"], float]:
-    """Reconstructs the test part of a named set, or all of a file.
+def reconstruct_data(
+    directory: Path, name: str, *, limit: int | None = None
+) -> tuple[Float[np.ndarray, "n d"], float]:
+    """Reconstructs the test part of a named set, or all rows of a file: row i of row i.
+
+    Args:
+        directory: The run's folder.
+        name: The set or file.
+        limit: Only the first so many.
 
     Returns:
         The reconstructions, and their mean squared error per value.
+
+    Raises:
+        UsageError: As for `open_whole` and `load_scored`.
     """
+    if limit is not None:
+        at_least(1, limit=limit)
     opened = open_whole(directory)
     config, run = opened.config, opened.run
-    named = name in {known.name for known in data.names()}
-    ds = load_source(directory, opened) if name == config.data else data.load(name)
-    x = ds.test if named else np.concatenate([ds.train, ds.validation, ds.test])
-    shape = item_shape(directory)
-    if x.shape[1] != math.prod(shape):
-        raise UsageError(f"expected items of shape {shape} like the run's, got {ds.shape}")
+    x = load_scored(directory, opened, name).first(limit).x
     values = as_seen(run, config, x, name)
     means = reconstruct(run, values)
     return means, float(np.mean((means - np.asarray(values)) ** 2))

@@ -15,6 +15,7 @@ class Question(NamedTuple):
     """All that an estimate depends on; equal questions have equal answers."""
 
     split: str
+    """A part of the run's data, or "file" for others."""
     k: int
     key: int
     temperatures: int | None
@@ -24,7 +25,7 @@ class Question(NamedTuple):
     weights: str
     """SHA-256 of the parameters of all replicas."""
     data: str
-    """SHA-256 of the values of that part of the data."""
+    """SHA-256 of the values of the data."""
     tightbound: str
     """Version of the estimators."""
 
