@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+import tightbound as tb
 from tightbound.data import load_arrays
 
 
@@ -130,6 +131,18 @@ def test_reconstructions(tightbound, fitted):
     line = json.loads(out)
     assert read(Path(line["file"])).shape == (300, 64)
     assert 0 < line["mean_squared_error"] < 0.25
+    all_of_them = read(Path("x.csv"))
+    np.save("one.npy", tb.data.load("digits").test[4:5])
+    assert tightbound("reconstruct", "r", "one.npy", "--out", "one.csv")[0] == 0
+    assert read(Path("one.csv")).shape == (64,)
+    assert tightbound("reconstruct", "r", "digits", "--limit", "5", "--out", "five.npy")[0] == 0
+    np.testing.assert_allclose(read(Path("five.npy")), all_of_them[:5], rtol=1e-5)
+    status, out, _ = tightbound("evaluate", "r", "--k", "5", "--data", "one.npy", "--json")
+    line = json.loads(out)
+    assert (status, line["n"], line["split"], line["data"]) == (0, 1, "file", "one.npy")
+    status, _, err = tightbound("evaluate", "r", "--data", "one.npy", "--split", "test")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "leave it out with --data" in err
     np.save(fitted / "other.npy", np.zeros((20, 5), np.float32))
     status, _, err = tightbound("reconstruct", fitted, fitted / "other.npy")
     assert status == 2

@@ -1,5 +1,6 @@
 """Data that are scored keep their order and their rows, whatever their number."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -20,7 +21,7 @@ def new():
 def test_reconstructions_stand_in_the_order_of_the_file(run, new, table):
     _, fitted = runs.open_run(run)
     likelihood, q = fitted.model.likelihood, fitted.posterior
-    right = np.array([likelihood.mean(q.mean(x)) for x in new])
+    right = np.array([likelihood.mean(q.mean(jnp.asarray(x))) for x in new])
     np.save("new.npy", new)
     means, error = runs.reconstruct_data(run, "new.npy")
     np.testing.assert_allclose(means, right, rtol=1e-5)
@@ -32,7 +33,7 @@ def test_reconstructions_stand_in_the_order_of_the_file(run, new, table):
     np.testing.assert_allclose(runs.reconstruct_data(run, "one.npy")[0], means[3:4], rtol=1e-5)
     np.testing.assert_allclose(runs.reconstruct_data(run, "new.npy", limit=2)[0], means[:2])
     own, _ = runs.reconstruct_data(run, "table.npy")  # all of it, not in the order of the fit
-    np.testing.assert_allclose(own[29], likelihood.mean(q.mean(table[29])), rtol=1e-5)
+    np.testing.assert_allclose(own[29], likelihood.mean(q.mean(jnp.asarray(table[29]))), rtol=1e-5)
 
 
 def test_an_evaluation_of_a_file_is_of_its_rows_and_never_leads(run, new):
