@@ -12,9 +12,13 @@ ROOT = Path(tightbound.__file__).parent
 # Each line may import the lines above it and itself.
 ORDER = [
     ["errors"],
+    ["calls"],
+    ["names"],
     ["files"],
+    ["digests", "locks"],
     ["randomness"],
     ["progress"],
+    ["items"],
     ["data"],
     ["networks"],
     ["distributions"],
@@ -24,7 +28,8 @@ ORDER = [
     ["gradients"],
     ["adjoints"],
     ["objectives"],
-    ["optimizers", "training"],
+    ["optimizers"],
+    ["training"],
     ["evidence"],
     ["diagnostics"],
     ["report"],
@@ -38,20 +43,24 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 # Less than the order allows: numbers judge any model, and reports read records alone.
 ONLY = {
     "bounds": {"errors"},
-    "networks": {"errors"},
-    "mcmc": {"errors"},
+    "networks": {"errors", "randomness"},
+    "mcmc": {"errors", "randomness"},
     "adjoints": {"errors"},
     "evidence": {
         "errors", "randomness", "progress", "data", "networks", "distributions", "models", "bounds",
         "mcmc",
     },
     "diagnostics": {"evidence", "training"},
-    "report": {"errors", "files"},
-    "config": {"errors"},
+    "digests": {"errors", "files"},
+    "locks": {"errors", "files"},
+    "report": {"errors", "files", "digests", "locks"},
+    "config": {"errors", "calls", "names", "files", "digests"},
 }  # fmt: skip
 
 # What loads without JAX, and what nothing may load.
-WITHOUT_JAX = ("errors", "files", "progress", "report", "config", "cli")
+WITHOUT_JAX = (
+    "errors", "calls", "names", "files", "digests", "locks", "progress", "report", "config", "cli",
+)  # fmt: skip
 HEAVY = {"jax", "jaxlib", "equinox", "optax", "numpyro"}
 PRIVATE = ("jax._src", "equinox.internal", "equinox._", "pickle", "joblib", "dill")
 

@@ -286,8 +286,8 @@ def test_every_activation_can_be_chosen(activation):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"likelihood": "poisson"}, "expected a likelihood out of bernoulli, .* got 'poisson'"),
-        ({"activation": "swish"}, "expected an activation out of tanh, .* got 'swish'"),
+        ({"likelihood": "poisson"}, "expected likelihood to be one of bernoulli, .* got 'poisson'"),
+        ({"activation": "swish"}, "expected activation to be one of tanh, .* got 'swish'"),
         ({"layers": 0}, "expected layers >= 1, got 0"),
         ({"latent": 0}, "expected sizes >= 1, got latent="),
         ({"hidden": (3, 0)}, "expected sizes >= 1, got .*hidden="),

@@ -67,7 +67,7 @@ def test_what_does_not_fit_is_refused_in_words(changes, layers, message):
 
 
 def test_an_unknown_activation_and_no_arrays_are_refused():
-    with pytest.raises(UsageError, match="expected an activation out of tanh, .* got 'swish'"):
+    with pytest.raises(UsageError, match="expected activation to be one of tanh, .* got 'swish'"):
         mlp_from_state_dict(state(), ["mu"], activation="swish")
     with pytest.raises(UsageError, match="'mu.weight', got no arrays at all"):
         dense_from_state_dict({}, "mu")

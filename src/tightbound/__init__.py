@@ -5,10 +5,11 @@ and a verdict. Modules load when they are first used.
 """
 
 import importlib
-from importlib.metadata import version as _version
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # that of `typing`, which takes a tenth of the time of `--help` to load
 if TYPE_CHECKING:
+    from typing import Any
+
     from tightbound import data as data
     from tightbound import diagnostics as diagnostics
     from tightbound import distributions as distributions
@@ -68,10 +69,12 @@ _NAMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Imports on first use, so that `tightbound --help` need not load JAX."""
     if name == "__version__":
-        return _version("tightbound")
+        from importlib.metadata import version
+
+        return version("tightbound")
     if name in _MODULES:
         return importlib.import_module(f"tightbound.{name}")
     if name in _NAMES:

@@ -1,23 +1,130 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all; what the operating system refuses is said in one line."""
 
+import contextlib
+import errno
 import os
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
+
+from tightbound.errors import UsageError
+
+_ADVICE = {
+    errno.ENOSPC: "free some space, or write elsewhere",
+    errno.EDQUOT: "free some space, or write elsewhere",
+    errno.EACCES: "change its permissions, or choose another place",
+    errno.EPERM: "change its permissions, or choose another place",
+    errno.EROFS: "choose a place that can be written to",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOTDIR: "expected a folder where a file stands; choose another place",
+    errno.EEXIST: "expected a folder where a file or a dangling link stands; choose another place",
+    errno.EISDIR: "expected a file where a folder stands; choose another name",
+    errno.ELOOP: "expected a file or folder, got links in a circle",
+    errno.ENOENT: "expected it to exist",
+    errno.EFBIG: "the file system holds no file so large; write elsewhere",
+    errno.EIO: "look at the disk and try again",
+    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
+}
+
+
+def why(error: OSError) -> str:
+    """Why the operating system refused, and what to do."""
+    reason = error.strerror or str(error) or type(error).__name__
+    advice = _ADVICE.get(error.errno or 0)
+    return f"{reason}; {advice}" if advice else reason
+
+
+@contextlib.contextmanager
+def refusals(doing: str, path: Path | str) -> Iterator[None]:
+    """Turns an `OSError` into a `UsageError`: what could not be done, why, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot {doing} {path}: {why(error)}") from error
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:
     """Writes beside the target, flushes to the disk, and renames into place.
 
     A process killed at any moment leaves either the old file or the new one.
+
+    Raises:
+        UsageError: The operating system refuses; the old file, if any, is as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with refusals("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        # A part of the name, so that the longest name allowed can be written too.
+        temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
+        try:
+            _write_new(temporary, data.encode() if isinstance(data, str) else data)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):  # which would hide the first fault
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags, 0o666)
     try:
-        with temporary.open("wb") as handle:
-            handle.write(data.encode() if isinstance(data, str) else data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        write_all(handle, data)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Writes all bytes to an open file; the operating system may take them in pieces."""
+    rest = memoryview(data)
+    while len(rest):
+        rest = rest[os.write(handle, rest) :]
+
+
+def read_bytes(path: Path | str, kind: str) -> bytes:
+    """The content of a file.
+
+    Args:
+        path: The file.
+        kind: What is expected in it, in words with an article, for errors.
+
+    Raises:
+        UsageError: There is no such file, or it cannot be read.
+    """
+    path = Path(path)
+    with refusals("read", path):
+        if not path.is_file():
+            link = "a dangling link" if path.is_symlink() else "no file"
+            found = "a folder" if path.is_dir() else link
+            raise UsageError(f"expected {kind} at {path}, found {found}")
+        return path.read_bytes()
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a path that the operating system refuses is an error.
+
+    Raises:
+        UsageError: Such as a name that is too long, or a folder that may not be read.
+    """
+    with refusals("look for", path):
+        return path.is_file()
+
+
+def remove(path: Path) -> None:
+    """Removes a file if it is there.
+
+    Raises:
+        UsageError: The operating system refuses.
+    """
+    with refusals("remove", path):
+        path.unlink(missing_ok=True)
+
+
+def clear_torn(folder: Path) -> None:
+    """Removes what writers that were killed have left in a folder; only its lock's holder may."""
+    with refusals("clean", folder):
+        for torn in folder.glob(".*.part"):
+            torn.unlink(missing_ok=True)

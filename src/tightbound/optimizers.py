@@ -1,10 +1,11 @@
 """Optimisers and learning-rate schedules by name; the authors' Adam and schedule of IWAE.
 
-Any Optax optimiser can be handed to `fit` as it is; the names here serve the command line.
+Any Optax optimiser can be handed to `fit` as it is; a name or a call as text makes one of these.
 """
 
 import inspect
 import math
+from collections.abc import Callable
 from functools import partial
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -14,11 +15,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from tightbound.errors import UsageError
+from tightbound.calls import parse, shortened
+from tightbound.errors import UsageError, unknown
+from tightbound.names import DEFAULT_RATES, SCHEDULES, check_optimizer
 
-SCHEDULES = ("constant", "cosine", "linear", "iwae")
-DEFAULT_RATES = {"adam": 2e-3, "adamw": 2e-3, "iwae_adam": 1e-3, "muon": 2e-2}
-"""Highest learning rates for runs that name none."""
+EXAMPLE = "adam(b1=0.9)"
 IWAE_RATES = (1e-3, 7.2e-4, 5.2e-4, 3.7e-4, 2.7e-4, 1.9e-4, 1.4e-4, 1e-4)
 IWAE_EPOCHS = tuple(3**stage for stage in range(8))
 
@@ -108,18 +109,18 @@ def muon(learning_rate: float | optax.Schedule) -> optax.GradientTransformation:
     )
 
 
-def default_rate(name: str) -> float:
-    """The learning rate for an optimiser of which nothing but the name was given.
+def default_rate(text: str) -> float:
+    """The learning rate of an optimiser for which none is given beside it: its call's, or ours.
 
     Raises:
-        UsageError: We know of none.
+        UsageError: An unknown optimiser, no rate, or one that is not positive.
     """
-    if name not in DEFAULT_RATES:
-        raise UsageError(
-            f"the optimizer {name} needs a learning rate of yours; "
-            f"{', '.join(DEFAULT_RATES)} have one of ours"
-        )
-    return DEFAULT_RATES[name]
+    check_optimizer(text)
+    call = parse(text, EXAMPLE)
+    rate = call.options.get("learning_rate", DEFAULT_RATES.get(call.name))
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
+        raise UsageError(f"expected learning_rate > 0 and finite, got {rate!r}")
+    return rate
 
 
 def schedule_by_name(
@@ -140,37 +141,68 @@ def schedule_by_name(
     if name == "iwae":
         rates = iwae_schedule(steps_per_epoch, epochs)
         return lambda step: rates(step) * (learning_rate / IWAE_RATES[0])
-    raise UsageError(f"expected a schedule out of {', '.join(SCHEDULES)}, got {name!r}")
+    raise unknown("schedule", name, SCHEDULES)
 
 
 def by_name(
-    name: str, learning_rate: float | optax.Schedule, *, batch_size: int
+    text: str, learning_rate: float | optax.Schedule | None = None, *, batch_size: int
 ) -> optax.GradientTransformation:
-    """The optimiser of that name: "iwae_adam", "muon", or any of Optax that needs a rate alone.
+    """The optimiser that a name or a call makes: "muon", "adam(learning_rate=0.01, b1=0.5)".
+
+    Args:
+        text: "iwae_adam", "muon", or any of Optax that needs a rate alone, with arguments by name.
+        learning_rate: A number or schedule; left out it is that of the call, or else ours.
+        batch_size: Items per minibatch, which "iwae_adam" sums over.
 
     Raises:
-        UsageError: The name is not known.
+        UsageError: The name is not known, or it does not take such arguments.
     """
+    call = parse(text, EXAMPLE)
+    check_optimizer(text, 1.0 if learning_rate is not None else None)
+    rate = default_rate(text) if learning_rate is None else learning_rate
+    options = {name: value for name, value in call.options.items() if name != "learning_rate"}
+    make = _maker(call.name, batch_size)
+    taken = inspect.signature(make).parameters
+    for name, value in options.items():
+        if name not in taken or not isinstance(value, int | float | None):
+            numbers = [n for n, p in taken.items() if isinstance(p.default, int | float)]
+            raise UsageError(
+                f"the optimizer {call.name} takes numbers for learning_rate, "
+                f"{', '.join(numbers)}, but not {name}={shortened(repr(value), quoted=False)}"
+            )
+    try:
+        optimizer = make(rate, **options)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the optimizer {shortened(text)} cannot be made: {error}") from error
+    if _needs_gradients_alone(optimizer):
+        return optimizer
+    raise _needs_more(call.name)
+
+
+def _maker(name: str, batch_size: int) -> Callable[..., optax.GradientTransformation]:
+    """The function of a rate that makes the optimiser of that name."""
     if name == "iwae_adam":
-        return iwae_adam(learning_rate, batch_size)
+        return lambda learning_rate: iwae_adam(learning_rate, batch_size)
     if name == "muon":
-        return muon(learning_rate)
+        return muon
     if name == "adagrad":
         # Duchi et al. (2011): Optax starts the sums at 0.1, which swallows gradients in nats
         # per datum and makes the step depend on whether they are summed or averaged.
-        return optax.adagrad(learning_rate, initial_accumulator_value=0.0)
+        return partial(optax.adagrad, initial_accumulator_value=0.0)
     # In this order: names that Optax moved still stand at the old place, with a warning.
     make = getattr(optax.contrib, name, None) or getattr(optax, name, None)
     if isinstance(make, FunctionType | partial) and not name.startswith(("_", "scale_by_")):
         parameters = inspect.signature(make).parameters
         required = [name for name, p in parameters.items() if p.default is p.empty]
         if next(iter(parameters), "") == "learning_rate" and required in (["learning_rate"], []):
-            optimizer = make(learning_rate)
-            if _needs_gradients_alone(optimizer):
-                return optimizer
-    raise UsageError(
-        f"expected an optimizer out of adam, adamw, adagrad, sgd, rmsprop, muon, iwae_adam or "
-        f"another one of Optax that needs a rate and gradients alone, got {name!r}"
+            return make
+    raise _needs_more(name)
+
+
+def _needs_more(name: str) -> UsageError:
+    return UsageError(
+        f"the optimizer {name} of Optax is not one that a rate and gradients are enough for: "
+        "expected another, such as adam or muon"
     )
 
 

@@ -45,8 +45,8 @@ def test_images_are_upright_and_as_published(tmp_path, images):
         "test": [1, 2],
     }
     assert (ds.units, ds.shape) == ("binary", (28, 28))
-    assert "the object is 0" in ds.notes
-    assert "differ in distribution" in ds.notes
+    assert "the object is 0" in ds.notes[0]
+    assert "differ in distribution" in ds.notes[1]
 
 
 def test_checksum(tmp_path, images, publish):

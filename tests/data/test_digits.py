@@ -29,7 +29,9 @@ def test_every_digit_in_every_part():
 def test_has_no_files_and_one_split():
     with pytest.raises(UsageError, match="embedded"):
         data.load("digits", path="somewhere")
-    with pytest.raises(UsageError, match="digits has no split 'iwae', expected one of default"):
+    with pytest.raises(
+        UsageError, match="expected split of digits to be one of default, got 'iwae'"
+    ):
         data.load("digits", split="iwae")
 
 

@@ -53,13 +53,23 @@ def test_bytes_are_scaled():
     x = np.tile(np.array([[0, 51, 255]], np.uint8), (10, 1))
     ds = data.load(x)
     np.testing.assert_array_equal(ds.train[0], np.array([0, 0.2, 1], np.float32))
-    assert (ds.units, ds.notes) == ("grey", "values are bytes / 255")
+    assert (ds.units, ds.notes) == ("grey", ("values are bytes / 255",))
+    assert ds.scale == 255
 
 
-def test_bytes_that_are_zeros_and_ones_stay():
+def test_the_scale_of_bytes_goes_by_their_type_and_is_asked_for_where_it_matters():
     x = np.tile(np.array([[0, 1, 1]], np.uint8), (10, 1))
-    ds = data.load(x)
-    assert (ds.units, ds.train[0].tolist()) == ("binary", [0, 1, 1])
+    with pytest.raises(UsageError, match="got 0 and 1 alone: .* pass scale=1 or scale=255"):
+        data.load(x)
+    ds = data.load(x, scale=1)
+    assert (ds.units, ds.train[0].tolist(), ds.scale) == ("binary", [0, 1, 1], 1)
+    ds = data.load(x, scale=255)
+    assert (ds.units, ds.train[0, 1], ds.scale) == ("grey", np.float32(1) / np.float32(255), 255)
+    assert not data.load(x * np.uint8(0)).train.any()
+    assert data.load(x.astype(float), scale=4).train[0].tolist() == [0, 0.25, 0.25]
+    for scale in (0, -1, np.nan, np.inf):
+        with pytest.raises(UsageError, match="expected scale, a divisor, to be a positive number"):
+            data.load(x, scale=scale)
     assert data.load(x * np.uint8(255)).units == "binary"
     assert data.load(x.astype(bool)).train[0].tolist() == [0, 1, 1]
 
@@ -140,12 +150,11 @@ def test_other_archives_are_refused(tmp_path, arrays, message):
     ("x", "message"),
     [
         (np.ones(10), r"array: expected shape \(n, d\), got \(10,\); reshape one column to"),
-        (np.ones((10, 2, 2, 1)), "flatten each item to a row"),
         (np.ones(()), r"expected shape \(n, d\), got \(\)"),
         (np.ones((0, 3)), r"at least one row and one column, got shape \(0, 3\)"),
         (np.ones((10, 0, 3)), r"at least one row and one column, got shape \(10, 0, 3\)"),
         (np.array([["a"]] * 10), "expected real numbers"),
-        (np.array([[None]] * 10), "expected real numbers, got an array of type object"),
+        (np.array([[None]] * 10), "row 0, column 0 .* is nan, .*; missing data are not supported"),
     ],
 )
 def test_other_arrays_are_refused(x, message):
@@ -173,7 +182,9 @@ def test_pickles_are_never_loaded(tmp_path):
     with pytest.raises(UsageError, match="objects"):
         data.load(tmp_path / "a.npz")
     (tmp_path / "a.pkl").write_bytes(b"\x80\x04N.")
-    with pytest.raises(UsageError, match=r"expected a file \.npy, \.npz, \.csv, \.parquet"):
+    with pytest.raises(
+        UsageError, match=r"expected file suffix to be one of \.npy, .*, got \'\.pkl\'"
+    ):
         data.load(tmp_path / "a.pkl")
 
 
@@ -184,7 +195,7 @@ def test_damaged_files_are_refused(tmp_path, name, keep):
     save(tmp_path / name, np.ones((100, 3)))
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[:keep])
-    with pytest.raises(UsageError, match=f"{name}.*damaged"):
+    with pytest.raises(UsageError, match=f"{name}.*(damaged|empty file)"):
         data.load(tmp_path / name)
 
 
@@ -203,13 +214,16 @@ def test_missing_file(tmp_path):
     for name in (tmp_path / "a.npy", "a.npy", "folder/"):
         with pytest.raises(UsageError, match="no such file"):
             data.load(name)
-    with pytest.raises(UsageError, match="or a folder with .png or .jpg images"):
+    (tmp_path / "b.txt").write_text("no image")
+    with pytest.raises(UsageError, match="or a folder with images .*, got a folder with b.txt"):
         data.load(tmp_path)
 
 
 def test_options_of_named_sets_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.ones((10, 2)))
-    with pytest.raises(UsageError, match="has no split 'iwae', expected one of default"):
+    with pytest.raises(
+        UsageError, match="expected split, where data are your own, to be one of default"
+    ):
         data.load(tmp_path / "a.npy", split="iwae")
     with pytest.raises(UsageError, match="path= with a named data set only"):
         data.load(tmp_path / "a.npy", path=tmp_path)

@@ -37,8 +37,8 @@ def test_default_is_in_time(tmp_path, faces, split):
     np.testing.assert_array_equal(ds.test, rows[23:])
     assert (ds.shape, ds.units, ds.labels) == ((28, 20), "grey", {})
     assert ds.split == "contiguous: in time, 21 train, 2 validation, 2 test"
-    assert "correlated in time" in ds.notes
-    assert "bytes / 255" in ds.notes
+    assert "correlated in time" in ds.notes[0]
+    assert "bytes / 255" in ds.notes[1]
 
 
 def test_random_split_is_fixed_and_says_that_it_leaks(tmp_path, faces):

@@ -77,7 +77,7 @@ def test_standin_is_labelled_by_name(tmp_path, content):
     for path in (tmp_path, file):
         ds = data.load("omniglot", path=path, verify=False)
         assert ds.name == "omniglot (stand-in)"
-        assert "no match for published numbers" in ds.notes
+        assert "no match for published numbers" in ds.notes[1]
 
 
 def test_canonical_file_goes_before_the_standin(tmp_path, content, monkeypatch):

@@ -1,8 +1,27 @@
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tightbound.digests.arrays import read_arrays, write_arrays
+from tightbound.digests.lines import START, read_lines, to_line
+from tightbound.digests.record import read_record, write_record
+from tightbound.digests.text import sealed
+
+WEIGHTS = "5e" * 32
+DATA = {part: f"{number}a" * 32 for number, part in enumerate(("train", "validation", "test"))}
+MODEL = {"weights": WEIGHTS, "epochs_run": 3}
+QUESTION = {
+    "split": "test",
+    "k": 5000,
+    "key": 0,
+    "temperatures": None,
+    "chains": None,
+    "binarize": "auto",
+    "weights": WEIGHTS,
+    "data": DATA["test"],
+    "tightbound": "0.1.0",
+}
 
 SEED = {
     "log_evidence_mean": -20.1,
@@ -15,6 +34,8 @@ SEED = {
     "bound_by_k": {"5": -21.5, "10": -21.0, "1": -22.0, "100": -20.4, "5000": -20.1},
 }
 EVALUATION = {
+    "question": QUESTION,
+    "epoch": 3,
     "split": "test",
     "binarisation": "fixed",
     "k": 5000,
@@ -30,12 +51,14 @@ EVALUATION = {
     "reason": "few heavy tails",
 }
 RUN = {
+    "weights": WEIGHTS,
     "name": "digits-iwae",
     "data": {
         "name": "digits",
         "split": "stratified",
         "units": "intensity",
         "checksum": "sha256:abc",
+        "digests": DATA,
         "n_train": 1197,
         "n_validation": 300,
         "n_test": 300,
@@ -51,6 +74,7 @@ RUN = {
     "bound": {"kind": "lower", "k": 50, "unit": "nats"},
 }
 UNITS = {
+    "weights": WEIGHTS,
     "threshold": 0.01,
     "layers": [
         {
@@ -70,6 +94,7 @@ UNITS = {
     ],
 }
 CALIBRATION = {
+    "weights": WEIGHTS,
     "data": "validation",
     "draws": 100,
     "classifiers": [
@@ -85,51 +110,81 @@ CALIBRATION = {
 }
 
 
+def write_lines(path: Path, rows: list[dict]) -> None:
+    """A file of lines as `fit` writes it."""
+    digest, text = START, ""
+    for row in rows:
+        line, digest = to_line(row, digest)
+        text += line
+    path.write_text(text)
+
+
+@pytest.fixture(name="write_lines")
+def _write_lines():
+    return write_lines
+
+
 @pytest.fixture
 def bare_run(tmp_path: Path) -> Path:
     run = tmp_path / "runs" / "one"
     run.mkdir(parents=True)
     config = ['data = "digits"', 'objective = "iwae"', "k = 50", 'likelihood = "bernoulli"']
-    (run / "config.toml").write_text("\n".join([*config, "hidden = [200, 100]", ""]))
+    (run / "config.toml").write_text(sealed("\n".join([*config, "hidden = [200, 100]", ""])))
     rows = [
         {"epoch": e, "step": 12 * e, "train_bound": [-30.0 / e, -32.0 / e]} for e in range(1, 4)
     ]
     rows[1]["validation_bound"] = [-40.0, -42.0]
-    (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_lines(run / "metrics.jsonl", rows)
     return run
 
 
 @pytest.fixture
 def full_run(bare_run: Path) -> Path:
     rng = np.random.default_rng(0)
-    for name, record in {"run": RUN, "evaluation": EVALUATION, "units": UNITS}.items():
-        (bare_run / f"{name}.json").write_text(json.dumps(record))
+    write_arrays(bare_run / "model.safetensors", "saved run", {"w": np.zeros(2, np.float32)}, MODEL)
+    for name, record in {"run": RUN, "units": UNITS}.items():
+        write_record(bare_run / f"{name}.json", name, record)
     khat = np.linspace(-0.2, 1.2, 600, dtype=np.float32).reshape(2, 300)
-    np.savez(bare_run / "evaluation.npz", khat=khat, ess=khat)
-    np.savez(
-        bare_run / "pictures.npz",
-        samples=rng.random((25, 64), np.float32),
-        originals=rng.random((12, 64), np.float32),
-        reconstructions=rng.random((12, 64), np.float32),
-    )
+    arrays = {"khat": khat, "ess": khat, "rows": np.arange(300)}
+    write_arrays(bare_run / EVALUATED, "evaluation", arrays, EVALUATION)
+    pictures = {
+        "samples": rng.random((25, 64), np.float32),
+        "originals": rng.random((12, 64), np.float32),
+        "reconstructions": rng.random((12, 64), np.float32),
+    }
+    write_arrays(bare_run / "pictures.safetensors", "pictures", pictures, {"weights": WEIGHTS})
     return bare_run
+
+
+EVALUATED = "evaluations/test-k5000-key0-0123abcd.safetensors"
+
+
+@pytest.fixture
+def evaluated(full_run: Path) -> Path:
+    """The file of the evaluation that leads."""
+    return full_run / EVALUATED
 
 
 @pytest.fixture
 def rewrite():
-    """Changes top-level entries of a JSON record in place."""
+    """Changes entries of a record in place: of its JSON object, or `arrays` of a file of arrays."""
 
-    def change(path: Path, **entries: object) -> None:
-        path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
+    def change(path: Path, *, arrays: dict[str, np.ndarray] | None = None, **entries) -> None:
+        if path.suffix == ".json":
+            write_record(path, path.stem, {**read_record(path, path.stem), **entries})
+            return
+        kind = {"pictures": "pictures", "model": "saved run"}.get(path.stem, "evaluation")
+        before, metadata = read_arrays(path, kind)
+        write_arrays(path, kind, before if arrays is None else arrays, {**metadata, **entries})
 
     return change
 
 
 @pytest.fixture
 def adversarial_run(full_run: Path) -> Path:
-    (full_run / "calibration.json").write_text(json.dumps(CALIBRATION))
-    lines = [json.loads(line) for line in (full_run / "metrics.jsonl").read_text().splitlines()]
+    write_record(full_run / "calibration.json", "calibration", CALIBRATION)
+    lines = read_lines(full_run / "metrics.jsonl").records
     for line in lines:
         line["info"] = {"classifier_loss": [0.6, 0.7], "classifier_accuracy": [0.7, 0.6]}
-    (full_run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_lines(full_run / "metrics.jsonl", lines)
     return full_run

@@ -14,7 +14,8 @@ from tightbound.report.curves import (
     finite_mean,
     training_k,
 )
-from tightbound.report.records import History, read_records
+from tightbound.report.history import History
+from tightbound.report.records import read_records
 from tightbound.report.tails import draw_khat, share_above
 from tightbound.report.theme import LIGHT
 from tightbound.report.units import draw_active_units, layers
@@ -47,18 +48,18 @@ def test_bound_figure_draws_the_mean_and_marks_the_k_of_training(full_run, rewri
     assert [text.get_text() for text in axes.get_xticklabels()][0] == "5\u202f000"
 
 
-def test_k_of_training_falls_back_to_the_configuration(full_run):
+def test_k_of_training_falls_back_to_the_configuration(full_run, rewrite):
     assert training_k(read_records(full_run)) == 50
-    (full_run / "run.json").write_text('{"bound": {"k": 7}}')
+    rewrite(full_run / "run.json", bound={"k": 7})
     assert training_k(read_records(full_run)) == 7
     (full_run / "run.json").unlink()
     assert training_k(read_records(full_run)) == 50
 
 
-def test_crowded_ks_keep_readable_labels(full_run, rewrite):
+def test_crowded_ks_keep_readable_labels(full_run, evaluated, rewrite):
     ks = [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
     seed = {"bound_by_k": {str(k): -20.0 - 1 / k for k in ks}}
-    rewrite(full_run / "evaluation.json", seeds=[seed])
+    rewrite(evaluated, seeds=[seed])
     figure = Figure()
     draw_bound_against_k(figure, LIGHT, records=read_records(full_run))
     ticks = np.sort(figure.axes[0].get_xticks())

@@ -1,7 +1,6 @@
 import base64
 import hashlib
 import io
-import json
 import re
 from html import escape
 from html.parser import HTMLParser
@@ -10,6 +9,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from tightbound.digests.arrays import read_arrays
+from tightbound.digests.record import read_record, write_record
+from tightbound.digests.text import read_sealed, sealed
 from tightbound.report import figures, write_report
 from tightbound.report.headline import tone
 from tightbound.report.pictures import samples_sheet
@@ -77,9 +79,11 @@ def test_headline_numbers_are_those_of_the_evaluation(blank_charts, full_run):
     assert "Not in this report" not in words
 
 
-def test_one_seed_shows_the_error_over_items_beside_the_number(blank_charts, full_run, rewrite):
-    seeds = json.loads((full_run / "evaluation.json").read_text())["seeds"][:1]
-    rewrite(full_run / "evaluation.json", seeds=seeds, interval=None)
+def test_one_seed_shows_the_error_over_items_beside_the_number(
+    blank_charts, full_run, evaluated, rewrite
+):
+    seeds = read_arrays(evaluated, "evaluation")[1]["seeds"][:1]
+    rewrite(evaluated, seeds=seeds, interval=None)
     words = " ".join(_Tags(_page(full_run)).words.split())
     assert "nats per item± 0.40 over the 300 items" in words
     assert "one seed, spread unknown" in words
@@ -87,13 +91,14 @@ def test_one_seed_shows_the_error_over_items_beside_the_number(blank_charts, ful
 
 def test_densities_have_no_bits_per_dimension(blank_charts, full_run):
     config = full_run / "config.toml"
-    config.write_text(config.read_text().replace("bernoulli", "gaussian"))
+    text = read_sealed(config, "settings")
+    config.write_text(sealed(text.replace("bernoulli", "gaussian")))
     assert "Bits per dimension" not in _page(full_run)
 
 
-def test_everything_from_the_user_is_escaped(blank_charts, full_run, rewrite):
+def test_everything_from_the_user_is_escaped(blank_charts, full_run, evaluated, rewrite):
     attack = "<script>alert('\"&')</script>"
-    data = json.loads((full_run / "run.json").read_text())["data"]
+    data = read_record(full_run / "run.json", "run")["data"]
     rewrite(
         full_run / "run.json",
         name=attack,
@@ -101,10 +106,11 @@ def test_everything_from_the_user_is_escaped(blank_charts, full_run, rewrite):
         data={**data, "name": attack, "notes": attack},
         versions={attack: attack},
     )
-    rewrite(full_run / "evaluation.json", **dict.fromkeys(("verdict", "reason", "unit"), attack))
+    rewrite(evaluated, **dict.fromkeys(("verdict", "reason", "unit"), attack))
     rewrite(full_run / "units.json", layers=[{"name": attack, "variance": [1.0], "active": 1}])
-    with (full_run / "config.toml").open("a") as config:
-        config.write(f"'{attack.replace(chr(39), '')}' = \"<img src=x onerror=y>\"\n")
+    text = read_sealed(full_run / "config.toml", "settings")
+    text += f"'{attack.replace(chr(39), '')}' = \"<img src=x onerror=y>\"\n"
+    (full_run / "config.toml").write_text(sealed(text))
     document = _page(full_run)
     tags = _Tags(document).tags
     assert escape(attack) in document
@@ -160,7 +166,7 @@ def test_bare_run_says_what_is_missing_and_which_command_makes_it(blank_charts, 
     assert _figures(bare_run) == {"learning_curve.png"}
     assert "not evaluated" in words
     assert "−10.33 nats per item" in words, "mean of the last epoch's seeds"
-    for file in ("evaluation.json", "evaluation.npz", "units.json", "pictures.npz"):
+    for file in ("evaluations", "units.json", "pictures.safetensors"):
         assert f"{file} is not there, so there is no figure of:" in words
     assert "To write it: tightbound evaluate runs/one" in words
     assert "run.json is not there, so data, versions and item shape are unknown" in words
@@ -173,25 +179,27 @@ def test_figures_of_an_earlier_report_do_not_outlive_their_record(blank_charts, 
     assert _figures(full_run) == ALL - {"active_units.png"}
 
 
-def test_classifiers_are_shown_where_there_are_any(blank_charts, adversarial_run):
+def test_classifiers_are_shown_where_there_are_any(blank_charts, adversarial_run, rewrite):
     write_report(adversarial_run)
     assert _figures(adversarial_run) == ALL | {"classifiers.png"}
-    (adversarial_run / "calibration.json").write_text("{")
+    rewrite(adversarial_run / "calibration.json", weights="of an earlier epoch")
     words = " ".join(_Tags(_page(adversarial_run)).words.split())
     assert _figures(adversarial_run) == ALL
-    assert "calibration.json cannot be read as a JSON object" in words
+    assert "calibration.json is about another model than the one that is there now" in words
     assert "To write it: tightbound fit" in words
 
 
-def test_non_finite_records_are_called_so(full_run, rewrite):
+def test_non_finite_records_are_called_so(full_run, evaluated, rewrite, write_lines):
     nan, inf = float("nan"), float("inf")
-    seed = {"log_evidence_mean": nan, "stderr_mean_mc": inf, "bound_by_k": {"1": nan, "10": -inf}}
-    rewrite(full_run / "evaluation.json", mean=nan, interval=[nan, inf], seeds=[seed, seed], k=nan)
+    seed = {"log_evidence_mean": None, "stderr_mean_mc": None, "bound_by_k": {"1": None}}
+    khat = {"khat": np.full((2, 3), np.nan, np.float32)}
+    numbers = {"mean": None, "interval": [None, None], "seeds": [seed, seed], "k": None}
+    rewrite(evaluated, arrays=khat, **numbers)
     layer = {"name": "h1", "variance": [nan, inf, 0.0], "kl": [nan, 0.1, inf], "spectrum": [nan]}
     rewrite(full_run / "units.json", layers=[layer])
-    (full_run / "metrics.jsonl").write_text('{"epoch": 1, "train_bound": [NaN, Infinity]}\n')
-    np.savez(full_run / "evaluation.npz", khat=np.full((2, 3), np.nan, np.float32))
-    np.savez(full_run / "pictures.npz", samples=np.full((2, 64), np.nan, np.float32))
+    write_lines(full_run / "metrics.jsonl", [{"epoch": 3, "train_bound": [nan, inf]}])
+    samples = {"samples": np.full((2, 64), np.nan, np.float32)}
+    rewrite(full_run / "pictures.safetensors", arrays=samples)
     words = " ".join(_Tags(_page(full_run)).words.split())
     assert "Test log-likelihoodnot finite nats per item[not finite, not finite]" in words
     assert "metrics.jsonl holds too little, so there is no figure of: learning curve" in words
@@ -199,8 +207,9 @@ def test_non_finite_records_are_called_so(full_run, rewrite):
 
 
 def test_empty_objects_are_as_good_as_missing(blank_charts, full_run):
-    for name in ("run", "evaluation", "units"):
-        (full_run / f"{name}.json").write_text("{}")
+    weights = read_record(full_run / "units.json", "units")["weights"]
+    write_record(full_run / "run.json", "run", {})
+    write_record(full_run / "units.json", "units", {"weights": weights})
     words = " ".join(_Tags(_page(full_run)).words.split())
     assert "not evaluated" in words
     assert "units.json holds too little" in words

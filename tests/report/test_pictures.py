@@ -110,7 +110,7 @@ def test_other_data_become_heat_maps_in_the_report(full_run, rewrite, monkeypatc
     rewrite(full_run / "run.json", data={"name": "wine", "shape": [13]})
     table = np.random.default_rng(0).standard_normal((30, 13)).astype(np.float32)
     names = ("samples", "originals", "reconstructions", "manifold")
-    np.savez(full_run / "pictures.npz", **dict.fromkeys(names, table))
+    rewrite(full_run / "pictures.safetensors", arrays=dict.fromkeys(names, table))
     titles = []
 
     def draw_png(draw, theme, *, width, height):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tightbound.errors import UsageError
-from tightbound.report import summary_lines, write_report
+from tightbound.report import json_records, summary_lines, write_report
 from tightbound.report.records import read_records
 
 
@@ -27,12 +27,13 @@ def test_torn_last_line_is_ignored(bare_run):
 def test_damage_before_the_last_line_is_named(bare_run):
     metrics = bare_run / "metrics.jsonl"
     metrics.write_text('{"epoch": 1, "tra\n' + metrics.read_text())
-    with pytest.raises(UsageError, match="line 1 is none"):
+    with pytest.raises(UsageError, match="line 1 is damaged"):
         read_records(bare_run)
 
 
-def test_seeds_may_hold_nulls_and_infinities(bare_run):
-    (bare_run / "metrics.jsonl").write_text('{"epoch": 1, "train_bound": [null, -Infinity, -3]}\n')
+def test_seeds_may_hold_nulls_and_infinities(bare_run, write_lines):
+    rows = [{"epoch": 1, "train_bound": [None, -np.inf, -3]}]
+    write_lines(bare_run / "metrics.jsonl", rows)
     np.testing.assert_array_equal(read_records(bare_run).history.train, [[np.nan, -np.inf, -3]])
 
 
@@ -41,8 +42,9 @@ def test_seeds_may_hold_nulls_and_infinities(bare_run):
     ("break_it", "words"),
     [
         (lambda run: run.rename(run.with_name("gone")), "no run folder at"),
-        (lambda run: (run / "config.toml").unlink(), "config.toml is missing"),
-        (lambda run: (run / "config.toml").write_text("k = = 3"), "expected a TOML table"),
+        (lambda run: (run / "config.toml").unlink(), "settings of a run at .*found no file"),
+        (lambda run: (run / "config.toml").write_text("k = = 3"), "config.toml is damaged"),
+        (lambda run: (run / "config.toml").write_text(""), "config.toml is empty"),
         (lambda run: (run / "metrics.jsonl").unlink(), "metrics.jsonl is missing"),
         (lambda run: (run / "metrics.jsonl").write_text('{"epo'), "no finished epoch"),
     ],
@@ -54,27 +56,28 @@ def test_unusable_runs_are_refused_in_one_line(bare_run, entry, break_it, words)
     assert "\n" not in str(caught.value)
 
 
-def test_damaged_optional_files_are_named_and_nothing_is_unpickled(full_run):
-    (full_run / "units.json").write_text("{")
-    (full_run / "run.json").write_text("[]")
-    (full_run / "evaluation.npz").write_bytes(b"no archive")
-    np.savez(full_run / "pictures.npz", samples=np.array([{}], dtype=object))
-    records = read_records(full_run)
-    assert records.absent == {
-        "units.json": "cannot be read as a JSON object",
-        "run.json": "cannot be read as a JSON object",
-        "evaluation.npz": "cannot be read as an archive of arrays",
-        "pictures.npz": "cannot be read as an archive of arrays",
-    }
-    assert records.evaluation["mean"] == -20.2
+@pytest.mark.parametrize("entry", [write_report, summary_lines, json_records])
+def test_one_flipped_bit_in_any_file_is_refused_in_one_line(full_run, entry):
+    rng = np.random.default_rng(0)
+    files = sorted(path for path in full_run.rglob("*") if path.is_file())
+    assert len(files) == 7
+    for path in files:
+        payload = path.read_bytes()
+        for place in (0, len(payload) // 2, len(payload) - 1, rng.integers(len(payload))):
+            bit = 1 << int(rng.integers(8))
+            path.write_bytes(payload[:place] + bytes([payload[place] ^ bit]) + payload[place + 1 :])
+            with pytest.raises(UsageError, match=path.name) as caught:
+                entry(full_run)
+            assert "\n" not in str(caught.value)
+        path.write_bytes(payload)
 
 
-def test_arrays_of_the_wrong_rank_are_left_out_and_named(full_run):
-    np.savez(full_run / "evaluation.npz", khat=np.zeros(3), ess=np.ones((1, 3), np.int64))
-    records = read_records(full_run)
+def test_tables_are_read_in_double_precision_and_all_else_is_left_out(evaluated, rewrite):
+    arrays = {"khat": np.zeros(3), "ess": np.ones((1, 3), np.int64), "rows": np.arange(3)}
+    rewrite(evaluated, arrays=arrays)
+    records = read_records(evaluated.parent.parent)
     assert list(records.diagnostics) == ["ess"]
     assert records.diagnostics["ess"].dtype == np.float64
-    assert records.absent["evaluation.npz"] == "holds no table of numbers under khat"
 
 
 def test_the_report_imports_no_model_code_and_no_figures_until_asked():

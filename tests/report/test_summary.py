@@ -17,7 +17,8 @@ def test_rows_hold_the_headline(full_run):
 
 def test_missing_records_are_named_with_their_command(bare_run):
     lines = summary_lines(bare_run)
-    assert "| evaluation.json | is not there: `tightbound evaluate runs/one` |" in lines
+    assert "| evaluations | is not there: `tightbound evaluate runs/one` |" in lines
+    assert "| units.json | is not there: `tightbound fit --resume --name one` |" in lines
     assert not any("log-likelihood" in line for line in lines)
 
 

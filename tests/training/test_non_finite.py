@@ -7,7 +7,7 @@ import pytest
 
 import tightbound as tb
 from tightbound.data.order import items_at
-from tightbound.training import checkpoint
+from tightbound.digests.arrays import read_arrays
 
 N, BATCH, PER_EPOCH = 9, 2, 4
 
@@ -114,7 +114,7 @@ def test_the_last_good_checkpoint_stays(
     path = tmp_path / "checkpoints" / "last.safetensors"
     with pytest.raises(tb.NonFiniteError, match=re.escape(f"checkpoint, {path}, is kept")):
         tb.fit(toy.model, toy.posterior, data(), epochs=5, **options)
-    arrays, metadata = checkpoint.read(path, "checkpoint")
+    arrays, metadata = read_arrays(path, "checkpoint")
     assert metadata["epoch"] == 2
     assert np.isfinite(arrays[".params.model.likelihood.location.bias"]).all()
     before = folder_bytes(tmp_path)

@@ -8,11 +8,13 @@ import optax
 import pytest
 
 import tightbound as tb
+from tightbound.names import check_optimizer
 from tightbound.optimizers import (
     IWAE_EPOCHS,
     IWAE_RATES,
     SCHEDULES,
     by_name,
+    default_rate,
     iwae_adam,
     iwae_schedule,
     schedule_by_name,
@@ -98,7 +100,7 @@ def test_schedules_by_name():
     assert [at("cosine", s) for s in (0, 25, 50, 100)] == pytest.approx(cosine, abs=1e-7)
     assert at("iwae", 0) == pytest.approx(0.4)
     assert at("iwae", 99) == pytest.approx(0.04)
-    with pytest.raises(tb.UsageError, match=f"out of {', '.join(SCHEDULES)}, got 'warm'"):
+    with pytest.raises(tb.UsageError, match=f"one of {', '.join(SCHEDULES)}, got 'warm'"):
         schedule_by_name("warm", 0.1, steps_per_epoch=1, epochs=1)
 
 
@@ -155,10 +157,37 @@ def test_names_of_our_own():
     ],
 )
 def test_other_names_are_refused_in_words(name):
-    with pytest.raises(
-        tb.UsageError, match=f"^expected an optimizer out of adam, .*, got '{name}'$"
-    ):
+    with pytest.raises(tb.UsageError, match=f"^(expected|the optimizer {name} of Optax is not)"):
         by_name(name, 0.1, batch_size=1)
+
+
+def test_a_wrong_name_comes_before_a_lacking_rate():
+    with pytest.raises(tb.UsageError, match="got 'adma'; did you mean adam"):
+        default_rate("adma")
+    with pytest.raises(tb.UsageError, match="sgd needs a learning rate"):
+        default_rate("sgd")
+    assert default_rate("muon") == 0.02
+
+
+def test_a_call_as_text_is_the_optimizer_that_it_says(same_bits):
+    same_bits(
+        step_of(by_name("adam(learning_rate=0.1, b1=0.5)", batch_size=7)),
+        step_of(optax.adam(0.1, b1=0.5)),
+    )
+    assert default_rate("adam(learning_rate=0.1)") == 0.1
+    for text, message in [
+        ("adam(learning_rate=0)", "learning_rate > 0"),
+        ("adam(learning_rate=True)", "learning_rate > 0"),
+        ("adam(0.1)", "by name"),
+        ("adam(b3=0.1)", "takes numbers for .*b1, b2.* but not b3"),
+        ("adam(b1='x')", "but not b1='x'"),
+        ("iwae_adam(b1=0.5)", "but not b1"),
+        ("adam(b1=0.5", "expected a name or a call"),
+    ]:
+        with pytest.raises(tb.UsageError, match=message):
+            by_name(text, batch_size=7)
+    with pytest.raises(tb.UsageError, match="its own learning rate"):
+        check_optimizer("adam(learning_rate=0.1)", 0.2)
 
 
 @pytest.mark.filterwarnings("ignore:Specifying a key:UserWarning")

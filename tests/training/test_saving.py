@@ -1,4 +1,3 @@
-import json
 import pickle
 
 import equinox as eqx
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 
 import tightbound as tb
+from tightbound.digests.arrays import read_arrays, write_arrays
 from tightbound.distributions import FamilyPrior
 from tightbound.objectives import Parts
 from tightbound.training.fit import Run
@@ -147,16 +147,14 @@ def test_all_differences_from_like_are_listed(tmp_path):
     }
 
 
-def doctor(path, change):
-    """Changes the description of the model in a saved file."""
-    payload = path.read_bytes()
-    size = int.from_bytes(payload[:8], "little")
-    header = json.loads(payload[8 : 8 + size])
-    ours = json.loads(header["__metadata__"]["tightbound"])
-    change(ours["structure"]["parts"])
-    header["__metadata__"]["tightbound"] = json.dumps(ours)
-    packed = json.dumps(header).encode()
-    path.write_bytes(len(packed).to_bytes(8, "little") + packed + payload[8 + size :])
+def doctor(path, change, *entries):
+    """Changes an entry of the metadata in a saved file, and its SHA-256 with it."""
+    arrays, metadata = read_arrays(path, "saved run")
+    place = metadata
+    for name in entries:
+        place = place[name]
+    change(place)
+    write_arrays(path, "saved run", arrays, metadata)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +167,7 @@ def doctor(path, change):
         (lambda p: p[0]["fields"].pop("prior"), "structure that does not fit: "),
         (
             lambda p: p[1]["fields"]["trunk"]["fields"].update(activation={"value": "eval"}),
-            "expected an activation out of .*, got 'eval'",
+            "expected activation to be one of .*, got 'eval'",
         ),
         (lambda p: p[1]["fields"].update(trunk={"own": "os.system"}), r"your own \(os.system\)"),
         (lambda p: p[1]["fields"]["location"].update({"class": "Bernoulli"}), "does not fit: "),
@@ -179,9 +177,53 @@ def doctor(path, change):
 def test_doctored_descriptions_are_refused(change, words, tmp_path):
     path = tmp_path / "run.safetensors"
     tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
-    doctor(path, change)
+    doctor(path, change, "structure", "parts")
     with pytest.raises(tb.UsageError, match=words):
         tb.load(path)
+
+
+@pytest.mark.parametrize("shape", [[10**12], [10**9] * 3, [-1], [1.5], ["a"], 3, [[1]]])
+def test_nothing_is_allocated_for_arrays_that_are_not_there(shape, tmp_path):
+    path = tmp_path / "run.safetensors"
+    tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
+    layer = ("structure", "parts", 0, "fields", "likelihood", "fields", "logits", "fields")
+    doctor(path, lambda fields: fields.update(bias={"array": [shape, "float32"]}), *layer)
+    with pytest.raises(tb.UsageError, match="structure that does not fit") as error:
+        tb.load(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"structure": None},
+        {"structure": {"tuple": []}},
+        {"replicas": 10**9},
+        {"replicas": -1},
+        {"replicas": True},
+        {"history": [3]},
+        {"history": [{"epoch": 1}]},
+        {"history": [{"epoch": 1, "step": 1, "train_bound": ["x"], "seconds": 1.0}]},
+        {"objective": 3},
+        {"binarisation": None},
+        {"epochs_run": "2"},
+        {"seconds_checkpoints": []},
+    ],
+)
+def test_metadata_of_other_types_are_refused_in_one_line(change, tmp_path):
+    path = tmp_path / "run.safetensors"
+    tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
+    doctor(path, lambda metadata: metadata.update(change))
+    with pytest.raises(tb.UsageError, match="run.safetensors") as error:
+        tb.load(path)
+    assert "\n" not in str(error.value)
+
+
+def test_bounds_that_are_not_finite_come_back(tmp_path):
+    run = run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1)
+    record = run.history[0]._replace(validation_bound=[-np.inf], info={"ess": [np.nan]})
+    tb.save(tmp_path / "run.safetensors", run._replace(history=History([record])))
+    assert repr(tb.load(tmp_path / "run.safetensors").history) == repr([record])
 
 
 def test_a_class_of_ones_own_with_a_known_name_is_ones_own(tmp_path):

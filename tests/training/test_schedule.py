@@ -122,13 +122,14 @@ def test_calls_are_read_back(call):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ("iwae", "expected a call"),
-        ("iwae(k=5", "expected a call"),
-        ("iwae(k=open('x'))", "expected an objective out of"),
+        ("vr", "needs k, alpha"),
+        ("iwae(k=5", "or a call such as"),
+        ("iwae(k=open('x'))", "as a whole number, got open"),
+        ("full_vb(open('x'), n=3)", "expected objective to be one of"),
         ("iwae(k=[].append)", "expected numbers"),
         ("iwae(**{'k': 5})", "expected numbers"),
         ("os.system('x')", "expected numbers"),
-        ("ivae(k=5)", "expected an objective out of .*iwae.* got 'ivae'"),
+        ("ivae(k=5)", "got 'ivae'; did you mean iwae"),
         ("iwae(k=5, beta=1)", "but not beta"),
         ("elbo('A', 1, 'dreg', 4)", "and no more"),
         ("jvi(k=5, order=5)", "0 <= order < k"),

@@ -9,8 +9,10 @@ import pytest
 from safetensors.numpy import save
 
 import tightbound as tb
+from tightbound.digests.arrays import read_arrays
+from tightbound.locks import Folder
 from tightbound.objectives import Parts
-from tightbound.training import checkpoint, store
+from tightbound.training import store
 from tightbound.training.records import EpochRecord, History, MetricsFile
 from tightbound.training.state import start
 
@@ -133,8 +135,11 @@ def test_metrics_behind_their_checkpoint_are_refused(folder, refused):
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:2]))
     refused("expected 3 records in .*metrics.jsonl, found 2")
-    path.write_text(lines[0] + "{}\n" + lines[2])
-    refused("metrics.jsonl line 2 is not a record")
+    for second in ("{}\n", "", lines[0], lines[1].replace("1", "2", 1)):
+        path.write_text(lines[0] + second + lines[2])
+        refused("metrics.jsonl line 2 is damaged")
+    path.write_text(lines[1] + lines[0] + lines[2])
+    refused("metrics.jsonl line 1 is damaged")
     path.unlink()
     refused("expected 3 records in .*metrics.jsonl, found 0")
 
@@ -152,9 +157,12 @@ def test_records_ahead_of_the_checkpoint_and_torn_lines_are_cut_off(folder, toy,
 
 def test_what_a_killed_writer_left_is_removed(folder, toy, options):
     torn = checkpoint_of(folder).with_name(".last.safetensors.12345.part")
-    torn.write_bytes(b"half")
+    other = folder / ".metrics.jsonl.0a1b.part"
+    for path in (torn, other):
+        path.write_bytes(b"half")
     resume(folder, toy, options)
     assert not torn.exists()
+    assert not other.exists()
     assert checkpoint_of(folder).exists()
 
 
@@ -176,15 +184,14 @@ def test_a_finished_run_comes_back_and_a_longer_one_goes_on(
     assert longer.history.train_bound == whole.history.train_bound
     assert longer.history.validation_bound == whole.history.validation_bound
     assert [record.epoch for record in longer.history] == [1, 2, 3, 4, 5, 6]
-    states = [
-        checkpoint.read(checkpoint_of(f), "checkpoint")[0] for f in (folder, tmp_path / "whole")
-    ]
+    states = [read_arrays(checkpoint_of(f), "checkpoint")[0] for f in (folder, tmp_path / "whole")]
     same_bits(*states)
 
 
 def test_the_metrics_file_holds_the_history(template):
     folder, run = template
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert all(len(line.pop("sha256")) == 64 for line in lines)
     assert History(EpochRecord(**line) for line in lines) == run.history
     assert [line["step"] for line in lines] == [3, 6, 9]
 
@@ -207,7 +214,7 @@ def test_checkpoints_take_their_share_of_the_time_and_no_more(cost, state, tmp_p
 
     monkeypatch.setattr(store, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr(store.checkpoint, "write", write)
-    kept = store.Store(tmp_path, {})
+    kept = store.Store(Folder(tmp_path), {})
     kept.claim(state)
     epochs, share = 2000, store.CHECKPOINT_SHARE
     for epoch in range(1, epochs + 1):
@@ -228,7 +235,7 @@ def test_a_checkpoint_is_never_ahead_of_the_metrics(state, tmp_path, monkeypatch
     calls = []
     monkeypatch.setattr(MetricsFile, "sync", lambda self: calls.append("metrics"))
     monkeypatch.setattr(store.checkpoint, "write", lambda *_: calls.append("checkpoint"))
-    kept = store.Store(tmp_path, {})
+    kept = store.Store(Folder(tmp_path), {})
     kept.claim(state)
     kept.save(state, 1, last=True)
     kept.metrics.close()

@@ -1,11 +1,8 @@
 """Data sets: the named ones, and the user's own files and arrays."""
 
-import difflib
 import os
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
 
 from tightbound.data.arrays import load_arrays
 from tightbound.data.binarized_mnist import BINARIZED_MNIST
@@ -13,14 +10,27 @@ from tightbound.data.caltech101 import CALTECH101_SILHOUETTES
 from tightbound.data.check import check_values
 from tightbound.data.dataset import Dataset
 from tightbound.data.digits import DIGITS
-from tightbound.data.files import load_array, load_file
+from tightbound.data.door import DataLike, as_table, as_values
+from tightbound.data.files import Unsplit, load_items, load_own
 from tightbound.data.frey_faces import FREY_FACES
 from tightbound.data.mnist import FASHION_MNIST, MNIST
 from tightbound.data.omniglot import OMNIGLOT
 from tightbound.data.sources import Source, fetch, find, folders
-from tightbound.errors import UsageError
+from tightbound.errors import UsageError, unknown
 
-__all__ = ["Dataset", "Entry", "check_values", "load", "load_arrays", "names"]
+__all__ = [
+    "DataLike",
+    "Dataset",
+    "Entry",
+    "Unsplit",
+    "as_table",
+    "as_values",
+    "check_values",
+    "load",
+    "load_arrays",
+    "load_items",
+    "names",
+]
 
 _SOURCES = {
     source.name: source
@@ -63,61 +73,66 @@ def names() -> list[Entry]:
 
 
 def load(
-    name: str | os.PathLike[str] | np.ndarray,
+    name: str | os.PathLike[str] | DataLike,
     *,
     split: str = "default",
     path: str | os.PathLike[str] | None = None,
     download: bool = True,
     verify: bool = True,
+    scale: float | int | None = None,
+    header: bool | None = None,
 ) -> Dataset:
-    """Loads a named data set, the user's own file or folder of images, or an array.
+    """Loads a named data set, the user's own file or folder of images, or data in memory.
 
     The files of a named set are looked for in `$TIGHTBOUND_DATA/<name>/`, then in
     `<user's cache folder>/tightbound/<name>/`, and are else downloaded into the first of the two
     that is set. Own data are split 80/10/10 after a shuffle with a fixed seed, unless an .npz
-    names train, validation and test. Bytes are divided by 255.
+    names train, validation and test; `rows` says where each item stood. Bytes (arrays of uint8,
+    images) are divided by 255, tables by nothing. The index of a frame, and a first column
+    without a name, name the rows and are no column. What was guessed or left out is in `notes`.
 
     Args:
-        name: A name out of `names()`, a file (.npy, .npz, .csv, .parquet), a folder of images, or
-            an array of shape (n, d) or (n, height, width).
+        name: A name out of `names()`, a file (.npy, .npz, .csv, .tsv, .data, .txt, .parquet), a
+            folder of images, or data: an array of shape (n, d) or (n, *item), a nested list, or a
+            frame of pandas or polars.
         split: The name of a split that the data set offers.
         path: The folder of a named set's files, or one of them; then nothing is downloaded.
         download: Whether files that are not on this machine are downloaded.
         verify: Whether files must have the published checksums; if not, the data set's own is
             "unverified".
+        scale: What own data are divided by, if not by what their type says.
+        header: Whether the first line of a text table names its columns; it is asked for where the
+            file does not tell.
 
     Raises:
         UsageError: An unknown name or split, files that are missing, damaged or others than
             published, or values that are no table of finite numbers.
     """
     source = _SOURCES.get(name) if isinstance(name, str) else None
-    _check_split(split, source.splits if source else ("default",), name)
+    offered = tuple(dict.fromkeys(("default", *(source.splits if source else ()))))
+    if split not in offered:
+        of = f" of {source.name}" if source else ", where data are your own,"
+        raise unknown(f"split{of}", split, offered)
     if source is not None:
+        if scale is not None or header is not None:
+            raise UsageError(f"scale= and header= are for your own data, got them with {name}")
         if path is not None and not source.files:
             raise UsageError(f"{source.name} is embedded and has no files; leave path out")
         files = fetch(source, path=path, download=download, verify=verify)
         return source.read(source.splits[0] if split == "default" else split, files)
     if path is not None:
-        raise UsageError(f"expected path= with a named data set only, got {path} with {name}")
-    if isinstance(name, np.ndarray):
-        return load_array(name)
-    if isinstance(name, str) and not (Path(name).suffix or os.sep in name or Path(name).exists()):
-        close = difflib.get_close_matches(name, _SOURCES, n=3)
-        meant = f"did you mean {' or '.join(close)}? " if close else ""
-        raise UsageError(
-            f"there is no data set {name!r}; {meant}Named are {', '.join(_SOURCES)}; or give a "
-            "file .npy, .npz, .csv, .parquet or a folder of images"
-        )
-    return load_file(Path(name))
+        raise UsageError(f"expected path= with a named data set only, got path={path}")
+    if isinstance(name, str) and not (Path(name).suffix or os.sep in name or _exists(name)):
+        near = unknown("the data set", name, _SOURCES)
+        raise UsageError(f"{near} (there is no file or folder of this name)")
+    return load_own(name, scale=scale, header=header)
 
 
-def _check_split(split: str, offered: tuple[str, ...], name: object) -> None:
-    if split != "default" and split not in offered:
-        what = "an array" if isinstance(name, np.ndarray) else name
-        raise UsageError(
-            f"{what} has no split {split!r}, expected one of "
-            f"{', '.join(dict.fromkeys(('default', *offered)))}"
-        )
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # too long, or with a zero
+        return False
 
 
 def _where(source: Source) -> str:

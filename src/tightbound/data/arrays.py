@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, deserialize
 
-from tightbound.data.files import load_numpy
+from tightbound.data.readers.numpy_files import parse_numpy
+from tightbound.data.readers.raw import first_line, read_whole, shown
 from tightbound.errors import UsageError
 from tightbound.files import write_atomic
 
@@ -43,24 +44,21 @@ def load_arrays(path: str | os.PathLike[str]) -> Arrays:
             damaged file, one without arrays, or an array that holds no numbers.
     """
     path = Path(path)
-    if not path.exists():
-        raise UsageError(f"{path}: no such file")
-    reader = {".safetensors": _safetensors, ".npz": _npz}.get(path.suffix.lower())
-    if reader is None or path.is_dir():
+    what = shown(path)
+    parse = {".safetensors": _safetensors, ".npz": _npz}.get(path.suffix.lower())
+    if path.exists() and (parse is None or path.is_dir()):
         raise UsageError(
-            f"{path}: expected a file .safetensors or .npz; pickles, as which PyTorch saves .pt "
+            f"{what}: expected a file .safetensors or .npz; pickles, as which PyTorch saves .pt "
             "and .pth, are not read: write safetensors.torch.save_file(model.state_dict(), path)"
         )
-    try:
-        arrays = reader(path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+    content = read_whole(path)
+    arrays = parse(content, what) if parse else {}
     if not arrays:
-        raise UsageError(f"{path}: expected named arrays, got a file without any")
+        raise UsageError(f"{what}: expected named arrays, got a file without any")
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf":
             raise UsageError(
-                f"{path}: expected arrays of real numbers, got {name!r} of type {array.dtype}"
+                f"{what}: expected arrays of real numbers, got {name!r} of type {array.dtype}"
             )
     return {
         name: array.astype(np.float32) if array.dtype == np.float16 else array
@@ -68,24 +66,24 @@ def load_arrays(path: str | os.PathLike[str]) -> Arrays:
     }
 
 
-def _npz(path: Path) -> Arrays:
-    arrays = load_numpy(path)
+def _npz(content: bytes, what: str) -> Arrays:
+    arrays = parse_numpy(content, what)
     if isinstance(arrays, np.ndarray):
-        raise UsageError(f"{path}: expected an archive of named arrays, got one array")
-    return arrays
+        raise UsageError(f"{what}: expected an archive of named arrays, got one array")
+    return {name: array.copy() for name, array in arrays.items()}  # which can be written to
 
 
-def _safetensors(path: Path) -> Arrays:
+def _safetensors(content: bytes, what: str) -> Arrays:
     try:
-        tensors = deserialize(path.read_bytes())
+        tensors = deserialize(content)
     except SafetensorError as error:
-        raise UsageError(f"{path} is not a whole safetensors file: {error}") from None
+        raise UsageError(f"{what} is not a whole safetensors file: {first_line(error)}") from None
     arrays = {}
     for name, tensor in tensors:
         kind = tensor["dtype"]
         if kind not in _TYPES:
             raise UsageError(
-                f"{path}: {name!r} is of type {kind}, expected one of {', '.join(_TYPES)}; convert "
+                f"{what}: {name!r} is of type {kind}, expected one of {', '.join(_TYPES)}; convert "
                 "it to float32 first"
             )
         array = np.frombuffer(tensor["data"], _TYPES[kind])

@@ -31,7 +31,7 @@ def _read(split: str, files: list[Fetched]) -> Dataset:
         units="binary",
         split=f"{split}: as published, {sizes_in_words(parts)}",
         checksum=combined(files),
-        notes="one fixed binarisation, ink = 1; rows are not in the order of mnist",
+        notes=("one fixed binarisation, ink = 1", "rows are not in the order of mnist"),
     )
 
 

@@ -41,8 +41,10 @@ def _read(split: str, files: list[Fetched]) -> Dataset:
         split=f"{split}: as published, {sizes_in_words([images[part] for part in PARTS])}",
         checksum=file.checksum,
         labels=labels,
-        notes="the object is 0 and the ground is 1, as published; classes are capped in train "
-        "alone, so the parts differ in distribution",
+        notes=(
+            "the object is 0 and the ground is 1, as published",
+            "classes are capped in train alone, so the parts differ in distribution",
+        ),
     )
 
 

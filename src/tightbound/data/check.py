@@ -7,6 +7,7 @@ import numpy as np
 from tightbound.errors import UsageError
 
 _ROWS = 4096  # rows looked at together: bounds the memory, and stops early at a bad entry
+_NO_MISSING = "missing data are not supported yet: fill or drop such rows"
 _SUPPORTS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
     "binary": ("0 or 1", lambda x: (x == 0) | (x == 1)),
     "unit": ("a number in [0, 1]", lambda x: (x >= 0) & (x <= 1)),
@@ -15,13 +16,14 @@ _SUPPORTS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
 }
 
 
-def check_values(x: np.ndarray, support: str, what: str) -> None:
-    """Refuses data outside a support; NaN and infinities are outside all of them.
+def check_values(x: np.ndarray, support: str, what: str, columns: tuple[str, ...] = ()) -> None:
+    """Refuses data outside a support; holes (NaN) and infinities are outside all of them.
 
     Args:
         x: Items by columns, shape (n, d), of a real type.
         support: "binary" {0, 1}, "unit" [0, 1], "positive" or "real" (finite).
         what: What the values are, for the error.
+        columns: The columns' names, for the error; they are counted where there are none.
 
     Raises:
         UsageError: Not of shape (n, d), empty, not of a numeric type, or an entry outside the
@@ -35,10 +37,11 @@ def check_values(x: np.ndarray, support: str, what: str) -> None:
         good = inside(x[start : start + _ROWS])
         if not good.all():
             row, column = np.argwhere(~good)[0] + (start, 0)
-            raise UsageError(
-                f"{what}: row {row}, column {column} (counted from 0) is {x[row, column]!s}, "
-                f"expected {expected}"
-            )
+            place = f"row {row}, column {column} (counted from 0)"
+            if columns:
+                place = f"row {row} (counted from 0), column {columns[column]!r}"
+            missing = f"; {_NO_MISSING}" if np.isnan(x[row, column]) else ""
+            raise UsageError(f"{what}: {place} is {x[row, column]!s}, expected {expected}{missing}")
 
 
 def check_table(x: np.ndarray, what: str) -> None:

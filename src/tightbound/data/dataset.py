@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int
 
 UNVERIFIED = "unverified"
 
@@ -24,7 +24,13 @@ class Dataset:
             several files, that of their checksums one after another; where the notes say so,
             that of the values.
         labels: A label per item for each part; empty where there are none.
-        notes: What a reader must know, such as the foreground convention.
+        notes: What a reader must know, such as the foreground convention, and all that was
+            guessed, converted or left out.
+        rows: Of own data, for each part, the row in the source (from 0) of each item; of parts
+            that a file names, the row in that part.
+        row_names: Names of the source's rows, such as a frame's index or the files of images.
+        columns: Names of the columns of a table.
+        scale: What the source's numbers were divided by.
     """
 
     name: str
@@ -36,4 +42,8 @@ class Dataset:
     split: str
     checksum: str
     labels: dict[str, np.ndarray] = field(default_factory=dict)
-    notes: str = ""
+    notes: tuple[str, ...] = ()
+    rows: dict[str, Int[np.ndarray, " part"]] = field(default_factory=dict)
+    row_names: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    scale: float = 1.0

@@ -35,7 +35,7 @@ def _read(split: str, files: list[Fetched]) -> Dataset:
         split=f"{split}: shuffled once (seed {SEED}), {sizes_in_words(indices)}",
         checksum=checksum,
         labels={name: target[part] for name, part in zip(PARTS, indices, strict=True)},
-        notes="values are counts / 16, ink is high; the checksum is of the counts",
+        notes=("values are counts / 16, ink is high", "the checksum is of the counts"),
     )
 
 

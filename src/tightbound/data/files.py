@@ -1,110 +1,198 @@
-"""The user's own data: arrays, files and folders of images. Nothing is ever unpickled."""
+"""The user's own data, from memory or from files: a data set in three parts, or items to score."""
 
-import hashlib
-import zipfile
-import zlib
-from collections.abc import Callable
+import os
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float32
 
 from tightbound.data.check import check_table, check_values
 from tightbound.data.dataset import Dataset
-from tightbound.data.images import has_images, read_images
+from tightbound.data.door import DataLike, Values, as_array
+from tightbound.data.precision import rounded
 from tightbound.data.published import sha256
+from tightbound.data.readers import Contents, read, shown
 from tightbound.data.splits import PARTS, SEED, in_three, sizes_in_words, tenths
-from tightbound.data.tables import read_csv, read_parquet
 from tightbound.errors import UsageError
 
-Arrays = dict[str, np.ndarray]  # train, validation and test; or one array under any key
+
+class Unsplit(NamedTuple):
+    """Items as they come, one flattened item a row: row i is row i of the source.
+
+    Attributes:
+        name: The file's name, or "array".
+        x: The values, as a data set holds them.
+        shape: Shape of one item before flattening.
+        columns: Names of the columns of a table.
+        row_names: Names of the rows, such as a frame's index or the files of images.
+        checksum: SHA-256, as of a data set.
+        notes: All that was guessed, converted or left out.
+        scale: What the source's numbers were divided by.
+    """
+
+    name: str
+    x: Float32[np.ndarray, "n d"]
+    shape: tuple[int, ...]
+    columns: tuple[str, ...]
+    row_names: tuple[str, ...]
+    checksum: str
+    notes: tuple[str, ...]
+    scale: float
 
 
-def load_array(array: np.ndarray) -> Dataset:
-    """Makes a data set out of an array (n, d) or (n, height, width)."""
-    return _dataset("array", {"x": array}, "array", sha256(np.ascontiguousarray(array).tobytes()))
+def load_items(
+    source: DataLike | str | os.PathLike[str],
+    *,
+    scale: float | int | None = None,
+    header: bool | None = None,
+) -> Unsplit:
+    """Loads data to be scored, reconstructed or compared: all rows, in their order, at least one.
+
+    Args:
+        source: A file or a folder of images, as for `load`, or data in memory.
+        scale: As for `load`. For data that a fitted model is to see, pass the `scale` of the data
+            set that it was fitted to.
+        header: As for `load`.
+
+    Raises:
+        UsageError: As for `load`; or an archive that names training, validation and test parts.
+    """
+    what, contents = _contents(source, header=header)
+    if "x" not in contents.parts:
+        raise UsageError(
+            f"{what}: expected the items alone, got the parts {', '.join(contents.parts)}; save "
+            "one of them as an array"
+        )
+    values, (x,), divisor, note = _scaled(contents, what, scale)
+    return Unsplit(
+        _name(source),
+        x,
+        values.x.shape[1:],
+        values.columns,
+        values.rows,
+        contents.checksum,
+        (*values.notes, *note),
+        divisor,
+    )
 
 
-def load_file(path: Path) -> Dataset:
-    """Makes a data set out of a file (.npy, .npz, .csv, .parquet) or a folder of images.
+def load_own(
+    source: DataLike | os.PathLike[str], *, scale: float | int | None, header: bool | None
+) -> Dataset:
+    """Makes a data set out of a file, a folder of images, or data in memory.
 
     Raises:
         UsageError: No such file, an unknown format, or contents that are no table of numbers.
     """
-    if not path.exists():
-        raise UsageError(f"{path}: no such file or folder")
-    try:
-        arrays, checksum = _read(path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
-    return _dataset(path.name, arrays, str(path), checksum)
-
-
-def _read(path: Path) -> tuple[Arrays, str]:
-    if path.is_dir() and has_images(path):
-        images, checksum = read_images(path)
-        return {"x": images}, checksum
-    reader = _READERS.get(path.suffix.lower())
-    if path.is_dir() or reader is None:
-        raise UsageError(
-            f"{path}: expected a file {', '.join(_READERS)}, or a folder with .png or .jpg images"
-        )
-    with path.open("rb") as handle:
-        checksum = hashlib.file_digest(handle, "sha256").hexdigest()
-    return reader(path), checksum
-
-
-def _dataset(name: str, arrays: Arrays, what: str, checksum: str) -> Dataset:
-    named = set(PARTS) <= set(arrays)
-    keys = PARTS if named else tuple(arrays)
-    rows = [_rows(arrays[key], f"{what}[{key}]" if named else what) for key in keys]
-    shape = arrays[keys[0]].shape[1:]
-    if any(arrays[key].shape[1:] != shape for key in keys):
-        shapes = ", ".join(f"{key} {arrays[key].shape}" for key in keys)
-        raise UsageError(f"{what}: expected items of one shape in all parts, got {shapes}")
-    if len({arrays[key].dtype == np.uint8 for key in keys}) == 2:
-        types = ", ".join(f"{key} {arrays[key].dtype}" for key in keys)
-        raise UsageError(f"{what}: expected bytes in all parts or in none, got {types}")
-    bytes_scaled = arrays[keys[0]].dtype == np.uint8 and any((part > 1).any() for part in rows)
-    if bytes_scaled:
-        rows = [part / np.float32(255) for part in rows]
-    if named:
-        parts, split = rows, f"default: as named in the file, {sizes_in_words(rows)}"
+    what, contents = _contents(source, header=header)
+    values, parts, divisor, note = _scaled(contents, what, scale)
+    units = _units(parts)
+    if len(parts) == 1:
+        rows, split = _split(len(parts[0]), what)
+        parts = [parts[0][indices] for indices in rows]
     else:
-        parts, split = _split(rows[0], what)
+        rows = [np.arange(len(part)) for part in parts]
+        split = f"default: as named in the file, {sizes_in_words(parts)}"
     train, validation, test = parts
     return Dataset(
-        name=name,
+        name=_name(source),
         train=train,
         validation=validation,
         test=test,
-        shape=shape,
-        units=_units(rows),
+        shape=values.x.shape[1:],
+        units=units,
         split=split,
-        checksum=checksum,
-        notes="values are bytes / 255" if bytes_scaled else "",
+        checksum=contents.checksum,
+        notes=(*values.notes, *note),
+        rows=dict(zip(PARTS, rows, strict=True)),
+        row_names=values.rows,
+        columns=values.columns,
+        scale=divisor,
     )
 
 
-def _rows(array: np.ndarray, what: str) -> np.ndarray:
+def _name(source: Any) -> str:
+    return shown(Path(source).name) if isinstance(source, str | os.PathLike) else "array"
+
+
+def _contents(source: Any, *, header: bool | None) -> tuple[str, Contents]:
+    """What to call the data, and the data."""
+    if isinstance(source, str | os.PathLike):
+        return shown(os.fspath(source)), read(Path(source), header=header)
+    if header is not None:
+        raise UsageError("header= is for tables in text files, got data in memory")
+    values = as_array(source, "array")
+    digest = sha256(np.ascontiguousarray(values.x).tobytes())
+    return "array", Contents({"x": values}, digest)
+
+
+def _scaled(
+    contents: Contents, what: str, scale: float | int | None
+) -> tuple[Values, list[np.ndarray], float, tuple[str, ...]]:
+    """The first part, all parts as flattened and scaled items, the divisor, and a note on it."""
+    named = len(contents.parts) > 1
+    names = {part: f"{what}[{part}]" if named else what for part in contents.parts}
+    found = {part: values._replace(x=as_array(values.x, names[part]).x)
+             for part, values in contents.parts.items()}  # fmt: skip
+    first = next(iter(found.values()))
+    _check_alike(found, what)
+    rows = [_rows(values, names[part]) for part, values in found.items()]
+    divisor = _divisor(list(found.values()), what, scale)
+    if divisor == 1:
+        return first, rows, 1.0, ()
+    origin = "bytes" if first.x.dtype == np.uint8 else "the source's"
+    note = (f"values are {origin} / {divisor:g}",)
+    return first, [part / np.float32(divisor) for part in rows], divisor, note
+
+
+def _check_alike(parts: dict[str, Values], what: str) -> None:
+    if len({values.x.shape[1:] for values in parts.values()}) > 1:
+        shapes = ", ".join(f"{part} {values.x.shape}" for part, values in parts.items())
+        raise UsageError(f"{what}: expected items of one shape in all parts, got {shapes}")
+    if len({values.x.dtype == np.uint8 for values in parts.values()}) > 1:
+        types = ", ".join(f"{part} {values.x.dtype}" for part, values in parts.items())
+        raise UsageError(f"{what}: expected bytes in all parts or in none, got {types}")
+
+
+def _divisor(parts: list[Values], what: str, scale: float | int | None) -> float:
+    """What numbers are divided by: 255 for bytes, whatever values are among them, else 1."""
+    if scale is not None:
+        if not np.isfinite(scale) or scale <= 0:
+            raise UsageError(f"expected scale, a divisor, to be a positive number, got {scale}")
+        return float(scale)
+    if parts[0].full_scale is not None:
+        return parts[0].full_scale
+    if parts[0].x.dtype != np.uint8:
+        return 1.0
+    if max(int(values.x.max()) for values in parts) == 1:
+        raise UsageError(
+            f"{what}: expected bytes from 0 to 255, got 0 and 1 alone: either binary values or "
+            "nearly black; pass scale=1 or scale=255, or save them as booleans"
+        )
+    return 255.0
+
+
+def _rows(values: Values, what: str) -> np.ndarray:
     """One flattened item a row, in single precision."""
-    rows = array.reshape(len(array), -1) if array.ndim == 3 and array.size else array
-    check_table(rows, what)
-    with np.errstate(over="ignore"):  # becomes an infinity, which is refused with its place
-        rows = np.ascontiguousarray(rows, dtype=np.float32)
-    check_values(rows, "real", what)
-    return rows
+    x = values.x
+    if x.ndim > 2 and x.size:
+        x = x.reshape(len(x), -1)
+    check_table(x, what)
+    x = rounded(x, np.float32, what, values.columns)
+    check_values(x, "real", what, values.columns)
+    return x
 
 
-def _split(rows: np.ndarray, what: str) -> tuple[list[np.ndarray], str]:
-    n = len(rows)
+def _split(n: int, what: str) -> tuple[list[np.ndarray], str]:
     if n < 10:
         raise UsageError(
             f"{what}: expected at least 10 items for an 80/10/10 split, got {n}; for parts of "
-            "your own save an .npz with train, validation and test"
+            "your own save an .npz with train, validation and test; for data to be scored use "
+            "tightbound.data.load_items"
         )
     indices = in_three(n, tenths(n), seed=SEED)
-    words = f"default: shuffled once (seed {SEED}), 80/10/10, {sizes_in_words(indices)}"
-    return [rows[part] for part in indices], words
+    return indices, f"default: shuffled once (seed {SEED}), 80/10/10, {sizes_in_words(indices)}"
 
 
 def _units(parts: list[np.ndarray]) -> str:
@@ -112,52 +200,3 @@ def _units(parts: list[np.ndarray]) -> str:
         return "binary"
     inside = all(part.min() >= 0 and part.max() <= 1 for part in parts)
     return "grey" if inside else "real"
-
-
-def _read_npy(path: Path) -> Arrays:
-    array = load_numpy(path)
-    if not isinstance(array, np.ndarray):
-        raise UsageError(f"{path}: expected one array, got an archive; name it .npz")
-    return {"x": array}
-
-
-def _read_npz(path: Path) -> Arrays:
-    arrays = load_numpy(path)
-    if isinstance(arrays, np.ndarray):
-        raise UsageError(f"{path}: expected an archive, got one array; name it .npy")
-    if set(PARTS) <= set(arrays):
-        return {part: arrays[part] for part in PARTS}
-    if set(PARTS) & set(arrays) or ("x" not in arrays and len(arrays) != 1):
-        raise UsageError(
-            f"{path}: expected the keys {', '.join(PARTS)}, or one array, or x; "
-            f"got {', '.join(arrays) or 'nothing'}"
-        )
-    return {"x": arrays.get("x", next(iter(arrays.values())))}
-
-
-def load_numpy(path: Path) -> np.ndarray | Arrays:
-    """Reads a file in NumPy's format: one array, or those of an archive by name.
-
-    Raises:
-        UsageError: Damaged data, or arrays of objects.
-    """
-    try:
-        with path.open("rb") as handle:
-            loaded = np.load(handle, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return loaded
-            return {key: loaded[key] for key in loaded.files}
-    # RuntimeError: what a damaged archive calls encrypted, or of an unknown version.
-    except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = "of objects (type object)" if "Object arrays" in str(error) else "damaged"
-        raise UsageError(
-            f"{path}: expected arrays of numbers in NumPy's format, got data that are {reason}"
-        ) from None
-
-
-_READERS: dict[str, Callable[[Path], Arrays]] = {
-    ".npy": _read_npy,
-    ".npz": _read_npz,
-    ".csv": lambda path: {"x": read_csv(path)},
-    ".parquet": lambda path: {"x": read_parquet(path)},
-}

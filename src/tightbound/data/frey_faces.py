@@ -32,10 +32,13 @@ def _read(split: str, files: list[Fetched]) -> Dataset:
         units="grey",
         split=f"{split}: {how}, {sizes_in_words(indices)}",
         checksum=file.checksum,
-        notes="frames of one video, correlated in time; values are bytes / 255, for likelihoods "
-        "dequantise them: (255 * value + u) / 256 with u uniform in [0, 1), whose log-density is "
-        "560 * log(256) = 3,105.3 nats above that of bytes"
-        + ("" if file.checksum == UNVERIFIED else "; the checksum is of the bytes' values"),
+        notes=(
+            "frames of one video, correlated in time",
+            "values are bytes / 255, for likelihoods dequantise them: (255 * value + u) / 256 with "
+            "u uniform in [0, 1), whose log-density is 560 * log(256) = 3,105.3 nats above that "
+            "of bytes",
+            *(() if file.checksum == UNVERIFIED else ("the checksum is of the bytes' values",)),
+        ),
     )
 
 

@@ -56,8 +56,10 @@ def _read(split: str, files: list[Fetched]) -> Dataset:
         split=f"{split}: {parts.words}, the {len(test):,} test items as published",
         checksum=file.checksum,
         labels=labels,
-        notes="stroke is high, labels are the file's targetchar"
-        + ("; other pixels, other split: no match for published numbers" if standin else ""),
+        notes=(
+            "stroke is high, labels are the file's targetchar",
+            *(("other pixels, other split: no match for published numbers",) if standin else ()),
+        ),
     )
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
-from tightbound.data import check_values
+from tightbound.data import DataLike, as_table
 from tightbound.data.binarise import evaluated_key, resolve
 from tightbound.distributions import (
     AbstractConditional,
@@ -48,7 +48,7 @@ class LayerUnits(NamedTuple):
 def active_units(
     model: Model | Bayesian,
     posterior: AbstractConditional,
-    x: Float[np.ndarray, "n d"],
+    x: DataLike,
     *,
     binarize: str = "auto",
     draws: int = 100,
@@ -73,7 +73,7 @@ def active_units(
         UsageError: Data outside the likelihood's support, of another width than the model's, or
             of fewer than two rows; no draws.
     """
-    check_values(x, "real", "the data")
+    x = as_table(x, "the data")
     check_width(model, x, "the data")
     if len(x) < 2:
         raise UsageError("expected 2 rows of data or more to measure activity, got 1")

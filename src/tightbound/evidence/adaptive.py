@@ -11,10 +11,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
 from tightbound.evidence.adaptation import AbstractAdaptation
 from tightbound.evidence.amis import AMIS
@@ -33,7 +33,7 @@ AT_ONCE = 10_000
 
 def adaptive(
     model: Model,
-    x: Float[np.ndarray, "n d"] | None = None,
+    x: DataLike | None = None,
     *,
     method: AbstractAdaptation | None = None,
     start: AbstractConditional | None = None,

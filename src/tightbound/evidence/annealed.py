@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.densities import in_words, with_density
@@ -38,7 +39,7 @@ from tightbound.randomness import item_keys, streams
 
 def annealed(
     model: Model,
-    x: Float[np.ndarray, "n d"] | None = None,
+    x: DataLike | None = None,
     *,
     start: AbstractConditional | None = None,
     temperatures: int = 1000,

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.per_datum import drawn, prepared
@@ -24,7 +25,7 @@ AT_ONCE = 10_000
 def draws(
     model: Model | Bayesian,
     posterior: AbstractConditional,
-    x: Float[np.ndarray, "data d"] | None = None,
+    x: DataLike | None = None,
     *,
     n: int,
     key: int | PRNGKeyArray = 0,

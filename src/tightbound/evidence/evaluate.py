@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
 from tightbound.errors import NonFiniteError, UsageError, at_least
 from tightbound.evidence.annealed import annealed
@@ -99,7 +100,7 @@ class Evaluation(NamedTuple):
 def evaluate(
     model: Model | Bayesian,
     posterior: AbstractConditional,
-    x: Float[np.ndarray, "n d"] | None = None,
+    x: DataLike | None = None,
     *,
     k: int = 5000,
     key: int | PRNGKeyArray = 0,

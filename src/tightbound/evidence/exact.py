@@ -17,6 +17,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.data import DataLike
 from tightbound.distributions import AbstractFinite
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.per_datum import (
@@ -77,7 +78,7 @@ class ExactEvidence(NamedTuple):
 
 def exact(
     model: Model,
-    x: Float[np.ndarray, "n d"] | None = None,
+    x: DataLike | None = None,
     *,
     points: int | None = None,
     key: int | PRNGKeyArray = 0,

@@ -16,10 +16,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.data import DataLike
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.estimate import Estimate, of_log_weights
 from tightbound.evidence.per_datum import (
@@ -41,7 +41,7 @@ MOST_DIMENSIONS = 5
 
 def hmc_density(
     model: Model,
-    x: Float[np.ndarray, "n d"],
+    x: DataLike,
     *,
     chains: int = 200,
     transitions: int = 100,

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.densities import with_density
@@ -47,7 +48,7 @@ DESCRIPTIONS = {
 def to_arviz(
     model: Model,
     posterior: AbstractConditional,
-    x: Float[np.ndarray, "n d"] | None = None,
+    x: DataLike | None = None,
     *,
     k: int = 1000,
     key: int | PRNGKeyArray = 0,
@@ -116,7 +117,7 @@ def to_arviz(
 def draws_to_arviz(
     model: Model,
     posterior: AbstractConditional,
-    x: Float[np.ndarray, "n d"] | None = None,
+    x: DataLike | None = None,
     *,
     k: int = 1000,
     key: int | PRNGKeyArray = 0,

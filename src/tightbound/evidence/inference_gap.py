@@ -20,6 +20,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from tightbound.data import DataLike
 from tightbound.distributions import AbstractExplicit, DiagonalNormal
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.best_normal import Bounds, measured
@@ -124,7 +125,7 @@ def _consequence(direction: str) -> str:
 def inference_gap(
     model: Model,
     posterior: AbstractExplicit,
-    x: Float[np.ndarray, "n d"],
+    x: DataLike,
     *,
     evidence: AnyEvidence | None = None,
     k: int = 5000,
@@ -174,7 +175,7 @@ def inference_gap(
     began = time.perf_counter()
     if evidence is None:
         evidence = evaluate(model, posterior, x, k=k, key=key, binarize=binarize, progress=progress)
-    _check_evidence(evidence, len(x), data.once)
+    _check_evidence(evidence, len(data.x), data.once)
     keys = streams(data.noise_key, "inference_gap.ascent", "inference_gap.report")
 
     def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:

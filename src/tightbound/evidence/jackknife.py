@@ -9,10 +9,10 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.bounds import Jackknife
+from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import at_least
 from tightbound.evidence.densities import in_words, with_density
@@ -29,7 +29,7 @@ AT_ONCE = 2500
 def jackknife(
     model: Model,
     posterior: AbstractConditional,
-    x: Float[np.ndarray, "n d"] | None = None,
+    x: DataLike | None = None,
     *,
     k: int = 500,
     order: int = 1,

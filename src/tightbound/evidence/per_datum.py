@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from tightbound.data import check_values
+from tightbound.data import DataLike, as_table
 from tightbound.data.binarise import Binarisation, evaluated_key, resolve
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.resume import Finished
@@ -40,7 +40,7 @@ class Prepared(NamedTuple):
 
 
 def prepared(
-    model: Model | Bayesian, x: np.ndarray | None, binarize: str, key: int | PRNGKeyArray
+    model: Model | Bayesian, x: DataLike | None, binarize: str, key: int | PRNGKeyArray
 ) -> Prepared:
     """Checks data against the model, once, on the host; all estimators binarise by the same key.
 
@@ -58,9 +58,9 @@ def prepared(
     if x is None:
         raise UsageError("expected data of shape (n, d) for the model, got none")
     what = "the data to evaluate"
-    check_values(x, "real", what)
-    check_width(model, x, what)
-    return Prepared(x, resolve(binarize, model.likelihood.support, x, what), *keys)
+    values = as_table(x, what)
+    check_width(model, values, what)
+    return Prepared(values, resolve(binarize, model.likelihood.support, values, what), *keys)
 
 
 def in_batches(

@@ -8,8 +8,9 @@ posterior is much narrower than the prior: few draws, or none, then carry all th
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
+from tightbound.data import DataLike
 from tightbound.evidence.estimate import Estimate, result_codes
 from tightbound.evidence.evaluate import evaluate
 from tightbound.models.model import Model
@@ -17,7 +18,7 @@ from tightbound.models.model import Model
 
 def prior_sampling(
     model: Model,
-    x: Float[np.ndarray, "n d"] | None = None,
+    x: DataLike | None = None,
     *,
     k: int = 5000,
     key: int | PRNGKeyArray = 0,

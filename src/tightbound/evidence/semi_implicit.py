@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractSemiImplicit
 from tightbound.distributions.components import fresh_noise, log_components
 from tightbound.errors import UsageError, at_least
@@ -94,7 +95,7 @@ class SemiImplicitSandwich(NamedTuple):
 def semi_implicit_sandwich(
     model: Model,
     posterior: AbstractConditional,
-    x: Float[np.ndarray, "n d"] | None = None,
+    x: DataLike | None = None,
     *,
     k: int = 1000,
     draws: int = 1000,

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
 
+from tightbound.data import DataLike, as_values
 from tightbound.errors import UsageError, at_least
 
 FOLDS = 5
@@ -50,7 +51,7 @@ class TwoSamples(NamedTuple):
         )
 
 
-def c2st(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"], *, seed: int = 0) -> TwoSamples:
+def c2st(a: DataLike, b: DataLike, *, seed: int = 0) -> TwoSamples:
     """Classifier two-sample test: can a network tell draws of one law from those of another?
 
     A network with two hidden layers of 10 d ReLUs is trained on four fifths of the draws and
@@ -72,7 +73,8 @@ def c2st(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"], *, seed: int 
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.neural_network import MLPClassifier
 
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    a = as_values(a, "the reference draws", np.float64).x
+    b = as_values(b, "the draws to judge", np.float64).x
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2 * FOLDS:
         raise UsageError(
             f"expected two arrays of draws of shape (n, d), n >= {2 * FOLDS}, with one d, got "
@@ -120,7 +122,7 @@ class GridKL(NamedTuple):
 
 
 def kl_on_grid(
-    draws: Float[np.ndarray, "n 2"],
+    draws: DataLike,
     log_density: Callable[[Float[Array, " 2"]], Float[Array, ""]],
     *,
     low: tuple[float, float],
@@ -150,7 +152,7 @@ def kl_on_grid(
             that is zero somewhere in it.
     """
     at_least(8, points=points)
-    draws = np.asarray(draws, np.float64)
+    draws = as_values(draws, "the draws", np.float64).x
     if draws.ndim != 2 or draws.shape[1] != 2 or len(draws) < 100:
         raise UsageError(f"expected at least 100 draws, of shape (n, 2), got {draws.shape}")
     lower, upper = np.asarray(low, np.float64), np.asarray(high, np.float64)

@@ -1,6 +1,5 @@
 """The names under which users choose a gradient estimator."""
 
-from tightbound.errors import UsageError
 from tightbound.gradients.abstract import AbstractGradient
 from tightbound.gradients.doubly_reparameterized import DoublyReparameterized
 from tightbound.gradients.reparameterized import Reparameterized
@@ -9,6 +8,7 @@ from tightbound.gradients.single_sample import SingleSample
 from tightbound.gradients.sticking_the_landing import StickingTheLanding
 from tightbound.gradients.vimco import VIMCO
 from tightbound.gradients.wake import Wake
+from tightbound.names import check_gradient
 
 GRADIENTS = {
     gradient.name: gradient
@@ -41,12 +41,7 @@ def by_name(gradient: str | AbstractGradient) -> AbstractGradient:
     """
     if isinstance(gradient, AbstractGradient):
         return gradient
+    check_gradient(gradient)
     name, at, draws = SHORT.get(gradient, gradient).partition("@")
-    name = SHORT.get(name, name)
-    if name not in GRADIENTS or (at and (not draws.isdecimal() or int(draws) < 1)):
-        raise UsageError(
-            f"expected a gradient out of {', '.join([*GRADIENTS, *SHORT])}, or one of them with "
-            f"@ and a number of backward passes, such as dreg@8; got {gradient!r}"
-        )
-    estimator = GRADIENTS[name]
+    estimator = GRADIENTS[SHORT.get(name, name)]
     return SingleSample(estimator, int(draws)) if at else estimator

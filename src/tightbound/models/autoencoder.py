@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.data import Dataset, check_values
+from tightbound.data import DataLike, Dataset, as_table, check_values
 from tightbound.distributions import (
     AbstractExplicit,
     Bernoulli,
@@ -25,6 +25,7 @@ from tightbound.errors import UsageError, at_least
 from tightbound.models.latents import check_latents, latent_conditional, latent_prior
 from tightbound.models.model import Model
 from tightbound.models.posteriors import posterior as noise_posterior
+from tightbound.names import check_name
 from tightbound.networks import MLP, Dense, over_layers
 from tightbound.randomness import as_key, first_keys, stream, streams
 
@@ -38,7 +39,7 @@ Trunk = Callable[[Float[Array, " n_in"]], Float[Array, " n_out"]]
 
 
 def autoencoder(
-    data: Dataset | Float[np.ndarray, "n d"],
+    data: Dataset | DataLike,
     *,
     latent: int | Sequence[int] = 50,
     hidden: Sequence[int] | Sequence[Sequence[int]] = (200, 200),
@@ -89,12 +90,8 @@ def autoencoder(
             prior's support, sizes that do not match `layers`, or an `initial` that is not
             positive.
     """
-    train = data.train if isinstance(data, Dataset) else data
-    check_values(train, "real", "the training data")
-    if likelihood not in LIKELIHOODS:
-        raise UsageError(
-            f"expected a likelihood out of {', '.join(LIKELIHOODS)}, got {likelihood!r}"
-        )
+    train = as_table(data.train if isinstance(data, Dataset) else data, "the training data")
+    check_name("likelihood", likelihood, tuple(LIKELIHOODS))
     latents, hiddens = _sizes(latent, hidden, layers)
     noise_driven = posterior in NOISE_DRIVEN
     if noise_driven and (layers > 1 or encoder is not None):
@@ -239,7 +236,10 @@ def _visible(
     if likelihood != "bernoulli":
         unit_mean = likelihood == "gaussian_unit_mean"
         return _normal(n_in, hidden, n_x, activation, own, key, unit_mean=unit_mean)
-    check_values(train, "unit", "the training data of a Bernoulli likelihood")
+    try:
+        check_values(train, "unit", "the training data of a Bernoulli likelihood")
+    except UsageError as error:
+        raise UsageError(f"{error}; likelihood='gaussian' is for values like these") from None
     trunk_key, head_key = streams(key, "autoencoder.visible.trunk", "autoencoder.visible.head")
     trunk, width = _trunk(n_in, hidden, activation, own, trunk_key)
     head = Dense.glorot(width, n_x, key=head_key)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.data import Dataset, check_values
+from tightbound.data import DataLike, Dataset, as_table, check_values
 from tightbound.distributions import (
     AbstractFinite,
     Bernoulli,
@@ -73,7 +73,7 @@ def items_at_once(model: Model, width: int) -> int:
 
 
 def gaussian_mixture(
-    data: Dataset | Float[np.ndarray, "n d"], *, components: int, key: int | PRNGKeyArray = 0
+    data: Dataset | DataLike, *, components: int, key: int | PRNGKeyArray = 0
 ) -> Model:
     """A mixture of Gaussians with full covariances, to be fitted by `tb.em` or `tb.fit`.
 
@@ -113,7 +113,7 @@ def gaussian_mixture(
 
 
 def bernoulli_mixture(
-    data: Dataset | Float[np.ndarray, "n d"], *, components: int, key: int | PRNGKeyArray = 0
+    data: Dataset | DataLike, *, components: int, key: int | PRNGKeyArray = 0
 ) -> Model:
     """A mixture of products of Bernoullis, to be fitted by `tb.em` or `tb.fit`.
 
@@ -141,7 +141,7 @@ def bernoulli_mixture(
 
 
 def finite_autoencoder(
-    data: Dataset | Float[np.ndarray, "n d"],
+    data: Dataset | DataLike,
     *,
     latent: int = 8,
     family: str = "bernoulli",
@@ -183,9 +183,8 @@ def finite_autoencoder(
     return model
 
 
-def _train(data: Dataset | Float[np.ndarray, "n d"], components: int) -> Float[np.ndarray, "n d"]:
-    train = data.train if isinstance(data, Dataset) else data
-    check_values(train, "real", "the training data")
+def _train(data: Dataset | DataLike, components: int) -> Float[np.ndarray, "n d"]:
+    train = as_table(data.train if isinstance(data, Dataset) else data, "the training data")
     if not 1 <= components <= len(train):
         raise UsageError(
             f"expected components between 1 and {len(train)}, the number of data, got {components}"

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions import (
-    FAMILIES,
     AbstractExplicit,
     Bernoulli,
     BernoulliPrior,
@@ -20,6 +19,7 @@ from tightbound.distributions import (
     by_name,
 )
 from tightbound.errors import UsageError
+from tightbound.names import check_family
 from tightbound.networks import Dense
 from tightbound.randomness import first_keys
 
@@ -87,8 +87,5 @@ def _known(role: str, name: str) -> Family | None:
     """The family of that name; None for Bernoulli units, which are not in the catalogue."""
     if name == DISCRETE:
         return None
-    try:
-        return by_name(name)
-    except UsageError as error:
-        known = ", ".join([*FAMILIES, "erlang:K", DISCRETE])
-        raise UsageError(f"expected a {role} out of {known}, got {name!r}") from error
+    check_family(role, name)
+    return by_name(name)

@@ -6,9 +6,9 @@ Sonderby et al. 2016, arXiv 1610.04490, section 3.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
-from tightbound.data import check_values
+from tightbound.data import DataLike, as_table
 from tightbound.distributions.fixed import Fixed
 from tightbound.distributions.restoration import Degradation, Empirical, Projected
 from tightbound.errors import UsageError
@@ -18,8 +18,8 @@ from tightbound.randomness import as_key, stream
 
 
 def restoration(
-    clean: Float[np.ndarray, "m d"],
-    matrix: Float[np.ndarray, "n d"],
+    clean: DataLike,
+    matrix: DataLike,
     *,
     hidden: Sequence[int] = (128, 128),
     activation: str = "silu",
@@ -41,14 +41,13 @@ def restoration(
     Raises:
         UsageError: Values that are not finite, or a matrix of another width.
     """
-    check_values(clean, "real", "the clean values")
-    check_values(matrix, "real", "the matrix of the degradation")
-    if matrix.shape[1] != clean.shape[1]:
+    clean = as_table(clean, "the clean values")
+    a = as_table(matrix, "the matrix of the degradation")
+    if a.shape[1] != clean.shape[1]:
         raise UsageError(
             f"expected a matrix of shape (n, {clean.shape[1]}), one column for each of the clean "
-            f"values, got {matrix.shape}"
+            f"values, got {a.shape}"
         )
-    a = np.asarray(matrix, np.float32)
     network = Joined.glorot(
         a.shape[0],
         tuple(hidden),

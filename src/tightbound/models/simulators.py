@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.data import check_values
+from tightbound.data import DataLike, as_table
 from tightbound.distributions import AbstractConditional, FromSimulator
 from tightbound.distributions.fixed import Fixed
 from tightbound.distributions.functions import called
@@ -178,7 +178,7 @@ class Simulated(Model):
         return self.prior.pairs.row(key)
 
 
-def simulated(z: Float[np.ndarray, "n dim"], x: Float[np.ndarray, "n columns"]) -> Simulated:
+def simulated(z: DataLike, x: DataLike) -> Simulated:
     """Makes a model of simulations from outside: draws of p(x, z) are stored pairs.
 
     Give it the pairs of the training set alone, and keep others back for validation: a
@@ -194,9 +194,8 @@ def simulated(z: Float[np.ndarray, "n dim"], x: Float[np.ndarray, "n columns"]) 
     Raises:
         UsageError: No tables of finite numbers (row and column are named), or different lengths.
     """
-    check_values(np.asarray(z), "real", "z of the simulations")
-    check_values(np.asarray(x), "real", "x of the simulations")
+    z, x = as_table(z, "z of the simulations"), as_table(x, "x of the simulations")
     if len(z) != len(x):
         raise UsageError(f"expected as many z as x, one pair in a row, got {len(z)} and {len(x)}")
-    both = np.concatenate([np.asarray(z, np.float32), np.asarray(x, np.float32)], axis=1)
-    return Simulated(StoredPrior(_Pairs(Fixed.of(both), np.shape(z)[1])), StoredLikelihood())
+    both = np.concatenate([z, x], axis=1)
+    return Simulated(StoredPrior(_Pairs(Fixed.of(both), z.shape[1])), StoredLikelihood())

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.errors import UsageError
+from tightbound.errors import unknown
 from tightbound.randomness import first_keys, streams
 
 ACTIVATIONS = {
@@ -79,9 +79,7 @@ class MLP(eqx.Module):
     def __check_init__(self) -> None:
         """Refuses an unknown activation by name."""
         if self.activation not in ACTIVATIONS:
-            raise UsageError(
-                f"expected an activation out of {', '.join(ACTIVATIONS)}, got {self.activation!r}"
-            )
+            raise unknown("activation", self.activation, ACTIVATIONS)
 
     @staticmethod
     def glorot(

@@ -7,9 +7,10 @@ import numpy as np
 from jaxtyping import Float
 
 from tightbound.report.curves import draw_seeds
-from tightbound.report.records import Records, as_mapping, as_number, as_numbers, as_sequence
+from tightbound.report.records import Records
 from tightbound.report.text import number, percent
 from tightbound.report.theme import Theme, horizontal_grid, marked_line, whole_ticks
+from tightbound.report.values import as_mapping, as_number, as_numbers, as_sequence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

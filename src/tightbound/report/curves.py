@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.report.records import History, Records, as_mapping, as_number, as_sequence
+from tightbound.report.history import History
+from tightbound.report.records import Records
 from tightbound.report.text import count, number
 from tightbound.report.theme import Theme, horizontal_grid, whole_ticks
+from tightbound.report.values import as_mapping, as_number, as_sequence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,14 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from tightbound.report import classifiers, curves, pictures, tails, units
-from tightbound.report.records import (
-    CALIBRATION,
-    DIAGNOSTICS,
-    EVALUATION,
-    PICTURES,
-    UNITS,
-    Records,
-)
+from tightbound.report.evaluations import EVALUATIONS
+from tightbound.report.records import CALIBRATION, PICTURES, UNITS, Records
 from tightbound.report.summary import bound_kind
 from tightbound.report.theme import DARK, LIGHT, WIDTH, Theme, draw_png
 
@@ -107,7 +101,7 @@ def _bound_against_k(records: Records) -> Shown:
     title = "Bound against k"
     ks, table = curves.bounds_by_k(records)
     if not len(ks) or not np.isfinite(table).any():
-        return Lack(title, EVALUATION)
+        return Lack(title, EVALUATIONS)
     return _chart(
         "bound_against_k.png",
         title,
@@ -137,7 +131,7 @@ def _khat(records: Records) -> Shown:
     title = "Tails of the importance weights"
     khat = records.diagnostics.get("khat")
     if khat is None or not khat.size:
-        return Lack(title, DIAGNOSTICS)
+        return Lack(title, EVALUATIONS)
     return _chart(
         "khat.png",
         title,

@@ -3,9 +3,10 @@
 import math
 from typing import NamedTuple
 
-from tightbound.report.records import Records, as_mapping, as_number, as_sequence
+from tightbound.report.records import Records
 from tightbound.report.text import count, error, number, percent, plain
 from tightbound.report.units import layers
+from tightbound.report.values import as_mapping, as_number, as_sequence
 
 
 class Seed(NamedTuple):
@@ -37,7 +38,7 @@ class Headline(NamedTuple):
 
 
 def headline(records: Records) -> Headline | None:
-    """The headline of `evaluation.json`, None where the run is not evaluated."""
+    """The numbers of the leading evaluation, None where there is none."""
     found = records.evaluation
     if not found:
         return None
@@ -135,3 +136,35 @@ def seed_rows(found: Headline) -> list[list[str]]:
 
 
 SEED_COLUMNS = ["seed", "log p(x)", "± items", "± Monte Carlo", "median ESS", "bad k̂", "verdict"]
+
+
+def evaluation_rows(records: Records) -> list[list[str]]:
+    """One row of text per evaluation, in the order of `EVALUATION_COLUMNS`."""
+    rows = []
+    for judged in records.evaluations:
+        asked, found = judged.question, judged.record
+        about = (
+            judged.stale
+            or judged.beside
+            or ("leads" if judged is records.leading else "the run as it stands")
+        )
+        errors = [
+            as_number(as_mapping(seed).get("stderr_data"))
+            for seed in as_sequence(found.get("seeds"))
+        ]
+        rows.append(
+            [
+                plain(asked.get("split", "")),
+                count(as_number(asked.get("k"))),
+                plain(asked.get("key", "")),
+                plain(found.get("epoch", "")),
+                number(as_number(found.get("mean"))),
+                _largest(errors),
+                plain(found.get("verdict", "no verdict")),
+                about,
+            ]
+        )
+    return rows
+
+
+EVALUATION_COLUMNS = ["part", "k", "key", "epoch", "log p(x)", "items", "verdict", "about"]

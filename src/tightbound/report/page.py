@@ -7,20 +7,23 @@ from html import escape
 from importlib.resources import files
 
 from tightbound.report.curves import finite_mean
+from tightbound.report.evaluations import EVALUATIONS
 from tightbound.report.figures import Exhibit, Shown
 from tightbound.report.headline import (
+    EVALUATION_COLUMNS,
     SEED_COLUMNS,
     Headline,
     active_units,
     bits_per_dim,
     error_bars,
+    evaluation_rows,
     headline,
     interval_text,
     seed_rows,
     tone,
 )
 from tightbound.report.provenance import commands, data_rows, missing, run_rows
-from tightbound.report.records import EVALUATION, Records
+from tightbound.report.records import Records
 from tightbound.report.summary import bound_name, objective
 from tightbound.report.text import count, number, plain
 
@@ -52,6 +55,7 @@ def page(records: Records, shown: list[Shown]) -> str:
             _missing(records, shown),
             _figures(shown),
             _seeds(headline(records)),
+            _evaluations(records),
             _tables(records),
             "</main>",
             "</body>",
@@ -110,6 +114,7 @@ def _forms(records: Records, found: Headline) -> list[tuple[str, str]]:
         ("Binarisation", found.binarisation),
         ("Importance samples", f"k = {count(found.k)} per item"),
         ("Seeds", count(len(found.seeds))),
+        ("Model", f"after epoch {plain(records.evaluation.get('epoch', 'unknown'))}"),
     ]
 
 
@@ -121,7 +126,7 @@ def _not_evaluated(records: Records) -> str:
         f'<p class="figure">{number(float(last))}<small> nats per item</small></p>'
         '<div class="verdict idle"><strong>not evaluated</strong><p>This is the objective on the '
         "training data, not a test log-likelihood. To get one: "
-        f"<code>{escape(records.command(EVALUATION))}</code></p></div>"
+        f"<code>{escape(records.command(EVALUATIONS))}</code></p></div>"
     )
 
 
@@ -162,13 +167,23 @@ def _embedded(png: bytes) -> str:
 def _seeds(found: Headline | None) -> str:
     if found is None or not found.seeds:
         return ""
-    head = "".join(f"<th>{escape(column)}</th>" for column in SEED_COLUMNS)
+    return _numbers("Seeds", SEED_COLUMNS, seed_rows(found))
+
+
+def _evaluations(records: Records) -> str:
+    """All evaluations, where there are others than the one that leads."""
+    if not [found for found in records.evaluations if found is not records.leading]:
+        return ""
+    return _numbers("Evaluations", EVALUATION_COLUMNS, evaluation_rows(records))
+
+
+def _numbers(title: str, columns: list[str], rows: list[list[str]]) -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
-        for row in seed_rows(found)
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
     )
     return (
-        '<section class="card"><h2>Seeds</h2><div class="scroll"><table class="numbers">'
+        f'<section class="card"><h2>{title}</h2><div class="scroll"><table class="numbers">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"
     )
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from tightbound.report.records import Records, as_number, as_sequence
+from tightbound.report.records import Records
 from tightbound.report.theme import Theme, whole_ticks
+from tightbound.report.values import as_number, as_sequence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

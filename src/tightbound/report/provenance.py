@@ -3,8 +3,9 @@
 import shlex
 
 from tightbound.report.figures import Lack, Shown
-from tightbound.report.records import RUN, Records, as_mapping, as_number, as_sequence
+from tightbound.report.records import RUN, Records
 from tightbound.report.text import count, duration, plain
+from tightbound.report.values import as_mapping, as_number, as_sequence
 
 
 def data_rows(records: Records) -> list[tuple[str, str]]:

@@ -1,41 +1,34 @@
-"""What a run folder says, read without trusting it: torn lines, missing files and NaNs are normal.
+"""What a run folder says: whole records only, each held against the model that is there now.
 
-Only `config.toml` and `metrics.jsonl` must be there. Every other file that is missing or damaged is
-named in `Records.absent` together with the reason, and the report says so in words.
+`config.toml` and `metrics.jsonl` must be there. Any other record that is missing, or is about
+another model than the folder holds, is named in `Records.absent` with the reason, and the report
+says so in words. A damaged file is refused.
 """
 
-import json
 import shlex
 import tomllib
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
-from jaxtyping import Float
 
+from tightbound.digests.arrays import read_arrays
+from tightbound.digests.record import read_record
+from tightbound.digests.text import read_sealed
 from tightbound.errors import UsageError
+from tightbound.files import is_file, refusals
+from tightbound.report.evaluations import EVALUATIONS, Judged, chosen, read_evaluations
+from tightbound.report.history import History, read_history
+from tightbound.report.present import Present, present, why_not
+from tightbound.report.values import as_mapping, tables
 
-EVALUATION = "evaluation.json"
-DIAGNOSTICS = "evaluation.npz"
 UNITS = "units.json"
-PICTURES = "pictures.npz"
+PICTURES = "pictures.safetensors"
 CALIBRATION = "calibration.json"
 RUN = "run.json"
-
-
-@dataclass(frozen=True)
-class History:
-    """Bounds by epoch in nats per datum, larger is better; NaN where a line says nothing."""
-
-    epoch: Float[np.ndarray, " epochs"]
-    train: Float[np.ndarray, "epochs seeds"]
-    validation: Float[np.ndarray, "epochs seeds"]
-    classifier_loss: Float[np.ndarray, "epochs seeds"]
-    """Cross-entropy in nats of an adversarial objective's classifier; smaller tells more."""
+MISSING = "is not there"
 
 
 @dataclass(frozen=True)
@@ -46,8 +39,10 @@ class Records:
     config: Mapping[str, Any]
     run: Mapping[str, Any]
     history: History
-    evaluation: Mapping[str, Any]
-    diagnostics: Mapping[str, np.ndarray]
+    evaluations: list[Judged]
+    """All of them, also those of other states of the run."""
+    leading: Judged | None
+    """The one that the report leads with."""
     units: Mapping[str, Any]
     pictures: Mapping[str, np.ndarray]
     calibration: Mapping[str, Any]
@@ -57,6 +52,16 @@ class Records:
     def data(self) -> Mapping[str, Any]:
         """The data entry of `run.json`."""
         return as_mapping(self.run.get("data"))
+
+    @property
+    def evaluation(self) -> Mapping[str, Any]:
+        """The leading evaluation; empty where there is none."""
+        return {} if self.leading is None else self.leading.record
+
+    @property
+    def diagnostics(self) -> Mapping[str, np.ndarray]:
+        """The leading evaluation's numbers of each datum, of shape (seeds, n)."""
+        return {} if self.leading is None else self.leading.arrays
 
     @property
     def name(self) -> str:
@@ -70,139 +75,81 @@ class Records:
 
     def command(self, file: str) -> str:
         """The command that writes a missing file."""
-        return (
-            "tightbound fit" if file in (RUN, CALIBRATION) else f"tightbound evaluate {self.place}"
-        )
-
-
-def as_mapping(value: object) -> Mapping[str, Any]:
-    """The value where it is a JSON object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def as_sequence(value: object) -> list[Any]:
-    """The value where it is a JSON array, else an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def as_number(value: object) -> float:
-    """The value where it is a number (NaN and infinities included), else NaN."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    return float("nan")
-
-
-def as_numbers(value: object) -> Float[np.ndarray, " numbers"]:
-    """The entries of a JSON array as numbers, NaN where they are none."""
-    return np.array([as_number(entry) for entry in as_sequence(value)], dtype=float)
+        if file == EVALUATIONS:
+            return f"tightbound evaluate {self.place}"
+        return f"tightbound fit --resume --name {shlex.quote(self.directory.resolve().name)}"
 
 
 def read_records(directory: Path) -> Records:
     """Reads a run folder.
 
     Raises:
-        UsageError: No folder, no readable `config.toml`, or no finished epoch in `metrics.jsonl`.
+        UsageError: No folder, no settings or no finished epoch in it, or a damaged file.
     """
-    if not directory.is_dir():
-        raise UsageError(
-            f"no run folder at {directory}: expected one written by `tightbound fit`, "
-            f"see `tightbound fit --help`"
-        )
+    with refusals("look into", directory):
+        if not directory.is_dir():
+            raise UsageError(
+                f"no run folder at {directory}: expected one written by `tightbound fit`, "
+                f"see `tightbound fit --help`"
+            )
+    settings = directory / "config.toml"
+    config = tomllib.loads(read_sealed(settings, "the settings of a run"))
+    history = read_history(directory / "metrics.jsonl")
+    model = present(directory, float(history.epoch[-1]))
     absent: dict[str, str] = {}
+    run = _read_object(directory / RUN, "run", None, absent)
+    digests = as_mapping(as_mapping(run.get("data")).get("digests"))
+    evaluations = read_evaluations(directory, model, digests)
+    leading = chosen(evaluations)
+    if leading is None:
+        absent[EVALUATIONS] = _none_leads(evaluations)
     return Records(
         directory=directory,
-        config=_read_config(directory / "config.toml"),
-        run=_read_object(directory / RUN, absent),
-        history=_read_history(directory / "metrics.jsonl"),
-        evaluation=_read_object(directory / EVALUATION, absent),
-        diagnostics=_read_arrays(directory / DIAGNOSTICS, absent),
-        units=_read_object(directory / UNITS, absent),
-        pictures=_read_arrays(directory / PICTURES, absent),
+        config=config,
+        run=run,
+        history=history,
+        evaluations=evaluations,
+        leading=leading,
+        units=_read_object(directory / UNITS, "units", model, absent),
+        pictures=_read_pictures(directory / PICTURES, model, absent),
         # Only adversarial objectives have one: none is no lack.
-        calibration=_read_object(directory / CALIBRATION, absent)
-        if (directory / CALIBRATION).exists()
+        calibration=_read_object(directory / CALIBRATION, "calibration", model, absent)
+        if is_file(directory / CALIBRATION)
         else {},
         absent=absent,
     )
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(
-            f"{path} is missing: expected a run folder written by `tightbound fit`"
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: expected a TOML table, got {error}") from None
+def _none_leads(evaluations: list[Judged]) -> str:
+    """Why there is no leading evaluation, in words."""
+    if not evaluations:
+        return MISSING
+    stale = sum(bool(found.stale) for found in evaluations)
+    others = f" ({stale} of another model or of other data)" if stale else ""
+    return f"holds none of the test part by the model that is there now{others}"
 
 
-def _read_history(path: Path) -> History:
-    if not path.is_file():
-        raise UsageError(f"{path} is missing: train first, `tightbound fit` writes it every epoch")
-    lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
-    rows: list[Mapping[str, Any]] = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            # A process killed while writing leaves its last line torn; elsewhere it is damage.
-            if number == len(lines):
-                break
-            raise UsageError(
-                f"{path} is damaged: expected one JSON object a line, line {number} is none"
-            ) from None
-        rows.append(as_mapping(row))
-    if not rows:
-        raise UsageError(f"{path} holds no finished epoch yet: train for at least one epoch")
-    train = [as_sequence(row.get("train_bound")) for row in rows]
-    validation = [as_sequence(row.get("validation_bound")) for row in rows]
-    losses = [as_sequence(as_mapping(row.get("info")).get("classifier_loss")) for row in rows]
-    seeds = max(map(len, [*train, *validation, *losses]))
-    return History(
-        epoch=np.array([as_number(row.get("epoch")) for row in rows]),
-        train=_per_seed(train, seeds),
-        validation=_per_seed(validation, seeds),
-        classifier_loss=_per_seed(losses, seeds),
-    )
-
-
-def _per_seed(rows: list[list[Any]], seeds: int) -> Float[np.ndarray, "epochs seeds"]:
-    table = np.full((len(rows), seeds), np.nan)
-    for index, row in enumerate(rows):
-        table[index, : len(row)] = [as_number(value) for value in row]
-    return table
-
-
-def _read_object(path: Path, absent: dict[str, str]) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        absent[path.name] = "is not there"
+def _read_object(
+    path: Path, kind: str, model: Present | None, absent: dict[str, str]
+) -> dict[str, Any]:
+    """A record; with a model, only one that is about it."""
+    if not is_file(path):
+        absent[path.name] = MISSING
         return {}
-    except (OSError, ValueError):
-        value = None
-    if not isinstance(value, dict):
-        absent[path.name] = "cannot be read as a JSON object"
+    record = read_record(path, kind)
+    reason = "" if model is None else why_not(record, model)
+    if reason:
+        absent[path.name] = reason
         return {}
-    return value
+    return record
 
 
-def _read_arrays(path: Path, absent: dict[str, str]) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        absent[path.name] = "is not there"
+def _read_pictures(path: Path, model: Present, absent: dict[str, str]) -> dict[str, np.ndarray]:
+    if not is_file(path):
+        absent[path.name] = MISSING
         return {}
-    except (OSError, ValueError, EOFError, TypeError, BadZipFile, zlib.error):
-        absent[path.name] = "cannot be read as an archive of arrays"
+    arrays, metadata = read_arrays(path, "pictures")
+    if reason := why_not(metadata, model):
+        absent[path.name] = reason
         return {}
-    tables = {
-        name: array.astype(np.float64)
-        for name, array in arrays.items()
-        if array.ndim == 2 and array.dtype.kind in "fiub"
-    }
-    if wrong := sorted(arrays.keys() - tables.keys()):
-        absent[path.name] = f"holds no table of numbers under {', '.join(wrong)}"
-    return tables
+    return tables(arrays)

@@ -1,11 +1,19 @@
 """The same headline for a terminal: rows of a Markdown table, no colour, no control characters."""
 
 from pathlib import Path
+from typing import Any
 
 from tightbound.report.curves import finite_mean
-from tightbound.report.headline import active_units, bits_per_dim, error_bars, headline
-from tightbound.report.records import Records, as_mapping, read_records
+from tightbound.report.headline import (
+    active_units,
+    bits_per_dim,
+    error_bars,
+    evaluation_rows,
+    headline,
+)
+from tightbound.report.records import Records, read_records
 from tightbound.report.text import count, number, plain, terminal
+from tightbound.report.values import as_mapping
 
 
 def summary_lines(directory: Path) -> list[str]:
@@ -24,6 +32,7 @@ def summary_lines(directory: Path) -> list[str]:
         ("objective", objective(records)),
         *_training(records),
         *_evaluation(records),
+        *_other_evaluations(records),
         *((f"active units, {name}", f"{a} of {n}") for name, a, n in active_units(records)),
         *((file, f"{why}: `{records.command(file)}`") for file, why in records.absent.items()),
     ]
@@ -61,6 +70,21 @@ def _training(records: Records) -> list[tuple[str, str]]:
     return [(f"training {bound_name(records)}, epoch {epochs}", f"{number(float(last))} nats")]
 
 
+def _other_evaluations(records: Records) -> list[tuple[str, str]]:
+    """A row for each evaluation but the one that leads, with what it is about."""
+    rows = []
+    for judged, row in zip(records.evaluations, evaluation_rows(records), strict=True):
+        part, k, key, epoch, value, error, verdict, about = row
+        if judged is not records.leading:
+            name = f"{'earlier ' if judged.stale else ''}{part} log-likelihood, k = {k}, key {key}"
+            standing = f"; {about}" if judged.beside else ""
+            standing = f"; epoch {epoch}, {about}" if judged.stale else standing
+            rows.append(
+                (name, f"{value} nats per item, {error} over the items ({verdict}){standing}")
+            )
+    return rows
+
+
 def _evaluation(records: Records) -> list[tuple[str, str]]:
     found = headline(records)
     if found is None:
@@ -76,3 +100,28 @@ def _evaluation(records: Records) -> list[tuple[str, str]]:
         ("binarisation", found.binarisation),
         ("verdict", f"{found.verdict}: {found.reason}" if found.reason else found.verdict),
     ]
+
+
+def json_records(directory: Path) -> dict[str, Any]:
+    """The records that are there and about the run as it stands, by name, for programs.
+
+    "evaluation" is the one that leads; "evaluations" are all, with `stale` saying why one is not
+    about the run as it stands, empty where it is.
+
+    Raises:
+        UsageError: No run folder, no finished epoch in it, or a damaged record.
+    """
+    records = read_records(directory)
+    found = {
+        "name": records.name,
+        "epochs": len(records.history.epoch),
+        "run": records.run,
+        "evaluation": records.evaluation,
+        "evaluations": [
+            {"file": judged.file, "stale": judged.stale, **judged.record}
+            for judged in records.evaluations
+        ],
+        "units": records.units,
+        "calibration": records.calibration,
+    }
+    return {name: record for name, record in found.items() if record}

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from tightbound.report.records import Records, as_mapping, as_number, as_numbers, as_sequence
+from tightbound.report.records import Records
 from tightbound.report.theme import Theme, horizontal_grid, marked_line, whole_ticks
+from tightbound.report.values import as_mapping, as_number, as_numbers, as_sequence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

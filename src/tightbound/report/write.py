@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
-from tightbound.files import write_atomic
+from tightbound.files import clear_torn, remove, write_atomic
+from tightbound.locks import Folder
 from tightbound.report.figures import Exhibit, exhibits
 from tightbound.report.page import page
 from tightbound.report.records import read_records
 
+LOCK = ".report.lock"
+PATIENCE = 60.0
+"""Seconds to wait for another report of the same run, which takes a few."""
 _NAMES = (
     "learning_curve.png",
     "bound_against_k.png",
@@ -29,17 +33,22 @@ def write_report(directory: Path) -> Path:
         The page's path.
 
     Raises:
-        UsageError: No run folder, or no finished epoch in it.
+        UsageError: No run folder, no finished epoch in it, a damaged record, or a folder that
+            cannot be written to.
     """
+    # A lock of its own: a run can be looked at while it goes on, and two reports do not mix.
     records = read_records(directory)
     shown = exhibits(records)
     drawn = {entry.name: entry for entry in shown if isinstance(entry, Exhibit)}
-    for name in _NAMES:
-        # A figure of an earlier report must not outlive the record it was made from.
-        if name in drawn:
-            write_atomic(directory / "figures" / name, drawn[name].light)
-        else:
-            (directory / "figures" / name).unlink(missing_ok=True)
     path = directory / "report.html"
-    write_atomic(path, page(records, shown))
+    with Folder(directory, lock=LOCK, patience=PATIENCE) as folder:
+        folder.hold()
+        for name in _NAMES:
+            # A figure of an earlier report must not outlive the record it was made from.
+            if name in drawn:
+                write_atomic(directory / "figures" / name, drawn[name].light)
+            else:
+                remove(directory / "figures" / name)
+        write_atomic(path, page(records, shown))
+        clear_torn(directory / "figures")
     return path

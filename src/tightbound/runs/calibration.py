@@ -6,10 +6,10 @@ import numpy as np
 
 from tightbound import data
 from tightbound.config import Config
+from tightbound.digests.record import write_record
 from tightbound.objectives import AbstractObjective
 from tightbound.objectives.nested import Nested
 from tightbound.objectives.terms import Classifier
-from tightbound.runs.folder import write_json
 from tightbound.runs.seen import as_seen
 from tightbound.training import Run
 from tightbound.training.calibration import ratio_calibration
@@ -18,7 +18,12 @@ DRAWS = 10_000
 
 
 def write_calibration(
-    directory: Path, run: Run, objective: AbstractObjective, ds: data.Dataset, config: Config
+    directory: Path,
+    run: Run,
+    objective: AbstractObjective,
+    ds: data.Dataset,
+    config: Config,
+    weights: str,
 ) -> None:
     """Loss, accuracy and reliability of replica 0's classifiers on validation data, if it has any.
 
@@ -31,6 +36,7 @@ def write_calibration(
     shown = np.asarray(as_seen(run, config, x, "the data"))
     found = ratio_calibration(run, objective, shown, draws=DRAWS, key=config.key)
     record = {
+        "weights": weights,
         "data": "validation" if len(ds.validation) else "training",
         "draws": DRAWS,
         "classifiers": [
@@ -45,4 +51,4 @@ def write_calibration(
             for one in found
         ],
     }
-    write_json(directory / "calibration.json", record)
+    write_record(directory / "calibration.json", "calibration", record)

@@ -1,23 +1,37 @@
-"""Judging the fitted replicas of a run: log-likelihood and active units, as records."""
+"""Judging the fitted replicas of a run: log-likelihood on one part of its data, as a record."""
 
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
-from tightbound import data
-from tightbound.config import Config
-from tightbound.data.arrays import save_arrays
-from tightbound.errors import UsageError
-from tightbound.evidence import Estimate, Evaluation, active_units, evaluate
-from tightbound.evidence.active_units import THRESHOLD
+from tightbound.digests.arrays import read_arrays, write_arrays
+from tightbound.digests.record import entry, finite
+from tightbound.errors import Interrupted, UsageError, at_least
+from tightbound.evidence import Estimate, Evaluation, evaluate
 from tightbound.evidence.verdict import WORDS
+from tightbound.files import clear_torn, is_file
+from tightbound.locks import Folder
 from tightbound.models import plug_in
-from tightbound.runs.folder import open_run, write_json
-from tightbound.training import Run
+from tightbound.runs.folder import Opened, open_whole
+from tightbound.runs.question import Question, question
+from tightbound.runs.source import FILE, PARTS, Scored, load_part, load_scored, part_digest
 
-UNITS_ITEMS = 500
-"""Training items for active units, as in the code of Burda et al. (2015)."""
+EVALUATION = "evaluation"
+"""The kind of the records."""
+
+
+class Answer(NamedTuple):
+    """One evaluation of a run."""
+
+    record: dict[str, Any]
+    """What was asked, and the numbers."""
+    path: Path
+    """The file that holds it, with the numbers of each datum."""
+    known: bool
+    """Whether it had been there before."""
 
 
 def evaluate_run(
@@ -26,50 +40,130 @@ def evaluate_run(
     k: int,
     key: int = 0,
     split: str = "test",
+    data: str | None = None,
+    limit: int | None = None,
     temperatures: int | None = None,
     chains: int = 16,
-) -> dict[str, Any]:
-    """Evaluates every replica on one part of the run's data, and writes the records.
+    overwrite: bool = False,
+) -> Answer:
+    """Evaluates every replica on data, the run's own or others, and writes one record of it.
 
-    A call that was killed goes on where it was when it is made again.
+    A question that has been answered, of the same model, data and settings, is answered from its
+    record; any other one becomes a record of its own. A call that was killed goes on where it was
+    when it is made again.
+
+    Args:
+        directory: The run's folder.
+        k: Draws per datum.
+        key: Seed of draws and binarisation.
+        split: "train", "validation" or "test" of the run's data.
+        data: Other data in its place: a file, all rows in their order, or a named set (its test
+            part). Their record never leads the report.
+        limit: Only the first so many items.
+        temperatures: If given, annealed importance sampling estimates the same data too.
+        chains: Chains of it for each datum.
+        overwrite: Evaluate anew even if there is a record.
+
+    Raises:
+        UsageError: No finished run, a damaged file, data that are not those of the fit, a folder
+            in use, or wrong sizes.
+        Interrupted: Ctrl-C; finished batches are kept.
     """
-    config, run = open_run(directory)
-    ds = data.load(config.data, split=config.split)
-    items = {"train": ds.train, "validation": ds.validation, "test": ds.test}
-    if split not in items:
-        raise UsageError(f"expected a split out of {', '.join(items)}, got {split!r}")
-    evaluations = [
+    if split not in PARTS:
+        raise UsageError(f"expected a split out of {', '.join(PARTS)}, got {split!r}")
+    if limit is not None:
+        at_least(1, limit=limit)
+    opened = open_whole(directory)
+    if data is None:
+        scored = load_part(directory, opened, split).first(limit)
+    else:
+        scored = load_scored(directory, opened, data).first(limit)
+    asked = question(
+        split=split if data is None else FILE,
+        k=k,
+        key=key,
+        temperatures=temperatures,
+        chains=chains,
+        binarize=opened.config.binarize,
+        weights=opened.weights,
+        data=part_digest(scored.x),
+    )
+    path = asked.path(directory)
+    with Folder(directory) as folder:
+        folder.hold()
+        if is_file(path) and not overwrite:
+            return Answer(_recorded(path, asked), path, known=True)
+        try:
+            evaluations = _evaluations(directory, opened, asked, scored.x)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "interrupted; no record was written, and batches that were finished some seconds "
+                f"before are kept in {path.parent}: the same command goes on with them"
+            ) from None
+        record = {
+            "question": asked.as_json(),
+            "epoch": opened.run.epochs_run,
+            **evaluation_record(evaluations, asked.split),
+            **scored.about,
+            "versions": {"tightbound": asked.tightbound, "jax": version("jax")},
+        }
+        record = finite(record)
+        write_arrays(path, EVALUATION, _per_datum(evaluations, scored), record)
+        clear_torn(path.parent)
+    return Answer(record, path, known=False)
+
+
+def _recorded(path: Path, asked: Question) -> dict[str, Any]:
+    """The record of an answered question.
+
+    Raises:
+        UsageError: The file is damaged, or answers another question.
+    """
+    _, record = read_arrays(path, EVALUATION)
+    if entry(record, path, "question", dict) != asked.as_json():
+        raise UsageError(
+            f"{path} answers another question than its name says: pass --overwrite to evaluate anew"
+        )
+    return record
+
+
+def _evaluations(
+    directory: Path, opened: Opened, asked: Question, x: Float[np.ndarray, "n d"]
+) -> list[Evaluation]:
+    """One evaluation for each replica."""
+    return [
         evaluate(
             plug_in(parts.model),
             parts.posterior,
-            items[split],
-            k=k,
-            key=key,
-            binarize=config.binarize,
-            temperatures=temperatures,
-            chains=chains,
-            resume=directory / f"evaluation.{number}.part.npz",
+            x,
+            k=asked.k,
+            key=asked.key,
+            binarize=asked.binarize,
+            temperatures=asked.temperatures,
+            chains=16 if asked.chains is None else asked.chains,
+            resume=asked.unfinished(directory, number),
         )
-        for number, parts in enumerate(run.replicas)
+        for number, parts in enumerate(opened.run.replicas)
     ]
-    record = evaluation_record(evaluations, split)
+
+
+def _per_datum(evaluations: list[Evaluation], scored: Scored) -> dict[str, np.ndarray]:
+    """Arrays of shape (seeds, n), and the row in the source of each of the n data."""
     arrays = {
         name: np.stack([getattr(ev, name) for ev in evaluations])
         for name in ("log_evidence", "stderr", "ess", "khat", "jackknife")
     }
-    if temperatures is not None:
-        found = [ev.annealed for ev in evaluations if ev.annealed is not None]
+    found = [ev.annealed for ev in evaluations if ev.annealed is not None]
+    if found:
         arrays |= {
             f"annealed_{name}": np.stack([getattr(ais, name) for ais in found])
             for name in ("log_evidence", "stderr", "ess")
         }
-    save_arrays(directory / "evaluation.npz", arrays)
-    write_json(directory / "evaluation.json", record)
-    return record
+    return arrays | {"rows": scored.rows}
 
 
 def evaluation_record(evaluations: list[Evaluation], split: str) -> dict[str, Any]:
-    """What `evaluation.json` says; the interval is over seeds, or over data if there is one."""
+    """The numbers of a record; the interval is over seeds, or over data if there is one."""
     from scipy import stats
 
     first = evaluations[0]
@@ -124,25 +218,3 @@ def _annealed(found: Estimate) -> dict[str, Any]:
         "acceptance_mean": float(np.mean(found.diagnostics["acceptance"])),
         "seconds": found.seconds,
     }
-
-
-def write_units(directory: Path, run: Run, ds: data.Dataset, config: Config) -> None:
-    """Active units of the first replica, on the first training items."""
-    layers = active_units(
-        run.model, run.posterior, ds.train[:UNITS_ITEMS], binarize=config.binarize, key=config.key
-    )
-    record = {
-        "threshold": THRESHOLD,
-        "items": min(UNITS_ITEMS, len(ds.train)),
-        "layers": [
-            {
-                "name": f"h{level}",
-                "variance": units.variance.tolist(),
-                "kl": None if units.kl is None else units.kl.tolist(),
-                "active": units.active,
-                "spectrum": units.spectrum.tolist(),
-            }
-            for level, units in enumerate(layers, start=1)
-        ],
-    }
-    write_json(directory / "units.json", record)

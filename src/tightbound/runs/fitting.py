@@ -1,7 +1,6 @@
 """Fitting as configured into a run's folder."""
 
 import platform
-import shutil
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -9,82 +8,126 @@ from pathlib import Path
 import jax
 
 from tightbound import data
-from tightbound.config import Config
-from tightbound.errors import UsageError
-from tightbound.files import write_atomic
+from tightbound.config import Config, read_settings
+from tightbound.digests.record import write_record
+from tightbound.errors import Interrupted
+from tightbound.locks import SETTINGS, Folder, check_unused
 from tightbound.models import autoencoder, bayesian
 from tightbound.objectives import AbstractObjective, Parts, full_vb, map_estimate
-from tightbound.objectives.catalogue import build, parse
+from tightbound.objectives.catalogue import make
 from tightbound.optimizers import by_name, default_rate, schedule_by_name
 from tightbound.runs.calibration import write_calibration
-from tightbound.runs.evaluation import write_units
-from tightbound.runs.folder import write_json
+from tightbound.runs.folder import MODEL, RUN
 from tightbound.runs.pictures import write_pictures
+from tightbound.runs.question import clear_unfinished
+from tightbound.runs.source import part_digests
+from tightbound.runs.units import write_units
 from tightbound.training import Run, fit, save
 
 PACKAGES = ("tightbound", "jax", "equinox", "optax", "numpyro", "numpy")
 
 
 def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
-    """Fits as configured into `directory`, and writes all records but the evaluation."""
+    """Fits as configured into `directory`, and writes all records but the evaluations.
+
+    A folder without a finished epoch, as a process leaves that was ended early, is taken as if it
+    were not there; `resume` goes on with one that has settings.
+
+    Raises:
+        UsageError: Wrong settings or data, a folder that holds another run or is in use, or a disk
+            that cannot be written to; what was there is as it was.
+        Interrupted: Ctrl-C; finished epochs are kept.
+    """
+    config.check()
+    if resume:
+        read_settings(directory)  # which refuses what is damaged, also where others replace it
+    else:
+        check_unused(directory)
     ds = data.load(config.data, split=config.split)
     objective = _objective(config, len(ds.train))
     model, posterior = autoencoder(ds, **config.sizes(), key=config.key)
     if config.bayesian is not None:
         model = bayesian(model, scale=config.bayesian)
-    if directory.exists() and not resume:
-        raise UsageError(
-            f"{directory} already exists: pass --resume to go on with that run, "
-            "or --name for another folder"
-        )
     steps = max(1, len(ds.train) // config.batch_size)
-    highest = config.learning_rate or default_rate(config.optimizer)
+    highest = config.learning_rate
+    highest = default_rate(config.optimizer) if highest is None else highest
     rate = schedule_by_name(config.schedule, highest, steps_per_epoch=steps, epochs=config.epochs)
     optimizer = by_name(config.optimizer, rate, batch_size=config.batch_size)
     began = time.perf_counter()
-    write_atomic(directory / "config.toml", config.to_toml())
-    try:
-        run = fit(
-            model,
-            posterior,
-            ds.train,
-            objective=objective,
-            optimizer=optimizer,
-            batch_size=config.batch_size,
-            epochs=config.epochs,
-            seeds=config.seeds,
-            key=config.key,
-            validation=ds.validation,
-            binarize=config.binarize,
-            early_stopping=config.early_stopping,
-            average=config.average,
-            directory=directory,
-            resume=resume,
-        )
-    except UsageError:
-        if not resume:
-            shutil.rmtree(directory)
-        raise
-    save(directory / "model.safetensors", run)
+    with Folder(directory, settings=config.to_toml()) as folder:
+        try:
+            run = fit(
+                model,
+                posterior,
+                ds.train,
+                objective=objective,
+                optimizer=optimizer,
+                batch_size=config.batch_size,
+                epochs=config.epochs,
+                seeds=config.seeds,
+                key=config.key,
+                validation=ds.validation,
+                binarize=config.binarize,
+                early_stopping=config.early_stopping,
+                average=config.average,
+                directory=folder,
+                resume=resume,
+            )
+            _write_records(directory, run, ds, config, objective, began)
+        except KeyboardInterrupt:
+            raise Interrupted(_interrupted(directory)) from None
+    return run
+
+
+def _interrupted(directory: Path) -> str:
+    """What an interrupted fit says."""
+    if not (directory / SETTINGS).exists():
+        return "interrupted; nothing was written, and the same command begins again"
+    return (
+        f"interrupted; {directory} holds the epochs up to its last checkpoint: "
+        f"`tightbound fit --resume --name {directory.name}` goes on"
+    )
+
+
+def _write_records(
+    directory: Path,
+    run: Run,
+    ds: data.Dataset,
+    config: Config,
+    objective: AbstractObjective,
+    began: float,
+) -> None:
+    """The model and what is said about it; `run.json` comes last and says that all is there."""
+    weights = save(directory / MODEL, run)
+    seconds = time.perf_counter() - began
+    clear_unfinished(directory, weights)
+    write_units(directory, run, ds, config, weights)
+    write_pictures(directory, run, ds, config, weights)
+    write_calibration(directory, run, objective, ds, config, weights)
     record = {
         "name": directory.name,
+        "weights": weights,
         "data": {
             "name": ds.name,
             "split": ds.split,
             "units": ds.units,
             "checksum": ds.checksum,
+            "digests": part_digests(ds),
             "n_train": len(ds.train),
             "n_validation": len(ds.validation),
             "n_test": len(ds.test),
             "shape": list(ds.shape),
+            "columns": list(ds.columns),
+            # Of named sets every reader knows the units; of own data the fit did.
+            "scale": ds.scale if ds.rows else None,
             "binarisation": run.binarisation,
-            "notes": ds.notes,
+            "notes": "; ".join(ds.notes),
         },
         "parameters": count_parameters(run.replicas[0]),
         "seeds": config.seeds,
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
-        "seconds_total": time.perf_counter() - began,
+        "seconds_total": seconds,
         "seconds_checkpoints": run.seconds_checkpoints,
         "objective": run.objective,
         "bound": {
@@ -93,33 +136,15 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
             "unit": "nats",
         },
     }
-    write_json(directory / "run.json", record)
-    write_units(directory, run, ds, config)
-    write_pictures(directory, run, ds, config)
-    write_calibration(directory, run, objective, ds, config)
-    return run
+    write_record(directory / RUN, "run", record)
 
 
 def _objective(config: Config, n: int) -> AbstractObjective:
     """The objective as configured, with what is said about the parameters of n data."""
-    objective = _of_data(config)
-    if config.weight_prior is not None and config.bayesian is not None:
-        raise UsageError("weight_prior and bayesian are two priors on the parameters: leave one")
+    objective = make(config.objective_call())
     if config.weight_prior is not None:
         return map_estimate(objective, n=n, scale=config.weight_prior)
     return objective if config.bayesian is None else full_vb(objective, n=n)
-
-
-def _of_data(config: Config) -> AbstractObjective:
-    """The objective by its name and flags, or by a call."""
-    options = config.objective_options()
-    if "(" not in config.objective:
-        return build(config.objective, **options)
-    if options:
-        raise UsageError(
-            f"{config.objective} names its own options: leave out {', '.join(options)}"
-        )
-    return parse(config.objective)
 
 
 def count_parameters(parts: Parts) -> int:

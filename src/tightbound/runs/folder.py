@@ -1,52 +1,71 @@
-"""A run's folder: reading it back, and files that appear in it whole."""
+"""A run's folder, read back."""
 
-import io
-import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-from jaxtyping import Float
-
-from tightbound.config import Config, read_toml
+from tightbound.config import Config, read_settings
+from tightbound.digests.record import entry, read_record
 from tightbound.errors import UsageError
-from tightbound.files import write_atomic
+from tightbound.files import is_file
+from tightbound.locks import SETTINGS
 from tightbound.training import Run, load
+from tightbound.training.saving import weights_of
+
+MODEL = "model.safetensors"
+RUN = "run.json"
+
+
+class Opened(NamedTuple):
+    """A finished run as its folder holds it."""
+
+    config: Config
+    run: Run
+    record: dict[str, Any]
+    """What `run.json` says."""
+    weights: str
+    """SHA-256 of the parameters of all replicas."""
 
 
 def open_run(directory: Path) -> tuple[Config, Run]:
     """Reads a run folder's settings and fitted replicas.
 
     Raises:
-        UsageError: No such run, or one that has not been finished.
+        UsageError: No such run, one that has not been finished, or a damaged file.
     """
-    if not (directory / "config.toml").is_file():
+    opened = open_whole(directory)
+    return opened.config, opened.run
+
+
+def open_whole(directory: Path) -> Opened:
+    """Reads a run folder's settings, fitted replicas and record, which must belong together.
+
+    Raises:
+        UsageError: No such run, one that has not been finished, or a damaged file.
+    """
+    if not is_file(directory / SETTINGS):
         raise UsageError(f"expected a run folder at {directory}, found no config.toml in it")
-    if not (directory / "model.safetensors").is_file():
-        raise UsageError(
-            f"{directory} holds no fitted model yet: "
-            f"finish it with `tightbound fit --resume --name {directory.name}`"
-        )
-    return Config(**read_toml(directory / "config.toml")), load(directory / "model.safetensors")
+    config = Config(**read_settings(directory))
+    finish = f"finish it with `tightbound fit --resume --name {directory.name}`"
+    if not is_file(directory / MODEL):
+        raise UsageError(f"{directory} holds no fitted model yet: {finish}")
+    run = load(directory / MODEL)
+    if not is_file(directory / RUN):
+        raise UsageError(f"{directory} has not been finished, it holds no run.json: {finish}")
+    record = read_record(directory / RUN, "run")
+    weights = weights_of(run)
+    if entry(record, directory / RUN, "weights", str) != weights:
+        raise UsageError(f"{directory}: run.json is about another model than is there: {finish}")
+    return Opened(config, run, record, weights)
 
 
-def write_json(path: Path, record: Any) -> None:
-    """Writes JSON; numbers that are not finite become null."""
-    write_atomic(path, json.dumps(_finite(record), indent=1, allow_nan=False) + "\n")
+def item_shape(directory: Path) -> tuple[int, ...]:
+    """The shape of one item of a run's data, as `run.json` says.
 
-
-def _finite(record: Any) -> Any:
-    if isinstance(record, dict):
-        return {name: _finite(value) for name, value in record.items()}
-    if isinstance(record, list):
-        return [_finite(value) for value in record]
-    if isinstance(record, float) and not np.isfinite(record):
-        return None
-    return record
-
-
-def write_npy(path: Path, array: Float[np.ndarray, "n d"]) -> None:
-    """Writes one array."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    write_atomic(path, buffer.getvalue())
+    Raises:
+        UsageError: No such record, or a damaged one.
+    """
+    path = directory / RUN
+    sizes = entry(entry(read_record(path, "run"), path, "data", dict), path, "shape", list)
+    if not all(type(size) is int and size > 0 for size in sizes):
+        raise UsageError(f"{path} is damaged: expected the sizes of an item, got {sizes}")
+    return tuple(sizes)

@@ -1,6 +1,6 @@
 """What a fitted model shows: samples, reconstructions and the manifold of two latent dimensions."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -10,13 +10,14 @@ from jaxtyping import Array, Float
 
 from tightbound import data
 from tightbound.config import Config
-from tightbound.data.arrays import save_arrays
+from tightbound.digests.arrays import write_arrays
 from tightbound.distributions import StandardNormal
-from tightbound.errors import UsageError
+from tightbound.errors import at_least
 from tightbound.evidence.densities import with_density
-from tightbound.randomness import as_key, first_keys, stream
-from tightbound.runs.folder import open_run, write_npy
+from tightbound.randomness import as_key, item_keys, stream
+from tightbound.runs.folder import open_whole
 from tightbound.runs.seen import as_seen
+from tightbound.runs.source import load_scored
 from tightbound.training import Run
 
 PICTURES = 100
@@ -24,7 +25,9 @@ PAIRS = 20
 GRID = 20
 
 
-def write_pictures(directory: Path, run: Run, ds: data.Dataset, config: Config) -> None:
+def write_pictures(
+    directory: Path, run: Run, ds: data.Dataset, config: Config, weights: str
+) -> None:
     """Samples, reconstructions and, for two latent dimensions, the manifold of replica 0."""
     originals = as_seen(run, config, ds.test, "the test data", first=PAIRS)
     arrays = {
@@ -34,18 +37,35 @@ def write_pictures(directory: Path, run: Run, ds: data.Dataset, config: Config) 
     }
     if config.sizes()["latent"] == 2 and isinstance(run.model.prior, StandardNormal):
         arrays["manifold"] = manifold(run, GRID)
-    save_arrays(directory / "pictures.npz", arrays)
+    write_arrays(directory / "pictures.safetensors", "pictures", arrays, {"weights": weights})
 
 
 def sample_means(run: Run, n: int, key: int) -> Float[np.ndarray, "n d"]:
     """Means of p(x|z) at n draws of the prior."""
+    return np.concatenate(list(sample_chunks(run, n, key, chunk=n)))
 
-    def one(key: Array) -> Array:
-        return run.model.likelihood.mean(run.model.prior.sample(None, key=key))
 
-    return np.asarray(
-        jax.jit(jax.vmap(one))(first_keys(stream(as_key(key), "pictures.samples"), n))
-    )
+def sample_chunks(
+    run: Run, n: int, key: int, *, chunk: int
+) -> Iterator[Float[np.ndarray, "chunk d"]]:
+    """Means of p(x|z) at n draws of the prior, a chunk at a time.
+
+    Each draw has a key of its own, by its number: apart from rounding, the size of the chunks
+    changes nothing.
+    """
+
+    @jax.jit
+    def means(keys: Array) -> Array:
+        def one(key: Array) -> Array:
+            return run.model.likelihood.mean(run.model.prior.sample(None, key=key))
+
+        return jax.vmap(one)(keys)
+
+    drawn = stream(as_key(key), "pictures.samples")
+    for start in range(0, n, chunk):
+        # The last chunk is as long as the others, so that one program serves them all.
+        numbers = jnp.int32(start) + jnp.arange(min(chunk, n), dtype=jnp.int32)
+        yield np.asarray(means(item_keys(drawn, numbers)))[: n - start]
 
 
 def reconstruct(run: Run, x: Float[Array, "n d"]) -> Float[np.ndarray, "n d"]:
@@ -70,20 +90,27 @@ def manifold(run: Run, grid: int) -> Float[np.ndarray, "cells d"]:
     return np.asarray(jax.vmap(run.model.likelihood.mean)(points))
 
 
-def reconstruct_data(directory: Path, name: str, path: Path) -> tuple[float, int]:
-    """Reconstructs the test part of a named set, or all of a file, into a .npy file.
+def reconstruct_data(
+    directory: Path, name: str, *, limit: int | None = None
+) -> tuple[Float[np.ndarray, "n d"], float]:
+    """Reconstructs the test part of a named set, or all rows of a file: row i of row i.
+
+    Args:
+        directory: The run's folder.
+        name: The set or file.
+        limit: Only the first so many.
 
     Returns:
-        The mean squared error per value, and the number of items.
+        The reconstructions, and their mean squared error per value.
+
+    Raises:
+        UsageError: As for `open_whole` and `load_scored`.
     """
-    config, run = open_run(directory)
-    named = name in {entry.name for entry in data.names()}
-    ds = data.load(name, split=config.split if name == config.data else "default")
-    x = ds.test if named else np.concatenate([ds.train, ds.validation, ds.test])
-    shape = json.loads((directory / "run.json").read_text())["data"]["shape"]
-    if x.shape[1] != np.prod(shape):
-        raise UsageError(f"expected items of shape {shape} like the run's, got {list(ds.shape)}")
+    if limit is not None:
+        at_least(1, limit=limit)
+    opened = open_whole(directory)
+    config, run = opened.config, opened.run
+    x = load_scored(directory, opened, name).first(limit).x
     values = as_seen(run, config, x, name)
     means = reconstruct(run, values)
-    write_npy(path, means)
-    return float(np.mean((means - np.asarray(values)) ** 2)), len(x)
+    return means, float(np.mean((means - np.asarray(values)) ** 2))

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
+from tightbound.data import DataLike, as_table
 from tightbound.errors import UsageError, at_least
 from tightbound.objectives.nested import Nested
 from tightbound.randomness import as_key, first_keys, stream
@@ -50,7 +51,7 @@ class Calibration(NamedTuple):
 def ratio_calibration(
     run: Run,
     objective: Nested,
-    x: Float[np.ndarray, "n d"] | None = None,
+    x: DataLike | None = None,
     *,
     draws: int = 10_000,
     bins: int = 10,
@@ -78,7 +79,7 @@ def ratio_calibration(
     at_least(1, draws=draws, bins=bins)
     if not run.objective_states:
         raise UsageError("expected a run as tb.fit returns it: the classifiers are not in its file")
-    values = np.zeros((1, 0), np.float32) if x is None else np.asarray(x, np.float32)
+    values = np.zeros((1, 0), np.float32) if x is None else as_table(x, "the held-out data")
     rows = np.arange(draws) % len(values)
     # With the noise that the classifiers were last trained at.
     sides = objective.at(run.epochs_run - 1).classified(

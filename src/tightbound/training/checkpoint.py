@@ -1,18 +1,13 @@
-"""Checkpoints: named leaves and JSON metadata in one safetensors file, never a pickle."""
+"""Checkpoints: the named leaves of a tree and JSON metadata in one file, never a pickle."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
+from tightbound.digests.arrays import write_arrays
 from tightbound.errors import UsageError
-from tightbound.files import write_atomic
-
-SCHEMA = 1
 
 
 def named_leaves(tree: Any) -> dict[str, np.ndarray]:
@@ -23,37 +18,7 @@ def named_leaves(tree: Any) -> dict[str, np.ndarray]:
 
 def write(path: Path, kind: str, tree: Any, metadata: dict[str, Any]) -> None:
     """Writes arrays and metadata as one file of a kind in words, whole or not at all."""
-    arrays = {
-        name: np.ascontiguousarray(leaf).reshape(leaf.shape)  # which would give scalars an axis
-        for name, leaf in named_leaves(tree).items()
-    }
-    header = {"tightbound": json.dumps({"schema": SCHEMA, "kind": kind, **metadata})}
-    write_atomic(path, save(arrays, header))
-
-
-def read(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Reads the arrays by name, and the metadata.
-
-    Raises:
-        UsageError: The file is missing, truncated, not one of ours, or of another kind.
-    """
-    if not path.is_file():
-        raise UsageError(f"expected a {kind} at {path}, found no file")
-    payload = path.read_bytes()
-    try:
-        arrays = load(payload)
-        size = int.from_bytes(payload[:8], "little")
-        metadata = json.loads(json.loads(payload[8 : 8 + size])["__metadata__"]["tightbound"])
-        schema, found = metadata["schema"], metadata["kind"]
-    except KeyError as error:
-        raise UsageError(f"{path} was not written by tightbound: {error} is missing") from error
-    except (SafetensorError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} is not a whole tightbound file: {error}") from error
-    if schema != SCHEMA:
-        raise UsageError(f"{path} has schema {schema}, expected {SCHEMA}")
-    if found != kind:
-        raise UsageError(f"expected a {kind} at {path}, found a {found}")
-    return arrays, metadata
+    write_arrays(path, kind, named_leaves(tree), metadata)
 
 
 def mismatches(tree: Any, arrays: dict[str, np.ndarray]) -> list[str]:

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tightbound.data import check_values
+from tightbound.data import DataLike, as_table
 from tightbound.data.binarise import Binarisation
 from tightbound.distributions import BernoulliComponents, Categorical, GaussianComponents
 from tightbound.errors import NonFiniteError, UsageError, at_least
@@ -75,7 +75,7 @@ class EMRun(NamedTuple):
 
 def em(
     model: Model,
-    x: Float[np.ndarray, "n d"],
+    x: DataLike,
     *,
     iterations: int = 100,
     floor: float | None = None,
@@ -111,7 +111,8 @@ def em(
             f"BernoulliComponents, got {type(prior).__name__} with {type(likelihood).__name__}; "
             "use tb.fit with tb.objectives.exact()"
         )
-    check_values(x, likelihood.support, "the data")
+    dtype = prior.logits.dtype
+    x = as_table(x, "the data", support=likelihood.support, dtype=dtype)
     gaussian = isinstance(likelihood, GaussianComponents)
     check_width(model, x, "the data")
     at_least(1, iterations=iterations)
@@ -119,7 +120,6 @@ def em(
     most = math.inf if gaussian else 0.5
     if not 0 < floor < most:
         raise UsageError(f"expected floor between 0 and {most}, got {floor}")
-    dtype = prior.logits.dtype
     began, bound = time.perf_counter(), jnp.asarray(floor, dtype)
     start = Model(prior, _inside(likelihood, bound))
     fitted, history = _scan(start, jnp.asarray(x, dtype), bound, iterations=iterations)

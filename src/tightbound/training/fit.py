@@ -1,5 +1,6 @@
 """The one training loop: replicas, progress, checkpoints, resuming, and what it returns."""
 
+import contextlib
 import time
 import warnings
 from pathlib import Path
@@ -11,12 +12,16 @@ import numpy as np
 import optax
 from jaxtyping import Float, PRNGKeyArray
 
+from tightbound.data import DataLike, as_table
 from tightbound.data.binarise import Binarisation, resolve
 from tightbound.distributions import AbstractConditional
 from tightbound.errors import NonFiniteError, UsageError, at_least
+from tightbound.locks import Folder
 from tightbound.models import Bayesian, Model, Target
 from tightbound.models.shapes import check_width
 from tightbound.objectives import AbstractObjective, Parts
+from tightbound.objectives.catalogue import parse
+from tightbound.optimizers import by_name
 from tightbound.progress import Progress
 from tightbound.randomness import as_key
 from tightbound.training.epoch import EpochSettings
@@ -48,21 +53,21 @@ class Run(NamedTuple):
 def fit(
     model: Model | Bayesian,
     posterior: AbstractConditional | None,
-    train: Float[np.ndarray, "n d"] | None = None,
+    train: DataLike | None = None,
     *,
-    objective: AbstractObjective,
-    optimizer: optax.GradientTransformation | None = None,
+    objective: AbstractObjective | str,
+    optimizer: optax.GradientTransformation | str | None = None,
     batch_size: int = 100,
     epochs: int = 50,
     steps: int | None = None,
     seeds: int = 1,
     build: Build | None = None,
     key: int | PRNGKeyArray = 0,
-    validation: Float[np.ndarray, "m d"] | None = None,
+    validation: DataLike | None = None,
     binarize: str = "auto",
     early_stopping: int | None = None,
     average: float | None = None,
-    directory: Path | str | None = None,
+    directory: Path | str | Folder | None = None,
     resume: bool = False,
     progress: bool | None = None,
 ) -> Run:
@@ -73,8 +78,10 @@ def fit(
         posterior: q(z|x); None for an objective that needs none, such as
             `tb.objectives.exact()`.
         train: Data of shape (n, d), kept on the device for the whole run; none for a `Target`.
-        objective: Such as `tb.objectives.iwae(k=50, gradient="dreg")`.
-        optimizer: Any Optax optimiser; Adam with rate 1e-3 if left out.
+        objective: Such as `tb.objectives.iwae(k=50, gradient="dreg")`, or a name or call as text,
+            "iwae(k=50, gradient='dreg')", as on the command line.
+        optimizer: Any Optax optimiser, or a name or call as text, "adam(learning_rate=1e-3)";
+            Adam with rate 1e-3 if left out.
         batch_size: Items per step. Each epoch is `n // batch_size` steps of a new permutation.
         epochs: Passes over the data.
         steps: For a `Target`, in place of `epochs`: steps in all, each of them with `batch_size`
@@ -92,7 +99,8 @@ def fit(
             and return each replica's parameters at its best epoch.
         average: Decay of an exponential moving average of the parameters, which is then what is
             validated and returned; 0.999, for example.
-        directory: Where checkpoints and metrics are kept; none are written without it.
+        directory: Where checkpoints and metrics are kept; none are written without it. No other
+            process may use it at the same time.
         resume: Go on from the checkpoint in `directory`, to the same numbers as one whole run;
             `epochs` may be more than before. An optimiser's rate leaves no trace that could be
             compared: pass the same one.
@@ -103,12 +111,18 @@ def fit(
 
     Raises:
         UsageError: Data outside the likelihood's support (row and column are named), sizes that
-            do not fit, a directory in use, or a checkpoint of another run.
+            do not fit, a directory in use, a checkpoint of another run, a damaged file, or a disk
+            that cannot be written to.
         NonFiniteError: A number was not finite; the last good checkpoint stays in place.
     """
     parts = Parts(model, posterior)
+    objective = parse(objective) if isinstance(objective, str) else objective
+    if isinstance(optimizer, str):
+        optimizer = by_name(optimizer, batch_size=batch_size)
     objective.check(parts)
     train, epochs = _data(model, train, batch_size, epochs, steps)
+    if validation is not None:
+        validation = as_table(validation, "the validation data")
     check_sizes(
         train,
         validation,
@@ -136,20 +150,21 @@ def fit(
     root = as_key(key)
     params, static = eqx.partition(parts, eqx.is_inexact_array)
     loop = Loop(static, objective, optimizer, settings, root, seeds, train, validation)
-    store = None
-    state, history = loop.start(parts, build), History()
-    if directory is not None:
-        identity = fingerprint(parts, objective, settings, root, seeds, (train, validation))
-        store = Store(Path(directory), identity)
-        state, history = store.resume(state, epochs) if resume else store.claim(state)
-    elif resume:
+    if resume and directory is None:
         raise UsageError("expected a directory to resume from, got directory=None")
-    try:
-        with Progress("fitting", epochs, done=len(history), shown=progress) as bar:
-            state = _run_epochs(loop, state, history, epochs, store, bar)
-    finally:
-        if store is not None:
-            store.metrics.close()
+    with contextlib.ExitStack() as stack:
+        store = None
+        state, history = loop.start(parts, build), History()
+        if directory is not None:
+            # A folder that the caller holds is the caller's to let go.
+            mine = not isinstance(directory, Folder)
+            folder = stack.enter_context(Folder(directory)) if mine else directory
+            identity = fingerprint(parts, objective, settings, root, seeds, (train, validation))
+            store = Store(folder, identity)
+            state, history = store.resume(state, epochs) if resume else store.claim(state)
+            stack.callback(store.metrics.close)
+        bar = stack.enter_context(Progress("fitting", epochs, done=len(history), shown=progress))
+        state = _run_epochs(loop, state, history, epochs, store, bar)
     kept = state.params if state.average is None else state.average
     kept = kept if state.best is None else state.best
     of_replica = lambda tree, i: jax.tree.map(lambda leaf: leaf[i], tree)  # noqa: E731
@@ -169,7 +184,7 @@ def fit(
 
 def _data(
     model: Model | Bayesian,
-    train: Float[np.ndarray, "n d"] | None,
+    train: DataLike | None,
     batch_size: int,
     epochs: int,
     steps: int | None,
@@ -180,7 +195,7 @@ def _data(
             raise UsageError("expected training data of shape (n, d) for the model, got none")
         if steps is not None:
             raise UsageError("steps= is for a Target, which has no data: pass epochs= instead")
-        return train, epochs
+        return as_table(train, "the training data"), epochs
     if train is not None:
         raise UsageError(f"a Target has no data: expected none, got shape {np.shape(train)}")
     if steps is None:

@@ -5,30 +5,52 @@ from typing import Any
 
 import equinox as eqx
 
+from tightbound.digests.arrays import digest_of, read_arrays
+from tightbound.digests.lines import spelled, unspelled
+from tightbound.digests.record import entry
 from tightbound.errors import UsageError
 from tightbound.objectives import Parts
 from tightbound.training import checkpoint
 from tightbound.training.fit import Run
-from tightbound.training.records import EpochRecord, History
+from tightbound.training.records import EpochRecord, History, as_record
 from tightbound.training.structure import describe, differences, fixed, is_array, rebuild
 
+SAVED_RUN = "saved run"
 
-def save(path: Path | str, run: Run) -> None:
+
+def save(path: Path | str, run: Run) -> str:
     """Writes a run's replicas, history and description to one safetensors file.
 
     Networks of your own are saved as arrays; to load them again, `load` needs `like`.
+
+    Returns:
+        SHA-256 of the parameters, by which records say which model they are about.
+
+    Raises:
+        UsageError: The operating system refuses; an older file is as it was.
     """
-    replicas = [eqx.filter(parts, is_array) for parts in run.replicas]
+    weights = weights_of(run)
     metadata = {
         "structure": describe(run.replicas[0]),
-        "replicas": len(replicas),
-        "history": [list(record) for record in run.history],
+        "weights": weights,
+        "replicas": len(run.replicas),
+        "history": spelled([record._asdict() for record in run.history]),
         "objective": run.objective,
         "binarisation": run.binarisation,
         "epochs_run": run.epochs_run,
         "seconds_checkpoints": run.seconds_checkpoints,
     }
-    checkpoint.write(Path(path), "saved run", replicas, metadata)
+    checkpoint.write(Path(path), SAVED_RUN, _arrays(run), metadata)
+    return weights
+
+
+def weights_of(run: Run) -> str:
+    """SHA-256 of the parameters of all replicas: the same after saving and loading."""
+    return digest_of(checkpoint.named_leaves(_arrays(run)))
+
+
+def _arrays(run: Run) -> list[Any]:
+    return [eqx.filter(parts, is_array) for parts in run.replicas]
 
 
 def load(path: Path | str, like: tuple[Any, Any] | None = None) -> Run:
@@ -39,14 +61,22 @@ def load(path: Path | str, like: tuple[Any, Any] | None = None) -> Run:
         like: `(model, posterior)` of the same structure, for models with networks of your own.
 
     Raises:
-        UsageError: No such file, a truncated one, names or shapes that do not fit, or a network
-            of your own without `like`.
+        UsageError: No such file, a truncated or damaged one, names or shapes that do not fit, or
+            a network of your own without `like`.
     """
-    arrays, metadata = checkpoint.read(Path(path), "saved run")
-    parts = rebuild(metadata["structure"], str(path)) if like is None else Parts(*like)
-    template, static = eqx.partition([parts] * metadata["replicas"], is_array)
+    path = Path(path)
+    arrays, metadata = read_arrays(path, SAVED_RUN)
+    structure = entry(metadata, path, "structure", dict)
+    shapes = {array.shape for array in arrays.values()}
+    parts = rebuild(structure, str(path), shapes) if like is None else Parts(*like)
+    if not isinstance(parts, Parts):
+        raise UsageError(f"{path} is damaged: expected a model and a posterior in its structure")
+    count = entry(metadata, path, "replicas", int)
+    if not 1 <= count <= max(1, len(arrays)):
+        raise UsageError(f"{path} is damaged: {count} replicas do not have {len(arrays)} arrays")
+    template, static = eqx.partition([parts] * count, is_array)
     if like is not None:
-        wrong = differences(fixed(metadata["structure"]), fixed(describe(parts)))
+        wrong = differences(fixed(structure), fixed(describe(parts)))
         wrong += checkpoint.mismatches(template, arrays)
         if wrong:
             raise UsageError(f"{path} does not fit `like`: {'; '.join(wrong)}")
@@ -54,10 +84,25 @@ def load(path: Path | str, like: tuple[Any, Any] | None = None) -> Run:
     return Run(
         replicas[0].model,
         replicas[0].posterior,
-        History(EpochRecord(*record) for record in metadata["history"]),
+        _history(entry(metadata, path, "history", list), path),
         replicas,
-        metadata["objective"],
-        metadata["binarisation"],
-        metadata["epochs_run"],
-        metadata["seconds_checkpoints"],
+        entry(metadata, path, "objective", str),
+        entry(metadata, path, "binarisation", str),
+        entry(metadata, path, "epochs_run", int),
+        float(entry(metadata, path, "seconds_checkpoints", int, float)),
     )
+
+
+def _history(records: list[Any], path: Path) -> History:
+    """The epochs of a saved run.
+
+    Raises:
+        UsageError: An entry that is no record of an epoch.
+    """
+    history: list[EpochRecord] = []
+    for number, record in enumerate(unspelled(records), start=1):
+        what = f"{path}: epoch {number} of the history"
+        if not isinstance(record, dict):
+            raise UsageError(f"{what} is not a record: got {str(record)[:40]!r}")
+        history.append(as_record(record, what))
+    return History(history)

@@ -13,6 +13,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from tightbound.data import DataLike, as_table
 from tightbound.errors import at_least
 from tightbound.items import Items
 from tightbound.objectives import AbstractObjective, Parts
@@ -40,7 +41,7 @@ def gradient_snr(
     objective: AbstractObjective,
     model: Any,
     posterior: Any,
-    x: Float[np.ndarray, "n d"],
+    x: DataLike,
     *,
     replicas: int = 1000,
     key: int | PRNGKeyArray = 0,
@@ -68,7 +69,8 @@ def gradient_snr(
     at_least(2, replicas=replicas)
     parts = Parts(model, posterior)
     objective.check(parts)
-    batch = jnp.asarray(x, jnp.float32)
+    no_columns = np.shape(x)[1:] == (0,)  # what stands for the data of a Target
+    batch = jnp.asarray(x if no_columns else as_table(x, "the minibatch"), jnp.float32)
     measured = _measure(
         objective,
         parts,

@@ -2,18 +2,21 @@
 
 import hashlib
 import time
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
+from tightbound.digests.arrays import read_arrays
+from tightbound.digests.record import entry
 from tightbound.errors import UsageError
+from tightbound.files import clear_torn, is_file, refusals
+from tightbound.locks import Folder
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.training import checkpoint
 from tightbound.training.epoch import EpochSettings
-from tightbound.training.records import History, MetricsFile, read_history
+from tightbound.training.records import History, Kept, MetricsFile, read_history
 from tightbound.training.state import State
 from tightbound.training.structure import describe, differences, fixed
 
@@ -24,48 +27,63 @@ CHECKPOINT_SHARE = 0.02
 class Store:
     """A run's folder: metrics as they come, checkpoints as often as their cost allows."""
 
-    def __init__(self, directory: Path, fingerprint: dict[str, Any]) -> None:
+    def __init__(self, folder: Folder, fingerprint: dict[str, Any]) -> None:
         """Names the files; nothing is touched before `claim` or `resume`."""
-        self.path = directory / "checkpoints" / "last.safetensors"
-        self.metrics_path = directory / "metrics.jsonl"
+        self.folder = folder
+        self.path = folder.path / "checkpoints" / "last.safetensors"
+        self.metrics_path = folder.path / "metrics.jsonl"
         self.fingerprint = fingerprint
         self.seconds = 0.0
         self._began = time.perf_counter()
 
     def claim(self, state: State) -> tuple[State, History]:
-        """Starts a new run in the folder."""
-        if self.path.exists() or self.metrics_path.exists():
+        """Starts a new run in the folder, which may hold one without a finished epoch.
+
+        Raises:
+            UsageError: The folder holds a run, is in use, or cannot be written to.
+        """
+        self.folder.hold()
+        with refusals("look into", self.folder.path):
+            begun = self.metrics_path.is_file() and self.metrics_path.stat().st_size > 0
+        if begun or is_file(self.path):
             raise UsageError(
-                f"{self.path.parent.parent} already holds a run: pass resume=True to go on with "
-                "it, or choose another directory"
+                f"{self.folder.path} already holds a run: pass resume=True to go on with it, or "
+                "choose another directory"
             )
-        self.metrics = MetricsFile(self.metrics_path)
-        return state, History()
+        return self._accept(state, None)
 
     def resume(self, state: State, epochs: int) -> tuple[State, History]:
-        """Goes on with the run in the folder, from its start if it has no checkpoint yet."""
-        history = History()
-        if self.path.exists():
-            arrays, metadata = checkpoint.read(self.path, "checkpoint")
-            changes = differences(metadata["run"], self.fingerprint)
+        """Goes on with the run in the folder, from its start if it has no checkpoint yet.
+
+        Raises:
+            UsageError: A damaged file, another run, fewer epochs than are done, or a folder that
+                is in use; nothing has been written then.
+        """
+        self.folder.hold()
+        done = 0
+        if is_file(self.path):
+            arrays, metadata = read_arrays(self.path, "checkpoint")
+            changes = differences(entry(metadata, self.path, "run", dict), self.fingerprint)
             if changes:
                 raise UsageError(
                     f"{self.path} is a checkpoint of another run: {'; '.join(changes)}"
                 )
-            done = metadata["epoch"]
+            done = entry(metadata, self.path, "epoch", int)
             if done > epochs:
                 raise UsageError(
                     f"{self.path} has {done} epochs behind it: expected epochs >= {done}, "
                     f"got {epochs}"
                 )
             state = checkpoint.fill(state, arrays, str(self.path))
-            history = read_history(self.metrics_path, done)
-        elif self.metrics_path.exists():
-            history = read_history(self.metrics_path, 0)
-        for torn in self.path.parent.glob(f".{self.path.name}.*.part"):
-            torn.unlink()  # left by a process that was killed while it wrote
-        self.metrics = MetricsFile(self.metrics_path)
-        return state, history
+        return self._accept(state, read_history(self.metrics_path, done))
+
+    def _accept(self, state: State, kept: Kept | None) -> tuple[State, History]:
+        """What is written once nothing can be refused any more."""
+        self.folder.accept()
+        clear_torn(self.folder.path)
+        clear_torn(self.path.parent)
+        self.metrics = MetricsFile(self.metrics_path, kept)
+        return state, History() if kept is None else kept.history
 
     def save(self, state: State, epoch: int, *, last: bool) -> None:
         """Writes a checkpoint if it is the last, or if the time spent so far allows it."""

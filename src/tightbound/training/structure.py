@@ -1,6 +1,7 @@
 """The structure of models as plain JSON: written beside the arrays, compared, and rebuilt."""
 
 import dataclasses
+from collections.abc import Set
 from typing import Any
 
 import jax
@@ -78,8 +79,13 @@ def describe(node: Any) -> Any:
     return {"own": f"{type(node).__module__}.{type(node).__qualname__}"}
 
 
-def rebuild(node: Any, what: str) -> Any:
+def rebuild(node: Any, what: str, shapes: Set[tuple[int, ...]]) -> Any:
     """The tree that `describe` saw, with zeros for its arrays.
+
+    Args:
+        node: What `describe` gave.
+        what: Where it is from, for errors.
+        shapes: Those of the arrays there are; nothing is allocated for any other.
 
     Raises:
         UsageError: A network of the user's own, or anything that `describe` does not write.
@@ -87,24 +93,31 @@ def rebuild(node: Any, what: str) -> Any:
     try:
         match node:
             case {"parts": [model, posterior]}:
-                return Parts(rebuild(model, what), rebuild(posterior, what))
+                return Parts(rebuild(model, what, shapes), rebuild(posterior, what, shapes))
             case {"tuple": items}:
-                return tuple(rebuild(item, what) for item in items)
+                return tuple(rebuild(item, what, shapes) for item in items)
+            case {"array": [shape, _]} if tuple(shape) not in shapes:
+                raise UsageError(f"{what} has a structure that does not fit: no array is {shape}")
             case {"array": [shape, dtype]}:
                 return jnp.zeros(shape, jax.dtypes.canonicalize_dtype(dtype))
             case {"value": value}:
                 return value
             case {"class": name, "fields": fields} if name in KNOWN:
-                return KNOWN[name](**{key: rebuild(value, what) for key, value in fields.items()})
+                return KNOWN[name](
+                    **{key: rebuild(value, what, shapes) for key, value in fields.items()}
+                )
             case {"own": name}:
                 raise UsageError(
                     f"{what} holds a network of your own ({name}): pass like=(model, posterior)"
                 )
     except UsageError:
         raise
-    except (AttributeError, TypeError, ValueError) as error:
+    except RecursionError:
+        raise UsageError(f"{what} has a structure that is nested too deeply") from None
+    except (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"{what} has a structure that does not fit: {error}") from error
-    raise UsageError(f"{what} has a structure that this version does not know: {node!r}")
+    found = repr(node)[:200]
+    raise UsageError(f"{what} has a structure that this version does not know: {found}")
 
 
 def fixed(node: Any, name: str = "") -> dict[str, Any]:
@@ -114,12 +127,12 @@ def fixed(node: Any, name: str = "") -> dict[str, Any]:
             return {name: value}
         case {"own": _}:
             return {name: "a network of your own"}
-        case {"class": kind, "fields": fields}:
+        case {"class": kind, "fields": dict(fields)}:
             inner = {f"{name}.{key}": value for key, value in fields.items()}
             own = {name: kind}
         case {"parts": [model, posterior]}:
             inner, own = {"model": model, "posterior": posterior}, {}
-        case {"tuple": items}:
+        case {"tuple": list(items)}:
             inner, own = {f"{name}[{i}]": item for i, item in enumerate(items)}, {}
         case _:
             return {}

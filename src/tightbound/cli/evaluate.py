@@ -1,0 +1,66 @@
+"""`tightbound evaluate`: log-likelihoods of a run's data, or of others."""
+
+from argparse import Namespace
+
+from tightbound.calls import LARGEST
+from tightbound.cli.arguments import Parser, whole
+from tightbound.cli.folders import find_run
+from tightbound.cli.output import show_run
+from tightbound.config import LARGEST_KEY, check_data
+from tightbound.errors import Interrupted, UsageError
+from tightbound.names import PARTS, check_name
+
+
+def declare(parser: Parser) -> None:
+    """What the command takes."""
+    parser.positional("run", "A run: its folder, or its name under runs/.")
+    parser.option("k", "Draws per datum.", whole(1), 5000)
+    parser.option("key", "Seed of draws and binarisation.", whole(0, LARGEST_KEY), 0)
+    parser.option("split", "Part of the data: train, validation or test. [default: test]")
+    parser.option("data", "Other data in its place: a file, all rows in order, or a named set.")
+    parser.option("limit", "Only the first so many items.", whole(1))
+    parser.option(
+        "temperatures",
+        "Also by annealed importance sampling, with so many temperatures.",
+        whole(1, LARGEST),
+    )
+    parser.option("chains", "Annealed chains per datum.", whole(1), 16)
+    parser.flag("overwrite", "Evaluate anew what has been answered already.")
+
+
+def run(given: Namespace) -> int:
+    """Evaluates, and writes the report anew."""
+    directory = find_run(given.run)
+    if given.data is not None:
+        if given.split is not None:
+            raise UsageError("--split is a part of the run's own data: leave it out with --data")
+        check_data(given.data)
+    split = "test" if given.split is None else given.split
+    check_name("split", split, PARTS)
+    from tightbound.cli.compilation import kept_compilations
+
+    try:
+        with kept_compilations():
+            from tightbound import runs
+            from tightbound.report import write_report
+
+            answer = runs.evaluate_run(
+                directory,
+                k=given.k,
+                key=given.key,
+                split=split,
+                data=given.data,
+                limit=given.limit,
+                temperatures=given.temperatures,
+                chains=given.chains,
+                overwrite=given.overwrite,
+            )
+            page = write_report(directory)
+            if answer.known and not given.json:
+                print(f"{answer.path} has the answer already; --overwrite evaluates anew")
+            show_run(directory, page, as_json=given.json, evaluation=answer.record)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "interrupted; the same command goes on from the batches that are done"
+        ) from None
+    return 0

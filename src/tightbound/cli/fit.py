@@ -1,0 +1,133 @@
+"""`tightbound fit`: a model of data, its evaluation and its report."""
+
+import dataclasses
+import typing
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from tightbound.cli.arguments import Parser, real, whole
+from tightbound.cli.folders import new_run
+from tightbound.cli.output import show_run
+from tightbound.config import PRESETS, WHOLE, Config, preset, read_settings, read_toml
+from tightbound.errors import Interrupted, UsageError
+from tightbound.locks import check_unused
+
+WORDS = {
+    "split": "Which split; see `datasets`.",
+    "objective": "A name, or a call such as 'jvi(k=8, order=1)': see `objectives`.",
+    "k": "Draws per datum of iwae; 50 if left out.",
+    "samples": "Draws per datum of elbo.",
+    "gradient": "reparameterized, stl, dreg (if left out), single_sample, dreg@8 ...",
+    "estimator": "SGVB estimator of elbo.",
+    "latent": "Latent sizes, bottom layer first.",
+    "hidden": "Hidden widths, as 200,200 or 200,200;100,100.",
+    "layers": "Stochastic layers.",
+    "likelihood": "bernoulli, gaussian or gaussian_unit_mean.",
+    "activation": "Of the hidden units.",
+    "posterior": "Family of q(z|x): normal, gamma ..., semi_implicit, implicit.",
+    "prior": "Family of p(z); goes by the posterior if left out.",
+    "initial": "Draw all weights and biases from N(0, INITIAL^2), not Glorot's.",
+    "weight_prior": "MAP: a prior N(0, WEIGHT_PRIOR^2) on all parameters.",
+    "bayesian": "Full variational Bayes, with that prior on the model's parameters.",
+    "epochs": "Passes over the data.",
+    "batch_size": "Items per step.",
+    "optimizer": "adam, muon, iwae_adam, adagrad ... (any of Optax), or 'adam(b1=0.5)'.",
+    "learning_rate": "Highest rate; 0.02 for muon, 0.002 for adam if left out.",
+    "schedule": "constant, cosine, linear or iwae.",
+    "average": "Decay of a moving average of the parameters.",
+    "early_stopping": "Epochs without a better validation bound.",
+    "binarize": "auto, dynamic, fixed, fixed:SEED or none.",
+    "seeds": "Replicas trained at once.",
+    "key": "Seed of everything random.",
+    "evaluate_k": "Draws per datum of the evaluation; 0 leaves it out.",
+}
+"""Help of each setting; their order is that of `--help`."""
+
+
+def declare(parser: Parser) -> None:
+    """What the command takes: the fields of `Config`, and where they come from."""
+    parser.positional(
+        "data",
+        "A named set, a file (.npy .npz .csv .parquet), or a folder of images. "
+        f"[default: {Config.data}]",
+        optional=True,
+    )
+    hints = typing.get_type_hints(Config)
+    for name, text in WORDS.items():
+        default = getattr(Config, name)
+        shown = text if default is None else f"{text} [default: {default}]"
+        kind = whole(*WHOLE[name]) if name in WHOLE else None
+        if kind is None and float in typing.get_args(hints[name]):
+            kind = real
+        parser.option(name, shown, kind)
+    parser.option("name", "Folder under runs/; DATA-OBJECTIVE if left out.")
+    parser.option("preset", f"Settings of an experiment: {', '.join(PRESETS)}.")
+    parser.option("config", "A TOML file with the names of these options.")
+    parser.flag("resume", "Go on with the run NAME.")
+
+
+def run(given: Namespace) -> int:
+    """Fits, evaluates and reports."""
+    named = _named(given)
+    settings = _settings(given, named)
+    settings.check()
+    directory = named or new_run(_usual_name(settings))
+    if not given.resume:
+        check_unused(directory)
+    from tightbound.cli.compilation import kept_compilations
+
+    try:
+        with kept_compilations():
+            from tightbound import runs
+            from tightbound.report import write_report
+
+            runs.fit_run(settings, directory, resume=given.resume)
+            if settings.evaluate_k:
+                runs.evaluate_run(directory, k=settings.evaluate_k, key=settings.key)
+            show_run(directory, write_report(directory), as_json=given.json)
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; {_how_to_go_on(directory)}") from None
+    return 0
+
+
+def _named(given: Namespace) -> Path | None:
+    """The folder that --name says; one that is there to be resumed."""
+    if given.name is None:
+        if given.resume:
+            raise UsageError("--resume needs --name: which folder under runs/ to go on with")
+        return None
+    folder = new_run(given.name)
+    if given.resume and not folder.is_dir():
+        raise UsageError(f"there is no run at {folder} to go on with: leave out --resume")
+    return folder
+
+
+def _settings(given: Namespace, named: Path | None) -> Config:
+    """The settings out of preset, file and options, the later before the earlier."""
+    flags = {
+        field.name: getattr(given, field.name)
+        for field in dataclasses.fields(Config)
+        if getattr(given, field.name) is not None
+    }
+    base: dict[str, Any] = {} if given.preset is None else preset(given.preset)
+    if given.config is not None:
+        base = base | read_toml(Path(given.config))
+    elif given.resume and named is not None:
+        base = base | read_settings(named)
+    return Config(**base | flags)
+
+
+def _usual_name(settings: Config) -> str:
+    """DATA-OBJECTIVE."""
+    own = "/" in settings.data or "." in settings.data
+    stem = Path(settings.data).resolve().stem if own else settings.data
+    return f"{stem}-{settings.objective.partition('(')[0]}"
+
+
+def _how_to_go_on(directory: Path) -> str:
+    if not (directory / "config.toml").is_file():
+        return "nothing was written"
+    if (directory / "model.safetensors").is_file():
+        return f"the fit is done: `tightbound evaluate {directory.name}` goes on"
+    return f"`tightbound fit --resume --name {directory.name}` goes on"

@@ -1,0 +1,137 @@
+"""Rows into a file whose suffix names the format, a chunk at a time, whole or not at all."""
+
+import contextlib
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from io import BufferedIOBase
+from pathlib import Path
+from typing import IO, Any, cast
+
+from tightbound.errors import UsageError
+
+MOST_PICTURES = 10_000
+BORDER = 1
+"""Pixels between the pictures of a grid."""
+Rows = Iterator[Any]
+"""Chunks of shape (rows, d), float32."""
+
+
+def write_rows(path: Path, chunks: Rows, *, n: int, shape: tuple[int, ...]) -> None:
+    """Writes n rows beside the target and renames them into place.
+
+    Args:
+        path: The file; its suffix is one of `FORMATS`.
+        chunks: The rows, in chunks; none is asked for before all checks have passed.
+        n: How many rows they hold together.
+        shape: The shape of one item, for pictures.
+
+    Raises:
+        UsageError: The disk has no room for them, or the format cannot hold them.
+    """
+    write = FORMATS[path.suffix.lower()]
+    width = 1
+    for size in shape:
+        width *= size
+    _check_room(path, n * width * SMALLEST[path.suffix.lower()])
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as handle:
+            write(handle, chunks, n, shape)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _check_room(path: Path, needed: int | float) -> None:
+    free = shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise UsageError(
+            f"{path} would take {needed / 1e9:.1f} GB or more, and {free / 1e9:.1f} GB are free "
+            "there: ask for fewer, or write elsewhere"
+        )
+
+
+def _npy(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+    from numpy.lib import format as npy
+
+    first = next(chunks)
+    described = {"descr": npy.dtype_to_descr(first.dtype), "fortran_order": False}
+    npy.write_array_header_1_0(handle, described | {"shape": (n, first.shape[1])})
+    handle.write(first.tobytes())
+    for chunk in chunks:
+        handle.write(chunk.tobytes())
+
+
+def _npz(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+    with (
+        zipfile.ZipFile(cast("IO[bytes]", handle), "w") as archive,
+        archive.open("rows.npy", "w", force_zip64=True) as member,
+    ):
+        _npy(cast("BufferedIOBase", member), chunks, n, shape)
+
+
+def _csv(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+    for number, chunk in enumerate(chunks):
+        if number == 0:
+            handle.write((",".join(_columns(chunk)) + "\n").encode())
+        # The shortest text that is the same float32 again.
+        lines = (",".join(map(str, row)) for row in chunk.astype("U32"))
+        handle.write(("\n".join(lines) + "\n").encode())
+
+
+def _parquet(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UsageError(
+            "writing .parquet needs pyarrow: pip install 'tightbound[parquet]'"
+        ) from error
+    with contextlib.ExitStack() as stack:
+        writer = None
+        for chunk in chunks:
+            table = pa.table(dict(zip(_columns(chunk), chunk.T, strict=True)))
+            if writer is None:
+                writer = stack.enter_context(parquet.ParquetWriter(handle, table.schema))
+            writer.write_table(table)
+
+
+def _png(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+    import numpy as np
+    from PIL import Image
+
+    if len(shape) != 2:
+        raise UsageError(f"expected pictures for .png, got items of shape {shape}: write .csv")
+    if n > MOST_PICTURES:
+        raise UsageError(f"a .png holds at most {MOST_PICTURES} pictures, got {n}: write .npy")
+    columns = int(np.ceil(np.sqrt(n)))
+    height, width = (size + BORDER for size in shape)
+    sheet = np.zeros((-(-n // columns) * height + BORDER, columns * width + BORDER), np.uint8)
+    items = (row for chunk in chunks for row in chunk)
+    for number, item in enumerate(items):
+        top = number // columns * height + BORDER
+        left = number % columns * width + BORDER
+        grey = np.clip(item.reshape(shape), 0, 1) * 255
+        sheet[top : top + shape[0], left : left + shape[1]] = np.rint(grey)
+    Image.fromarray(sheet).save(cast("IO[bytes]", handle), format="PNG")
+
+
+def _columns(chunk: Any) -> list[str]:
+    return [f"x{column}" for column in range(chunk.shape[1])]
+
+
+FORMATS: dict[str, Callable[[BufferedIOBase, Rows, int, tuple[int, ...]], None]] = {
+    ".npy": _npy,
+    ".npz": _npz,
+    ".csv": _csv,
+    ".parquet": _parquet,
+    ".png": _png,
+}
+"""What writes each format."""
+SMALLEST = {".npy": 4, ".npz": 4, ".csv": 2, ".parquet": 0.01, ".png": 0.001}
+"""Bytes that a value takes at the very least."""

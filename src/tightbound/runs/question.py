@@ -1,0 +1,74 @@
+"""What an evaluation answers, and the file of its record: one question, one record."""
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tightbound.files import remove
+
+EVALUATIONS = "evaluations"
+
+
+class Question(NamedTuple):
+    """All that an estimate depends on; equal questions have equal answers."""
+
+    split: str
+    """A part of the run's data, or "file" for others."""
+    k: int
+    key: int
+    temperatures: int | None
+    chains: int | None
+    """None without `temperatures`, which it says nothing without."""
+    binarize: str
+    weights: str
+    """SHA-256 of the parameters of all replicas."""
+    data: str
+    """SHA-256 of the values of the data."""
+    tightbound: str
+    """Version of the estimators."""
+
+    @property
+    def stem(self) -> str:
+        """Names its record, such as `test-k5000-key0-1f0a93bc`; the end tells all else apart."""
+        annealed = "" if self.temperatures is None else f"-ais{self.temperatures}x{self.chains}"
+        digest = hashlib.sha256(json.dumps(self.as_json()).encode()).hexdigest()
+        return f"{self.split}-k{self.k}-key{self.key}{annealed}-{digest[:8]}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The question as its record holds it."""
+        return self._asdict()
+
+    def path(self, directory: Path) -> Path:
+        """The record's file in a run's folder."""
+        return directory / EVALUATIONS / f"{self.stem}.safetensors"
+
+    def unfinished(self, directory: Path, replica: int) -> Path:
+        """Where one replica's finished batches are kept until the record is written."""
+        return directory / EVALUATIONS / f".{self.weights[:8]}.{self.stem}.{replica}.npz"
+
+
+def clear_unfinished(directory: Path, weights: str) -> None:
+    """Removes finished batches about models that are no longer there, which none can go on from."""
+    for path in (directory / EVALUATIONS).glob(".*.npz"):
+        if not path.name.startswith(f".{weights[:8]}."):
+            remove(path)
+
+
+def question(
+    *,
+    split: str,
+    k: int,
+    key: int,
+    temperatures: int | None,
+    chains: int,
+    binarize: str,
+    weights: str,
+    data: str,
+) -> Question:
+    """The question that this version answers."""
+    chains_asked = None if temperatures is None else chains
+    return Question(
+        split, k, key, temperatures, chains_asked, binarize, weights, data, version("tightbound")
+    )

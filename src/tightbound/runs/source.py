@@ -1,0 +1,134 @@
+"""The data of a run, which must be those that it was fitted to, and other data to be scored."""
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from tightbound import data
+from tightbound.digests.arrays import digest_of
+from tightbound.digests.record import entry
+from tightbound.errors import UsageError
+from tightbound.runs.folder import RUN, Opened, item_shape
+
+PARTS = ("train", "validation", "test")
+FILE = "file"
+"""What stands in place of a part's name for data that are not the run's."""
+
+
+class Scored(NamedTuple):
+    """Data that a run's model is to judge or reconstruct, in the order of their source."""
+
+    name: str
+    x: Float[np.ndarray, "n d"]
+    rows: Int[np.ndarray, " n"]
+    """The row in the source of each, from 0."""
+    about: dict[str, Any]
+    """What a record says of them."""
+
+    def first(self, limit: int | None) -> "Scored":
+        """The first so many of them; all if that is None, or more than there are."""
+        if limit is None or limit >= len(self.x):
+            return self
+        about = {**self.about, "limit": limit}
+        return Scored(self.name, self.x[:limit], self.rows[:limit], about)
+
+
+def part_digest(x: Float[np.ndarray, "n d"]) -> str:
+    """SHA-256 of the values of one part of the data, as a model is given them."""
+    return digest_of({"x": x})
+
+
+def part_digests(ds: data.Dataset) -> dict[str, str]:
+    """SHA-256 of the values of each part."""
+    return {part: part_digest(getattr(ds, part)) for part in PARTS}
+
+
+def load_source(directory: Path, opened: Opened) -> data.Dataset:
+    """Loads the data that a run's settings name.
+
+    Raises:
+        UsageError: They are no longer those that the run was fitted to.
+    """
+    config = opened.config
+    ds = data.load(config.data, split=config.split)
+    path = directory / RUN
+    then = entry(entry(opened.record, path, "data", dict), path, "digests", dict)
+    now = part_digests(ds)
+    changed = [part for part in PARTS if then.get(part) != now[part]]
+    if changed:
+        first = changed[0]
+        raise UsageError(
+            f"{config.data} holds other data than {directory} was fitted to: {', '.join(changed)} "
+            f"differ ({first} had SHA-256 {str(then.get(first))[:12]}..., has {now[first][:12]}"
+            "...); put the data back, or fit again under another name"
+        )
+    return ds
+
+
+def load_part(directory: Path, opened: Opened, part: str) -> Scored:
+    """Loads one part of the run's own data.
+
+    Raises:
+        UsageError: As for `load_source`.
+    """
+    ds = load_source(directory, opened)
+    x = getattr(ds, part)
+    about = {"rows": f"rows of {ds.name}" if ds.rows else f"positions in the {part} part"}
+    return Scored(ds.name, x, ds.rows.get(part, np.arange(len(x))), about)
+
+
+def load_scored(directory: Path, opened: Opened, name: str) -> Scored:
+    """Loads the test part of a named set, or all rows of a file in their order.
+
+    Raises:
+        UsageError: No such data, items of another shape than the run's, or a file whose columns
+            or units are not those that the model was fitted to.
+    """
+    own = name == opened.config.data
+    if name in {known.name for known in data.names()}:
+        ds = load_source(directory, opened) if own else data.load(name)
+        about = {"source": {"name": f"{name} (test part)", "checksum": ds.checksum}}
+        found = Scored(name, ds.test, np.arange(len(ds.test)), about)
+    else:
+        if own:
+            load_source(directory, opened)  # which refuses what has changed since the fit
+        items = data.load_items(name)
+        _check_like_the_fit(directory, opened, items)
+        about = {
+            "source": {
+                "name": items.name,
+                "checksum": items.checksum,
+                "notes": "; ".join(items.notes),
+            }
+        }
+        found = Scored(items.name, items.x, np.arange(len(items.x)), about)
+    shape = item_shape(directory)
+    if found.x.shape[1] != math.prod(shape):
+        raise UsageError(
+            f"{name}: expected items of shape {shape} like the run's, got {found.x.shape[1]} values"
+        )
+    return found._replace(about={**found.about, "rows": f"rows of {found.name}"})
+
+
+def _check_like_the_fit(directory: Path, opened: Opened, items: data.Unsplit) -> None:
+    """Refuses columns in another order, and values that were divided by another number."""
+    fitted = entry(opened.record, directory / RUN, "data", dict)
+    columns = fitted.get("columns") or []
+    if columns and items.columns and list(items.columns) != columns:
+        other = next(
+            (pair for pair in zip(items.columns, columns, strict=False) if pair[0] != pair[1]),
+            (f"{len(items.columns)} columns", f"{len(columns)} columns"),
+        )
+        raise UsageError(
+            f"{items.name}: expected the columns of the fit in their order, got {other[0]!r} where "
+            f"{other[1]!r} was"
+        )
+    scale = fitted.get("scale")
+    if scale is not None and scale != items.scale:
+        raise UsageError(
+            f"{items.name}: its values are divided by {items.scale:g}, those of the fit were by "
+            f"{scale:g}: store them as the data of the fit were stored"
+        )

@@ -1,0 +1,1 @@
+"""Damage and hostility on purpose: what survives it, by class."""

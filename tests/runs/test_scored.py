@@ -1,0 +1,100 @@
+"""Data that are scored keep their order and their rows, whatever their number."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tightbound as tb
+from tests.runs.conftest import K
+from tightbound import runs
+from tightbound.data import load_arrays
+from tightbound.digests.record import read_record, write_record
+from tightbound.errors import UsageError
+from tightbound.report import json_records, summary_lines, write_report
+
+
+@pytest.fixture
+def new():
+    return np.random.default_rng(1).normal(size=(7, 2)).astype(np.float32)
+
+
+def test_reconstructions_stand_in_the_order_of_the_file(run, new, table):
+    _, fitted = runs.open_run(run)
+    likelihood, q = fitted.model.likelihood, fitted.posterior
+    right = np.array([likelihood.mean(q.mean(jnp.asarray(x))) for x in new])
+    np.save("new.npy", new)
+    means, error = runs.reconstruct_data(run, "new.npy")
+    np.testing.assert_allclose(means, right, rtol=1e-5)
+    assert error == pytest.approx(float(np.mean((right - new) ** 2)), rel=1e-5)
+    assert len({tuple(row) for row in means.tolist()}) == 7
+    np.save("reversed.npy", new[::-1])
+    np.testing.assert_allclose(runs.reconstruct_data(run, "reversed.npy")[0], means[::-1])
+    np.save("one.npy", new[3:4])
+    np.testing.assert_allclose(runs.reconstruct_data(run, "one.npy")[0], means[3:4], rtol=1e-5)
+    np.testing.assert_allclose(runs.reconstruct_data(run, "new.npy", limit=2)[0], means[:2])
+    own, _ = runs.reconstruct_data(run, "table.npy")  # all of it, not in the order of the fit
+    np.testing.assert_allclose(own[29], likelihood.mean(q.mean(jnp.asarray(table[29]))), rtol=1e-5)
+
+
+def test_an_evaluation_of_a_file_is_of_its_rows_and_never_leads(run, new):
+    before = json_records(run)["evaluation"]
+    _, fitted = runs.open_run(run)
+    right = tb.evaluate(fitted.model, fitted.posterior, new, k=50, key=3).log_evidence
+    np.save("new.npy", new)
+    answer = runs.evaluate_run(run, k=50, key=3, data="new.npy")
+    arrays = load_arrays(answer.path)
+    np.testing.assert_allclose(arrays["log_evidence"], right[None], rtol=1e-5)
+    np.testing.assert_array_equal(arrays["rows"], np.arange(7))
+    assert (answer.record["n"], answer.record["source"]["name"]) == (7, "new.npy")
+    assert not answer.known
+    assert runs.evaluate_run(run, k=50, key=3, data="new.npy").known
+    one = runs.evaluate_run(run, k=50, key=3, data="new.npy", limit=1)
+    np.testing.assert_allclose(one.record["mean"], right[0], rtol=1e-5)
+    found = json_records(run)
+    assert found["evaluation"] == before
+    assert [e["stale"] for e in found["evaluations"]] == [""] * 3
+    rows = "\n".join(summary_lines(run))
+    assert "file log-likelihood, k = 50, key 3" in rows
+    assert "; new.npy |" in rows
+    assert "; the first 1 items of new.npy |" in rows
+    assert "the first 1 items of new.npy" in write_report(run).read_text(encoding="utf-8")
+    changed = new + np.float32(1)
+    np.save("new.npy", changed)
+    assert not runs.evaluate_run(run, k=50, key=3, data="new.npy").known
+
+
+def test_rows_of_a_part_are_those_of_the_source(run, table):
+    whole = load_arrays(runs.evaluate_run(run, k=K).path)
+    ds = tb.data.load("table.npy")
+    assert len(whole["rows"]) == 3
+    np.testing.assert_array_equal(table[whole["rows"]], ds.test)
+    before = json_records(run)["evaluation"]
+    part = runs.evaluate_run(run, k=2 * K, limit=2)
+    np.testing.assert_array_equal(load_arrays(part.path)["rows"], whole["rows"][:2])
+    assert part.record["limit"] == 2
+    assert json_records(run)["evaluation"] == before  # although k is larger
+    assert runs.evaluate_run(run, k=K, limit=3).known  # which are all of them
+
+
+@pytest.mark.parametrize(
+    ("fit", "words"),
+    [
+        ({"columns": ["b", "a"]}, "expected the columns of the fit in their order, got 'a' where"),
+        ({"columns": ["a", "b", "c"]}, "got '2 columns' where '3 columns' was"),
+        ({"scale": 255.0}, "its values are divided by 1, those of the fit were by 255"),
+        ({"shape": [3]}, r"expected items of shape \(3,\) like the run's, got 2 values"),
+    ],
+)
+def test_a_file_that_is_not_like_the_data_of_the_fit_is_refused(run, new, fit, words):
+    np.savetxt("new.csv", new, delimiter=",", header="a,b", comments="")
+    runs.reconstruct_data(run, "new.csv")
+    record = read_record(run / "run.json", "run")
+    write_record(run / "run.json", "run", {**record, "data": {**record["data"], **fit}})
+    for ask in (
+        lambda: runs.reconstruct_data(run, "new.csv"),
+        lambda: runs.evaluate_run(run, k=2, data="new.csv"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            ask()
+    with pytest.raises(UsageError, match="expected limit >= 1, got 0"):
+        runs.evaluate_run(run, k=2, data="new.csv", limit=0)
