@@ -89,9 +89,11 @@ def annealed(
     data = prepared(model, x, binarize, key)
     if start is not None:
         start = with_density(start, model, key, "annealing")
-    settings = Annealing(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
+    settings = settled(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
     return settings.estimate(
-        lambda path, values, _, keys: _forward(model, start, path, values, keys, leapfrog=leapfrog),
+        lambda path, values, _, keys: _forward(
+            model, start, path, values, keys, leapfrog=settings.leapfrog
+        ),
         model,
         data,
         batch_size=batch_size,
@@ -197,7 +199,6 @@ class Annealing(NamedTuple):
                 "annealing mixes the densities of start and posterior: expected a start on all "
                 f"real numbers, got {type(start).__name__} with {start.support} values"
             )
-        at_least(1, chains=self.chains, pilot=self.pilot)
         check_tuning(leapfrog=self.leapfrog, acceptance=self.acceptance)
 
     def words(self) -> str:
@@ -207,6 +208,25 @@ class Annealing(NamedTuple):
             f"annealed importance sampling from {origin}: {self.temperatures} temperatures "
             f"({self.schedule}), {self.chains} chains, HMC with {self.leapfrog} leapfrog steps"
         )
+
+
+def settled(
+    start: AbstractExplicit | None,
+    temperatures: Any,
+    chains: Any,
+    schedule: str,
+    leapfrog: Any,
+    acceptance: float,
+    pilot: Any,
+) -> Annealing:
+    """The settings with their sizes as Python's integers.
+
+    Raises:
+        UsageError: A size that is no whole number from 1.
+    """
+    sizes = {"temperatures": temperatures, "chains": chains, "leapfrog": leapfrog, "pilot": pilot}
+    temperatures, chains, leapfrog, pilot = at_least(1, **sizes)
+    return Annealing(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
 
 
 _numbers = jax.jit(of_log_weights)

@@ -108,7 +108,7 @@ class MomentMatched(AbstractExplicit):
 
 
 def with_density(
-    posterior: Any, model: Model | Bayesian, key: int | PRNGKeyArray, what: str
+    posterior: Any, model: Model | Bayesian, key: Any, what: str
 ) -> AbstractExplicit:
     """The posterior itself, or a density that stands for it as a proposal.
 

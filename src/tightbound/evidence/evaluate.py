@@ -147,9 +147,11 @@ def evaluate(
             "from q(theta), `model.draw(key)`"
         )
     proposal = with_density(posterior, model, key, "importance sampling")
+    (k,) = at_least(1, k=k)
+    (chunk,) = at_least(1, chunk=min(k, 250) if chunk is None else chunk)
+    if temperatures is not None:
+        temperatures, chains = at_least(1, temperatures=temperatures, chains=chains)
     data = prepared(model, x, binarize, key)
-    chunk = min(k, 250) if chunk is None else chunk
-    at_least(1, k=k, chunk=chunk)
     batch_size = data_at_once(batch_size, draws=chunk, at_once=AT_ONCE)
     asked = (model, proposal, data, k, chunk, batch_size)
     finished = None if resume is None else Finished(resume, asked)

@@ -106,12 +106,13 @@ def exact(
         UsageError: A model with none of the three ways, data outside the likelihood's support (row
             and column are named), or wrong sizes.
     """
-    if points is not None and (points < 7 or points % 6 != 1):
-        raise UsageError(f"expected points one more than a multiple of 6, got {points}")
+    if points is not None:
+        (points,) = at_least(7, points=points)
+        if points % 6 != 1:
+            raise UsageError(f"expected points one more than a multiple of 6, got {points}")
     estimate, method, at_once = _way(model, points)
     data = prepared(model, x, binarize, key)
-    batch_size = at_once(data) if batch_size is None else batch_size
-    at_least(1, batch_size=batch_size)
+    (batch_size,) = at_least(1, batch_size=at_once(data) if batch_size is None else batch_size)
     began = time.perf_counter()
     log_z, error = in_batches(
         lambda values, _: estimate(values),

@@ -78,8 +78,8 @@ def hmc_density(
             f"hmc_density is for at most {MOST_DIMENSIONS} latent dimensions, got {size}: a "
             "fitted density misses too much of a posterior in more; use tb.evidence.annealed"
         )
-    at_least(4 * (size + 1), chains=chains)
-    at_least(2, transitions=transitions)
+    (chains,) = at_least(4 * (size + 1), chains=chains)
+    (transitions,) = at_least(2, transitions=transitions)
     check_tuning(leapfrog=leapfrog, acceptance=acceptance)
     data = prepared(model, x, binarize, key)
     batch_size = data_at_once(batch_size, draws=chains, at_once=CHAINS_AT_ONCE)

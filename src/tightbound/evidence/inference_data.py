@@ -83,7 +83,7 @@ def to_arviz(
     """
     xarray = _xarray("to_arviz")
     proposal = with_density(posterior, model, key, "the export of log-weights")
-    at_least(1, k=k)
+    (k,) = at_least(1, k=k)
     data = prepared(model, x, binarize, key)
     batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)
 
@@ -144,6 +144,7 @@ def draws_to_arviz(
         UsageError: xarray is not installed, or as for `tb.draws`.
     """
     xarray = _xarray("draws_to_arviz")
+    (k,) = at_least(1, k=k)
     z = draws(model, posterior, x, n=k, key=key, binarize=binarize)
     if isinstance(z, dict):
         columns = _sites(z)

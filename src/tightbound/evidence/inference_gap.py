@@ -166,9 +166,9 @@ def inference_gap(
             range.
     """
     proposal = _check_family(model, posterior)
-    at_least(4, steps=steps)
-    at_least(2, draws=draws)
-    at_least(1, samples=samples)
+    (steps,) = at_least(4, steps=steps)
+    (draws,) = at_least(2, draws=draws)
+    k, samples = at_least(1, k=k, samples=samples)
     if not 0 < learning_rate < math.inf:
         raise UsageError(f"expected learning_rate > 0, got {learning_rate}")
     data = prepared(model, x, binarize, key)

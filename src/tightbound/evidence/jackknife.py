@@ -58,8 +58,8 @@ def jackknife(
         UsageError: Another order than 0 <= order < k, or as for `tb.evaluate`.
     """
     proposal = with_density(posterior, model, key, "the jackknife")
-    at_least(1, k=k)
-    bound = Jackknife(order)
+    (k,) = at_least(1, k=k)
+    bound = Jackknife(*at_least(0, order=order))
     bound.check_draws(k)
     data = prepared(model, x, binarize, key)
     batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)

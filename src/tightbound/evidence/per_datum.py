@@ -40,7 +40,7 @@ class Prepared(NamedTuple):
 
 
 def prepared(
-    model: Model | Bayesian, x: np.ndarray | None, binarize: str, key: int | PRNGKeyArray
+    model: Model | Bayesian, x: np.ndarray | None, binarize: str, key: Any
 ) -> Prepared:
     """Checks data against the model, once, on the host; all estimators binarise by the same key.
 
@@ -124,15 +124,15 @@ def drawn(
     return data.binarisation(values, items, use=0, key=data.binarise_key), items
 
 
-def data_at_once(batch_size: int | None, *, draws: int, at_once: int) -> int:
+def data_at_once(batch_size: Any, *, draws: int, at_once: int) -> int:
     """The batch size that was given, or what has `at_once` draws on each device.
 
     Raises:
-        UsageError: batch_size < 1.
+        UsageError: A batch_size that is no whole number from 1.
     """
-    batch_size = max(1, at_once // draws) * jax.device_count() if batch_size is None else batch_size
-    at_least(1, batch_size=batch_size)
-    return batch_size
+    if batch_size is None:
+        return max(1, at_once // draws) * jax.device_count()
+    return at_least(1, batch_size=batch_size)[0]
 
 
 def headline(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
+from tightbound.errors import at_least
 from tightbound.evidence.estimate import Estimate, result_codes
 from tightbound.evidence.evaluate import evaluate
 from tightbound.models.model import Model
@@ -35,6 +36,7 @@ def prior_sampling(
     Raises:
         UsageError: As for `tb.evaluate`.
     """
+    (k,) = at_least(1, k=k)
     ev = evaluate(model, model.prior, x, k=k, key=key, **options)
     return Estimate(
         log_evidence=ev.log_evidence,

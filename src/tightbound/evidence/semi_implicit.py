@@ -137,8 +137,8 @@ def semi_implicit_sandwich(
                 f"the sandwich needs log p(x, z): expected a {slot} with a density, got "
                 f"{type(part).__name__}"
             )
-    at_least(1, k=k)
-    at_least(2, draws=draws)
+    (k,) = at_least(1, k=k)
+    (draws,) = at_least(2, draws=draws)
     data = prepared(model, x, binarize, key)
     batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)
     chunk = max(1, AT_ONCE // (k * min(batch_size, len(data.x))))

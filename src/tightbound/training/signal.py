@@ -65,6 +65,7 @@ def gradient_snr(
         UsageError: Fewer than two replicas, or parts that do not suit the objective.
     """
     at_least(2, replicas=replicas)
+    at_least(1, batch_size=batch_size)
     parts = Parts(model, posterior)
     objective.check(parts)
     batch = jnp.asarray(x, jnp.float32)
