@@ -39,9 +39,7 @@ class Prepared(NamedTuple):
         return self.binarisation.once if self.x.shape[1] else NO_DATA
 
 
-def prepared(
-    model: Model | Bayesian, x: np.ndarray | None, binarize: str, key: Any
-) -> Prepared:
+def prepared(model: Model | Bayesian, x: np.ndarray | None, binarize: str, key: Any) -> Prepared:
     """Checks data against the model, once, on the host; all estimators binarise by the same key.
 
     A `Target` has none: one datum without columns stands for them.
