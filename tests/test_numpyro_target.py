@@ -212,7 +212,7 @@ def test_what_is_no_density_is_refused_by_name():
             numpyro.sample("y", dist.Normal(mean, 1.0), obs=2.0)
 
     def hurdle():
-        numpyro.sample("amount", dist.HurdleGamma(2.0, 1.0, gate=0.3))
+        numpyro.sample("amount", dist.HurdleGamma(0.3, 2.0, 1.0))
 
     for model, words in (
         (discrete, "latents are discrete.*: which$"),

@@ -31,7 +31,7 @@ def at_least(least: int, **numbers: Any) -> tuple[int, ...]:
 
 def is_whole(number: Any) -> bool:
     """Whether it is an integer, of Python or of NumPy, and no truth value."""
-    if isinstance(number, bool) or getattr(number, "dtype", None) == bool:
+    if isinstance(number, bool) or getattr(getattr(number, "dtype", None), "kind", "i") == "b":
         return False
     try:
         operator.index(number)

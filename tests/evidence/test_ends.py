@@ -148,11 +148,11 @@ def test_a_likelihood_that_rounding_spoils_shows_in_the_error():
     [
         (
             lambda z: jnp.where(z[0] > 3, jnp.nan, -0.5 * z[0] ** 2),
-            r"NaN or infinite at z = \(3\.0",
+            r"NaN or infinite at z = \(3\.",
         ),
         (
             lambda z: jnp.where(z[0] > 3, jnp.inf, -0.5 * z[0] ** 2),
-            r"NaN or infinite at z = \(3\.0",
+            r"NaN or infinite at z = \(3\.",
         ),
         (lambda z: jnp.where(z[0] > jnp.inf, 0.0, -jnp.inf), "-inf all over the grid"),
         (lambda z: 0.0 * z[0], "does not fall towards the ends"),
@@ -207,7 +207,7 @@ def test_a_law_in_single_precision_is_normalised_and_drawn(name):
     for at in (-9.0, -1.0, 1.0, 9.0):
         below = np.asarray(draws).ravel() < at
         share = np.sum(np.where(z < at, p, 0)) * step
-        assert abs(np.mean(below) - share) < 4.9 * np.sqrt(share * (1 - share) / 10_000) + 2e-4
+        assert abs(np.mean(below) - share) < 4.9 * np.sqrt(share * abs(1 - share) / 10_000) + 2e-4
     if of_values is not None:
         values = np.asarray(jax.vmap(law.value)(draws))
         assert np.all(np.isfinite(values))
@@ -226,10 +226,11 @@ def test_expanded_and_moved_sites_have_a_law_for_every_value():
     law = law_of(simplex, simplex.shape())
     through = dist.biject_to(dist.constraints.simplex)
     z = jax.random.normal(jax.random.key(1), (5, 2))
-    x = law.value(z)
-    np.testing.assert_allclose(x, through(z), rtol=1e-5)
-    plain = jnp.sum(simplex.log_prob(x) + through.log_abs_det_jacobian(z, x))
-    np.testing.assert_allclose(law.log_density(z), plain, rtol=1e-5)
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        x = law.value(z)
+        np.testing.assert_allclose(x, through(z), rtol=1e-5)
+        plain = jnp.sum(simplex.log_prob(x) + through.log_abs_det_jacobian(z, x))
+        np.testing.assert_allclose(law.log_density(z), plain, rtol=1e-5)
 
 
 @pytest.mark.stat
@@ -256,7 +257,7 @@ def test_the_estimators_see_the_same_density():
 
     for found in (
         evaluate(target, Wide(), k=20_000),
-        annealed(target, temperatures=50, chains=400, leapfrog=3),
+        annealed(target, temperatures=50, chains=400, leapfrog=2),
         adaptive(target, start=Wide()),
     ):
         assert abs(found.mean - truth) < LIMIT * found.stderr_draws

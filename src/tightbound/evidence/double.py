@@ -15,7 +15,7 @@ from tightbound.evidence.per_datum import Prepared
 @contextmanager
 def double() -> Iterator[None]:
     """Numbers are float64 within; what a user's function holds in float32 is taken along."""
-    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+    with jax.enable_x64(new_val=True), jax.numpy_dtype_promotion("standard"):
         yield
 
 

@@ -20,6 +20,7 @@ from tightbound.distributions import AbstractFinite
 from tightbound.errors import NonFiniteError, UsageError, at_least
 from tightbound.evidence.double import double, undrawn, widened
 from tightbound.evidence.per_datum import (
+    Batch,
     Prepared,
     headline,
     in_batches,
@@ -117,9 +118,10 @@ def exact(
     (batch_size,) = at_least(1, batch_size=at_once(data) if batch_size is None else batch_size)
     began = time.perf_counter()
 
-    def in_double(values: Float[Array, "b d"], rows: Int[Array, " b"]) -> Any:
+    def in_double(values: Float[Array, "b d"], rows: Int[Array, " b"]) -> Batch:
         with double():
-            return estimate(undrawn(data, values, rows), rows)
+            log_z, error = estimate(undrawn(data, values, rows), rows)
+            return Batch((log_z, error), np.isnan(log_z) | (log_z == np.inf))
 
     log_z, error = in_batches(
         in_double,
@@ -164,7 +166,7 @@ def _way(
                 "quadrature is done in double precision, and log p(x, z) could not be: "
                 f"{str(error).splitlines()[0]} Write constants so that they take any precision"
             ) from error
-        _check_integrals(found, np.asarray(rows), values.shape[1] > 0)
+        _check_integrals(found, np.asarray(rows), of_data=values.shape[1] > 0)
         return found.log_z, found.error
 
     how = f"quadrature with {' x '.join([str(count)] * dim)} points"
@@ -176,7 +178,7 @@ def _rounding(log_z: Any) -> Any:
     return ROUNDINGS * np.finfo(np.float64).eps * (1 + np.abs(np.asarray(log_z)))
 
 
-def _check_integrals(found: Integral, rows: Any, of_data: bool) -> None:
+def _check_integrals(found: Integral, rows: Any, *, of_data: bool) -> None:
     """Refuses integrals that are none, in words.
 
     Raises:

@@ -17,6 +17,7 @@ import time
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
@@ -32,6 +33,7 @@ from tightbound.evidence.comparison import (
 )
 from tightbound.evidence.evaluate import Evaluation, evaluate
 from tightbound.evidence.per_datum import (
+    Batch,
     data_at_once,
     in_batches,
     mean,
@@ -179,8 +181,8 @@ def inference_gap(
     _check_evidence(evidence, len(x), data.once)
     keys = [jax.random.fold_in(data.noise_key, number) for number in (ASCENT, REPORT)]
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
-        return measured(
+    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
+        found = measured(
             model,
             proposal,
             values,
@@ -190,6 +192,8 @@ def inference_gap(
             learning_rate=learning_rate,
             draws=draws,
         )
+        undefined = jnp.isnan(found.elbo) | jnp.isnan(found.amortisation)
+        return Batch(found, undefined)
 
     bounds = in_batches(estimate, data, batch_size=batch_size, doing="ascending", progress=progress)
     return _gaps(

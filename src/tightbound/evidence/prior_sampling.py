@@ -49,4 +49,5 @@ def prior_sampling(
         binarisation=ev.binarisation,
         diagnostics={"khat": ev.khat},
         seconds=ev.seconds,
+        rounding=ev.rounding,
     )

@@ -79,7 +79,11 @@ def reverse_annealed(
 
     def pass_along(path: Path, values: Any, items: Int[Array, " b"], keys: Any) -> Passed:
         exact = jax.tree.map(lambda draws: jnp.asarray(draws)[items], z)
-        return _backward(model, end, path, values, exact, keys, leapfrog=settings.leapfrog)
+        passed = _backward(model, end, path, values, exact, keys, leapfrog=settings.leapfrog)
+        # Rounding is that at the draws of the posterior, and not where the chains end.
+        return passed._replace(
+            z=jax.tree.map(lambda a: jnp.repeat(a[:, None], keys.shape[1], axis=1), exact)
+        )
 
     return settings.estimate(
         pass_along,

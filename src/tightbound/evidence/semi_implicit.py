@@ -23,6 +23,7 @@ from tightbound.distributions import AbstractConditional, AbstractSemiImplicit
 from tightbound.distributions.components import FRESH, fresh_noise, log_components
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.per_datum import (
+    Batch,
     data_at_once,
     in_batches,
     mean,
@@ -144,9 +145,11 @@ def semi_implicit_sandwich(
     chunk = max(1, AT_ONCE // (k * min(batch_size, len(data.x))))
     began = time.perf_counter()
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
+    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
         keys = split_each(item_keys(data.noise_key, items), draws)
-        return _both(model, posterior, values, keys, k, chunk)
+        lower, upper = _both(model, posterior, values, keys, k, chunk)
+        undefined = jnp.sum(jnp.isnan(lower) | jnp.isnan(upper), axis=1)
+        return Batch((lower, upper), undefined)
 
     lower, upper = in_batches(
         estimate, data, batch_size=batch_size, doing="bounding", progress=progress

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpyro import distributions as dist
+from numpyro.distributions.discrete import HurdleProbs
 
 from tightbound.errors import UsageError
 
@@ -26,9 +27,7 @@ def check_sites(trace: dict[str, Any]) -> None:
             name for name, site in latent.items() if site["fn"].support.is_discrete
         ],
         "latents have a point mass; use numpyro.deterministic for a fixed value": [
-            name
-            for name, site in latent.items()
-            if _has(site, dist.Delta, dist.discrete.HurdleProbs)
+            name for name, site in latent.items() if _has(site, dist.Delta, HurdleProbs)
         ],
         "latents are masked, and nothing normalises what the mask leaves out; for missing data put "
         "numpyro.handlers.mask around the observed site, in place of obs_mask=": [
@@ -37,10 +36,10 @@ def check_sites(trace: dict[str, Any]) -> None:
         "latents are improper: their density has no finite integral; give them a proper prior": [
             name for name, site in latent.items() if _has(site, dist.ImproperUniform, dist.Unit)
         ],
-        "latents are scaled, and a power of a density is not normalised; take numpyro.handlers.scale "
-        "off them": [name for name, site in latent.items() if _scaled(site)],
-        "observed sites are scaled: the integral of a power of the likelihood is no evidence of the "
-        "data; take numpyro.handlers.scale off them, or write what is meant as numpyro.factor": [
+        "latents are scaled, and a power of a density is not normalised; take "
+        "numpyro.handlers.scale off them": [name for name, site in latent.items() if _scaled(site)],
+        "observed sites are scaled: the integral of a power of the likelihood is no evidence of "
+        "the data; take numpyro.handlers.scale off them, or write it as numpyro.factor": [
             name for name, site in samples.items() if site["is_observed"] and _scaled(site)
         ],
         "sites are parameters without a prior; give them one, or a value": [

@@ -251,9 +251,9 @@ class NumPyroTarget(Target):
     def continued(self) -> LogDensity | None:
         """The log-density by other means where values, as floats, no longer tell their z.
 
-        There the likelihood goes on as a straight line in z, and so does the prior, where it has to,
-        from an earlier point: what comes out differently has been spoilt by rounding. None if all
-        values tell their z.
+        There the likelihood goes on as a straight line in z, and so does the prior, where it has
+        to, from an earlier point: what comes out differently has been spoilt by rounding. None if
+        all values tell their z.
         """
         conditioned = self.conditioned
         if conditioned.everywhere:

@@ -1,4 +1,4 @@
-"""The laws of a NumPyro model's latents on all real numbers, right up to the ends of their supports.
+"""The laws of a NumPyro model's latents on all real numbers, right up to their supports' ends.
 
 A site's value x = T(z) near the upper end of its support no longer tells its z: in float32 the
 sigmoid is 1 from z of 17 on, while its Jacobian goes on falling. Densities that are singular there
@@ -163,7 +163,7 @@ def _ends(through: Any) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _finite(x: Array, support: Any) -> Array:
+def _finite(x: Any, support: Any) -> Array:
     """Values kept off infinity, and off zero where they must be positive."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return x
