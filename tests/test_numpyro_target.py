@@ -142,27 +142,24 @@ def test_the_prior_draws_and_its_density_agree():
     assert abs(z_of_mean(np.exp(stats.norm.logpdf(z[:, 0], -0.5, 0.7) - log_p), 1.0)) < LIMIT
 
 
+class Undrawn(dist.Normal):
+    """A density without draws."""
+
+    def sample(self, key, sample_shape=()):
+        raise NotImplementedError
+
+
 def test_a_prior_that_cannot_be_drawn_is_none():
-    def improper(y):
-        rate = numpyro.sample("rate", dist.ImproperUniform(dist.constraints.positive, (), ()))
-        numpyro.sample("y", dist.Exponential(rate), obs=y)
-
-    target = tb.from_numpyro(improper, 2.0)
-    assert target.prior.offers == {"density", "score"}
-    z = jnp.array([0.3])
-    rate = np.exp(0.3)
-    expected = np.log(rate) - 2 * rate + 0.3
-    np.testing.assert_allclose(target.log_joint(jnp.zeros(0), z), expected, rtol=1e-6)
-
-    def scaled(y):
-        with numpyro.handlers.scale(scale=2.0):
-            mean = numpyro.sample("mean", dist.Normal(0.0, 1.0))
+    def model(y):
+        mean = numpyro.sample("mean", Undrawn(0.0, 2.0))
         numpyro.sample("y", dist.Normal(mean, 1.0), obs=y)
 
-    target = tb.from_numpyro(scaled, 2.0)
+    target = tb.from_numpyro(model, 2.0)
     assert "samples" not in target.prior.offers
-    expected = 2 * stats.norm.logpdf(0.3) + stats.norm.logpdf(1.7)
-    np.testing.assert_allclose(target.log_joint(jnp.zeros(0), z), expected, rtol=1e-6)
+    expected = stats.norm.logpdf(0.3, 0, 2) + stats.norm.logpdf(1.7)
+    np.testing.assert_allclose(
+        target.log_joint(jnp.zeros(0), jnp.array([0.3])), expected, rtol=1e-6
+    )
 
 
 def test_what_is_no_density_is_refused_by_name():
@@ -185,9 +182,48 @@ def test_what_is_no_density_is_refused_by_name():
     def observed():
         numpyro.sample("y", dist.Normal(0.0, 1.0), obs=1.0)
 
+    def improper():
+        rate = numpyro.sample("rate", dist.ImproperUniform(dist.constraints.positive, (), ()))
+        numpyro.sample("y", dist.Exponential(rate), obs=2.0)
+
+    def improper_underneath():
+        flat = dist.ImproperUniform(dist.constraints.real, (), (2,))
+        through = dist.transforms.AffineTransform(1.0, 2.0)
+        numpyro.sample("flat", dist.TransformedDistribution(flat, through))
+
+    def partly_observed():
+        mean = numpyro.sample("mean", dist.Normal(0.0, 1.0))
+        seen = jnp.array([True, False, True])
+        with numpyro.plate("data", 3):
+            numpyro.sample("y", dist.Normal(mean, 1.0), obs=jnp.asarray(Y), obs_mask=seen)
+
+    def masked():
+        with numpyro.handlers.mask(mask=False):
+            numpyro.sample("mean", dist.Normal(0.0, 1.0))
+
+    def scaled():
+        with numpyro.handlers.scale(scale=2.0):
+            mean = numpyro.sample("mean", dist.Normal(0.0, 1.0))
+        numpyro.sample("y", dist.Normal(mean, 1.0), obs=2.0)
+
+    def tempered():
+        mean = numpyro.sample("mean", dist.Normal(0.0, 1.0))
+        with numpyro.handlers.scale(scale=0.5):
+            numpyro.sample("y", dist.Normal(mean, 1.0), obs=2.0)
+
+    def hurdle():
+        numpyro.sample("amount", dist.HurdleGamma(0.3, 2.0, 1.0))
+
     for model, words in (
         (discrete, "latents are discrete.*: which$"),
-        (fixed, "delta distribution.*: atom$"),
+        (fixed, "a point mass.*: atom$"),
+        (hurdle, "a point mass.*: amount$"),
+        (improper, "no finite integral.*: rate$"),
+        (improper_underneath, "no finite integral.*: flat$"),
+        (partly_observed, "numpyro.handlers.mask around the observed.*: y_unobserved$"),
+        (masked, "latents are masked.*: mean$"),
+        (scaled, "latents are scaled.*: mean$"),
+        (tempered, "no evidence of the data.*: y$"),
         (parameter, "without a prior.*: location$"),
         (part, "a random part of their data.*: data$"),
         (observed, "all observed: there is nothing to infer"),

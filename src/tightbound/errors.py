@@ -1,8 +1,9 @@
 """Errors that are the user's to mend: one clear line each, shown without a traceback by the CLI."""
 
 import difflib
+import operator
 from collections.abc import Iterable
-from numbers import Integral
+from typing import Any
 
 _SHOWN = 8  # names in one error: more are not read
 _LONGEST = 60  # characters of a name that are repeated
@@ -20,13 +21,37 @@ class Interrupted(RuntimeError):
     """A command was interrupted; says what is kept and how to go on. Exit status 130."""
 
 
-def at_least(least: int, **numbers: int) -> None:
-    """Raises a `UsageError` naming the first number that is not whole, or too small."""
+def at_least(least: int, **numbers: Any) -> tuple[int, ...]:
+    """Checks sizes, and gives them back as Python's integers, in their order.
+
+    Integers of NumPy are whole numbers. Truth values, fractions, infinities and texts are not, even
+    where Python would take them for one: `chunk=1.5` would cut draws in half.
+
+    Raises:
+        UsageError: The first size that is too small, or no whole number, is named.
+    """
     for name, number in numbers.items():
-        if not isinstance(number, Integral) or isinstance(number, bool):
-            raise UsageError(f"expected {name} as a whole number, got {number!r}")
+        if not is_whole(number):
+            raise UsageError(f"expected {name} to be a whole number >= {least}, got {number!r}")
         if number < least:
             raise UsageError(f"expected {name} >= {least}, got {number}")
+    return tuple(map(int, numbers.values()))
+
+
+def is_whole(number: Any) -> bool:
+    """Whether it is an integer, of Python or of NumPy, and no truth value."""
+    if isinstance(number, bool) or getattr(getattr(number, "dtype", None), "kind", "i") == "b":
+        return False
+    try:
+        operator.index(number)
+    except TypeError:
+        return False
+    return True
+
+
+def plain(number: Any) -> Any:
+    """A whole number as Python's integer; anything else as it is, for a check to refuse."""
+    return int(number) if is_whole(number) else number
 
 
 def unknown(kind: str, name: object, choices: Iterable[str]) -> UsageError:

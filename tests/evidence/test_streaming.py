@@ -14,7 +14,9 @@ from tests.oracles.linear_gaussian import data, exact_parts
 from tests.ztest import LIMIT
 from tightbound.distributions import AbstractExplicit, StandardNormal
 from tightbound.evidence import evaluate, importance
+from tightbound.evidence.importance import FIRST
 from tightbound.evidence.pareto import tail_length
+from tightbound.evidence.rounding import PATTERNS
 from tightbound.models import Model, autoencoder
 from tightbound.objectives import Parts
 
@@ -119,8 +121,10 @@ def test_decoder_calls_are_counted_exactly(k):
     ev = evaluate(model, parts.posterior, data(3), k=k, chunk=100, batch_size=2)
     jax.effects_barrier()
     z = np.concatenate([call.reshape(-1, 2) for call in calls])
-    assert len(z) == 4 * k
-    assert len(np.unique(z, axis=0)) == 3 * k
+    # Beside the draws there are the few at which rounding is measured, some of them moved by it;
+    # of a single draw the compiler sees that it is the same.
+    assert len(z) == 4 * (k + (FIRST if k > 1 else 0) + 1 + PATTERNS)
+    assert 3 * k <= len(np.unique(z, axis=0)) <= 3 * (k + PATTERNS)
     assert max(call.size // 2 for call in calls) <= 2 * 100
     for name in ARRAYS:
         assert getattr(ev, name).shape == (3,)

@@ -67,9 +67,9 @@ def test_quadrature_and_closed_form_agree_with_the_oracle():
     closed = exact(model, np.asarray(x))
     np.testing.assert_allclose(closed.log_evidence, truth, rtol=1e-6)
     assert "closed form" in closed.summary()
-    grid, error = _integrated(model, x, dim=2, points=127)
-    np.testing.assert_allclose(grid, truth, atol=1e-4)
-    assert np.max(error) < 1e-4
+    grid = _integrated(model, x, dim=2, points=127)  # in single precision here
+    np.testing.assert_allclose(grid.log_z, truth, atol=1e-4)
+    assert np.max(grid.error) < 0.01
     parts, x, truth = pixels(5)
     np.testing.assert_allclose(exact(parts.model, x).log_evidence, truth, atol=2e-3)
 

@@ -77,7 +77,7 @@ def active_units(
     check_width(model, x, "the data")
     if len(x) < 2:
         raise UsageError("expected 2 rows of data or more to measure activity, got 1")
-    at_least(1, draws=draws)
+    (draws,) = at_least(1, draws=draws)
     draw_key = stream(as_key(key), "active_units.draws")
     items = jnp.arange(len(x))
     binarisation = resolve(binarize, model.likelihood.support, x, "the data")

@@ -9,7 +9,7 @@ Reference: Bugallo et al. 2017, IEEE Signal Process. Mag. 34(4) (the three steps
 import abc
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -115,14 +115,15 @@ def check_kernel(dof: float | None) -> None:
         raise UsageError(f"expected dof above 2, or None for normal kernels, got {dof}")
 
 
-def check_rounds(rounds: int, warmup: int) -> None:
+def check_rounds(rounds: Any, warmup: Any) -> None:
     """Refuses to throw all rounds away.
 
     Raises:
         UsageError: No rounds, or as many that only adapt.
     """
     at_least(1, rounds=rounds)
-    if not 0 <= warmup < rounds:
+    at_least(0, warmup=warmup)
+    if warmup >= rounds:
         raise UsageError(f"expected warmup from 0 to {rounds - 1} of {rounds} rounds, got {warmup}")
 
 

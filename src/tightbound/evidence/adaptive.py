@@ -18,9 +18,10 @@ from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
 from tightbound.evidence.adaptation import AbstractAdaptation
 from tightbound.evidence.amis import AMIS
-from tightbound.evidence.estimate import Estimate, of_log_weights
+from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.pareto import khat, tail_length
-from tightbound.evidence.per_datum import data_at_once, in_batches, prepared
+from tightbound.evidence.per_datum import Batch, data_at_once, in_batches, prepared
+from tightbound.evidence.rounding import rounding
 from tightbound.mcmc import check_moves
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
@@ -74,16 +75,11 @@ def adaptive(
     batch_size = data_at_once(batch_size, draws=method.at_once, at_once=AT_ONCE)
     began = time.perf_counter()
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
-        return _estimated(
-            model,
-            start,
-            method,
-            values,
-            item_keys(stream(data.noise_key, "adaptive.rounds"), items),
-        )
+    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
+        keys = item_keys(stream(data.noise_key, "adaptive.rounds"), items)
+        return _estimated(model, start, method, values, keys)
 
-    (log_z, stderr, ess, result), diagnostics = in_batches(
+    (log_z, stderr, ess, result), diagnostics, rounded = in_batches(
         estimate, data, batch_size=batch_size, doing="adapting", progress=progress
     )
     return Estimate(
@@ -97,6 +93,7 @@ def adaptive(
         binarisation=data.once,
         diagnostics=diagnostics,
         seconds=time.perf_counter() - began,
+        rounding=rounded,
     )
 
 
@@ -107,8 +104,8 @@ def _estimated(
     method: AbstractAdaptation,
     x: Float[Array, "n d"],
     keys: Key[Array, " n"],
-) -> tuple[Any, dict[str, Any]]:
-    """The estimate of each datum, and its diagnostics."""
+) -> Batch:
+    """The estimate of each datum, its diagnostics, and its rounding."""
 
     def begin(x: Float[Array, " d"], key: PRNGKeyArray) -> Any:
         return model.prior.sample(None, key=key) if start is None else start.sample(x, key=key)
@@ -122,20 +119,28 @@ def _estimated(
         log_volume = jnp.sum(jnp.log(sd))
 
         def log_density(u: Float[Array, " k"]) -> Float[Array, ""]:
-            value = model.log_joint(x, unravel(mean + sd * u)) + log_volume
-            return jnp.where(jnp.isnan(value), -jnp.inf, value)
+            # A NaN goes on from here into all that follows: it is refused in the end.
+            return model.log_joint(x, unravel(mean + sd * u)) + log_volume
 
         found = method.run(log_density, (flat - mean[None]) / sd[None], keys[1])
         weight = jax.nn.softmax(found.log_w)
         centre = weight @ found.u
         spread = jnp.sqrt(weight @ (found.u - centre[None]) ** 2)
         largest = jax.lax.top_k(found.log_w, tail_length(method.draws) + 1)[0]
-        return found.log_w, {
-            "khat": khat(largest[::-1]),
-            "mean": mean + sd * centre,
-            "sd": sd * spread,
-            "ess_by_round": found.ess_by_round,
-        }
+        z = unravel(mean + sd * found.u[jnp.argmax(found.log_w)])
+        return (
+            found.log_w,
+            z,
+            {
+                "khat": khat(largest[::-1]),
+                "mean": mean + sd * centre,
+                "sd": sd * spread,
+                "ess_by_round": found.ess_by_round,
+            },
+        )
 
-    log_w, diagnostics = jax.vmap(one)(x, split_each(keys, 2))
-    return of_log_weights(log_w), diagnostics
+    log_w, z, diagnostics = jax.vmap(one)(x, split_each(keys, 2))
+    # Draws of rounds that only adapt have no weight in the end, and a say in what follows.
+    astray = jnp.any(jnp.isnan(diagnostics["ess_by_round"]), axis=1)
+    found = of_log_weights(log_w), diagnostics, rounding(model, x, z)
+    return Batch(found, undefined(log_w) + jnp.astype(astray, jnp.int32))

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.errors import at_least
+from tightbound.errors import at_least, plain
 from tightbound.evidence.adaptation import (
     AbstractAdaptation,
     LogDensity,
@@ -54,9 +54,9 @@ class AMIS(AbstractAdaptation):
         UsageError: Numbers outside their range.
     """
 
-    components: int = eqx.field(static=True, default=1)
-    each: int = eqx.field(static=True, default=500)
-    rounds: int = eqx.field(static=True, default=10)
+    components: int = eqx.field(static=True, converter=plain, default=1)
+    each: int = eqx.field(static=True, converter=plain, default=500)
+    rounds: int = eqx.field(static=True, converter=plain, default=10)
     dof: float | None = eqx.field(static=True, default=3.0)
 
     def __check_init__(self) -> None:

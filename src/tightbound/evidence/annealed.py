@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
@@ -21,9 +20,10 @@ from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.densities import in_words, with_density
-from tightbound.evidence.estimate import Estimate, of_log_weights
+from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.per_datum import (
     CHAINS_AT_ONCE,
+    Batch,
     Prepared,
     data_at_once,
     drawn,
@@ -31,6 +31,7 @@ from tightbound.evidence.per_datum import (
     prepared,
 )
 from tightbound.evidence.resume import Finished
+from tightbound.evidence.rounding import heaviest, rounding
 from tightbound.mcmc import Passed, Path, Problem, check_moves, check_tuning, forward, tuned
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
@@ -90,9 +91,11 @@ def annealed(
     data = prepared(model, x, binarize, key)
     if start is not None:
         start = with_density(start, model, key, "annealing")
-    settings = Annealing(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
+    settings = settled(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
     return settings.estimate(
-        lambda path, values, _, keys: _forward(model, start, path, values, keys, leapfrog=leapfrog),
+        lambda path, values, _, keys: _forward(
+            model, start, path, values, keys, leapfrog=settings.leapfrog
+        ),
         model,
         data,
         batch_size=batch_size,
@@ -154,13 +157,14 @@ class Annealing(NamedTuple):
             acceptance=self.acceptance,
         )
 
-        def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
+        def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
             keys = split_each(item_keys(noise_key, items), self.chains)
             passed = pass_along(path, values, items, keys)
-            return _numbers(passed.log_w), jnp.mean(passed.acceptance, axis=0)
+            numbers, undefined, rounded = _numbers(model, values, passed)
+            return Batch((numbers, jnp.mean(passed.acceptance, axis=0), rounded), undefined)
 
         asked = (model, data, path, self, batch_size, backwards)
-        (log_mean, stderr, ess, result), acceptance = in_batches(
+        (log_mean, stderr, ess, result), acceptance, rounded = in_batches(
             estimate,
             data,
             batch_size=batch_size,
@@ -183,6 +187,7 @@ class Annealing(NamedTuple):
                 "acceptance": acceptance,
             },
             seconds=time.perf_counter() - began,
+            rounding=rounded,
         )
 
     def check(self, model: Model) -> None:
@@ -198,7 +203,6 @@ class Annealing(NamedTuple):
                 "annealing mixes the densities of start and posterior: expected a start on all "
                 f"real numbers, got {type(start).__name__} with {start.support} values"
             )
-        at_least(1, chains=self.chains, pilot=self.pilot)
         check_tuning(leapfrog=self.leapfrog, acceptance=self.acceptance)
 
     def words(self) -> str:
@@ -210,7 +214,32 @@ class Annealing(NamedTuple):
         )
 
 
-_numbers = jax.jit(of_log_weights)
+def settled(
+    start: AbstractExplicit | None,
+    temperatures: Any,
+    chains: Any,
+    schedule: str,
+    leapfrog: Any,
+    acceptance: float,
+    pilot: Any,
+) -> Annealing:
+    """The settings with their sizes as Python's integers.
+
+    Raises:
+        UsageError: A size that is no whole number from 1.
+    """
+    sizes = {"temperatures": temperatures, "chains": chains, "leapfrog": leapfrog, "pilot": pilot}
+    temperatures, chains, leapfrog, pilot = at_least(1, **sizes)
+    return Annealing(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
+
+
+@eqx.filter_jit
+def _numbers(
+    model: Model, x: Float[Array, "n d"], passed: Passed
+) -> tuple[Any, Int[Array, " n"], Float[Array, " n"]]:
+    """What the weights of each datum's chains say, how many are undefined, and their rounding."""
+    rounded = rounding(model, x, heaviest(passed.log_w, passed.z)[0])
+    return of_log_weights(passed.log_w), undefined(passed.log_w), rounded
 
 
 def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:

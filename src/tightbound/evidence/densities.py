@@ -105,9 +105,7 @@ class MomentMatched(AbstractExplicit):
         return self.moments(given)[0]
 
 
-def with_density(
-    posterior: Any, model: Model | Bayesian, key: int | PRNGKeyArray, what: str
-) -> AbstractExplicit:
+def with_density(posterior: Any, model: Model | Bayesian, key: Any, what: str) -> AbstractExplicit:
     """The posterior itself, or a density that stands for it as a proposal.
 
     Args:

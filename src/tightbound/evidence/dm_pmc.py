@@ -14,7 +14,7 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions.components import log_mean_exp
-from tightbound.errors import UsageError, at_least
+from tightbound.errors import UsageError, at_least, plain
 from tightbound.evidence.adaptation import (
     AbstractAdaptation,
     LogDensity,
@@ -49,10 +49,10 @@ class DMPMC(AbstractAdaptation):
         UsageError: Numbers outside their range, or an unknown way of resampling.
     """
 
-    proposals: int = eqx.field(static=True, default=100)
-    each: int = eqx.field(static=True, default=5)
-    rounds: int = eqx.field(static=True, default=20)
-    warmup: int = eqx.field(static=True, default=10)
+    proposals: int = eqx.field(static=True, converter=plain, default=100)
+    each: int = eqx.field(static=True, converter=plain, default=5)
+    rounds: int = eqx.field(static=True, converter=plain, default=20)
+    warmup: int = eqx.field(static=True, converter=plain, default=10)
     scale: float = eqx.field(static=True, default=0.3)
     dof: float | None = eqx.field(static=True, default=None)
     resampling: str = eqx.field(static=True, default="global")

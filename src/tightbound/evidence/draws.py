@@ -51,7 +51,7 @@ def draws(
     Raises:
         UsageError: n < 1, no posterior, or data that do not suit the model.
     """
-    at_least(1, n=n)
+    (n,) = at_least(1, n=n)
     if not isinstance(posterior, AbstractConditional):
         raise UsageError(f"expected a posterior to draw from, got {type(posterior).__name__}")
     data = prepared(model, x, binarize, key)

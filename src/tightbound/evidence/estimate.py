@@ -41,6 +41,8 @@ class Estimate(NamedTuple):
     diagnostics: dict[str, np.ndarray]
     """Numbers of the estimator's own, by name."""
     seconds: float
+    rounding: Float[np.ndarray, " n"] | float = 0.0
+    """How far single precision may have taken each estimate, in nats, beside `stderr`."""
 
     @property
     def mean(self) -> float:
@@ -70,7 +72,7 @@ class Estimate(NamedTuple):
             [
                 headline(self.log_evidence, kind, self.binarisation),
                 f"  {self.method}",
-                f"  {errors(self.log_evidence, self.stderr)}; "
+                f"  {errors(self.log_evidence, self.stderr, self.rounding)}; "
                 f"median ESS {np.median(self.ess):.1f} of {self.draws}; {codes}",
             ]
         )
@@ -86,6 +88,11 @@ def of_log_weights(
     ess = jnp.minimum(jnp.exp(2 * total - jax.nn.logsumexp(2 * log_w, axis=1)), k)
     relative_variance = jnp.maximum(k / ess - 1, 0) / (k - 1 if k > 1 else jnp.nan)
     return log_z, jnp.sqrt(relative_variance), ess, result_codes(log_z, ess, k)
+
+
+def undefined(log_w: Float[Array, "n k"]) -> Int[Array, " n"]:
+    """How many log-weights of each datum are NaN or +inf."""
+    return jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf), axis=1)
 
 
 def result_codes(log_z: Any, ess: Any, k: int) -> Any:

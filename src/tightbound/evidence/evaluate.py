@@ -3,20 +3,21 @@
 import os
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
-from tightbound.errors import NonFiniteError, UsageError, at_least
+from tightbound.errors import UsageError, at_least
 from tightbound.evidence.annealed import annealed
 from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.growth import bias_by_growth
-from tightbound.evidence.importance import Evidence, importance, prefixes
+from tightbound.evidence.importance import examined, prefixes
 from tightbound.evidence.per_datum import (
+    Batch,
     data_at_once,
     errors,
     headline,
@@ -27,7 +28,15 @@ from tightbound.evidence.per_datum import (
     stderr_of_mean,
 )
 from tightbound.evidence.resume import Finished
-from tightbound.evidence.verdict import WORDS, Verdict, against_annealed, judge, judge_each
+from tightbound.evidence.verdict import (
+    WORDS,
+    Verdict,
+    against_annealed,
+    judge,
+    judge_each,
+    rounded_each,
+    rounded_off,
+)
 from tightbound.models import Bayesian, Model
 from tightbound.randomness import item_keys
 
@@ -59,6 +68,8 @@ class Evaluation(NamedTuple):
     """The same data by annealed importance sampling, if that was asked."""
     proposal: str = ""
     """What was drawn from in place of a posterior without a density, in words."""
+    rounding: Float[np.ndarray, " n"] | float = 0.0
+    """How far single precision may have taken each estimate, in nats, beside `stderr`."""
 
     @property
     def verdict(self) -> str:
@@ -88,7 +99,8 @@ class Evaluation(NamedTuple):
         return "\n".join(
             [
                 headline(self.log_evidence, f"stochastic lower bound, k={self.k}", binarisation),
-                f"  {errors(self.log_evidence, self.stderr)}; ELBO {float(np.mean(self.elbo)):.2f}",
+                f"  {errors(self.log_evidence, self.stderr, self.rounding)}; "
+                f"ELBO {float(np.mean(self.elbo)):.2f}",
                 f"  median ESS {np.median(self.ess):.0f} of {self.k}, {shape}",
                 *([f"  proposal: {self.proposal}"] if self.proposal else []),
                 f"  verdict: {self.verdict} ({self.judgement.reason})",
@@ -140,7 +152,7 @@ def evaluate(
     Raises:
         UsageError: Data outside the likelihood's support (row and column are named), wrong
             sizes, a posterior without a density, or a distribution over models.
-        NonFiniteError: A log-weight is NaN; the rows are named.
+        NonFiniteError: A log-weight is NaN or +inf; the rows are named.
     """
     if isinstance(model, Bayesian):
         raise UsageError(
@@ -148,21 +160,23 @@ def evaluate(
             "from q(theta), `model.draw(key)`"
         )
     proposal = with_density(posterior, model, key, "importance sampling")
+    (k,) = at_least(1, k=k)
+    (chunk,) = at_least(1, chunk=min(k, 250) if chunk is None else chunk)
+    if temperatures is not None:
+        temperatures, chains = at_least(1, temperatures=temperatures, chains=chains)
     data = prepared(model, x, binarize, key)
-    chunk = min(k, 250) if chunk is None else chunk
-    at_least(1, k=k, chunk=chunk)
     batch_size = data_at_once(batch_size, draws=chunk, at_once=AT_ONCE)
     asked = (model, proposal, data, k, chunk, batch_size)
     finished = None if resume is None else Finished(resume, asked)
     began = time.perf_counter()
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
+    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
         keys = item_keys(data.noise_key, items)
-        ev = importance(model, proposal, values, keys, k=k, chunk=min(chunk, k))
-        _check_numbers(ev, items)
-        return ev
+        size = min(chunk, k)
+        ev, undefined, rounded = examined(model, proposal, values, keys, k=k, chunk=size)
+        return Batch((*ev, rounded), undefined)
 
-    log_z, stderr, ess, shape, elbo, correction, bounds = in_batches(
+    log_z, stderr, ess, shape, elbo, correction, bounds, rounded = in_batches(
         estimate,
         data,
         batch_size=batch_size,
@@ -200,26 +214,16 @@ def evaluate(
         khat=shape,
         elbo=elbo,
         jackknife=correction,
-        verdicts=judge_each(stderr, shape, k, jackknife=correction),
+        verdicts=rounded_each(judge_each(stderr, shape, k, jackknife=correction), rounded),
         bound_by_k={j: float(mean) for j, mean in zip(prefixes(k), means, strict=True)},
         k=k,
         binarisation=data.once,
-        judgement=judgement,
+        judgement=rounded_off(judgement, rounded),
         seconds=time.perf_counter() - began,
         annealed=ais,
         proposal=in_words(proposal),
+        rounding=rounded,
     )
-
-
-def _check_numbers(ev: Evidence, items: Int[Array, " b"]) -> None:
-    """Refuses NaN at the first batch that has one; a weight of zero, log w = -inf, is allowed."""
-    bad = np.unique(np.asarray(items)[np.isnan(np.asarray(ev.log_z))])
-    if len(bad):
-        named = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
-        raise NonFiniteError(
-            f"log p(x, z) - log q(z|x) is NaN for draws of {len(bad)} data, rows {named} (counted "
-            "from 0): one of the two densities gives a NaN, or both are infinite"
-        )
 
 
 def _counted(verdicts: tuple[str, ...]) -> str:

@@ -3,8 +3,7 @@
 Reference: Dempster, Laird & Rubin 1977, JRSS B 39(1), section 4.3 (finite z); Tipping & Bishop
 1999, JRSS B 61(3), eq. 4 (linear-Gaussian models); Trefethen & Weideman 2014, SIAM Review 56(3)
 (quadrature).
-Bias: none but that of rounding, about 1e-7 of log p(x) in single precision; by quadrature also
-what `error` shows.
+Bias: none but what `error` shows. All is computed in double precision.
 """
 
 import time
@@ -15,12 +14,14 @@ import equinox as eqx
 import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractFinite
-from tightbound.errors import UsageError, at_least
+from tightbound.errors import NonFiniteError, UsageError, at_least
+from tightbound.evidence.double import double, undrawn, widened
 from tightbound.evidence.per_datum import (
+    Batch,
     Prepared,
     headline,
     in_batches,
@@ -28,8 +29,8 @@ from tightbound.evidence.per_datum import (
     prepared,
     stderr_of_mean,
 )
-from tightbound.evidence.quadrature import integral
-from tightbound.models import Target
+from tightbound.evidence.quadrature import ROUNDINGS, Integral, integral
+from tightbound.models import NumPyroTarget, Target
 from tightbound.models.finite import check_finite, items_at_once, log_evidence
 from tightbound.models.linear_gaussian import is_linear_gaussian, linear_log_evidence
 from tightbound.models.model import Model
@@ -47,7 +48,7 @@ class ExactEvidence(NamedTuple):
     log_evidence: Float[np.ndarray, " n"]
     """Log p(x)."""
     error: Float[np.ndarray, " n"]
-    """How far a half or a third of quadrature's points are from all, in nats; else 0."""
+    """How far log p(x) may be off, in nats: rounding, and what quadrature shows of itself."""
     method: str
     """How, in words."""
     binarisation: str
@@ -106,16 +107,25 @@ def exact(
     Raises:
         UsageError: A model with none of the three ways, data outside the likelihood's support (row
             and column are named), or wrong sizes.
+        NonFiniteError: A density that is NaN or infinite on the grid (the z is named), zero all
+            over it, or that does not fall towards its ends.
     """
-    if points is not None and (points < 7 or points % 6 != 1):
-        raise UsageError(f"expected points one more than a multiple of 6, got {points}")
+    if points is not None:
+        (points,) = at_least(7, points=points)
+        if points % 6 != 1:
+            raise UsageError(f"expected points one more than a multiple of 6, got {points}")
     estimate, method, at_once = _way(model, points)
     data = prepared(model, x, binarize, key)
-    batch_size = at_once(data) if batch_size is None else batch_size
-    at_least(1, batch_size=batch_size)
+    (batch_size,) = at_least(1, batch_size=at_once(data) if batch_size is None else batch_size)
     began = time.perf_counter()
+
+    def in_double(values: Float[Array, "b d"], rows: Int[Array, " b"]) -> Batch:
+        with double():
+            log_z, error = estimate(undrawn(data, values, rows), rows)
+            return Batch((log_z, error), np.isnan(log_z) | (log_z == np.inf))
+
     log_z, error = in_batches(
-        lambda values, _: estimate(values),
+        in_double,
         data,
         batch_size=batch_size,
         doing="summing",
@@ -126,32 +136,72 @@ def exact(
 
 def _way(
     model: Model, points: int | None
-) -> tuple[Callable[[Any], tuple[Any, Any]], str, Callable[[Prepared], int]]:
+) -> tuple[Callable[[Any, Any], tuple[Any, Any]], str, Callable[[Prepared], int]]:
     """What gives values and errors of a batch, its name, and data at once."""
     if isinstance(model.prior, AbstractFinite):
         states = check_finite(model).states
 
-        def summed(values: Any) -> tuple[Any, Any]:
-            log_z = _summed(model, values)
-            return log_z, np.zeros(len(log_z))
+        def summed(values: Any, rows: Any) -> tuple[Any, Any]:
+            del rows
+            log_z = _summed(widened(model), values)
+            return log_z, _rounding(log_z)
 
         how = f"the sum over {states} latent values"
         return summed, how, lambda data: items_at_once(model, data.x.shape[1])
     if not isinstance(model, Target) and is_linear_gaussian(model):
 
-        def closed(values: Any) -> tuple[Any, Any]:
+        def closed(values: Any, rows: Any) -> tuple[Any, Any]:
+            del rows
             log_z = linear_log_evidence(model, np.asarray(values))
-            return log_z, np.zeros(len(log_z))
+            return log_z, _rounding(log_z)
 
         return closed, "a linear-Gaussian model in closed form", lambda data: len(data.x)
     dim = _real_dimensions(model)
     count = POINTS[dim] if points is None else points
 
-    def integrated(values: Any) -> tuple[Any, Any]:
-        return _integrated(model, values, dim=dim, points=count)
+    def integrated(values: Any, rows: Any) -> tuple[Any, Any]:
+        try:
+            found = _integrated(widened(model), values, dim=dim, points=count)
+        except TypeError as error:
+            raise UsageError(
+                "quadrature is done in double precision, and log p(x, z) could not be: "
+                f"{str(error).splitlines()[0]} Write constants so that they take any precision"
+            ) from error
+        _check_integrals(found, np.asarray(rows), of_data=values.shape[1] > 0)
+        return found.log_z, found.error
 
     how = f"quadrature with {' x '.join([str(count)] * dim)} points"
     return integrated, how, lambda data: 8
+
+
+def _rounding(log_z: Any) -> Any:
+    """What double precision may have rounded off."""
+    return ROUNDINGS * np.finfo(np.float64).eps * (1 + np.abs(np.asarray(log_z)))
+
+
+def _check_integrals(found: Integral, rows: Any, *, of_data: bool) -> None:
+    """Refuses integrals that are none, in words.
+
+    Raises:
+        NonFiniteError: The row and the z are named.
+    """
+    log_z, error, undefined, where = (np.asarray(of) for of in found)
+    for i, row in enumerate(rows):
+        what = f"log p(x, z) of row {row} (counted from 0)" if of_data else "the log-density"
+        if undefined[i]:
+            z = ", ".join(f"{value:.6g}" for value in where[i])
+            raise NonFiniteError(
+                f"{what} is NaN or infinite at z = ({z}), and no integral can be made of it: it "
+                "should be a number, or -inf where the density is zero"
+            )
+        if log_z[i] == -np.inf:
+            raise NonFiniteError(f"{what} is -inf all over the grid of the quadrature")
+        if not np.isfinite(error[i]):
+            raise NonFiniteError(
+                f"{what} does not fall towards the ends of the grid: either its integral is not "
+                "finite, or its tails are too heavy for quadrature; use tb.evaluate with a "
+                "heavy-tailed proposal"
+            )
 
 
 def _real_dimensions(model: Model) -> int:
@@ -175,13 +225,13 @@ def _real_dimensions(model: Model) -> int:
 
 
 @eqx.filter_jit
-def _integrated(
-    model: Model, x: Float[Array, "n d"], *, dim: int, points: int
-) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), like_z(model))
+def _integrated(model: Model, x: Float[Array, "n d"], *, dim: int, points: int) -> Integral:
+    """The integral for each datum, in the precision of x."""
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, x.dtype), like_z(model))
     unravel = ravel_pytree(zeros)[1]
 
-    def one(x: Float[Array, " d"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        return integral(lambda z: model.log_joint(x, unravel(z)), dim, points)
+    def one(x: Float[Array, " d"]) -> Integral:
+        check = model.continued if isinstance(model, NumPyroTarget) else None
+        return integral(lambda z: model.log_joint(x, unravel(z)), dim, points, check)
 
     return jax.lax.map(one, x)

@@ -17,7 +17,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions import CouplingFlow
-from tightbound.errors import UsageError, at_least
+from tightbound.errors import UsageError, at_least, plain
 from tightbound.evidence.adaptation import (
     AbstractAdaptation,
     LogDensity,
@@ -64,14 +64,14 @@ class FAB(AbstractAdaptation):
         UsageError: Numbers outside their range, or (when it runs) fewer than two latent dimensions.
     """
 
-    each: int = eqx.field(static=True, default=5000)
-    rounds: int = eqx.field(static=True, default=200)
-    updates: int = eqx.field(static=True, default=4)
-    batch: int = eqx.field(static=True, default=128)
-    buffer: int = eqx.field(static=True, default=20)
-    temperatures: int = eqx.field(static=True, default=5)
-    leapfrog: int = eqx.field(static=True, default=5)
-    layers: int = eqx.field(static=True, default=8)
+    each: int = eqx.field(static=True, converter=plain, default=5000)
+    rounds: int = eqx.field(static=True, converter=plain, default=200)
+    updates: int = eqx.field(static=True, converter=plain, default=4)
+    batch: int = eqx.field(static=True, converter=plain, default=128)
+    buffer: int = eqx.field(static=True, converter=plain, default=20)
+    temperatures: int = eqx.field(static=True, converter=plain, default=5)
+    leapfrog: int = eqx.field(static=True, converter=plain, default=5)
+    layers: int = eqx.field(static=True, converter=plain, default=8)
     hidden: tuple[int, ...] = eqx.field(static=True, default=(32,))
     learning_rate: float = eqx.field(static=True, default=1e-3)
 
@@ -86,6 +86,7 @@ class FAB(AbstractAdaptation):
             temperatures=self.temperatures,
             leapfrog=self.leapfrog,
             layers=self.layers,
+            **{f"hidden[{i}]": width for i, width in enumerate(self.hidden)},
         )
         if not self.learning_rate > 0:
             raise UsageError(f"expected a learning rate above 0, got {self.learning_rate}")

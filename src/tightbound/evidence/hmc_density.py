@@ -21,13 +21,15 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.data import DataLike
 from tightbound.errors import UsageError, at_least
-from tightbound.evidence.estimate import Estimate, of_log_weights
+from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.per_datum import (
     CHAINS_AT_ONCE,
+    Batch,
     data_at_once,
     in_batches,
     prepared,
 )
+from tightbound.evidence.rounding import heaviest, rounding
 from tightbound.mcmc import chain, check_moves, check_tuning
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z
@@ -78,14 +80,14 @@ def hmc_density(
             f"hmc_density is for at most {MOST_DIMENSIONS} latent dimensions, got {size}: a "
             "fitted density misses too much of a posterior in more; use tb.evidence.annealed"
         )
-    at_least(4 * (size + 1), chains=chains)
-    at_least(2, transitions=transitions)
+    (chains,) = at_least(4 * (size + 1), chains=chains)
+    (transitions,) = at_least(2, transitions=transitions)
     check_tuning(leapfrog=leapfrog, acceptance=acceptance)
     data = prepared(model, x, binarize, key)
     batch_size = data_at_once(batch_size, draws=chains, at_once=CHAINS_AT_ONCE)
     began = time.perf_counter()
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
+    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
         keys = split_each(item_keys(stream(data.noise_key, "hmc_density.chains"), items), chains)
         return _estimated(
             model,
@@ -96,7 +98,7 @@ def hmc_density(
             acceptance=acceptance,
         )
 
-    log_inverse, stderr, ess, result = in_batches(
+    log_inverse, stderr, ess, result, rounded = in_batches(
         estimate,
         data,
         batch_size=batch_size,
@@ -117,6 +119,7 @@ def hmc_density(
         binarisation=data.once,
         diagnostics={},
         seconds=time.perf_counter() - began,
+        rounding=rounded,
     )
 
 
@@ -129,7 +132,7 @@ def _estimated(
     transitions: int,
     leapfrog: int,
     acceptance: float,
-) -> Any:
+) -> Batch:
     """Log of the mean of q(z) / p(x, z), its error, ESS and result code of each datum."""
 
     def draw(x: Float[Array, " d"], key: PRNGKeyArray) -> Any:
@@ -142,15 +145,17 @@ def _estimated(
             target=acceptance,
         )
 
-    def one(x: Float[Array, " d"], keys: Key[Array, " c"]) -> Float[Array, " half"]:
+    def one(x: Float[Array, " d"], keys: Key[Array, " c"]) -> tuple[Float[Array, " half"], Any]:
         z = jax.vmap(lambda key: draw(x, key))(keys)
         flat = jax.vmap(lambda z: ravel_pytree(z)[0])(z)
         half = keys.shape[0] // 2
         log_q = _fitted(flat[:half], flat[half:])
         log_joint = jax.vmap(lambda z: model.log_joint(x, z))(z)[half:]
-        return log_q - log_joint
+        return log_q - log_joint, jax.tree.map(lambda leaf: leaf[half:], z)
 
-    return of_log_weights(jax.vmap(one)(x, keys))
+    log_w, z = jax.vmap(one)(x, keys)
+    rounded = rounding(model, x, heaviest(-log_w, z)[0])
+    return Batch((*of_log_weights(log_w), rounded), undefined(log_w))
 
 
 def _fitted(draws: Float[Array, "a d"], at: Float[Array, "b d"]) -> Float[Array, " b"]:

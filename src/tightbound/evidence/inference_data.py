@@ -27,7 +27,8 @@ from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.draws import draws
-from tightbound.evidence.per_datum import data_at_once, in_batches, prepared
+from tightbound.evidence.estimate import undefined
+from tightbound.evidence.per_datum import Batch, data_at_once, in_batches, prepared
 from tightbound.models import NumPyroTarget, Target
 from tightbound.models.model import Model
 from tightbound.models.weights import log_joint, sample, split_each
@@ -82,13 +83,14 @@ def to_arviz(
     """
     xarray = _xarray("to_arviz")
     proposal = with_density(posterior, model, key, "the export of log-weights")
-    at_least(1, k=k)
+    (k,) = at_least(1, k=k)
     data = prepared(model, x, binarize, key)
     batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
+    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
         keys = item_keys(data.noise_key, items)
-        return values, *_drawn(model, proposal, values, keys, k=k)
+        found = _drawn(model, proposal, values, keys, k=k)
+        return Batch((values, *found), undefined(found[2]["log_weight"]))
 
     values, proposed, chosen, stats = in_batches(
         estimate, data, batch_size=batch_size, doing="drawing", progress=progress
@@ -143,6 +145,7 @@ def draws_to_arviz(
         UsageError: xarray is not installed, or as for `tb.draws`.
     """
     xarray = _xarray("draws_to_arviz")
+    (k,) = at_least(1, k=k)
     z = draws(model, posterior, x, n=k, key=key, binarize=binarize)
     if isinstance(z, dict):
         columns = _sites(z)

@@ -17,6 +17,7 @@ import time
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
@@ -33,6 +34,7 @@ from tightbound.evidence.comparison import (
 )
 from tightbound.evidence.evaluate import Evaluation, evaluate
 from tightbound.evidence.per_datum import (
+    Batch,
     data_at_once,
     in_batches,
     mean,
@@ -165,9 +167,9 @@ def inference_gap(
             range.
     """
     proposal = _check_family(model, posterior)
-    at_least(4, steps=steps)
-    at_least(2, draws=draws)
-    at_least(1, samples=samples)
+    (steps,) = at_least(4, steps=steps)
+    (draws,) = at_least(2, draws=draws)
+    k, samples = at_least(1, k=k, samples=samples)
     if not 0 < learning_rate < math.inf:
         raise UsageError(f"expected learning_rate > 0, got {learning_rate}")
     data = prepared(model, x, binarize, key)
@@ -178,8 +180,8 @@ def inference_gap(
     _check_evidence(evidence, len(data.x), data.once)
     keys = streams(data.noise_key, "inference_gap.ascent", "inference_gap.report")
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
-        return measured(
+    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
+        found = measured(
             model,
             proposal,
             values,
@@ -189,6 +191,8 @@ def inference_gap(
             learning_rate=learning_rate,
             draws=draws,
         )
+        undefined = jnp.isnan(found.elbo) | jnp.isnan(found.amortisation)
+        return Batch(found, undefined)
 
     bounds = in_batches(estimate, data, batch_size=batch_size, doing="ascending", progress=progress)
     return _gaps(

@@ -5,10 +5,10 @@ Bias: O(k^-(order + 1)), of either sign: no bound for order >= 1.
 """
 
 import time
-from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.bounds import Jackknife
@@ -16,10 +16,11 @@ from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import at_least
 from tightbound.evidence.densities import in_words, with_density
-from tightbound.evidence.estimate import Estimate, of_log_weights
-from tightbound.evidence.per_datum import data_at_once, in_batches, prepared
+from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
+from tightbound.evidence.per_datum import Batch, data_at_once, in_batches, prepared
+from tightbound.evidence.rounding import heaviest, rounding
 from tightbound.models.model import Model
-from tightbound.models.weights import log_weights, split_each
+from tightbound.models.weights import log_joint, sample, split_each
 from tightbound.randomness import item_keys
 
 AT_ONCE = 2500
@@ -58,18 +59,18 @@ def jackknife(
         UsageError: Another order than 0 <= order < k, or as for `tb.evaluate`.
     """
     proposal = with_density(posterior, model, key, "the jackknife")
-    at_least(1, k=k)
-    bound = Jackknife(order)
+    (k,) = at_least(1, k=k)
+    bound = Jackknife(*at_least(0, order=order))
     bound.check_draws(k)
     data = prepared(model, x, binarize, key)
     batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)
     began = time.perf_counter()
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
+    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
         keys = split_each(item_keys(data.noise_key, items), k)
         return _estimated(model, proposal, bound, values, keys)
 
-    value, stderr, ess, result = in_batches(
+    value, stderr, ess, result, rounded = in_batches(
         estimate,
         data,
         batch_size=batch_size,
@@ -87,6 +88,7 @@ def jackknife(
         binarisation=data.once,
         diagnostics={},
         seconds=time.perf_counter() - began,
+        rounding=rounded,
     )
 
 
@@ -97,8 +99,11 @@ def _estimated(
     bound: Jackknife,
     x: Float[Array, "n d"],
     keys: Key[Array, "n k"],
-) -> Any:
+) -> Batch:
     """The jackknife's value; its leading error is that of the mean weight."""
-    log_w = log_weights(model, posterior, x, keys)
+    z, log_q = sample(posterior, x, keys)
+    log_w = log_joint(model, x, z) - log_q
     _, stderr, ess, result = of_log_weights(log_w)
-    return jax.vmap(bound.value)(log_w), stderr, ess, result
+    rounded = rounding(model, x, heaviest(log_w, z)[0], jnp.max(jnp.abs(log_q), axis=1))
+    found = jax.vmap(bound.value)(log_w), stderr, ess, result, rounded
+    return Batch(found, undefined(log_w))

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.data import DataLike, as_table
 from tightbound.data.binarise import Binarisation, evaluated_key, resolve
-from tightbound.errors import UsageError, at_least
+from tightbound.errors import NonFiniteError, UsageError, at_least
 from tightbound.evidence.resume import Finished
 from tightbound.models import Bayesian, Model, Target
 from tightbound.models.shapes import check_width
@@ -21,8 +21,20 @@ from tightbound.randomness import as_key, stream
 
 CHAINS_AT_ONCE = 1600
 """Markov chains of all data together that move at once by default."""
+SHOWN = 5e-4
+"""Least rounding that a summary mentions, in nats."""
 NO_DATA = "no data"
 """What stands in place of a binarisation for a `Target`."""
+
+
+class Batch(NamedTuple):
+    """What an estimator has found of some data, with one entry for each."""
+
+    found: Any
+    """Arrays, or a tree of them."""
+    undefined: Any
+    """How many log-weights of a datum are NaN or +inf, for which there is no meaning (or whether
+    any is)."""
 
 
 class Prepared(NamedTuple):
@@ -39,9 +51,7 @@ class Prepared(NamedTuple):
         return self.binarisation.once if self.x.shape[1] else NO_DATA
 
 
-def prepared(
-    model: Model | Bayesian, x: DataLike | None, binarize: str, key: int | PRNGKeyArray
-) -> Prepared:
+def prepared(model: Model | Bayesian, x: DataLike | None, binarize: str, key: Any) -> Prepared:
     """Checks data against the model, once, on the host; all estimators binarise by the same key.
 
     A `Target` has none: one datum without columns stands for them.
@@ -64,7 +74,7 @@ def prepared(
 
 
 def in_batches(
-    estimate: Callable[[Float[Array, "b d"], Int[Array, " b"]], Any],
+    estimate: Callable[[Float[Array, "b d"], Int[Array, " b"]], Batch],
     data: Prepared,
     *,
     batch_size: int,
@@ -75,15 +85,20 @@ def in_batches(
     """Calls `estimate(values, rows)` batch by batch; its arrays come back whole, on the host.
 
     The data of a batch are spread over all devices there are; a batch is made longer, if need be,
-    so that each device has as many.
+    so that each device has as many. No estimate with an undefined log-weight gets further than its
+    batch: a NaN that is left out, or taken for zero, would bias the evidence without a word.
 
     Args:
-        estimate: Gives arrays (or a tree of them) with one entry per datum.
+        estimate: Gives arrays (or a tree of them) with one entry per datum, and how many of its
+            log-weights are undefined.
         data: The data, whose values are drawn once, by their row.
         batch_size: Data at once.
         doing: What the progress bar says.
         progress: Show it on standard error; by default if that is a terminal.
         finished: Where batches are kept that are done, to go on from.
+
+    Raises:
+        NonFiniteError: A log-weight is NaN or +inf; rows and draws are counted.
     """
     n, devices = len(data.x), jax.devices()
     batch_size = -(-min(batch_size, n) // len(devices)) * len(devices)
@@ -95,9 +110,9 @@ def in_batches(
         for first in range(done * batch_size, n, batch_size):
             # The last batch is filled up with its last item, so that all have one shape.
             rows = np.minimum(np.arange(first, first + batch_size), n - 1)
-            batch, structure = jax.tree.flatten(
-                estimate(*jax.device_put(drawn(data, rows), spread))
-            )
+            found, undefined = estimate(*jax.device_put(drawn(data, rows), spread))
+            _check_weights(np.asarray(undefined, np.int64)[: n - first], rows[: n - first])
+            batch, structure = jax.tree.flatten(found)
             leaves.append([np.asarray(a)[: n - first] for a in batch])
             if finished is not None:
                 finished.write(leaves)
@@ -106,6 +121,22 @@ def in_batches(
         finished.remove()
     whole = [np.concatenate(parts) for parts in zip(*leaves, strict=True)]
     return jax.tree.unflatten(structure, whole)
+
+
+def _check_weights(undefined: Int[np.ndarray, " b"], rows: Int[np.ndarray, " b"]) -> None:
+    """Refuses undefined weights; a weight of zero, log w = -inf, is allowed.
+
+    Raises:
+        NonFiniteError: The rows are named.
+    """
+    bad = rows[undefined > 0]
+    if len(bad):
+        named = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
+        raise NonFiniteError(
+            f"log p(x, z) - log q(z|x) is NaN for draws of {len(bad)} data, rows {named} (counted "
+            f"from 0), {int(np.sum(undefined))} draws in all: one of the two densities gives a "
+            "NaN, or is infinite; where a density is zero it should be -inf"
+        )
 
 
 def _whole_batches(kept: list[np.ndarray], n: int, batch_size: int) -> list[list[np.ndarray]]:
@@ -124,15 +155,15 @@ def drawn(
     return data.binarisation(values, items, use=0, key=data.binarise_key), items
 
 
-def data_at_once(batch_size: int | None, *, draws: int, at_once: int) -> int:
+def data_at_once(batch_size: Any, *, draws: int, at_once: int) -> int:
     """The batch size that was given, or what has `at_once` draws on each device.
 
     Raises:
-        UsageError: batch_size < 1.
+        UsageError: A batch_size that is no whole number from 1.
     """
-    batch_size = max(1, at_once // draws) * jax.device_count() if batch_size is None else batch_size
-    at_least(1, batch_size=batch_size)
-    return batch_size
+    if batch_size is None:
+        return max(1, at_once // draws) * jax.device_count()
+    return at_least(1, batch_size=batch_size)[0]
 
 
 def headline(
@@ -148,12 +179,15 @@ def headline(
     )
 
 
-def errors(log_evidence: Float[np.ndarray, " n"], stderr: Float[np.ndarray, " n"]) -> str:
-    """The standard errors of the mean, and what each is from; one datum has none from data."""
-    of_draws = f"standard error {stderr_of_draws(stderr):.3f} from the draws"
-    if len(log_evidence) == 1:
-        return of_draws
-    return f"{of_draws}, {stderr_of_mean(log_evidence):.3f} from the data"
+def errors(
+    log_evidence: Float[np.ndarray, " n"], stderr: Float[np.ndarray, " n"], rounding: Any = 0.0
+) -> str:
+    """The errors of the mean, and what each is from; one datum has none from data."""
+    found = f"standard error {stderr_of_draws(stderr):.3f} from the draws"
+    if len(log_evidence) > 1:
+        found += f", {stderr_of_mean(log_evidence):.3f} from the data"
+    rounded = float(np.mean(rounding))
+    return f"{found}; rounding up to {rounded:.3g}" if rounded >= SHOWN else found
 
 
 def mean(log_evidence: Float[np.ndarray, " n"]) -> float:

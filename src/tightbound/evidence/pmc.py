@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.errors import UsageError, at_least
+from tightbound.errors import UsageError, at_least, plain
 from tightbound.evidence.adaptation import (
     AbstractAdaptation,
     LogDensity,
@@ -47,9 +47,9 @@ class PMC(AbstractAdaptation):
         UsageError: Numbers outside their range.
     """
 
-    particles: int = eqx.field(static=True, default=500)
-    rounds: int = eqx.field(static=True, default=20)
-    warmup: int = eqx.field(static=True, default=10)
+    particles: int = eqx.field(static=True, converter=plain, default=500)
+    rounds: int = eqx.field(static=True, converter=plain, default=20)
+    warmup: int = eqx.field(static=True, converter=plain, default=10)
     scales: tuple[float, ...] = eqx.field(static=True, default=(0.1, 0.3, 1.0))
     dof: float | None = eqx.field(static=True, default=None)
 

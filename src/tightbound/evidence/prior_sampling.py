@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from tightbound.data import DataLike
+from tightbound.errors import at_least
 from tightbound.evidence.estimate import Estimate, result_codes
 from tightbound.evidence.evaluate import evaluate
 from tightbound.models.model import Model
@@ -36,6 +37,7 @@ def prior_sampling(
     Raises:
         UsageError: As for `tb.evaluate`.
     """
+    (k,) = at_least(1, k=k)
     ev = evaluate(model, model.prior, x, k=k, key=key, **options)
     return Estimate(
         log_evidence=ev.log_evidence,
@@ -48,4 +50,5 @@ def prior_sampling(
         binarisation=ev.binarisation,
         diagnostics={"khat": ev.khat},
         seconds=ev.seconds,
+        rounding=ev.rounding,
     )

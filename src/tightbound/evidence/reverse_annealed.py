@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
-from tightbound.evidence.annealed import Annealing, annealed, problem_of
+from tightbound.evidence.annealed import annealed, problem_of, settled
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.per_datum import mean, prepared
@@ -75,11 +75,16 @@ def reverse_annealed(
 
     end = None if start is None else with_density(start, model, key, "annealing")
 
+    settings = settled(end, temperatures, chains, schedule, leapfrog, acceptance, pilot)
+
     def pass_along(path: Path, values: Any, items: Int[Array, " b"], keys: Any) -> Passed:
         exact = jax.tree.map(lambda draws: jnp.asarray(draws)[items], z)
-        return _backward(model, end, path, values, exact, keys, leapfrog=leapfrog)
+        passed = _backward(model, end, path, values, exact, keys, leapfrog=settings.leapfrog)
+        # Rounding is that at the draws of the posterior, and not where the chains end.
+        return passed._replace(
+            z=jax.tree.map(lambda a: jnp.repeat(a[:, None], keys.shape[1], axis=1), exact)
+        )
 
-    settings = Annealing(end, temperatures, chains, schedule, leapfrog, acceptance, pilot)
     return settings.estimate(
         pass_along,
         model,
@@ -167,7 +172,7 @@ def sandwich(
     Raises:
         UsageError: As for `tb.evidence.annealed`.
     """
-    at_least(1, n=n)
+    (n,) = at_least(1, n=n)
     data_key, forward_key, backward_key = streams(
         as_key(key), "sandwich.data", "sandwich.forward", "sandwich.backward"
     )

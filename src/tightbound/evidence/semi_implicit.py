@@ -24,6 +24,7 @@ from tightbound.distributions import AbstractConditional, AbstractSemiImplicit
 from tightbound.distributions.components import fresh_noise, log_components
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.per_datum import (
+    Batch,
     data_at_once,
     in_batches,
     mean,
@@ -138,18 +139,19 @@ def semi_implicit_sandwich(
                 f"the sandwich needs log p(x, z): expected a {slot} with a density, got "
                 f"{type(part).__name__}"
             )
-    at_least(1, k=k)
-    at_least(2, draws=draws)
+    (k,) = at_least(1, k=k)
+    (draws,) = at_least(2, draws=draws)
     data = prepared(model, x, binarize, key)
     batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)
     chunk = max(1, AT_ONCE // (k * min(batch_size, len(data.x))))
     began = time.perf_counter()
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Any:
-        keys = split_each(
-            item_keys(stream(data.noise_key, "semi_implicit_sandwich.draws"), items), draws
-        )
-        return _both(model, posterior, values, keys, k, chunk)
+    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
+        keys = item_keys(stream(data.noise_key, "semi_implicit_sandwich.draws"), items)
+        keys = split_each(keys, draws)
+        lower, upper = _both(model, posterior, values, keys, k, chunk)
+        undefined = jnp.sum(jnp.isnan(lower) | jnp.isnan(upper), axis=1)
+        return Batch((lower, upper), undefined)
 
     lower, upper = in_batches(
         estimate, data, batch_size=batch_size, doing="bounding", progress=progress

@@ -151,7 +151,7 @@ def kl_on_grid(
         UsageError: Draws of another shape or outside the window, an empty window, or a density
             that is zero somewhere in it.
     """
-    at_least(8, points=points)
+    (points,) = at_least(8, points=points)
     draws = as_values(draws, "the draws", np.float64).x
     if draws.ndim != 2 or draws.shape[1] != 2 or len(draws) < 100:
         raise UsageError(f"expected at least 100 draws, of shape (n, 2), got {draws.shape}")

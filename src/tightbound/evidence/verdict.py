@@ -18,6 +18,9 @@ Where annealed importance sampling has been asked as well, its lower bound decid
 nats above (and beyond two standard errors) is "use AIS"; no more than that, with a bias of its own
 of at most 0.1 nats, turns "use AIS" into "trust".
 
+Where single precision alone may be more than 0.1 nats off, the verdict is the worst, with the
+reason.
+
 The rule errs on the side of distrust. What it cannot see, as no rule on the weights can, is a mode
 of the posterior that no draw reached, and that annealing from the same posterior misses too.
 """
@@ -140,6 +143,26 @@ def against_annealed(
     if judged.word == "use AIS" and abs(mean) <= BIAS and annealed_bias <= BIAS:
         return judged._replace(word="trust", reason=f"{facts}; {judged.reason}")
     return judged._replace(reason=f"{facts}; {judged.reason}")
+
+
+def rounded_off(judged: Verdict, rounding: Float[np.ndarray, " n"]) -> Verdict:
+    """The verdict on a set, which is never "trust" where rounding alone may be 0.1 nats."""
+    mean = float(np.mean(rounding, dtype=np.float64))
+    if mean <= BIAS:
+        return judged
+    reason = (
+        f"single precision alone may be {mean:.3g} nats off, which neither more draws nor "
+        f"annealing mend: standardise the data; {judged.reason}"
+    )
+    return judged._replace(word=WORDS[-1], reason=reason)
+
+
+def rounded_each(verdicts: tuple[str, ...], rounding: Float[np.ndarray, " n"]) -> tuple[str, ...]:
+    """The word for each datum by itself, the worst where rounding alone may be 0.1 nats."""
+    return tuple(
+        word if rounded <= BIAS else WORDS[-1]
+        for word, rounded in zip(verdicts, rounding, strict=True)
+    )
 
 
 def _rounded(k: float) -> int:

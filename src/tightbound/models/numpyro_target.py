@@ -1,125 +1,33 @@
 """Any NumPyro model with continuous latents as a target on R^dim.
 
-Phan, Pradhan & Jankowiak 2019, arXiv 1912.11554 (NumPyro). Latents are moved to the real numbers by
-NumPyro's own bijections, and the density counts their Jacobians: its integral Z is the evidence of
-the data that the model is conditioned on.
+Phan, Pradhan & Jankowiak 2019, arXiv 1912.11554 (NumPyro). Latents are moved to the real numbers
+(`site_laws`), and the density counts the Jacobians: its integral Z is the evidence of the data that
+the model is conditioned on, if all latents have a normalised density (`numpyro_sites`).
 """
 
-import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro
 from jaxtyping import Array, Float, PRNGKeyArray
-from numpyro import distributions as dist
-from numpyro.infer import init_to_uniform
-from numpyro.infer.util import constrain_fn, log_density, potential_energy, unconstrain_fn
 
 from tightbound.distributions import AbstractExplicit, NoPrior
 from tightbound.errors import UsageError
-from tightbound.models.target import Density, Target
+from tightbound.models.numpyro_conditioned import Conditioned, Values
+from tightbound.models.site_laws import continued
+from tightbound.models.target import Density, LogDensity, Target
 
-Values = dict[str, Array]
-
-
-@contextmanager
-def _promoting() -> Iterator[None]:
-    """NumPyro's own distributions mix types and ranks, which a strict caller may have forbidden."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        yield
-
-
-class _Conditioned:
-    """A NumPyro model with its arguments, and where its latents stand in one vector."""
-
-    @_promoting()
-    def __init__(self, model: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> None:
-        """Runs the model once, from values that need not be draws: a prior may be improper."""
-        # Values of latents come from outside; the key is for whatever else the model may draw.
-        self.model = numpyro.handlers.seed(model, jax.random.key(0))
-        self.drawn, self.args, self.kwargs = model, args, kwargs
-        begun = numpyro.handlers.substitute(self.model, substitute_fn=init_to_uniform())
-        trace = numpyro.handlers.trace(begun).get_trace(*args, **kwargs)
-        _check(trace)
-        latent = {
-            name: site
-            for name, site in trace.items()
-            if site["type"] == "sample" and not site["is_observed"]
-        }
-        if not latent:
-            raise UsageError(
-                "expected a NumPyro model with latents, got one whose sample sites are all "
-                "observed: there is nothing to infer"
-            )
-        self.names = tuple(latent)
-        values = {name: site["value"] for name, site in latent.items()}
-        self.shapes = {
-            name: jnp.shape(of)
-            for name, of in unconstrain_fn(self.model, args, kwargs, values).items()
-        }
-        self.dim = sum(math.prod(self.shapes[name]) for name in self.names)
-        # A scaled or masked site is drawn from another law than the density says.
-        self.drawable = not any(
-            site["scale"] is not None or isinstance(site["fn"], dist.MaskedDistribution)
-            for site in latent.values()
-        )
-
-    def parts(self, z: Float[Array, " dim"]) -> Values:
-        """Unconstrained values by site."""
-        found, first = {}, 0
-        for name in self.names:
-            size = math.prod(self.shapes[name])
-            found[name] = z[first : first + size].reshape(self.shapes[name])
-            first += size
-        return found
-
-    @_promoting()
-    def constrain(self, z: Float[Array, " dim"], *, deterministic: bool) -> Values:
-        """Values on the sites' own supports."""
-        return constrain_fn(
-            self.model, self.args, self.kwargs, self.parts(z), return_deterministic=deterministic
-        )
-
-    @_promoting()
-    def log_prior(self, z: Float[Array, " dim"]) -> Float[Array, ""]:
-        """Log-density of the latents on R^dim, in nats."""
-        jacobians = {f"_{name}_log_det" for name in self.names}  # as NumPyro counts them: factors
-
-        def observed(site: Any) -> bool:
-            return bool(
-                site["type"] == "sample" and site["is_observed"] and site["name"] not in jacobians
-            )
-
-        unobserved = numpyro.handlers.block(self.model, hide_fn=observed)
-        energy = potential_energy(unobserved, self.args, self.kwargs, self.parts(z))
-        return -jnp.asarray(energy)
-
-    @_promoting()
-    def log_likelihood(self, z: Float[Array, " dim"]) -> Float[Array, ""]:
-        """Log-density of all that is observed, factors included, in nats."""
-        given = numpyro.handlers.substitute(self.model, self.constrain(z, deterministic=False))
-        observed = numpyro.handlers.block(given, hide=list(self.names))
-        return jnp.asarray(log_density(observed, self.args, self.kwargs, {})[0], z.dtype)
-
-    @_promoting()
-    def draw(self, key: PRNGKeyArray) -> Float[Array, " dim"]:
-        """Latents as the model draws them, on R^dim."""
-        seeded = numpyro.handlers.seed(self.drawn, key)
-        trace = numpyro.handlers.trace(seeded).get_trace(*self.args, **self.kwargs)
-        values = {name: trace[name]["value"] for name in self.names}
-        free = unconstrain_fn(self.model, self.args, self.kwargs, values)
-        return jnp.concatenate([jnp.ravel(free[name]) for name in self.names])
+EARLIER = 0.8
+"""Share of the limits (`site_laws.LIMITS`) within which a density is checked against itself."""
 
 
 class SitesPrior(AbstractExplicit):
     """The joint law of a NumPyro model's latents, moved to R^dim."""
 
-    conditioned: _Conditioned = eqx.field(static=True)
+    conditioned: Conditioned = eqx.field(static=True)
 
     @property
     def support(self) -> str:
@@ -145,16 +53,16 @@ class SitesPrior(AbstractExplicit):
 class NumPyroTarget(Target):
     """The posterior of a NumPyro model on R^dim; its log Z is the log-evidence of the data.
 
-    The prior is the joint law of the latents and can be drawn; where it cannot (improper, scaled
-    or masked sites) there is none, and the density is one function.
+    The prior is the joint law of the latents and can be drawn; where NumPyro has no draws of a
+    site there is none, and the density is one function.
     """
 
-    conditioned: _Conditioned = eqx.field(static=True)
+    conditioned: Conditioned = eqx.field(static=True)
 
-    def __init__(self, conditioned: _Conditioned) -> None:
+    def __init__(self, conditioned: Conditioned) -> None:
         """Takes the latents' law as the prior, if it can be drawn."""
         self.conditioned = conditioned
-        if conditioned.drawable and _drawn(conditioned):
+        if _drawn(conditioned):
             self.prior = SitesPrior(conditioned)
             self.likelihood = Density(conditioned.log_likelihood)
         else:
@@ -162,6 +70,22 @@ class NumPyroTarget(Target):
             self.likelihood = Density(
                 lambda z: conditioned.log_prior(z) + conditioned.log_likelihood(z)
             )
+
+    @property
+    def continued(self) -> LogDensity | None:
+        """The log-density by other means where values, as floats, no longer tell their z.
+
+        There the likelihood goes on as a straight line in z, and so does the prior, where it has
+        to, from an earlier point: what comes out differently has been spoilt by rounding. None if
+        all values tell their z.
+        """
+        conditioned = self.conditioned
+        if conditioned.everywhere:
+            return None
+        return lambda z: (
+            conditioned.log_prior(z, EARLIER)
+            + continued(conditioned.log_likelihood, conditioned.within(z, EARLIER), z)
+        )
 
     @property
     def dim(self) -> int:
@@ -208,14 +132,15 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> NumPyr
         A `Target` that also knows the sites: `target.constrain(z)` gives values by name.
 
     Raises:
-        UsageError: Latents that are discrete or fixed (they are named), no latents, `param` sites,
-            plates that take a part of the data, or a model that depends on no key.
+        UsageError: Latents that are discrete, fixed or without a normalised density, such as those
+            of `obs_mask=` (they are named), no latents, `param` sites, observed sites under
+            `handlers.scale`, or plates that take a part of the data.
     """
-    return NumPyroTarget(_Conditioned(model, args, kwargs))
+    return NumPyroTarget(Conditioned(model, args, kwargs))
 
 
 @eqx.filter_jit
-def _constrained(conditioned: _Conditioned, z: Float[Array, "*batch dim"]) -> Values:
+def _constrained(conditioned: Conditioned, z: Float[Array, "*batch dim"]) -> Values:
     """Values by site for any batch."""
 
     def one(z: Float[Array, " dim"]) -> Values:
@@ -226,38 +151,10 @@ def _constrained(conditioned: _Conditioned, z: Float[Array, "*batch dim"]) -> Va
     return one(z)
 
 
-def _drawn(conditioned: _Conditioned) -> bool:
-    """Whether the latents can be drawn: an improper law has a density and no draws."""
+def _drawn(conditioned: Conditioned) -> bool:
+    """Whether the latents can be drawn: a distribution of the user's own may have no draws."""
     try:
         jax.eval_shape(conditioned.draw, jax.random.key(0))
-    except NotImplementedError:
+    except (NotImplementedError, ImportError):  # the latter from optional packages of NumPyro
         return False
     return True
-
-
-def _check(trace: dict[str, Any]) -> None:
-    """Refuses sites that are no density on R^dim, by name."""
-    sites = trace.items()
-    latent = [(n, s) for n, s in sites if s["type"] == "sample" and not s["is_observed"]]
-    refused = {
-        "latents are discrete; sum them out, or observe them": [
-            name for name, site in latent if site["fn"].support.is_discrete
-        ],
-        "latents have a delta distribution; use numpyro.deterministic for them": [
-            name for name, site in latent if isinstance(site["fn"], dist.Delta)
-        ],
-        "sites are parameters without a prior; give them one, or a value": [
-            name for name, site in sites if site["type"] == "param"
-        ],
-        "plates take a random part of their data; evidence needs all of them": [
-            name for name, site in sites if site["type"] == "plate" and site["args"][0] != len(
-                site["value"]
-            )
-        ],
-    }  # fmt: skip
-    for why, names in refused.items():
-        if names:
-            raise UsageError(
-                "expected a NumPyro model with continuous latents and a fixed density; these "
-                f"{why}: {', '.join(names)}"
-            )

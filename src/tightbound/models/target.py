@@ -47,7 +47,7 @@ class Target(Model):
         Raises:
             UsageError: dim < 1, a density that is no scalar, or a prior that is not on R^dim.
         """
-        at_least(1, dim=dim)
+        (dim,) = at_least(1, dim=dim)
         z = jax.ShapeDtypeStruct((dim,), jnp.float32)
         value = eqx.filter_eval_shape(log_density, z)
         if getattr(value, "shape", None) != ():

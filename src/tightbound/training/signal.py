@@ -67,6 +67,7 @@ def gradient_snr(
         UsageError: Fewer than two replicas, or parts that do not suit the objective.
     """
     at_least(2, replicas=replicas)
+    at_least(1, batch_size=batch_size)
     parts = Parts(model, posterior)
     objective.check(parts)
     no_columns = np.shape(x)[1:] == (0,)  # what stands for the data of a Target
