@@ -1,5 +1,8 @@
 """One step or bound of an objective by itself, with what it keeps at its start."""
 
+import functools
+
+import equinox as eqx
 import jax
 
 from tightbound.items import Items
@@ -18,3 +21,8 @@ def step(objective, parts, x, keys):
 def bound(objective, parts, x, keys):
     """The reported numbers alone."""
     return objective.bound(parts, started(objective, parts, x), Items.of(x), keys)
+
+
+def compiled(objective):
+    """`step` of the objective as a compiled function of parts, data and keys."""
+    return eqx.filter_jit(functools.partial(step, objective))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from tests import once
 from tightbound.errors import UsageError
 from tightbound.models import autoencoder
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
@@ -246,9 +247,7 @@ def test_your_own_networks_take_the_place_of_the_deterministic_layers():
         model.likelihood.mean(jnp.asarray([0.5, -2.0])), special.expit(logits), rtol=1e-5
     )
     keys = jax.random.split(jax.random.key(0), 3)
-    step = eqx.filter_jit(iwae(4, "dreg").step)(
-        Parts(model, posterior), jnp.asarray(BINARY[:3]), keys
-    )
+    step = once.compiled(iwae(4, "dreg"))(Parts(model, posterior), jnp.asarray(BINARY[:3]), keys)
     assert np.any(step.grads.posterior.trunk.matrix != 0)
     assert step.grads.posterior.trunk.order is None
     assert parameters(posterior) == 6 * 4 + 2 * (4 * 2 + 2)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tightbound as tb
+from tests import once
 from tests.catalogue.truths import TRUTHS
 from tightbound.distributions import (
     FAMILIES,
@@ -42,7 +43,7 @@ def with_heads_at(posterior, value):
 def test_an_autoencoder_of_each_family_learns_and_survives_extremes(name):
     parts = Parts(*tb.autoencoder(BINARY, posterior=name, **SIZES))
     objective = tb.objectives.elbo(samples=2)
-    step = eqx.filter_jit(objective.step)
+    step = once.compiled(objective)
     objective.check(parts)
     x = jnp.asarray(BINARY)
     for number in range(3):
@@ -299,7 +300,7 @@ def test_binary_latents_learn_without_a_path_through_the_draws(layers):
     objective = tb.objectives.iwae(k=3, gradient="vimco")
     objective.check(parts)
     keys = jax.random.split(jax.random.key(2), len(BINARY))
-    outcome = eqx.filter_jit(objective.step)(parts, jnp.asarray(BINARY), keys)
+    outcome = once.compiled(objective)(parts, jnp.asarray(BINARY), keys)
     assert np.all(np.isfinite(outcome.bound))
     for leaf in jax.tree.leaves(outcome.grads):
         assert np.all(np.isfinite(leaf))

@@ -1,6 +1,5 @@
 """Sums over all latent values against SciPy, Python, finite differences and importance sampling."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +8,7 @@ from jax.flatten_util import ravel_pytree
 from scipy import special
 
 import tightbound as tb
+from tests import once
 from tests.finite import models
 from tests.ztest import LIMIT
 from tightbound.distributions import Bernoulli, BernoulliPrior, StandardNormal
@@ -54,7 +54,7 @@ def test_gradients_are_finite_differences_and_fishers_identity(make, x):
     with jax.enable_x64(True):
         model, x = make(np.float64), jnp.asarray(x, jnp.float64)
         keys = jax.random.split(jax.random.key(0), len(x))
-        step = eqx.filter_jit(exact().step)(Parts(model, None), x, keys)
+        step = once.compiled(exact())(Parts(model, None), x, keys)
         np.testing.assert_allclose(step.bound, log_evidence(model, x), rtol=1e-12)
         assert step.grads.posterior is None
         gradient, _ = ravel_pytree(step.grads.model)

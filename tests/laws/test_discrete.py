@@ -153,7 +153,7 @@ def test_both_phases_are_the_mean_of_wake_and_sleep(layers):
     parts, data = parts_of(layers)
     keys = jax.random.split(jax.random.key(1), len(data))
     wake, sleep, both = (
-        eqx.filter_jit(rws(3, phi).step)(parts, jnp.asarray(data), keys).grads
+        once.compiled(rws(3, phi))(parts, jnp.asarray(data), keys).grads
         for phi in ("wake", "sleep", "both")
     )
     mean = jax.tree.map(lambda a, b: 0.5 * (a + b), wake.posterior, sleep.posterior)

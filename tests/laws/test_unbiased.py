@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from tests import once
 from tests.cases import CASES, K
 from tests.laws import runs
 from tests.laws.runs import NAMES, WRONG, two_layers_slow
@@ -30,13 +31,15 @@ def flat(grads):
     return {part: ravel_pytree(getattr(grads, part))[0] for part in ("model", "posterior")}
 
 
-def gradients_of(steps, layers):
-    """Gradients of each step for each key, one row per replica, by part; one datum."""
+def gradients_of(objectives, layers):
+    """Gradients of each objective for each key, one row per replica, by part; one datum."""
     parts = runs.parts_of(WRONG, layers)
     x, _ = runs.batch(1)
 
     def one(key):
-        return {name: flat(step(parts, x, key[None]).grads) for name, step in steps.items()}
+        return {
+            name: flat(once.step(o, parts, x, key[None]).grads) for name, o in objectives.items()
+        }
 
     keys = jax.random.split(jax.random.key(100), REPLICAS)
     return jax.tree.map(np.asarray, jax.jit(jax.vmap(one), compiler_options=runs.QUICK)(keys))
@@ -44,7 +47,7 @@ def gradients_of(steps, layers):
 
 @functools.cache
 def of_cases(layers):
-    return gradients_of({name: CASES[name].objective.step for name in runs.names(layers)}, layers)
+    return gradients_of({name: CASES[name].objective for name in runs.names(layers)}, layers)
 
 
 def total_derivative(name, layers):
@@ -99,7 +102,7 @@ def of_size(layers, k):
         "single": "single_sample",
         "dreg@4": SingleSample(DoublyReparameterized(), draws=4),
     }
-    return gradients_of({name: iwae(k, g).step for name, g in estimators.items()}, layers)
+    return gradients_of({name: iwae(k, g) for name, g in estimators.items()}, layers)
 
 
 # k = 5 is among the cases.

@@ -119,3 +119,64 @@ def test_replicas_run_together_are_replicas_run_one_by_one(pull, toy, centre, mo
         np.testing.assert_allclose(*bounds, rtol=1e-5)
     for a, b in zip(one_by_one.replicas, together.replicas, strict=True):
         np.testing.assert_allclose(centre(a), centre(b), rtol=1e-5)
+
+
+class Mixing(eqx.Module):
+    """A network without dense layers of ours, whose weights somebody draws."""
+
+    weight: jax.Array
+
+    def __call__(self, x):
+        return jnp.tanh(x @ self.weight)
+
+
+def with_own_networks(key):
+    one, two = jax.random.split(key)
+    return tb.autoencoder(
+        GREY,
+        latent=2,
+        hidden=(),
+        encoder=Mixing(jax.random.normal(one, (4, 3))),
+        decoder=Mixing(jax.random.normal(two, (2, 3))),
+        key=key,
+    )
+
+
+STILL = {
+    "objective": tb.objectives.elbo(),
+    "optimizer": optax.set_to_zero(),
+    "batch_size": 4,
+    "epochs": 1,
+}
+
+
+def test_replicas_of_networks_of_your_own_are_built_anew():
+    model, posterior = with_own_networks(jax.random.key(0))
+    run = tb.fit(model, posterior, GREY, seeds=3, build=with_own_networks, **STILL)
+    first = tb.fit(model, posterior, GREY, seeds=1, **STILL)
+    for a, b in zip(
+        jax.tree.leaves(first.replicas[0]), jax.tree.leaves(run.replicas[0]), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        for network in (
+            lambda parts: parts.posterior.trunk,
+            lambda parts: parts.model.likelihood.trunk,
+        ):
+            a, b = (network(run.replicas[replica]).weight for replica in (i, j))
+            assert float(jnp.abs(a - b).min()) > 0
+
+
+def test_replicas_that_would_be_one_are_refused():
+    model, posterior = with_own_networks(jax.random.key(0))
+    with pytest.raises(tb.UsageError, match=r"how .*trunk.weight, .* pass build="):
+        tb.fit(model, posterior, GREY, seeds=2, **STILL)
+    mixture = tb.models.gaussian_mixture(GREY, components=2)
+    with pytest.raises(tb.UsageError, match="pass build="):
+        tb.fit(mixture, None, GREY, seeds=2, **STILL | {"objective": tb.objectives.exact()})
+    for build, words in (
+        (lambda key: model, "expected build.key. to give .model, posterior., got"),
+        (lambda key: tb.autoencoder(GREY, latent=2, hidden=()), "of one form: .* is missing"),
+    ):
+        with pytest.raises(tb.UsageError, match=words):
+            tb.fit(model, posterior, GREY, seeds=2, build=build, **STILL)

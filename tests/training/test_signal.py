@@ -4,8 +4,6 @@ False alarms: the rates are those of Rainforth et al. (2018), theorem 1, on a li
 each slope's standard error over 4,000 gradients is below 0.05 and the tolerance 0.25.
 """
 
-import functools
-
 import equinox as eqx
 import numpy as np
 import pytest
@@ -26,7 +24,7 @@ def test_it_is_the_mean_and_deviation_of_the_gradients(batch_size):
     found = gradient_snr(iwae(4), *parts, np.asarray(x), replicas=10, key=5, batch_size=batch_size)
     rows, step = (
         {"model": [], "posterior": []},
-        eqx.filter_jit(functools.partial(once.step, iwae(4))),
+        once.compiled(iwae(4)),
     )
     root = stream(as_key(5), "gradient_snr.draws")
     for replica in range(10):

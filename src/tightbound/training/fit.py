@@ -25,7 +25,7 @@ from tightbound.optimizers import by_name
 from tightbound.progress import Progress
 from tightbound.randomness import as_key
 from tightbound.training.epoch import EpochSettings
-from tightbound.training.loop import Loop
+from tightbound.training.loop import Build, Loop
 from tightbound.training.records import EpochRecord, History
 from tightbound.training.sizes import check_sizes
 from tightbound.training.state import State
@@ -61,6 +61,7 @@ def fit(
     epochs: int = 50,
     steps: int | None = None,
     seeds: int = 1,
+    build: Build | None = None,
     key: int | PRNGKeyArray = 0,
     validation: DataLike | None = None,
     binarize: str = "auto",
@@ -87,6 +88,9 @@ def fit(
             draws; an "epoch" of the history is then a hundred steps or so.
         seeds: Replicas trained at once. Replica 0 starts from the given weights; the dense
             weights of the others are drawn afresh, and order and noise differ.
+        build: How further replicas start, for models with networks of your own: from a key to
+            `(model, posterior)`, such as
+            `lambda key: tb.autoencoder(x, decoder=MyDecoder(key), key=key)`.
         key: Seed or key of order, binarisation and noise.
         validation: Data whose bound is reported after each epoch, with the same draws each time.
         binarize: "auto" (dynamic where the likelihood is Bernoulli and the values are grey),
@@ -150,7 +154,7 @@ def fit(
         raise UsageError("expected a directory to resume from, got directory=None")
     with contextlib.ExitStack() as stack:
         store = None
-        state, history = loop.start(parts), History()
+        state, history = loop.start(parts, build), History()
         if directory is not None:
             # A folder that the caller holds is the caller's to let go.
             mine = not isinstance(directory, Folder)

@@ -1,5 +1,6 @@
 """The compiled epoch over all replicas, and the data on the device."""
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -13,7 +14,10 @@ from tightbound.data.order import items_at
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.randomness import first_keys, stream
 from tightbound.training.epoch import EpochMetrics, EpochSettings, Keys, make_epoch
-from tightbound.training.state import CHECKED, NonFinite, State, reinitialised, start
+from tightbound.training.state import CHECKED, NonFinite, State, built, reinitialised, start
+
+Build = Callable[[PRNGKeyArray], tuple[Any, Any]]
+"""From a key to (model, posterior)."""
 
 
 class Loop:
@@ -40,8 +44,8 @@ class Loop:
         self._static = static
         self._compiled: dict[Any, Any] = {}
 
-    def start(self, parts: Parts) -> State:
-        """The state of all replicas before the first step."""
+    def start(self, parts: Parts, build: Build | None = None) -> State:
+        """The state of all replicas before the first step; the first has the parts as they are."""
 
         def one(parts: Parts, key: PRNGKeyArray) -> State:
             params = eqx.filter(parts, eqx.is_inexact_array)
@@ -56,7 +60,8 @@ class Loop:
 
         fresh = [parts]
         for i in range(1, self.seeds):
-            fresh.append(reinitialised(parts, self.keys.initial[i]))
+            key = self.keys.initial[i]
+            fresh.append(reinitialised(parts, key) if build is None else built(parts, build, key))
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(one, fresh, self.keys.state))
 
     def epoch(self, state: State, epoch: int) -> tuple[State, EpochMetrics]:

@@ -1,14 +1,19 @@
 """What a run carries from step to step, as arrays only, and how replicas are started."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from tightbound.networks import over_layers
+from tightbound.errors import UsageError
+from tightbound.networks import Dense, over_layers
 from tightbound.objectives import Parts
+from tightbound.training.checkpoint import mismatches, named_leaves
 
 CHECKED = {
     "bound": "the bound",
@@ -78,6 +83,49 @@ def start(
 def reinitialised(parts: Parts, key: PRNGKeyArray) -> Parts:
     """The same parts with every dense layer drawn afresh by its own rule, for a further replica.
 
-    Arrays of the user's own modules keep their initial values.
+    Raises:
+        UsageError: Other arrays hold numbers that somebody drew or chose: a further replica with
+            the same ones would be none.
     """
+    kept = [name for name, leaf in _not_dense(parts) if len(np.unique(np.asarray(leaf))) > 1]
+    if kept:
+        named = ", ".join(kept[:3]) + (", ..." if len(kept) > 3 else "")
+        raise UsageError(
+            f"seeds > 1 needs to know how {named} starts in a further replica: pass build=, a "
+            "function of a key that gives (model, posterior) anew"
+        )
     return over_layers(lambda layer, key: layer.fresh(key=key), parts, key)
+
+
+def built(
+    parts: Parts, build: Callable[[PRNGKeyArray], tuple[Any, Any]], key: PRNGKeyArray
+) -> Parts:
+    """What somebody's function makes of a key, of the same structure as the parts.
+
+    Raises:
+        UsageError: It gives something else than such a pair.
+    """
+    made = build(key)
+    if not (isinstance(made, tuple) and len(made) == 2):
+        raise UsageError(f"expected build(key) to give (model, posterior), got {type(made)}")
+    fresh = Parts(*made)
+    wrong = mismatches(
+        eqx.filter(parts, eqx.is_inexact_array),
+        named_leaves(eqx.filter(fresh, eqx.is_inexact_array)),
+    )
+    if wrong:
+        raise UsageError(
+            f"expected build(key) to give a model and posterior of one form: {'; '.join(wrong)}"
+        )
+    return fresh
+
+
+def _not_dense(parts: Parts) -> list[tuple[str, Any]]:
+    """The trained arrays outside of dense layers, with their places."""
+    is_dense = lambda node: isinstance(node, Dense)  # noqa: E731
+    leaves = jax.tree_util.tree_leaves_with_path(parts, is_leaf=is_dense)
+    return [
+        (jax.tree_util.keystr(path).lstrip("."), leaf)
+        for path, leaf in leaves
+        if eqx.is_inexact_array(leaf)
+    ]
