@@ -9,7 +9,6 @@ import numpy as np
 import optax
 import pytest
 
-import tightbound as tb
 from tests.implicit.toys import MEAN, SCALE, SLOPE, SPREAD, Affine, explicit, implicit, model
 from tests.ztest import LIMIT, z_of_mean
 from tightbound.adjoints import FirstOrder

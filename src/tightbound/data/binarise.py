@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from tightbound.compilation import jit
 from tightbound.data.check import check_values
 from tightbound.errors import UsageError
 from tightbound.randomness import item_keys
@@ -54,7 +55,7 @@ class Binarisation(NamedTuple):
         return _drawn(x, items, key, use)
 
 
-@jax.jit
+@jit
 def _drawn(
     x: Float[Array, "n d"],
     items: Int[Array, " n"],

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.compilation import filter_jit, jit
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.densities import in_words, with_density
@@ -209,7 +209,7 @@ class Annealing(NamedTuple):
         )
 
 
-_numbers = jax.jit(of_log_weights)
+_numbers = jit(of_log_weights)
 
 
 def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
@@ -227,7 +227,7 @@ def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _tuned(
     model: Model,
     start: AbstractExplicit | None,
@@ -251,7 +251,7 @@ def _tuned(
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _forward(
     model: Model,
     start: AbstractExplicit | None,

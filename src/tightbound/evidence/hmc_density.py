@@ -13,13 +13,13 @@ tails that p(z|x) has not.
 import time
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.compilation import filter_jit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.estimate import Estimate, of_log_weights
 from tightbound.evidence.per_datum import (
@@ -120,7 +120,7 @@ def hmc_density(
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _estimated(
     model: Model,
     x: Float[Array, "n d"],

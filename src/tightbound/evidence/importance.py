@@ -7,11 +7,11 @@ bound that rises to log p(x) as k grows.
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from tightbound.compilation import filter_jit
 from tightbound.distributions import AbstractExplicit
 from tightbound.evidence.pareto import khat, tail_length
 from tightbound.models.model import Model
@@ -63,7 +63,7 @@ def prefixes(k: int) -> tuple[int, ...]:
     return (*(j for j in PREFIXES if j < k), k)
 
 
-@eqx.filter_jit
+@filter_jit
 def importance(
     model: Model,
     posterior: AbstractExplicit,

@@ -7,12 +7,12 @@ Bias: O(k^-(order + 1)), of either sign: no bound for order >= 1.
 import time
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.bounds import Jackknife
+from tightbound.compilation import filter_jit
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import at_least
 from tightbound.evidence.densities import in_words, with_density
@@ -90,7 +90,7 @@ def jackknife(
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _estimated(
     model: Model,
     posterior: AbstractExplicit,

@@ -12,12 +12,12 @@ Bias: E[1 / p-hat] = 1 / p(x) exactly; log p-hat is high on average: a stochasti
 import os
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.compilation import filter_jit, jit
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.annealed import Annealing, annealed, problem_of
@@ -92,7 +92,7 @@ def reverse_annealed(
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _backward(
     model: Model,
     start: AbstractExplicit | None,
@@ -169,7 +169,7 @@ def sandwich(
     """
     at_least(1, n=n)
     data_key, forward_key, backward_key = jax.random.split(as_key(key), 3)
-    x, z = jax.jit(jax.vmap(model.sample))(item_keys(data_key, jnp.arange(n)))
+    x, z = jit(jax.vmap(model.sample))(item_keys(data_key, jnp.arange(n)))
     x = np.asarray(x)
     settings: dict[str, Any] = {
         "start": posterior,

@@ -20,6 +20,7 @@ from numpyro import distributions as dist
 from numpyro.infer import init_to_uniform
 from numpyro.infer.util import constrain_fn, log_density, potential_energy, unconstrain_fn
 
+from tightbound.compilation import filter_jit
 from tightbound.distributions import AbstractExplicit, NoPrior
 from tightbound.errors import UsageError
 from tightbound.models.target import Density, Target
@@ -214,7 +215,7 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> NumPyr
     return NumPyroTarget(_Conditioned(model, args, kwargs))
 
 
-@eqx.filter_jit
+@filter_jit
 def _constrained(conditioned: _Conditioned, z: Float[Array, "*batch dim"]) -> Values:
     """Values by site for any batch."""
 

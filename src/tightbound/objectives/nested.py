@@ -17,6 +17,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.adjoints import AbstractAdjoint, Inner
+from tightbound.compilation import filter_jit
 from tightbound.errors import UsageError, at_least
 from tightbound.models.shapes import like_z, width
 from tightbound.networks import flat
@@ -197,7 +198,7 @@ class Nested(AbstractObjective):
         """Not to be had without the networks: `remembered_bound`."""
         raise UsageError(f"{self.call} has no bound of its own: judge the fit by tb.evaluate")
 
-    @eqx.filter_jit
+    @filter_jit
     def classified(
         self, parts: Parts, memory: Inner, x: Float[Array, "n d"], keys: Key[Array, " n"]
     ) -> list[tuple[Float[Array, " n"], Float[Array, " n"]]]:

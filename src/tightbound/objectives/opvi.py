@@ -7,15 +7,16 @@ known by its draws alone); Hu, Chen, Sun, Bai, Ye & Cheng 2018, arXiv 1806.03353
 Bias: the test function is behind q by the inner problem's error, and what is reported is then
 nearer to zero than the discrepancy is.
 
-The paper's objective is the largest (E_q O f)^2 over a class of functions f. Here the class is the
-ball E_q |f / s|^2 <= 1, s being q's own standard deviations, and the penalty is that constraint with
-the scale of f already chosen: max_c 2 c E_q O f - c^2 E_q |f / s|^2 = (E_q O f)^2 / E_q |f / s|^2.
-The best f is s^2 (d log p(z|x) - d log q(z|x)) and the value E_q |s (d log p - d log q)|^2, the
-Fisher divergence in units of q's deviations. Three things follow that a network with |f| bounded at
-each point does not have. The objective is a mean over draws, where a square needs the product of two
-noisy means, whose sign is lost as soon as either is near zero. The test function falls back to zero
-as q arrives, where a bounded one jumps from side to side, since its best is of full length however
-small the difference is. And the gradient of its own problem does not vanish where E_q O f is zero.
+The paper's objective is the largest (E_q O f)^2 over a class of functions f. The class here is the
+ball E_q |f / s|^2 <= 1, s being q's own standard deviations, and the penalty is that constraint
+with f's scale already chosen: max_c 2 c E_q O f - c^2 E_q |f / s|^2 = (E_q O f)^2 / E_q |f / s|^2.
+The best f is s^2 (d log p(z|x) - d log q(z|x)), the value E_q |s (d log p - d log q)|^2, which is
+the Fisher divergence in units of q's deviations. Three things follow that a network with |f|
+bounded at each point does not have. The objective is a mean over draws, where a square needs the
+product of two noisy means, whose sign is lost as soon as either is near zero. The test function
+falls back to zero as q arrives, where the best bounded one is of full length however small the
+difference is, and q jumps from side to side. And the gradient of the test function's own problem
+does not vanish where E_q O f is zero.
 """
 
 from tightbound.adjoints import FirstOrder

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tightbound import data
+from tightbound.compilation import jit
 from tightbound.config import Config
 from tightbound.data.arrays import save_arrays
 from tightbound.distributions import StandardNormal
@@ -43,7 +44,7 @@ def sample_means(run: Run, n: int, key: int) -> Float[np.ndarray, "n d"]:
     def one(key: Array) -> Array:
         return run.model.likelihood.mean(run.model.prior.sample(None, key=key))
 
-    return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(as_key(key), n)))
+    return np.asarray(jit(jax.vmap(one))(jax.random.split(as_key(key), n)))
 
 
 def reconstruct(run: Run, x: Float[Array, "n d"]) -> Float[np.ndarray, "n d"]:
@@ -53,7 +54,7 @@ def reconstruct(run: Run, x: Float[Array, "n d"]) -> Float[np.ndarray, "n d"]:
     def one(x: Array) -> Array:
         return run.model.likelihood.mean(posterior.mean(x))
 
-    return np.asarray(jax.jit(jax.vmap(one))(x))
+    return np.asarray(jit(jax.vmap(one))(x))
 
 
 def manifold(run: Run, grid: int) -> Float[np.ndarray, "cells d"]:

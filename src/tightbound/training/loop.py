@@ -9,6 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Float, PRNGKeyArray
 
+from tightbound.compilation import jit
 from tightbound.data.order import items_at
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.randomness import item_keys
@@ -87,7 +88,7 @@ class Loop:
                 )
 
             run = over_replicas(run_epoch, one_by_one=jax.default_backend() == "cpu")
-            self._compiled[objective.description] = jax.jit(run, donate_argnums=0)
+            self._compiled[objective.description] = jit(run, donate_argnums=0)
         return self._compiled[objective.description]
 
     def non_finite(self, state: State, metrics: EpochMetrics) -> str | None:

@@ -19,8 +19,8 @@ from tightbound.objectives.terms.abstract import AbstractTerm, Batch, Sizes, see
 class Stein(AbstractTerm):
     """Minus the discrepancy 2 E_q[O f] - E_q |f / s|^2, by the best of the network's functions.
 
-    Test functions are f(x, z) = s h(x, (z - c) / s) with a network h and q's own mean c and standard
-    deviations s, so that the units of z do not matter.
+    Test functions are f(x, z) = s h(x, (z - c) / s) with a network h and q's own mean c and
+    standard deviations s, so that the units of z do not matter.
     """
 
     hidden: tuple[int, ...] = eqx.field(static=True)
