@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from tightbound.compilation import jit
 from tightbound.data.check import check_values
 from tightbound.errors import UsageError
 from tightbound.randomness import as_key, item_keys, numbered, stream
@@ -59,7 +60,7 @@ def evaluated_key(key: SupportsIndex | PRNGKeyArray) -> PRNGKeyArray:
     return stream(as_key(key), "binarisation.evaluated")
 
 
-@jax.jit
+@jit
 def _drawn(
     x: Float[Array, "n d"],
     items: Int[Array, " n"],

@@ -5,12 +5,12 @@ Reference: Burda et al. 2015, arXiv 1509.00519, section 5.2: A_u = Cov_x(E_{q(u|
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from tightbound.compilation import filter_jit
 from tightbound.data import DataLike, as_table
 from tightbound.data.binarise import evaluated_key, resolve
 from tightbound.distributions import (
@@ -96,7 +96,7 @@ def active_units(
     return units
 
 
-@eqx.filter_jit
+@filter_jit
 def _draws(
     posterior: AbstractConditional, x: Float[Array, "n d"], keys: Key[Array, "n s"]
 ) -> Float[Array, "n s u"]:
@@ -106,7 +106,7 @@ def _draws(
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _upper_means(
     posterior: Layered, x: Float[Array, "n d"], keys: Key[Array, "n s"]
 ) -> list[Float[Array, "n s u"]]:

@@ -8,12 +8,12 @@ and not known for `AMIS`.
 import time
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.compilation import filter_jit
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
 from tightbound.evidence.adaptation import AbstractAdaptation
@@ -97,7 +97,7 @@ def adaptive(
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _estimated(
     model: Model,
     start: AbstractConditional | None,

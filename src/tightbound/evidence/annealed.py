@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.compilation import filter_jit
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
@@ -233,7 +233,7 @@ def settled(
     return Annealing(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
 
 
-@eqx.filter_jit
+@filter_jit
 def _numbers(
     model: Model, x: Float[Array, "n d"], passed: Passed
 ) -> tuple[Any, Int[Array, " n"], Float[Array, " n"]]:
@@ -257,7 +257,7 @@ def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _tuned(
     model: Model,
     start: AbstractExplicit | None,
@@ -281,7 +281,7 @@ def _tuned(
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _forward(
     model: Model,
     start: AbstractExplicit | None,

@@ -13,12 +13,12 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.compilation import filter_jit
 from tightbound.distributions import DiagonalNormal
 from tightbound.models.model import Model
 from tightbound.randomness import first_keys, numbered
@@ -49,7 +49,7 @@ class _Local(NamedTuple):
 Loss = Callable[[_Local, Float[Array, "s dim"]], Float[Array, ""]]
 
 
-@eqx.filter_jit
+@filter_jit
 def measured(
     model: Model,
     posterior: DiagonalNormal,

@@ -5,12 +5,12 @@ Draws need no density: implicit posteriors give them as explicit ones do.
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from tightbound.compilation import filter_jit
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
 from tightbound.errors import UsageError, at_least
@@ -72,7 +72,7 @@ def draws(
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _drawn(
     posterior: AbstractConditional,
     x: Float[Array, "b d"],

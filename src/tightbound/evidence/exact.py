@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from tightbound.compilation import filter_jit
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractFinite
 from tightbound.errors import NonFiniteError, UsageError, at_least
@@ -39,7 +39,7 @@ from tightbound.models.shapes import like_z
 POINTS = {1: 4099, 2: 511}
 """Grid points in each of one or two dimensions."""
 
-_summed = eqx.filter_jit(log_evidence)
+_summed = filter_jit(log_evidence)
 
 
 class ExactEvidence(NamedTuple):
@@ -224,7 +224,7 @@ def _real_dimensions(model: Model) -> int:
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _integrated(model: Model, x: Float[Array, "n d"], *, dim: int, points: int) -> Integral:
     """The integral for each datum, in the precision of x."""
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, x.dtype), like_z(model))

@@ -13,12 +13,12 @@ tails that p(z|x) has not.
 import time
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.compilation import filter_jit
 from tightbound.data import DataLike
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
@@ -123,7 +123,7 @@ def hmc_density(
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _estimated(
     model: Model,
     x: Float[Array, "n d"],

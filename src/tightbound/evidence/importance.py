@@ -7,11 +7,11 @@ bound that rises to log p(x) as k grows.
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from tightbound.compilation import filter_jit
 from tightbound.distributions import AbstractExplicit
 from tightbound.evidence.pareto import khat, tail_length
 from tightbound.evidence.rounding import heaviest, rounding
@@ -68,7 +68,7 @@ def prefixes(k: int) -> tuple[int, ...]:
     return (*(j for j in PREFIXES if j < k), k)
 
 
-@eqx.filter_jit
+@filter_jit
 def importance(
     model: Model,
     posterior: AbstractExplicit,
@@ -94,7 +94,7 @@ def importance(
     return _evidence(_streamed(model, posterior, x, keys, k=k, chunk=chunk), k)
 
 
-@eqx.filter_jit
+@filter_jit
 def examined(
     model: Model,
     posterior: AbstractExplicit,

@@ -16,12 +16,12 @@ there are worth no more than the weights' ESS.
 from importlib.metadata import version
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.compilation import filter_jit
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
@@ -210,7 +210,7 @@ def _chained(draws: Float[np.ndarray, "n k *s"]) -> Float[np.ndarray, "1 k n *s"
     return np.swapaxes(draws, 0, 1)[None]
 
 
-@eqx.filter_jit
+@filter_jit
 def _drawn(
     model: Model,
     posterior: AbstractExplicit,

@@ -6,12 +6,12 @@ Bias: O(k^-(order + 1)), of either sign: no bound for order >= 1.
 
 import time
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.bounds import Jackknife
+from tightbound.compilation import filter_jit
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import at_least
@@ -92,7 +92,7 @@ def jackknife(
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _estimated(
     model: Model,
     posterior: AbstractExplicit,

@@ -12,12 +12,12 @@ Bias: E[1 / p-hat] = 1 / p(x) exactly; log p-hat is high on average: a stochasti
 import os
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.compilation import filter_jit, jit
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.annealed import annealed, problem_of, settled
@@ -97,7 +97,7 @@ def reverse_annealed(
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _backward(
     model: Model,
     start: AbstractExplicit | None,
@@ -176,7 +176,7 @@ def sandwich(
     data_key, forward_key, backward_key = streams(
         as_key(key), "sandwich.data", "sandwich.forward", "sandwich.backward"
     )
-    x, z = jax.jit(jax.vmap(model.sample))(first_keys(data_key, n))
+    x, z = jit(jax.vmap(model.sample))(first_keys(data_key, n))
     x = np.asarray(x)
     settings: dict[str, Any] = {
         "start": posterior,

@@ -13,12 +13,12 @@ import math
 import time
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
+from tightbound.compilation import filter_jit
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractSemiImplicit
 from tightbound.distributions.components import fresh_noise, log_components
@@ -176,7 +176,7 @@ def semi_implicit_sandwich(
     )
 
 
-@eqx.filter_jit
+@filter_jit
 def _both(
     model: Model,
     posterior: AbstractSemiImplicit,

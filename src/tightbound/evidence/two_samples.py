@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
 
+from tightbound.compilation import jit
 from tightbound.data import DataLike, as_values
 from tightbound.errors import UsageError, at_least
 
@@ -197,7 +198,7 @@ def _log_cells(
     """Log-probability of each cell, from the density at its middle."""
     numbers = np.stack(np.meshgrid(*2 * [np.arange(points)], indexing="ij"), axis=-1)
     grid = (low + (high - low) * (numbers + 0.5) / points).reshape(-1, 2)
-    some = jax.jit(jax.vmap(log_density))
+    some = jit(jax.vmap(log_density))
     rows = range(0, len(grid), GRID_AT_ONCE)
     log_p = np.concatenate(
         [np.asarray(some(jnp.asarray(grid[i : i + GRID_AT_ONCE], jnp.float32))) for i in rows]

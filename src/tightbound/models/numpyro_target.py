@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.compilation import filter_jit
 from tightbound.distributions import AbstractExplicit, NoPrior
 from tightbound.errors import UsageError
 from tightbound.models.numpyro_conditioned import Conditioned, Values
@@ -139,7 +140,7 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> NumPyr
     return NumPyroTarget(Conditioned(model, args, kwargs))
 
 
-@eqx.filter_jit
+@filter_jit
 def _constrained(conditioned: Conditioned, z: Float[Array, "*batch dim"]) -> Values:
     """Values by site for any batch."""
 

@@ -17,6 +17,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.adjoints import AbstractAdjoint, Inner
+from tightbound.compilation import filter_jit
 from tightbound.errors import UsageError, at_least
 from tightbound.items import Items
 from tightbound.models.shapes import like_z, width
@@ -180,7 +181,7 @@ class Nested(AbstractObjective):
         batch = self._noised(self._batch(whole, parts, items.x, keys))
         return self._reported(whole, parts, batch, self._climbed(whole, parts, batch))
 
-    @eqx.filter_jit
+    @filter_jit
     def classified(
         self, parts: Parts, state: Inner, x: Float[Array, "n d"], keys: Key[Array, " n"]
     ) -> list[tuple[Float[Array, " n"], Float[Array, " n"]]]:

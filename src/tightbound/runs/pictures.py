@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tightbound import data
+from tightbound.compilation import jit
 from tightbound.config import Config
 from tightbound.digests.arrays import write_arrays
 from tightbound.distributions import StandardNormal
@@ -54,7 +55,7 @@ def sample_chunks(
     changes nothing.
     """
 
-    @jax.jit
+    @jit
     def means(keys: Array) -> Array:
         def one(key: Array) -> Array:
             return run.model.likelihood.mean(run.model.prior.sample(None, key=key))
@@ -75,7 +76,7 @@ def reconstruct(run: Run, x: Float[Array, "n d"]) -> Float[np.ndarray, "n d"]:
     def one(x: Array) -> Array:
         return run.model.likelihood.mean(posterior.mean(x))
 
-    return np.asarray(jax.jit(jax.vmap(one))(x))
+    return np.asarray(jit(jax.vmap(one))(x))
 
 
 def manifold(run: Run, grid: int) -> Float[np.ndarray, "cells d"]:

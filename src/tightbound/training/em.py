@@ -17,12 +17,12 @@ import math
 import time
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from tightbound.compilation import filter_jit
 from tightbound.data import DataLike, as_table
 from tightbound.data.binarise import Binarisation
 from tightbound.distributions import BernoulliComponents, Categorical, GaussianComponents
@@ -142,7 +142,7 @@ def _floor(likelihood: Components, x: Float[np.ndarray, "n d"]) -> float:
     return floor
 
 
-@eqx.filter_jit
+@filter_jit
 def _scan(
     model: Model, x: Float[Array, "n d"], floor: Float[Array, ""], *, iterations: int
 ) -> tuple[Model, Float[Array, " iterations_and_start"]]:

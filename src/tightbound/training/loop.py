@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Float, PRNGKeyArray
 
+from tightbound.compilation import jit
 from tightbound.data.order import items_at
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.randomness import first_keys, stream
@@ -90,7 +91,7 @@ class Loop:
                 )
 
             run = over_replicas(run_epoch, one_by_one=jax.default_backend() == "cpu")
-            self._compiled[objective] = jax.jit(run, donate_argnums=0)
+            self._compiled[objective] = jit(run, donate_argnums=0)
         return self._compiled[objective]
 
     def non_finite(self, state: State, metrics: EpochMetrics) -> str | None:

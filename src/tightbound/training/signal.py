@@ -6,13 +6,13 @@ Reference: Rainforth et al. 2018, arXiv 1802.04537, eq. 8 (SNR of each parameter
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from tightbound.compilation import filter_jit
 from tightbound.data import DataLike, as_table
 from tightbound.errors import at_least
 from tightbound.items import Items
@@ -86,7 +86,7 @@ def gradient_snr(
     }
 
 
-@eqx.filter_jit
+@filter_jit
 def _measure(
     objective: AbstractObjective,
     parts: Parts,
