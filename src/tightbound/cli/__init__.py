@@ -10,6 +10,7 @@ COMMANDS = {
     "reconstruct": "Pass data through the posterior's mean and the likelihood's mean.",
     "datasets": "List the named data sets, and where their files are.",
     "objectives": "List the objectives: quantity, formula, needs, direction, bias and source.",
+    "doctor": "Check the installation: versions, devices, and numbers with known values.",
 }
 """The commands in order; each is the file of its name."""
 
