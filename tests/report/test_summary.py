@@ -10,6 +10,7 @@ def test_rows_hold_the_headline(full_run):
     assert "| negative (NLL) | 20.20 nats per item |" in lines
     assert "| error, 95% over seeds (t) | [-20.35, -20.05] |" in lines
     assert "| error, over the 300 items | ± 0.50 |" in lines
+    assert "| error, single precision | up to 0.31 |" in lines
     assert "| k, items, seeds | 5000, 300, 2 |" in lines
     assert "| verdict | trust: few heavy tails |" in lines
     assert "| active units, h2 | 1 of 2 |" in lines

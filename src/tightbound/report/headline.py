@@ -8,12 +8,17 @@ from tightbound.report.text import count, error, number, percent, plain
 from tightbound.report.units import layers
 from tightbound.report.values import as_mapping, as_number, as_sequence
 
+LEAST_ROUNDING = 5e-4
+"""Least rounding that is shown, in nats."""
+
 
 class Seed(NamedTuple):
     """The evaluation of one seed; means are nats per item."""
 
     log_evidence: float
     monte_carlo: float
+    rounding: float
+    """How far single precision may have taken the mean, in nats; NaN where it is not recorded."""
     sampling: float
     ess: float
     khat_share: float
@@ -46,6 +51,7 @@ def headline(records: Records) -> Headline | None:
         Seed(
             log_evidence=as_number(seed.get("log_evidence_mean")),
             monte_carlo=as_number(seed.get("stderr_mean_mc")),
+            rounding=as_number(seed.get("rounding")),
             sampling=as_number(seed.get("stderr_data")),
             ess=as_number(seed.get("ess_median")),
             khat_share=as_number(seed.get("khat_share_bad")),
@@ -79,7 +85,8 @@ def interval_text(found: Headline) -> str | None:
 
 
 def error_bars(found: Headline) -> list[tuple[str, str]]:
-    """Each source of error by itself: seeds, items, Monte Carlo; of several seeds the largest."""
+    """Each source of error by itself: seeds, items, draws, rounding; the largest of the seeds'."""
+    rounded = [seed.rounding for seed in found.seeds if seed.rounding >= LEAST_ROUNDING]
     return [
         (
             found.interval_kind if interval_text(found) else "over seeds",
@@ -87,6 +94,7 @@ def error_bars(found: Headline) -> list[tuple[str, str]]:
         ),
         (f"over the {count(found.n)} items", _largest([s.sampling for s in found.seeds])),
         (f"Monte Carlo at k = {count(found.k)}", _largest([s.monte_carlo for s in found.seeds])),
+        *([("single precision", f"up to {error(max(rounded))}")] if rounded else []),
     ]
 
 

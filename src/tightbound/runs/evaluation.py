@@ -151,7 +151,7 @@ def _per_datum(evaluations: list[Evaluation], scored: Scored) -> dict[str, np.nd
     """Arrays of shape (seeds, n), and the row in the source of each of the n data."""
     arrays = {
         name: np.stack([getattr(ev, name) for ev in evaluations])
-        for name in ("log_evidence", "stderr", "ess", "khat", "jackknife")
+        for name in ("log_evidence", "stderr", "ess", "khat", "jackknife", "rounding")
     }
     found = [ev.annealed for ev in evaluations if ev.annealed is not None]
     if found:
@@ -188,6 +188,7 @@ def evaluation_record(evaluations: list[Evaluation], split: str) -> dict[str, An
                 "log_evidence_mean": ev.mean,
                 "stderr_mean_mc": ev.stderr_draws,
                 "stderr_data": ev.stderr_data,
+                "rounding": float(np.mean(ev.rounding)),
                 "elbo_mean": float(np.mean(ev.elbo)),
                 "ess_median": float(np.median(ev.ess)),
                 "khat_share_bad": ev.judgement.share_beyond,
