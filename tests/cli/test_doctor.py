@@ -1,9 +1,5 @@
 import json
 
-import pytest
-
-pytest.importorskip("tightbound.doctor")
-
 
 def test_the_doctor_says_what_each_check_found(tightbound):
     status, out, _ = tightbound("doctor", "--json")

@@ -1,7 +1,6 @@
 """`tightbound doctor`: whether this installation gives right numbers."""
 
 from argparse import Namespace
-from importlib import import_module
 
 from tightbound.cli.arguments import Parser
 from tightbound.cli.output import print_json
@@ -14,7 +13,8 @@ def declare(parser: Parser) -> None:
 
 def run(given: Namespace) -> int:
     """Prints what each check found; status 1 if one failed."""
-    doctor = import_module("tightbound.doctor")
+    from tightbound import doctor
+
     checks = doctor.examine()
     if given.json:
         print_json([check._asdict() for check in checks])
