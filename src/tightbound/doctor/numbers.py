@@ -110,9 +110,9 @@ def _linear_gaussian() -> tuple[Model, DiagonalNormal, np.ndarray, float]:
 
 def _affine(slope: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> DiagonalNormal:
     """N(slope given + shift, scale^2)."""
-    slope, shift, log_scale = (
+    weight, bias, log_scale = (
         jnp.asarray(array, jnp.float32) for array in (slope, shift, np.log(scale))
     )
     return DiagonalNormal(
-        MLP((), "tanh"), Dense(slope, shift), Dense(jnp.zeros_like(slope), log_scale)
+        MLP((), "tanh"), Dense(weight, bias), Dense(jnp.zeros_like(weight), log_scale)
     )
