@@ -15,36 +15,54 @@ import pytest
 
 import tightbound
 from tightbound import compilation
-from tightbound.compilation import WITHOUT_FUSION, compiler_options, filter_jit, jit
+from tightbound.compilation import FUSES_WRONGLY, FUSION, KINDS, compiler_options, filter_jit, jit
 
 SOURCE = Path(tightbound.__file__).parent
 EITHER = pytest.mark.parametrize("compiled", [jit, filter_jit])
 
 
 def test_options_are_for_the_platform_and_the_versions_that_need_them():
-    assert compiler_options("cpu", "0.10.2") == WITHOUT_FUSION
+    assert compiler_options("cpu", version="0.10.2") == {FUSION: ""}
+    assert compiler_options("cpu", "annealing", "0.10.2") == {FUSION: KINDS["annealing"]}
     for platform, version in (("gpu", "0.10.2"), ("cpu", "0.10.1"), ("cpu", "0.12.0")):
-        assert compiler_options(platform, version) is None
+        assert compiler_options(platform, version=version) is None
 
 
 @pytest.mark.skipif(jaxlib.__version__ != "0.10.2", reason="the fault is that of jaxlib 0.10.2")
 def test_the_known_fault_of_the_compiler_is_there_and_is_not_in_our_programs():
     # In a process without the flags of the tests, which may hide it.
     code = (
-        "import equinox as eqx, jax; from tightbound.doctor import sums_of_squares as check;"
+        "import equinox as eqx, functools, jax; from tightbound.doctor import sums_of_squares;"
         "from tightbound.compilation import filter_jit, jit;"
-        "print([check(how).ok for how in (jax.jit, eqx.filter_jit, jit, filter_jit)])"
+        "annealing = functools.partial(filter_jit, purpose='annealing');"
+        "ways = (jax.jit, eqx.filter_jit, jit, filter_jit, annealing);"
+        "print([sums_of_squares(way).ok for way in ways])"
     )
     environment = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "[False, False, True, True]"
+    assert done.stdout.strip() == "[False, False, True, True, True]"
+
+
+@pytest.mark.skipif(jaxlib.__version__ not in FUSES_WRONGLY, reason="no fault of this jaxlib")
+@pytest.mark.parametrize("purpose", KINDS)
+def test_sums_of_seven_axes_do_not_crash(purpose):
+    code = (
+        "import functools; from tightbound.compilation import filter_jit;"
+        "from tightbound.doctor.compiler import _rank_7;"
+        f"print(_rank_7(functools.partial(filter_jit, purpose={purpose!r})) < 1e-5)"
+    )
+    environment = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "True"
 
 
 @EITHER
 def test_the_options_reach_the_compiler(compiled, monkeypatch):
-    monkeypatch.setattr(compilation, "compiler_options", lambda _: {"no_such_option": "1"})
+    monkeypatch.setattr(compilation, "compiler_options", lambda *_: {"no_such_option": "1"})
     with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
         compiled(lambda x: 2 * x)(jnp.ones(3))
 
@@ -52,7 +70,7 @@ def test_the_options_reach_the_compiler(compiled, monkeypatch):
 @EITHER
 def test_a_program_within_another_one_has_the_options_of_the_outer_one(compiled, monkeypatch):
     # JAX refuses options of an inner program, even of one whose arguments are constants.
-    monkeypatch.setattr(compilation, "compiler_options", lambda _: {"no_such_option": "1"})
+    monkeypatch.setattr(compilation, "compiler_options", lambda *_: {"no_such_option": "1"})
     square, x = compiled(lambda x: jnp.sum(x**2)), jnp.arange(3.0)
     np.testing.assert_allclose(jax.jit(square)(x), 5)
     np.testing.assert_allclose(jax.jit(lambda: square(np.arange(3.0, dtype=np.float32)))(), 5)

@@ -11,9 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxlib.version import __version__
 
-from tightbound.compilation import FUSES_WRONGLY, jit
+from tightbound.compilation import FUSES_WRONGLY, JAXLIB, jit
 from tightbound.doctor.check import Check, judged, tolerance
 
 PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpyro", "blackjax", "numpy", "safetensors")
@@ -22,7 +21,7 @@ SLOW_SCANS = ("0.11.1",)
 ROWS = tuple(2**j + 1 for j in (10, 12, 14, 15, 16))
 
 
-def versions(jaxlib_version: str = __version__) -> Check:
+def versions(jaxlib_version: str = JAXLIB) -> Check:
     """What is installed, on which devices, and whether a version is known to be wrong or slow."""
     installed = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
     devices = ", ".join(str(device) for device in jax.devices())

@@ -9,6 +9,7 @@ log is low on average: a stochastic lower bound, tighter with more temperatures.
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -257,7 +258,7 @@ def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
     )
 
 
-@filter_jit
+@partial(filter_jit, purpose="annealing")
 def _tuned(
     model: Model,
     start: AbstractExplicit | None,
@@ -281,7 +282,7 @@ def _tuned(
     )
 
 
-@filter_jit
+@partial(filter_jit, purpose="annealing")
 def _forward(
     model: Model,
     start: AbstractExplicit | None,

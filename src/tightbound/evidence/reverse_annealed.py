@@ -10,6 +10,7 @@ Bias: E[1 / p-hat] = 1 / p(x) exactly; log p-hat is high on average: a stochasti
 """
 
 import os
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -97,7 +98,7 @@ def reverse_annealed(
     )
 
 
-@filter_jit
+@partial(filter_jit, purpose="annealing")
 def _backward(
     model: Model,
     start: AbstractExplicit | None,
