@@ -141,7 +141,6 @@ def test_no_two_streams_of_a_run_are_equal(name, streams_of_a_run):
     )
     tb.evaluate(run.model, run.posterior, x, k=4, temperatures=3, chains=2, key=0)
     tb.diagnostics.active_units(run.model, run.posterior, x, key=0)
-    tb.draws(run.model, run.posterior, x, n=2, key=0)
     assert len(streams_of_a_run) > 200
     # The same key may be made again at the same place from the same number: a pass that is
     # repeated. From another place, or for another number, it is another stream's.

@@ -20,7 +20,7 @@ from tightbound.evidence import annealed, reverse_annealed, sandwich
 from tightbound.evidence.annealed import problem_of
 from tightbound.mcmc import Path, backward, forward, tuned
 from tightbound.models.weights import split_each
-from tightbound.randomness import item_keys
+from tightbound.randomness import item_keys, stream
 
 CHAINS = 20_000
 
@@ -80,7 +80,7 @@ def test_one_temperature_from_the_prior_is_likelihood_weighting():
     parts, (x, _) = runs.parts_of(EXACT, 1), runs.batch(2)
     path = Path(jnp.array([0.0, 1.0]), jnp.array([0.1]))
     passed = forward(problem_of(parts.model, None), path, x, keys(2, 5), leapfrog=1)
-    at = jax.vmap(jax.vmap(lambda key: jax.random.fold_in(key, 0)))(keys(2, 5))
+    at = jax.vmap(jax.vmap(lambda key: stream(key, "annealing.start")))(keys(2, 5))
     z = jax.vmap(jax.vmap(lambda key: parts.model.prior.sample(None, key=key)))(at)
     weights = jax.vmap(jax.vmap(parts.model.likelihood.log_prob, in_axes=(None, 0)))(x, z)
     np.testing.assert_allclose(passed.log_w, weights, rtol=1e-5)

@@ -29,7 +29,8 @@ def test_prior_sampling_is_unbiased(layers):
     found = prior_sampling(model, x, k=100)
     ratios = np.exp(found.log_evidence - truth)
     assert abs(ratios.mean() - 1) < LIMIT * ratios.std() / np.sqrt(300)
-    assert found.log_evidence.mean() < truth.mean()
+    # Of few draws the logarithm is low by far more than it scatters.
+    assert prior_sampling(model, x, k=5).log_evidence.mean() < truth.mean()
     assert found.direction == "lower"
     narrow = prior_sampling(model, x * 5, k=10)
     assert set(narrow.result) == {0, 1}

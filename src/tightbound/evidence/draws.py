@@ -16,7 +16,7 @@ from tightbound.distributions import AbstractConditional
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.per_datum import drawn, prepared
 from tightbound.models import Bayesian, Model, NumPyroTarget, Target
-from tightbound.randomness import numbered, stream
+from tightbound.randomness import numbered
 
 AT_ONCE = 10_000
 """Draws on the device at once."""
@@ -83,7 +83,7 @@ def _drawn(
     """One draw for each row: the key goes by the datum and the draw's number."""
 
     def one(x: Float[Array, " d"], item: Int[Array, ""], number: Int[Array, ""]) -> Any:
-        key = numbered(numbered(stream(root, "draws"), item), number)
+        key = numbered(numbered(root, item), number)
         return posterior.sample(x, key=key)
 
     return jax.vmap(one)(x, items, numbers)
