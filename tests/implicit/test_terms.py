@@ -17,7 +17,7 @@ from tightbound.distributions.components import log_mean_exp
 from tightbound.items import Items
 from tightbound.objectives import Parts, ali, hybrid, jc_adv, jc_den, opvi, pc_adv, pc_den
 from tightbound.objectives.terms import Batch, Denoiser, Denoising, DualRatio, Game, Ratio, Stein
-from tightbound.randomness import item_keys
+from tightbound.randomness import item_keys, numbered, stream
 
 N = 64
 
@@ -412,7 +412,7 @@ def test_inner_steps_follow_their_optimiser():
     _, after = eqx.filter_jit(one.step)(parts, memory, Items.of(x), keys(8))
     assert isinstance(one.adjoint, FirstOrder)
     whole = eqx.combine(memory.aux, one._static(parts))
-    fresh = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys(8))
+    fresh = jax.vmap(lambda key: numbered(stream(key, "nested.inner"), 0))(keys(8))
     drawn = one._batch(whole, parts, x, fresh)
     grads = eqx.filter_grad(lambda aux: one.terms[0].loss(aux, parts, drawn))(whole.terms[0])
     adam = optax.adam(1e-3, b1=0.5, eps_root=1e-10)
