@@ -109,12 +109,13 @@ def test_every_number_equals_its_formula_in_float64(toy):
     w = np.exp(log_w - log_w.max(axis=1, keepdims=True))
     np.testing.assert_allclose(ev.log_z, special.logsumexp(log_w, axis=1) - np.log(k), rtol=1e-6)
     stderr = w.std(axis=1, ddof=1) / np.sqrt(k) / w.mean(axis=1)
-    tolerance = 1e-5 if toy == "gaussian" else 2e-3  # the decoder's products round by their shape
+    # The decoder's products round by their shape, and the tail is made of the largest weights.
+    tolerance, of_tail = (1e-5, 1e-3) if toy == "gaussian" else (2e-3, 2e-2)
     np.testing.assert_allclose(ev.stderr, stderr, rtol=tolerance)
     np.testing.assert_allclose(ev.ess, w.sum(axis=1) ** 2 / (w**2).sum(axis=1), rtol=tolerance)
     np.testing.assert_allclose(ev.elbo, log_w.mean(axis=1), rtol=1e-6)
     largest = np.sort(log_w, axis=1)[:, -(tail_length(k) + 1) :].astype(np.float32)
-    np.testing.assert_allclose(ev.khat, jax.vmap(khat)(jnp.asarray(largest)), atol=1e-3)
+    np.testing.assert_allclose(ev.khat, jax.vmap(khat)(jnp.asarray(largest)), atol=of_tail)
     for column, j in enumerate((1, 5, 50, 500, 1000)):
         bound = special.logsumexp(log_w[:, :j], axis=1) - np.log(j)
         np.testing.assert_allclose(ev.bounds[:, column], bound, rtol=1e-5, atol=1e-5)

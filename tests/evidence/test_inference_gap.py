@@ -127,8 +127,9 @@ def test_an_exact_posterior_has_no_gap():
     parts = exact_parts(1)
     found = gaps(parts, evidence=None, k=100)
     assert found.direction == "lower"
+    # Twenty last places of log-densities of some 20 nats.
     for name in GAPS:
-        np.testing.assert_allclose(getattr(found, name), 0, atol=2e-5)
+        np.testing.assert_allclose(getattr(found, name), 0, atol=5e-5)
     ev = tb.evaluate(parts.model, parts.posterior, X, k=100)
     np.testing.assert_array_equal(found.log_evidence, ev.log_evidence)
     assert "stochastic lower bound, so that the inference gap is" in found.summary()

@@ -52,7 +52,7 @@ def truth(x, offset):
 def test_the_bar_covers_the_truth_however_far_the_data_lie(offset):
     """Around a model's mean at 1e6 the log-density is small, and its data are known to 0.06."""
     model, x = model_at(offset), data_at(offset)
-    found = evaluate(model, model.prior, x, k=40_000)
+    found = evaluate(model, model.prior, x.astype(np.float32), k=40_000)
     away = np.abs(found.log_evidence - truth(x, offset))
     assert np.all(away < LIMIT * found.stderr + found.rounding)
     if offset == 0:
@@ -73,10 +73,13 @@ def test_a_log_density_of_minus_1e12_says_to_how_many_nats_it_is_known():
     model, x = model_at(0.0), data_at(1e6, n=10)
     closed = exact(model, x)
     assert np.all(np.abs(closed.log_evidence / truth(x, 0.0) - 1) < 1e-14)
+    rounded = x.astype(np.float32)  # as they come, they are refused
+    with pytest.raises(tb.UsageError, match="too close together for single precision"):
+        jackknife(model, model.prior, x, k=100)
     for found in (
-        jackknife(model, model.prior, x, k=100),
-        hmc_density(model, x, chains=12, transitions=4, leapfrog=2),
-        adaptive(model, x, method=AMIS(each=50, rounds=3)),
+        jackknife(model, model.prior, rounded, k=100),
+        hmc_density(model, rounded, chains=12, transitions=4, leapfrog=2),
+        adaptive(model, rounded, method=AMIS(each=50, rounds=3)),
     ):
         assert np.min(found.rounding) > 1e4
         assert "rounding up to" in found.summary()

@@ -115,7 +115,7 @@ def exact(
         if points % 6 != 1:
             raise UsageError(f"expected points one more than a multiple of 6, got {points}")
     estimate, method, at_once = _way(model, points)
-    data = prepared(model, x, binarize, key)
+    data = prepared(model, x, binarize, key, np.float64)
     (batch_size,) = at_least(1, batch_size=at_once(data) if batch_size is None else batch_size)
     began = time.perf_counter()
 

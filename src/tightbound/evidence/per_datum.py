@@ -51,10 +51,17 @@ class Prepared(NamedTuple):
         return self.binarisation.once if self.x.shape[1] else NO_DATA
 
 
-def prepared(model: Model | Bayesian, x: DataLike | None, binarize: str, key: Any) -> Prepared:
+def prepared(
+    model: Model | Bayesian,
+    x: DataLike | None,
+    binarize: str,
+    key: Any,
+    dtype: Any = np.float32,
+) -> Prepared:
     """Checks data against the model, once, on the host; all estimators binarise by the same key.
 
-    A `Target` has none: one datum without columns stands for them.
+    A `Target` has none: one datum without columns stands for them. In float32 data are refused that
+    it cannot tell apart; in float64, as `exact` has them, they are what they are.
 
     Raises:
         UsageError: Data of another width, outside the likelihood's support (row and column are
@@ -68,7 +75,7 @@ def prepared(model: Model | Bayesian, x: DataLike | None, binarize: str, key: An
     if x is None:
         raise UsageError("expected data of shape (n, d) for the model, got none")
     what = "the data to evaluate"
-    values = as_table(x, what)
+    values = as_table(x, what, dtype=dtype)
     check_width(model, values, what)
     return Prepared(values, resolve(binarize, model.likelihood.support, values, what), *keys)
 
