@@ -16,14 +16,14 @@ made = tb.fit(
 )
 assert text.history.train_bound == made.history.train_bound
 for wrong, words in [
-    (lambda: tb.objectives.iwae(1.5), "expected k as a whole number, got 1.5"),
-    (lambda: tb.objectives.iwae(math.inf), "expected k as a whole number, got inf"),
-    (lambda: tb.objectives.iwae("a"), "expected k as a whole number, got 'a'"),
+    (lambda: tb.objectives.iwae(1.5), "expected k to be a whole number >= 1, got 1.5"),
+    (lambda: tb.objectives.iwae(math.inf), "expected k to be a whole number >= 1, got inf"),
+    (lambda: tb.objectives.iwae("a"), "expected k to be a whole number >= 1, got 'a'"),
     (lambda: tb.objectives.iwae(5, 3), "a gradient by name or as an estimator, got 3"),
     (lambda: tb.fit(model, posterior, x, objective="iwea"), "did you mean iwae"),
-    (lambda: tb.fit(model, posterior, x, objective="iwae(k=1.5)"), "as a whole number"),
+    (lambda: tb.fit(model, posterior, x, objective="iwae(k=1.5)"), "whole number"),
     (lambda: tb.fit(model, posterior, x, objective="iwae", optimizer="adma"), "did you mean adam"),
-    (lambda: tb.evaluate(model, posterior, x, k=20, chunk=1.5), "expected chunk as a whole"),
+    (lambda: tb.evaluate(model, posterior, x, k=20, chunk=1.5), "expected chunk to be a whole"),
     (lambda: tb.autoencoder(x, likelihood="normal"), "did you mean gaussian"),
     (lambda: tb.autoencoder(x * 3 - 1), "likelihood='gaussian' is for values like these"),
 ]:

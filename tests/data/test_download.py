@@ -192,5 +192,5 @@ def test_values_are_checked_before_faces_are_kept(tmp_path, server, publish):
 def test_folder_that_cannot_be_written(tmp_path, served, monkeypatch):
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("TIGHTBOUND_DATA", str(tmp_path / "file"))
-    with pytest.raises(UsageError, match="cannot be written .*set TIGHTBOUND_DATA"):
+    with pytest.raises(UsageError, match="cannot write .*set TIGHTBOUND_DATA"):
         data.load("mnist")

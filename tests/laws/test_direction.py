@@ -123,7 +123,7 @@ def test_a_posterior_without_density_is_refused():
         (lambda: elbo("C"), "expected estimator 'A' or 'B', got 'C'"),
         (lambda: elbo(samples=0), "expected samples >= 1, got 0"),
         (lambda: iwae(0), "expected k >= 1, got 0"),
-        (lambda: iwae(True), "expected k as a whole number, got True"),
+        (lambda: iwae(True), "expected k to be a whole number >= 1, got True"),
         (lambda: iwae(5, "pathwise"), "got 'pathwise'; did you mean reparameterized"),
         (lambda: iwae(5, "dreg@0"), "got 'dreg@0'"),
         (lambda: iwae(5, "dreg@²"), "got 'dreg@²'"),

@@ -32,11 +32,8 @@ def get(file: File, target: Path, *, verify: bool) -> Fetched:
         raise DownloadError(f"only {size} came")
     try:
         write_atomic(target, body)
-    except OSError as error:
-        raise UsageError(
-            f"{target} cannot be written ({error.strerror}); set TIGHTBOUND_DATA to a folder "
-            "of yours"
-        ) from None
+    except UsageError as error:
+        raise UsageError(f"{error}: set TIGHTBOUND_DATA to a folder of yours") from None
     return fetched._replace(where=str(target))
 
 

@@ -6,6 +6,7 @@ Zhang & Stephens 2009, with the prior of the former's appendix.
 
 import math
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -52,7 +53,8 @@ def _generalised_pareto_shape(x: Float[Array, " m"]) -> Float[Array, ""]:
     quartile = x[int(m / 4 + 0.5) - 1]
     theta = 1 - jnp.sqrt(grid / (jnp.arange(1, grid + 1, dtype=x.dtype) - 0.5))
     theta = theta / (3 * quartile) + 1 / x[-1]
-    shape = jnp.mean(jnp.log1p(-theta[:, None] * x[None, :]), axis=1)
+    # One after another: a table of grid times tail would be the largest thing in memory.
+    shape = jax.lax.map(lambda theta: jnp.mean(jnp.log1p(-theta * x)), theta)
     profile = m * (jnp.log(-theta / shape) - shape - 1)
     weight = jnp.exp(profile - jnp.max(profile))
     theta_hat = jnp.sum(theta * weight) / jnp.sum(weight)
