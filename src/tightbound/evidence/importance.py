@@ -16,7 +16,7 @@ from tightbound.distributions import AbstractExplicit
 from tightbound.evidence.pareto import khat, tail_length
 from tightbound.evidence.rounding import heaviest, rounding
 from tightbound.models.model import Model
-from tightbound.models.weights import log_joint, log_weights, sample, split_each
+from tightbound.models.weights import log_joint, log_weights, sample
 from tightbound.randomness import item_keys
 
 FIRST = 4
@@ -109,10 +109,15 @@ def examined(
     Rounding is that at the heaviest of the first draws, and costs 13 more evaluations of p(x, z).
     """
     sums = _streamed(model, posterior, x, keys, k=k, chunk=chunk)
-    z, log_q = sample(posterior, x, split_each(keys, min(k, FIRST)))
+    z, log_q = sample(posterior, x, _of_draws(keys, jnp.arange(min(k, FIRST))))
     z, number = heaviest(log_joint(model, x, z) - log_q, z)
     log_q = jnp.take_along_axis(log_q, number[:, None], axis=1)[:, 0]
     return _evidence(sums, k), sums.undefined, rounding(model, x, z, log_q)
+
+
+def _of_draws(keys: Key[Array, " n"], draws: Int[Array, " c"]) -> Key[Array, "n c"]:
+    """The keys of some of each datum's draws, by their numbers."""
+    return jax.vmap(item_keys, in_axes=(0, None))(keys, draws)
 
 
 def _streamed(
@@ -127,7 +132,7 @@ def _streamed(
     """The sums of k draws, taken in chunks."""
 
     def add(sums: _Sums, draws: Int[Array, " c"]) -> _Sums:
-        draw_keys = jax.vmap(item_keys, in_axes=(0, None))(keys, draws)
+        draw_keys = _of_draws(keys, draws)
         return _add(sums, log_weights(model, posterior, x, draw_keys), draws, k)
 
     sums, _ = jax.lax.scan(
