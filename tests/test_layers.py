@@ -45,12 +45,12 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 # Less than the order allows: numbers judge any model, and reports read records alone.
 ONLY = {
     "bounds": {"errors"},
-    "networks": {"errors", "randomness"},
+    "networks": {"errors", "randomness", "items"},
     "mcmc": {"errors", "randomness"},
     "adjoints": {"errors"},
     "evidence": {
-        "errors", "randomness", "progress", "compilation", "data", "networks", "distributions",
-        "models", "bounds", "mcmc",
+        "errors", "randomness", "progress", "items", "compilation", "data", "networks",
+        "distributions", "models", "bounds", "mcmc",
     },
     "diagnostics": {"evidence", "training"},
     "digests": {"errors", "files"},

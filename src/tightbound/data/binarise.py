@@ -81,7 +81,7 @@ def resolve(binarize: str, support: str, x: Float[np.ndarray, "n d"], what: str)
         binarize: "auto" (dynamic where the likelihood is Bernoulli and a value is neither 0 nor 1,
             else none), "dynamic", "fixed" or "fixed:SEED", or "none".
         support: Where the likelihood's values must lie: "binary", "unit", "positive" or "real".
-        x: All values, on the host.
+        x: All values, on the host; NaN where they are missing.
         what: What the values are, for the error.
 
     Raises:
@@ -97,14 +97,15 @@ def resolve(binarize: str, support: str, x: Float[np.ndarray, "n d"], what: str)
     if mode == "auto":
         mode = "dynamic" if support == "binary" and not is_binary(x) else "none"
     if mode != "none":
-        check_values(x, "unit", what)
+        check_values(x, "unit", what, holes=True)
     elif support == "binary":
-        check_values(x, "binary", f"{what} (a Bernoulli likelihood with binarize='none')")
+        what = f"{what} (a Bernoulli likelihood with binarize='none')"
+        check_values(x, "binary", what, holes=True)
     else:
-        check_values(x, support, what)
+        check_values(x, support, what, holes=True)
     return Binarisation(mode, int(seed or 0))
 
 
 def is_binary(x: Float[np.ndarray, "n d"]) -> bool:
-    """Whether every value is 0 or 1."""
-    return bool(np.all((x == 0) | (x == 1)))
+    """Whether every value that is there is 0 or 1."""
+    return bool(np.all((x == 0) | (x == 1) | np.isnan(x)))

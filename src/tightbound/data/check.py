@@ -7,7 +7,7 @@ import numpy as np
 from tightbound.errors import UsageError
 
 _ROWS = 4096  # rows looked at together: bounds the memory, and stops early at a bad entry
-_NO_MISSING = "missing data are not supported yet: fill or drop such rows"
+_NO_MISSING = "missing values (NaN) are not taken here: fill them, or drop such rows"
 _SUPPORTS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
     "binary": ("0 or 1", lambda x: (x == 0) | (x == 1)),
     "unit": ("a number in [0, 1]", lambda x: (x >= 0) & (x <= 1)),
@@ -16,14 +16,17 @@ _SUPPORTS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
 }
 
 
-def check_values(x: np.ndarray, support: str, what: str, columns: tuple[str, ...] = ()) -> None:
-    """Refuses data outside a support; holes (NaN) and infinities are outside all of them.
+def check_values(
+    x: np.ndarray, support: str, what: str, columns: tuple[str, ...] = (), *, holes: bool = False
+) -> None:
+    """Refuses data outside a support; infinities are outside all of them.
 
     Args:
         x: Items by columns, shape (n, d), of a real type.
         support: "binary" {0, 1}, "unit" [0, 1], "positive" or "real" (finite).
         what: What the values are, for the error.
         columns: The columns' names, for the error; they are counted where there are none.
+        holes: Whether values may be missing, which are NaN.
 
     Raises:
         UsageError: Not of shape (n, d), empty, not of a numeric type, or an entry outside the
@@ -34,7 +37,8 @@ def check_values(x: np.ndarray, support: str, what: str, columns: tuple[str, ...
     check_table(x, what)
     expected, inside = _SUPPORTS[support]
     for start in range(0, len(x), _ROWS):
-        good = inside(x[start : start + _ROWS])
+        some = x[start : start + _ROWS]
+        good = inside(some) | np.isnan(some) if holes else inside(some)
         if not good.all():
             row, column = np.argwhere(~good)[0] + (start, 0)
             place = f"row {row}, column {column} (counted from 0)"

@@ -53,21 +53,27 @@ def as_values(values: DataLike, what: str, dtype: Any = np.float32) -> Values:
 
 
 def as_table(
-    values: DataLike, what: str, *, support: str = "real", dtype: Any = np.float32
+    values: DataLike,
+    what: str,
+    *,
+    support: str = "real",
+    dtype: Any = np.float32,
+    holes: bool = False,
 ) -> Float[np.ndarray, "n d"]:
-    """Takes data in any form that a model is to see: of shape (n, d), without holes.
+    """Takes data in any form that a model is to see: of shape (n, d).
 
     Args:
         values: The data.
         what: What they are, for errors.
         support: Where they must lie, as for `check_values`.
         dtype: float32 or float64.
+        holes: Whether values may be missing, which are NaN.
 
     Raises:
         UsageError: As for `as_values` and `check_values`.
     """
     found = as_values(values, what, dtype)
-    check_values(found.x, support, what, found.columns)
+    check_values(found.x, support, what, found.columns, holes=holes)
     return found.x
 
 

@@ -72,7 +72,7 @@ def load_items(
         values.columns,
         values.rows,
         contents.checksum,
-        (*values.notes, *note),
+        (*values.notes, *note, *_missing([x])),
         divisor,
     )
 
@@ -104,7 +104,7 @@ def load_own(
         units=units,
         split=split,
         checksum=contents.checksum,
-        notes=(*values.notes, *note),
+        notes=(*values.notes, *note, *_missing(parts)),
         rows=dict(zip(PARTS, rows, strict=True)),
         row_names=values.rows,
         columns=values.columns,
@@ -180,7 +180,7 @@ def _rows(values: Values, what: str) -> np.ndarray:
         x = x.reshape(len(x), -1)
     check_table(x, what)
     x = rounded(x, np.float32, what, values.columns)
-    check_values(x, "real", what, values.columns)
+    check_values(x, "real", what, values.columns, holes=True)
     return x
 
 
@@ -195,8 +195,16 @@ def _split(n: int, what: str) -> tuple[list[np.ndarray], str]:
     return indices, f"default: shuffled once (seed {SEED}), 80/10/10, {sizes_in_words(indices)}"
 
 
+def _missing(parts: list[np.ndarray]) -> tuple[str, ...]:
+    """A note on values that are missing, if any are."""
+    missing = sum(int(np.isnan(part).sum()) for part in parts)
+    total = sum(part.size for part in parts)
+    return (f"{missing:,} of {total:,} values are missing",) if missing else ()
+
+
 def _units(parts: list[np.ndarray]) -> str:
-    if all(np.all((part == 0) | (part == 1)) for part in parts):
+    known = [part[~np.isnan(part)] for part in parts]
+    if all(np.all((part == 0) | (part == 1)) for part in known):
         return "binary"
-    inside = all(part.min() >= 0 and part.max() <= 1 for part in parts)
+    inside = all(np.all((part >= 0) & (part <= 1)) for part in known)
     return "grey" if inside else "real"

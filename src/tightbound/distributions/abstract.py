@@ -5,8 +5,10 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.errors import UsageError
 from tightbound.randomness import streams
 
 
@@ -110,6 +112,27 @@ class AbstractExplicit(AbstractConditional):
     @abc.abstractmethod
     def log_prob(self, value: Any, given: Any) -> Float[Array, ""]:
         """Log-density of one value, in nats."""
+
+    def log_prob_each(self, value: Any, given: Any) -> Any:
+        """Log-density of each entry by itself, in nats, which together are `log_prob`.
+
+        Raises:
+            UsageError: The entries are not independent of each other, or nothing is known of it.
+        """
+        del value, given
+        raise UsageError(
+            f"data have missing values, and {type(self).__name__} does not say how likely those "
+            "that are there are by themselves: expected a likelihood with log_prob_each(value, "
+            "given), the log-density of every entry, or log_prob_observed(value, observed, given)"
+        )
+
+    def log_prob_observed(self, value: Any, observed: Any, given: Any) -> Float[Array, ""]:
+        """Log-density of the observed entries of one value in nats, the others integrated out.
+
+        For entries that are independent of each other; a distribution with dependent ones gives
+        its own marginal in place of this.
+        """
+        return jnp.sum(jnp.where(observed, self.log_prob_each(value, given), 0.0))
 
     def sample_and_log_prob(self, given: Any, *, key: PRNGKeyArray) -> tuple[Any, Float[Array, ""]]:
         """One draw and its log-density; a family whose network both need evaluates it once."""

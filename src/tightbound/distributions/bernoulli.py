@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions.abstract import AbstractExplicit
-from tightbound.networks import Dense
+from tightbound.items import One
+from tightbound.networks import Dense, read
 
 
 class Bernoulli(AbstractExplicit):
@@ -31,19 +32,21 @@ class Bernoulli(AbstractExplicit):
         """Draws are discrete."""
         return False
 
-    def sample(self, given: Float[Array, " n_in"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
+    def sample(self, given: One, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw as floats in {0, 1}; not differentiable in the parameters."""
         return draw(self.mean(given), key=key)
 
-    def log_prob(
-        self, value: Float[Array, " dim"], given: Float[Array, " n_in"]
-    ) -> Float[Array, ""]:
+    def log_prob(self, value: Float[Array, " dim"], given: One) -> Float[Array, ""]:
         """Log-mass in nats; `value` must be binary, which is checked where data enter."""
-        return log_mass(value, self.logits(self.trunk(given)))
+        return log_mass(value, self.logits(read(self.trunk, given)))
 
-    def mean(self, given: Float[Array, " n_in"]) -> Float[Array, " dim"]:
+    def log_prob_each(self, value: Float[Array, " dim"], given: One) -> Float[Array, " dim"]:
+        """Log-mass of each pixel in nats."""
+        return log_mass_each(value, self.logits(read(self.trunk, given)))
+
+    def mean(self, given: One) -> Float[Array, " dim"]:
         """The probabilities of a one."""
-        return jax.nn.sigmoid(self.logits(self.trunk(given)))
+        return jax.nn.sigmoid(self.logits(read(self.trunk, given)))
 
 
 def draw(p: Float[Array, " dim"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
@@ -53,8 +56,15 @@ def draw(p: Float[Array, " dim"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
 
 def log_mass(value: Float[Array, " dim"], logits: Float[Array, " dim"]) -> Float[Array, ""]:
     """Log-mass of independent values in {0, 1}, in nats."""
+    return jnp.sum(log_mass_each(value, logits))
+
+
+def log_mass_each(
+    value: Float[Array, " dim"], logits: Float[Array, " dim"]
+) -> Float[Array, " dim"]:
+    """Log-mass of each of them, in nats."""
     # softplus by hand: jax.nn.softplus does not fuse, and costs as much as a matrix product.
     # Half the sum, not max(logits, 0): its slope at zero would add up to 0 in place of 1/2.
     size = jnp.abs(logits)
     softplus = 0.5 * (logits + size) + jnp.log1p(jnp.exp(-size))
-    return jnp.sum(value * logits - softplus)
+    return value * logits - softplus

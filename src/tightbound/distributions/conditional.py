@@ -12,7 +12,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tightbound.distributions.abstract import AbstractExplicit
 from tightbound.distributions.catalogue import by_name
 from tightbound.errors import UsageError
-from tightbound.networks import Dense
+from tightbound.items import One
+from tightbound.networks import Dense, read
 
 
 class Conditional(AbstractExplicit):
@@ -45,31 +46,33 @@ class Conditional(AbstractExplicit):
         """Whether the support is the same for all parameters."""
         return by_name(self.family).fixed_support
 
-    def sample(self, given: Float[Array, " n_in"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
+    def sample(self, given: One, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw, differentiable in the parameters."""
         return by_name(self.family).draw(key, *self.parameters(given))
 
-    def log_prob(
-        self, value: Float[Array, " dim"], given: Float[Array, " n_in"]
-    ) -> Float[Array, ""]:
+    def log_prob(self, value: Float[Array, " dim"], given: One) -> Float[Array, ""]:
         """Log-density in nats."""
         return jnp.sum(by_name(self.family).log_density(value, *self.parameters(given)))
 
+    def log_prob_each(self, value: Float[Array, " dim"], given: One) -> Float[Array, " dim"]:
+        """Log-density of each entry in nats."""
+        return by_name(self.family).log_density(value, *self.parameters(given))
+
     def sample_and_log_prob(
-        self, given: Float[Array, " n_in"], *, key: PRNGKeyArray
+        self, given: One, *, key: PRNGKeyArray
     ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
         """One draw, differentiable in the parameters, and its log-density in nats."""
         family, parameters = by_name(self.family), self.parameters(given)
         value = family.draw(key, *parameters)
         return value, jnp.sum(family.log_density(value, *parameters))
 
-    def mean(self, given: Float[Array, " n_in"]) -> Float[Array, " dim"]:
+    def mean(self, given: One) -> Float[Array, " dim"]:
         """The mean, or what the family has in its place where that need not exist."""
         return by_name(self.family).centre(*self.parameters(given))
 
-    def parameters(self, given: Float[Array, " n_in"]) -> tuple[Float[Array, "..."], ...]:
+    def parameters(self, given: One) -> tuple[Float[Array, "..."], ...]:
         """The family's parameters given one value."""
-        h = self.trunk(given)
+        h = read(self.trunk, given)
         return by_name(self.family).values(tuple(head(h) for head in self.heads))
 
 

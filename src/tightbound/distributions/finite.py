@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from tightbound.distributions.abstract import AbstractExplicit
-from tightbound.distributions.bernoulli import draw, log_mass
+from tightbound.distributions.bernoulli import draw, log_mass, log_mass_each
 from tightbound.errors import UsageError
 
 MAX_UNITS = 16
@@ -174,6 +174,20 @@ class GaussianComponents(AbstractExplicit):
         log_volume = jnp.sum(select(given, self.log_diagonal))
         return -0.5 * (jnp.sum(white**2) + math.log(2 * math.pi) * value.shape[0]) - log_volume
 
+    def log_prob_observed(
+        self, value: Float[Array, " d"], observed: Bool[Array, " d"], given: Float[Array, " k"]
+    ) -> Float[Array, ""]:
+        """Log-density of the observed entries in nats: their mean, and their block of L L^T."""
+        known = jnp.astype(observed, value.dtype)
+        factor = select(given, self.factors())
+        covariance = jnp.matmul(factor, factor.T, precision=jax.lax.Precision.HIGHEST)
+        # Missing entries are put apart, with variance 1 and at their mean, and add nothing.
+        block = known[:, None] * covariance * known[None, :] + jnp.diag(1 - known)
+        factor = jnp.linalg.cholesky(block)
+        white = solve_triangular(factor, known * (value - self.mean(given)), lower=True)
+        log_volume = jnp.sum(jnp.log(jnp.diagonal(factor)))
+        return -0.5 * (jnp.sum(white**2) + math.log(2 * math.pi) * jnp.sum(known)) - log_volume
+
     def mean(self, given: Float[Array, " k"]) -> Float[Array, " d"]:
         """The mean of the component."""
         return select(given, self.means)
@@ -201,6 +215,12 @@ class BernoulliComponents(AbstractExplicit):
     def log_prob(self, value: Float[Array, " d"], given: Float[Array, " k"]) -> Float[Array, ""]:
         """Log-mass in nats; `value` must be binary, which is checked where data enter."""
         return log_mass(value, select(given, self.logits))
+
+    def log_prob_each(
+        self, value: Float[Array, " d"], given: Float[Array, " k"]
+    ) -> Float[Array, " d"]:
+        """Log-mass of each pixel in nats."""
+        return log_mass_each(value, select(given, self.logits))
 
     def mean(self, given: Float[Array, " k"]) -> Float[Array, " d"]:
         """The probabilities of a one."""

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions.abstract import AbstractExplicit
 from tightbound.errors import UsageError
+from tightbound.items import values
 
 SUPPORTS = ("binary", "unit", "positive", "real", "simplex")
 
@@ -21,20 +22,21 @@ class FromFunctions(AbstractExplicit):
     """
 
     log_density: Callable[..., Any]
+    each: Callable[..., Any] | None
     draw: Callable[..., Any] | None
     expectation: Callable[..., Any] | None
-    values: str = eqx.field(static=True)
+    where: str = eqx.field(static=True)
     dim: int | None = eqx.field(static=True)
 
     @property
     def support(self) -> str:
         """Where values must lie, as declared."""
-        return self.values
+        return self.where
 
     @property
     def reparameterized(self) -> bool:
         """Draws are taken to be differentiable, unless they are binary."""
-        return self.values != "binary"
+        return self.where != "binary"
 
     @property
     def offers(self) -> frozenset[str]:
@@ -48,11 +50,27 @@ class FromFunctions(AbstractExplicit):
                 "this needs draws of a distribution that was made from functions without one for "
                 "them: pass sample= too"
             )
-        return self._sized(called(self.draw, "sample(given, key)", given, key), "sample")
+        return self._sized(called(self.draw, "sample(given, key)", values(given), key), "sample")
 
     def log_prob(self, value: Any, given: Any = None) -> Float[Array, ""]:
         """Log-density in nats."""
-        return called_for_one(self.log_density, "log_prob(value, given)", value, given)
+        return called_for_one(self.log_density, "log_prob(value, given)", value, values(given))
+
+    def log_prob_each(self, value: Any, given: Any = None) -> Any:
+        """Log-density of each entry in nats; an error in words if there is no function for it."""
+        if self.each is None:
+            raise UsageError(
+                "data have missing values, and this needs the log-density of every value by itself "
+                "of a likelihood that was made from functions without one for it: pass "
+                "log_prob_each= too"
+            )
+        terms = called(self.each, "log_prob_each(value, given)", value, values(given))
+        if shapes(terms) != shapes(value):
+            raise UsageError(
+                "expected log_prob_each of one value to be the log-density of each of its numbers, "
+                f"of shape {shapes(value)}, got {shapes(terms)}"
+            )
+        return terms
 
     def mean(self, given: Any = None) -> Any:
         """Expected value given one value; an error in words if there is no `mean`."""
@@ -61,7 +79,7 @@ class FromFunctions(AbstractExplicit):
                 "this needs the mean of a distribution that was made from functions without one "
                 "for it: pass mean= too"
             )
-        return self._sized(called(self.expectation, "mean(given)", given), "mean")
+        return self._sized(called(self.expectation, "mean(given)", values(given)), "mean")
 
     def _sized(self, value: Any, name: str) -> Any:
         """The value as floats, refused if it is not of shape (dim,)."""
@@ -76,6 +94,7 @@ class FromFunctions(AbstractExplicit):
 def from_functions(
     *,
     log_prob: Callable[..., Any],
+    log_prob_each: Callable[..., Any] | None = None,
     sample: Callable[..., Any] | None = None,
     mean: Callable[..., Any] | None = None,
     support: str = "real",
@@ -94,6 +113,9 @@ def from_functions(
 
     Args:
         log_prob: (value, given) to the log-density (or log-mass) in nats, of shape ().
+        log_prob_each: (value, given) to the log-density of each number of a value, of its shape;
+            needed of likelihoods where data have missing values. A posterior is given 0 in their
+            place.
         sample: (given, key) to one draw; needed of posteriors, and where data are simulated.
         mean: given to the expected value; needed by `tb.diagnostics.active_units`.
         support: Where values lie: "binary", "unit", "positive", "real" or "simplex"; data are
@@ -109,7 +131,7 @@ def from_functions(
         raise UsageError(f"expected a support out of {', '.join(SUPPORTS)}, got {support!r}")
     if dim is not None and dim < 1:
         raise UsageError(f"expected dim >= 1, got {dim}")
-    return FromFunctions(log_prob, sample, mean, support, dim)
+    return FromFunctions(log_prob, log_prob_each, sample, mean, support, dim)
 
 
 class NoPrior(AbstractExplicit):

@@ -8,7 +8,7 @@ runs downwards. Each conditional is given the *sampled* layer before it.
 from typing import Any
 
 import equinox as eqx
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from tightbound.distributions.abstract import AbstractExplicit
 from tightbound.randomness import first_keys
@@ -101,6 +101,16 @@ class BottomLayer(AbstractExplicit):
     def log_prob(self, value: Float[Array, " dim"], given: tuple) -> Float[Array, ""]:
         """Log-density in nats given the bottom layer."""
         return self.conditional.log_prob(value, given[0])
+
+    def log_prob_each(self, value: Float[Array, " dim"], given: tuple) -> Float[Array, " dim"]:
+        """Log-density of each entry in nats given the bottom layer."""
+        return self.conditional.log_prob_each(value, given[0])
+
+    def log_prob_observed(
+        self, value: Float[Array, " dim"], observed: Bool[Array, " dim"], given: tuple
+    ) -> Float[Array, ""]:
+        """Log-density of the observed entries in nats given the bottom layer."""
+        return self.conditional.log_prob_observed(value, observed, given[0])
 
     def sample_and_log_prob(
         self, given: tuple, *, key: PRNGKeyArray

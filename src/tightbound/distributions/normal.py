@@ -13,7 +13,8 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions.abstract import AbstractExplicit
-from tightbound.networks import Dense
+from tightbound.items import One
+from tightbound.networks import Dense, read
 
 
 class StandardNormal(AbstractExplicit):
@@ -65,39 +66,39 @@ class DiagonalNormal(AbstractExplicit):
         """Where values must lie."""
         return "unit" if self.unit_mean else "real"
 
-    def sample(self, given: Float[Array, " n_in"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
+    def sample(self, given: One, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One reparameterised draw mu + sigma * epsilon."""
         return self.sample_and_log_prob(given, key=key)[0]
 
-    def log_prob(
-        self, value: Float[Array, " dim"], given: Float[Array, " n_in"]
-    ) -> Float[Array, ""]:
+    def log_prob(self, value: Float[Array, " dim"], given: One) -> Float[Array, ""]:
         """Log-density in nats."""
         return jnp.asarray(self.distribution(given).log_prob(value))
 
+    def log_prob_each(self, value: Float[Array, " dim"], given: One) -> Float[Array, " dim"]:
+        """Log-density of each entry in nats."""
+        return jnp.asarray(dist.Normal(*self.parameters(given)).log_prob(value))
+
     def sample_and_log_prob(
-        self, given: Float[Array, " n_in"], *, key: PRNGKeyArray
+        self, given: One, *, key: PRNGKeyArray
     ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
         """One reparameterised draw and its log-density in nats."""
         location, scale = self.parameters(given)
         value = location + scale * jax.random.normal(key, location.shape)
         return value, jnp.asarray(_normal(location, scale).log_prob(value))
 
-    def mean(self, given: Float[Array, " n_in"]) -> Float[Array, " dim"]:
+    def mean(self, given: One) -> Float[Array, " dim"]:
         """The mean mu(h)."""
         return self.parameters(given)[0]
 
-    def parameters(
-        self, given: Float[Array, " n_in"]
-    ) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
+    def parameters(self, given: One) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
         """Mean and standard deviation given one value."""
-        h = self.trunk(given)
+        h = read(self.trunk, given)
         location = self.location(h)
         if self.unit_mean:
             location = jax.nn.sigmoid(location)
         return location, jnp.exp(self.log_scale(h))
 
-    def distribution(self, given: Float[Array, " n_in"]) -> dist.Distribution:
+    def distribution(self, given: One) -> dist.Distribution:
         """The NumPyro distribution given one value."""
         return _normal(*self.parameters(given))
 

@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.compilation import filter_jit
-from tightbound.data import DataLike, as_table
-from tightbound.data.binarise import evaluated_key, resolve
+from tightbound.data import DataLike
 from tightbound.distributions import (
     AbstractConditional,
     AbstractExplicit,
@@ -21,8 +20,9 @@ from tightbound.distributions import (
     StandardNormal,
 )
 from tightbound.errors import UsageError, at_least
+from tightbound.evidence.per_datum import drawn, prepared
+from tightbound.items import Data
 from tightbound.models import Bayesian, Model
-from tightbound.models.shapes import check_width
 from tightbound.models.weights import sample, split_each
 from tightbound.randomness import as_key, item_keys, stream
 
@@ -73,15 +73,12 @@ def active_units(
         UsageError: Data outside the likelihood's support, of another width than the model's, or
             of fewer than two rows; no draws.
     """
-    x = as_table(x, "the data")
-    check_width(model, x, "the data")
-    if len(x) < 2:
+    data = prepared(model, x, binarize, key)
+    if len(data.x) < 2:
         raise UsageError("expected 2 rows of data or more to measure activity, got 1")
     (draws,) = at_least(1, draws=draws)
     draw_key = stream(as_key(key), "active_units.draws")
-    items = jnp.arange(len(x))
-    binarisation = resolve(binarize, model.likelihood.support, x, "the data")
-    values = binarisation(jnp.asarray(x, jnp.float32), items, use=0, key=evaluated_key(key))
+    values, items = drawn(data, np.arange(len(data.x)))
     draw_keys = split_each(item_keys(draw_key, items), draws)
     if not isinstance(posterior, AbstractExplicit):
         means = [_draws(posterior, values, draw_keys)]
@@ -98,7 +95,7 @@ def active_units(
 
 @filter_jit
 def _draws(
-    posterior: AbstractConditional, x: Float[Array, "n d"], keys: Key[Array, "n s"]
+    posterior: AbstractConditional, x: Data, keys: Key[Array, "n s"]
 ) -> Float[Array, "n s u"]:
     """Draws of q(z|x), which has no mean in closed form."""
     return jax.vmap(lambda x, keys: jax.vmap(lambda key: posterior.sample(x, key=key))(keys))(
@@ -108,7 +105,7 @@ def _draws(
 
 @filter_jit
 def _upper_means(
-    posterior: Layered, x: Float[Array, "n d"], keys: Key[Array, "n s"]
+    posterior: Layered, x: Data, keys: Key[Array, "n s"]
 ) -> list[Float[Array, "n s u"]]:
     """Conditional means of the layers above the first, at draws of the layers below them."""
     z, _ = sample(posterior, x, keys)
@@ -129,7 +126,7 @@ def _activity(means: Float[np.ndarray, "n s u"]) -> LayerUnits:
     return LayerUnits(np.diag(covariance).copy(), spectrum.copy(), None)
 
 
-def _kl_per_unit(posterior: DiagonalNormal, x: Float[Array, "n d"]) -> Float[np.ndarray, " u"]:
+def _kl_per_unit(posterior: DiagonalNormal, x: Data) -> Float[np.ndarray, " u"]:
     """AEVB appendix B, unit by unit."""
     mu, sigma = jax.vmap(posterior.parameters)(x)
     kl = 0.5 * (mu**2 + sigma**2 - 1) - jnp.log(sigma)

@@ -22,6 +22,7 @@ from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.pareto import khat, tail_length
 from tightbound.evidence.per_datum import Batch, data_at_once, in_batches, prepared
 from tightbound.evidence.rounding import rounding
+from tightbound.items import Data, One
 from tightbound.mcmc import check_moves
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
@@ -75,7 +76,7 @@ def adaptive(
     batch_size = data_at_once(batch_size, draws=method.at_once, at_once=AT_ONCE)
     began = time.perf_counter()
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
+    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = item_keys(stream(data.noise_key, "adaptive.rounds"), items)
         return _estimated(model, start, method, values, keys)
 
@@ -102,15 +103,15 @@ def _estimated(
     model: Model,
     start: AbstractConditional | None,
     method: AbstractAdaptation,
-    x: Float[Array, "n d"],
+    x: Data,
     keys: Key[Array, " n"],
 ) -> Batch:
     """The estimate of each datum, its diagnostics, and its rounding."""
 
-    def begin(x: Float[Array, " d"], key: PRNGKeyArray) -> Any:
+    def begin(x: One, key: PRNGKeyArray) -> Any:
         return model.prior.sample(None, key=key) if start is None else start.sample(x, key=key)
 
-    def one(x: Float[Array, " d"], keys: Key[Array, " two"]) -> Any:
+    def one(x: One, keys: Key[Array, " two"]) -> Any:
         start_keys = split_each(keys[:1], START_DRAWS)[0]
         z = jax.vmap(lambda key: begin(x, key))(start_keys)
         unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], z))[1]

@@ -33,6 +33,7 @@ from tightbound.evidence.per_datum import (
 )
 from tightbound.evidence.resume import Finished
 from tightbound.evidence.rounding import heaviest, rounding
+from tightbound.items import Data
 from tightbound.mcmc import Passed, Path, Problem, check_moves, check_tuning, forward, tuned
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
@@ -158,7 +159,7 @@ class Annealing(NamedTuple):
             acceptance=self.acceptance,
         )
 
-        def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
+        def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
             keys = split_each(item_keys(noise_key, items), self.chains)
             passed = pass_along(path, values, items, keys)
             numbers, undefined, rounded = _numbers(model, values, passed)
@@ -236,7 +237,7 @@ def settled(
 
 @filter_jit
 def _numbers(
-    model: Model, x: Float[Array, "n d"], passed: Passed
+    model: Model, x: Data, passed: Passed
 ) -> tuple[Any, Int[Array, " n"], Float[Array, " n"]]:
     """What the weights of each datum's chains say, how many are undefined, and their rounding."""
     rounded = rounding(model, x, heaviest(passed.log_w, passed.z)[0])
@@ -249,7 +250,7 @@ def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
         return Problem(
             lambda x, key: model.prior.sample(None, key=key),
             lambda x, z: model.prior.log_prob(z, None),
-            lambda x, z: model.likelihood.log_prob(x, z),
+            lambda x, z: model.log_likelihood(x, z),
         )
     return Problem(
         lambda x, key: start.sample(x, key=key),
@@ -262,7 +263,7 @@ def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
 def _tuned(
     model: Model,
     start: AbstractExplicit | None,
-    x: Float[Array, "n d"],
+    x: Data,
     keys: Key[Array, "n c"],
     *,
     schedule: str,
@@ -287,7 +288,7 @@ def _forward(
     model: Model,
     start: AbstractExplicit | None,
     path: Path,
-    x: Float[Array, "n d"],
+    x: Data,
     keys: Key[Array, "n c"],
     *,
     leapfrog: int,

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.compilation import filter_jit
 from tightbound.distributions import DiagonalNormal
+from tightbound.items import Data, One
 from tightbound.models.model import Model
 from tightbound.randomness import first_keys, numbered
 
@@ -53,7 +54,7 @@ Loss = Callable[[_Local, Float[Array, "s dim"]], Float[Array, ""]]
 def measured(
     model: Model,
     posterior: DiagonalNormal,
-    x: Float[Array, "n d"],
+    x: Data,
     ascent_keys: Key[Array, " n"],
     report_keys: Key[Array, " n"],
     *,
@@ -64,7 +65,7 @@ def measured(
 ) -> Bounds:
     """Climbs from q_phi to q* for each datum, and measures both with the same fresh draws."""
 
-    def one(x: Float[Array, " d"], ascent_key: PRNGKeyArray, report_key: PRNGKeyArray) -> Bounds:
+    def one(x: One, ascent_key: PRNGKeyArray, report_key: PRNGKeyArray) -> Bounds:
         mu, sigma = posterior.parameters(x)
 
         def log_w(of: _Local, at: _Local, epsilon: Float[Array, " dim"]) -> Float[Array, ""]:

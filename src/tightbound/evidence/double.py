@@ -7,9 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from tightbound.evidence.per_datum import Prepared
+from tightbound.items import Data, Datum
 
 
 @contextmanager
@@ -29,10 +30,10 @@ def widened(tree: Any) -> Any:
     return jax.tree.map(wide, tree)
 
 
-def undrawn(
-    data: Prepared, values: Float[Array, "b d"], rows: Int[Array, " b"]
-) -> Float[Array, "b d"]:
+def undrawn(data: Prepared, values: Data, rows: Int[Array, " b"]) -> Data:
     """The values of a batch in float64, as they came unless they have been binarised."""
     binarised = data.binarisation.mode != "none"
-    x = np.asarray(values) if binarised else data.x[np.asarray(rows)]
-    return jax.device_put(np.asarray(x, np.float64), values.sharding)
+    shown = values.x if isinstance(values, Datum) else values
+    x = np.asarray(shown) if binarised else data.x[np.asarray(rows)]
+    exact = jax.device_put(np.asarray(x, np.float64), shown.sharding)
+    return Datum(exact, values.observed) if isinstance(values, Datum) else exact

@@ -8,13 +8,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Int, PRNGKeyArray
 
 from tightbound.compilation import filter_jit
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.per_datum import drawn, prepared
+from tightbound.items import Data, One
 from tightbound.models import Bayesian, Model, NumPyroTarget, Target
 from tightbound.randomness import numbered
 
@@ -75,14 +76,14 @@ def draws(
 @filter_jit
 def _drawn(
     posterior: AbstractConditional,
-    x: Float[Array, "b d"],
+    x: Data,
     items: Int[Array, " b"],
     numbers: Int[Array, " b"],
     root: PRNGKeyArray,
 ) -> Any:
     """One draw for each row: the key goes by the datum and the draw's number."""
 
-    def one(x: Float[Array, " d"], item: Int[Array, ""], number: Int[Array, ""]) -> Any:
+    def one(x: One, item: Int[Array, ""], number: Int[Array, ""]) -> Any:
         key = numbered(numbered(root, item), number)
         return posterior.sample(x, key=key)
 

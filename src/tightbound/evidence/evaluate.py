@@ -37,6 +37,7 @@ from tightbound.evidence.verdict import (
     rounded_each,
     rounded_off,
 )
+from tightbound.items import Data
 from tightbound.models import Bayesian, Model
 from tightbound.randomness import item_keys
 
@@ -170,7 +171,7 @@ def evaluate(
     finished = None if resume is None else Finished(resume, asked)
     began = time.perf_counter()
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
+    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = item_keys(data.noise_key, items)
         size = min(chunk, k)
         ev, undefined, rounded = examined(model, proposal, values, keys, k=k, chunk=size)

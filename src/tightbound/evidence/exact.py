@@ -30,6 +30,8 @@ from tightbound.evidence.per_datum import (
     stderr_of_mean,
 )
 from tightbound.evidence.quadrature import ROUNDINGS, Integral, integral
+from tightbound.items import Data, Datum, One
+from tightbound.items import values as values_of
 from tightbound.models import NumPyroTarget, Target
 from tightbound.models.finite import check_finite, items_at_once, log_evidence
 from tightbound.models.linear_gaussian import is_linear_gaussian, linear_log_evidence
@@ -119,7 +121,7 @@ def exact(
     (batch_size,) = at_least(1, batch_size=at_once(data) if batch_size is None else batch_size)
     began = time.perf_counter()
 
-    def in_double(values: Float[Array, "b d"], rows: Int[Array, " b"]) -> Batch:
+    def in_double(values: Data, rows: Int[Array, " b"]) -> Batch:
         with double():
             log_z, error = estimate(undrawn(data, values, rows), rows)
             return Batch((log_z, error), np.isnan(log_z) | (log_z == np.inf))
@@ -152,7 +154,7 @@ def _way(
 
         def closed(values: Any, rows: Any) -> tuple[Any, Any]:
             del rows
-            log_z = linear_log_evidence(model, np.asarray(values))
+            log_z = linear_log_evidence(model, *map(np.asarray, _known(values)))
             return log_z, _rounding(log_z)
 
         return closed, "a linear-Gaussian model in closed form", lambda data: len(data.x)
@@ -167,11 +169,16 @@ def _way(
                 "quadrature is done in double precision, and log p(x, z) could not be: "
                 f"{str(error).splitlines()[0]} Write constants so that they take any precision"
             ) from error
-        _check_integrals(found, np.asarray(rows), of_data=values.shape[1] > 0)
+        _check_integrals(found, np.asarray(rows), of_data=not isinstance(model, Target))
         return found.log_z, found.error
 
     how = f"quadrature with {' x '.join([str(count)] * dim)} points"
     return integrated, how, lambda data: 8
+
+
+def _known(values: Data) -> tuple[Any, ...]:
+    """The values, and behind them which of them are known if some are missing."""
+    return tuple(values) if isinstance(values, Datum) else (values,)
 
 
 def _rounding(log_z: Any) -> Any:
@@ -225,12 +232,13 @@ def _real_dimensions(model: Model) -> int:
 
 
 @filter_jit
-def _integrated(model: Model, x: Float[Array, "n d"], *, dim: int, points: int) -> Integral:
+def _integrated(model: Model, x: Data, *, dim: int, points: int) -> Integral:
     """The integral for each datum, in the precision of x."""
-    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, x.dtype), like_z(model))
+    dtype = values_of(x).dtype
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, dtype), like_z(model))
     unravel = ravel_pytree(zeros)[1]
 
-    def one(x: Float[Array, " d"]) -> Integral:
+    def one(x: One) -> Integral:
         check = model.continued if isinstance(model, NumPyroTarget) else None
         return integral(lambda z: model.log_joint(x, unravel(z)), dim, points, check)
 

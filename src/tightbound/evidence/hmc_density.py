@@ -30,6 +30,7 @@ from tightbound.evidence.per_datum import (
     prepared,
 )
 from tightbound.evidence.rounding import heaviest, rounding
+from tightbound.items import Data, One
 from tightbound.mcmc import chain, check_moves, check_tuning
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z
@@ -87,7 +88,7 @@ def hmc_density(
     batch_size = data_at_once(batch_size, draws=chains, at_once=CHAINS_AT_ONCE)
     began = time.perf_counter()
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
+    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = split_each(item_keys(stream(data.noise_key, "hmc_density.chains"), items), chains)
         return _estimated(
             model,
@@ -126,7 +127,7 @@ def hmc_density(
 @filter_jit
 def _estimated(
     model: Model,
-    x: Float[Array, "n d"],
+    x: Data,
     keys: Key[Array, "n c"],
     *,
     transitions: int,
@@ -135,7 +136,7 @@ def _estimated(
 ) -> Batch:
     """Log of the mean of q(z) / p(x, z), its error, ESS and result code of each datum."""
 
-    def draw(x: Float[Array, " d"], key: PRNGKeyArray) -> Any:
+    def draw(x: One, key: PRNGKeyArray) -> Any:
         start_key, chain_key = streams(key, "hmc_density.start", "hmc_density.moves")
         return chain(
             lambda z: model.log_joint(x, z),
@@ -145,7 +146,7 @@ def _estimated(
             target=acceptance,
         )
 
-    def one(x: Float[Array, " d"], keys: Key[Array, " c"]) -> tuple[Float[Array, " half"], Any]:
+    def one(x: One, keys: Key[Array, " c"]) -> tuple[Float[Array, " half"], Any]:
         z = jax.vmap(lambda key: draw(x, key))(keys)
         flat = jax.vmap(lambda z: ravel_pytree(z)[0])(z)
         half = keys.shape[0] // 2

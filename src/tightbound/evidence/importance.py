@@ -15,6 +15,7 @@ from tightbound.compilation import filter_jit
 from tightbound.distributions import AbstractExplicit
 from tightbound.evidence.pareto import khat, tail_length
 from tightbound.evidence.rounding import heaviest, rounding
+from tightbound.items import Data
 from tightbound.models.model import Model
 from tightbound.models.weights import log_joint, log_weights, sample
 from tightbound.randomness import item_keys
@@ -72,7 +73,7 @@ def prefixes(k: int) -> tuple[int, ...]:
 def importance(
     model: Model,
     posterior: AbstractExplicit,
-    x: Float[Array, "n d"],
+    x: Data,
     keys: Key[Array, " n"],
     *,
     k: int,
@@ -98,7 +99,7 @@ def importance(
 def examined(
     model: Model,
     posterior: AbstractExplicit,
-    x: Float[Array, "n d"],
+    x: Data,
     keys: Key[Array, " n"],
     *,
     k: int,
@@ -123,7 +124,7 @@ def _of_draws(keys: Key[Array, " n"], draws: Int[Array, " c"]) -> Key[Array, "n 
 def _streamed(
     model: Model,
     posterior: AbstractExplicit,
-    x: Float[Array, "n d"],
+    x: Data,
     keys: Key[Array, " n"],
     *,
     k: int,
@@ -137,7 +138,7 @@ def _streamed(
 
     sums, _ = jax.lax.scan(
         lambda sums, i: (add(sums, i * chunk + jnp.arange(chunk)), None),
-        _nothing(x.shape[0], k),
+        _nothing(keys.shape[0], k),
         jnp.arange(k // chunk),
     )
     if k % chunk:

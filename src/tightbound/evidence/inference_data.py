@@ -29,6 +29,7 @@ from tightbound.evidence.densities import with_density
 from tightbound.evidence.draws import draws
 from tightbound.evidence.estimate import undefined
 from tightbound.evidence.per_datum import Batch, data_at_once, in_batches, prepared
+from tightbound.items import Data, with_holes
 from tightbound.models import NumPyroTarget, Target
 from tightbound.models.model import Model
 from tightbound.models.weights import log_joint, sample, split_each
@@ -87,10 +88,10 @@ def to_arviz(
     data = prepared(model, x, binarize, key)
     batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
+    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = item_keys(data.noise_key, items)
         found = _drawn(model, proposal, values, keys, k=k)
-        return Batch((values, *found), undefined(found[2]["log_weight"]))
+        return Batch((with_holes(values), *found), undefined(found[2]["log_weight"]))
 
     values, proposed, chosen, stats = in_batches(
         estimate, data, batch_size=batch_size, doing="drawing", progress=progress
@@ -214,7 +215,7 @@ def _chained(draws: Float[np.ndarray, "n k *s"]) -> Float[np.ndarray, "1 k n *s"
 def _drawn(
     model: Model,
     posterior: AbstractExplicit,
-    x: Float[Array, "n d"],
+    x: Data,
     keys: Key[Array, " n"],
     *,
     k: int,

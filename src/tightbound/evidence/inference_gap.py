@@ -42,6 +42,7 @@ from tightbound.evidence.per_datum import (
     stderr_of_draws,
     stderr_of_mean,
 )
+from tightbound.items import Data
 from tightbound.models.model import Model
 from tightbound.randomness import item_keys, streams
 
@@ -180,7 +181,7 @@ def inference_gap(
     _check_evidence(evidence, len(data.x), data.once)
     keys = streams(data.noise_key, "inference_gap.ascent", "inference_gap.report")
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
+    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
         found = measured(
             model,
             proposal,

@@ -8,7 +8,7 @@ import time
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 from tightbound.bounds import Jackknife
 from tightbound.compilation import filter_jit
@@ -19,6 +19,7 @@ from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.per_datum import Batch, data_at_once, in_batches, prepared
 from tightbound.evidence.rounding import heaviest, rounding
+from tightbound.items import Data
 from tightbound.models.model import Model
 from tightbound.models.weights import log_joint, sample, split_each
 from tightbound.randomness import item_keys
@@ -66,7 +67,7 @@ def jackknife(
     batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)
     began = time.perf_counter()
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
+    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = split_each(item_keys(data.noise_key, items), k)
         return _estimated(model, proposal, bound, values, keys)
 
@@ -97,7 +98,7 @@ def _estimated(
     model: Model,
     posterior: AbstractExplicit,
     bound: Jackknife,
-    x: Float[Array, "n d"],
+    x: Data,
     keys: Key[Array, "n k"],
 ) -> Batch:
     """The jackknife's value; its leading error is that of the mean weight."""

@@ -8,13 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from tightbound.data import DataLike, as_table
 from tightbound.data.binarise import Binarisation, evaluated_key, resolve
 from tightbound.errors import NonFiniteError, UsageError, at_least
 from tightbound.evidence.resume import Finished
+from tightbound.items import Data, Datum, without_holes
 from tightbound.models import Bayesian, Model, Target
+from tightbound.models.holes import check_likelihood
 from tightbound.models.shapes import check_width
 from tightbound.progress import Progress
 from tightbound.randomness import as_key, stream
@@ -44,6 +46,8 @@ class Prepared(NamedTuple):
     binarisation: Binarisation
     binarise_key: PRNGKeyArray
     noise_key: PRNGKeyArray
+    observed: Bool[np.ndarray, "n d"] | None = None
+    """Which values are known; None where all are."""
 
     @property
     def once(self) -> str:
@@ -60,6 +64,8 @@ def prepared(
 ) -> Prepared:
     """Checks data against the model, once, on the host; all estimators binarise by the same key.
 
+    Values may be missing (NaN): evidence is then that of the others, log p(x_observed).
+
     A `Target` has none: one datum without columns stands for them. In float32 data are refused that
     it cannot tell apart; in float64, as `exact` has them, they are what they are.
 
@@ -75,13 +81,17 @@ def prepared(
     if x is None:
         raise UsageError("expected data of shape (n, d) for the model, got none")
     what = "the data to evaluate"
-    values = as_table(x, what, dtype=dtype)
+    values = as_table(x, what, dtype=dtype, holes=True)
     check_width(model, values, what)
-    return Prepared(values, resolve(binarize, model.likelihood.support, values, what), *keys)
+    binarisation = resolve(binarize, model.likelihood.support, values, what)
+    known, observed = without_holes(values)
+    if observed is not None:
+        check_likelihood(model)
+    return Prepared(known, binarisation, *keys, observed)
 
 
 def in_batches(
-    estimate: Callable[[Float[Array, "b d"], Int[Array, " b"]], Batch],
+    estimate: Callable[[Data, Int[Array, " b"]], Batch],
     data: Prepared,
     *,
     batch_size: int,
@@ -153,13 +163,14 @@ def _whole_batches(kept: list[np.ndarray], n: int, batch_size: int) -> list[list
     return [[leaf[first : first + batch_size] for leaf in kept] for first in firsts]
 
 
-def drawn(
-    data: Prepared, rows: Int[np.ndarray, " b"]
-) -> tuple[Float[Array, "b d"], Int[Array, " b"]]:
+def drawn(data: Prepared, rows: Int[np.ndarray, " b"]) -> tuple[Data, Int[Array, " b"]]:
     """The values of some rows, binarised as all estimators do, and the rows on the device."""
     items = jnp.asarray(rows)
     values = jnp.asarray(data.x[rows], jnp.float32)
-    return data.binarisation(values, items, use=0, key=data.binarise_key), items
+    values = data.binarisation(values, items, use=0, key=data.binarise_key)
+    if data.observed is None:
+        return values, items
+    return Datum(values, jnp.asarray(data.observed[rows])), items
 
 
 def data_at_once(batch_size: Any, *, draws: int, at_once: int) -> int:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
 from tightbound.compilation import filter_jit, jit
 from tightbound.distributions import AbstractConditional, AbstractExplicit
@@ -25,8 +25,10 @@ from tightbound.evidence.annealed import annealed, problem_of, settled
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.per_datum import mean, prepared
+from tightbound.items import Data
 from tightbound.mcmc import Passed, Path, backward
 from tightbound.models.model import Model
+from tightbound.models.shapes import width
 from tightbound.randomness import as_key, first_keys, streams
 
 
@@ -52,7 +54,7 @@ def reverse_annealed(
     Args:
         model: p(x, z), with a prior on all real numbers.
         x: Data of shape (n, d), as they are: already binary where they are to be; None for a
-            `Target`.
+            `Target`. Values may be missing (NaN).
         z: Exact draws of p(z|x): an array with a leading axis n, or a tuple of layers.
         start: Where the chains end: a posterior q(z|x), or the prior if left out.
         temperatures: As for `annealed`.
@@ -103,7 +105,7 @@ def _backward(
     model: Model,
     start: AbstractExplicit | None,
     path: Path,
-    x: Float[Array, "n d"],
+    x: Data,
     z: Any,
     keys: Key[Array, "n c"],
     *,
@@ -118,6 +120,7 @@ class Sandwich(NamedTuple):
     lower: Estimate
     upper: Estimate
     x: Float[np.ndarray, "n d"]
+    """The data; NaN where values were taken away."""
 
     @property
     def gap(self) -> float:
@@ -143,7 +146,8 @@ def sandwich(
     model: Model,
     posterior: AbstractConditional | None = None,
     *,
-    n: int = 100,
+    n: int | None = None,
+    observed: Bool[np.ndarray, "n d"] | None = None,
     temperatures: int = 1000,
     chains: int = 16,
     schedule: str = "sigmoid",
@@ -159,7 +163,9 @@ def sandwich(
     Args:
         model: p(x, z), with a prior on all real numbers.
         posterior: Where annealing starts and ends; the prior if left out.
-        n: Data to draw.
+        n: Data to draw; by default 100, or as many as `observed` has rows.
+        observed: Which values of the drawn data are known, such as `~np.isnan(x)` of real data x:
+            the others are taken away, and the bounds are of log p(x_observed).
         temperatures: As for `tb.evidence.annealed`, for both directions.
         chains: As for `tb.evidence.annealed`, for both directions.
         schedule: As for `tb.evidence.annealed`.
@@ -171,14 +177,19 @@ def sandwich(
         progress: Show progress bars on standard error; by default if that is a terminal.
 
     Raises:
-        UsageError: As for `tb.evidence.annealed`.
+        UsageError: As for `tb.evidence.annealed`, or a mask of another shape.
     """
-    (n,) = at_least(1, n=n)
+    if observed is not None:
+        observed = _mask(observed, width(model), n)
+        n = len(observed)
+    (n,) = at_least(1, n=100 if n is None else n)
     data_key, forward_key, backward_key = streams(
         as_key(key), "sandwich.data", "sandwich.forward", "sandwich.backward"
     )
     x, z = jit(jax.vmap(model.sample))(first_keys(data_key, n))
     x = np.asarray(x)
+    if observed is not None:
+        x = np.where(observed, x, np.float32(np.nan))
     settings: dict[str, Any] = {
         "start": posterior,
         "temperatures": temperatures,
@@ -193,3 +204,19 @@ def sandwich(
     lower = annealed(model, x, key=forward_key, binarize="none", **settings)
     upper = reverse_annealed(model, x, z, key=backward_key, **settings)
     return Sandwich(lower, upper, x)
+
+
+def _mask(observed: Any, d: int, n: int | None) -> Bool[np.ndarray, "n d"]:
+    """The mask as an array.
+
+    Raises:
+        UsageError: It is not of booleans, or of another shape than the data to draw.
+    """
+    mask = np.asarray(observed)
+    rows = len(mask) if mask.ndim and n is None else n
+    if mask.dtype != np.bool_ or mask.shape != (rows, d) or not rows:
+        raise UsageError(
+            f"expected observed as booleans of shape ({'n' if n is None else n}, {d}), True where "
+            f"a value is known, got {mask.dtype} of shape {mask.shape}"
+        )
+    return mask

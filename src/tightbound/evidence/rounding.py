@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from tightbound.items import Data, One, values
 from tightbound.models.model import Model
 from tightbound.randomness import as_key, first_keys, numbered, stream
 
@@ -26,7 +27,7 @@ FACTOR = 2.0
 
 
 def rounding(
-    model: Model, x: Float[Array, "n d"], z: Any, log_q: Float[Array, " n"] | None = None
+    model: Model, x: Data, z: Any, log_q: Float[Array, " n"] | None = None
 ) -> Float[Array, " n"]:
     """How far rounding may have taken log p(x, z) - log q(z|x) of each datum, in nats.
 
@@ -37,11 +38,11 @@ def rounding(
             tuple of layers.
         log_q: Its log-density, where there is one.
     """
-    eps = jnp.finfo(x.dtype).eps
+    eps = jnp.finfo(values(x).dtype).eps
 
-    def one(x: Float[Array, " d"], z: Any) -> Float[Array, ""]:
+    def one(x: One, z: Any) -> Float[Array, ""]:
         prior = model.prior.log_prob(z, None)
-        likelihood = model.likelihood.log_prob(x, z)
+        likelihood = model.log_likelihood(x, z)
 
         def moved(number: Any) -> Float[Array, ""]:
             leaves, tree = jax.tree.flatten((x, z))

@@ -32,6 +32,7 @@ from tightbound.evidence.per_datum import (
     stderr_of_draws,
     stderr_of_mean,
 )
+from tightbound.items import Data, One
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
 from tightbound.randomness import item_keys, stream, streams
@@ -146,7 +147,7 @@ def semi_implicit_sandwich(
     chunk = max(1, AT_ONCE // (k * min(batch_size, len(data.x))))
     began = time.perf_counter()
 
-    def estimate(values: Float[Array, "b d"], items: Int[Array, " b"]) -> Batch:
+    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = item_keys(stream(data.noise_key, "semi_implicit_sandwich.draws"), items)
         keys = split_each(keys, draws)
         lower, upper = _both(model, posterior, values, keys, k, chunk)
@@ -180,14 +181,14 @@ def semi_implicit_sandwich(
 def _both(
     model: Model,
     posterior: AbstractSemiImplicit,
-    x: Float[Array, "n d"],
+    x: Data,
     keys: Key[Array, "n draws"],
     k: int,
     chunk: int,
 ) -> tuple[Float[Array, "n draws"], Float[Array, "n draws"]]:
     """Lower and upper bound of each draw in nats."""
 
-    def one(x: Float[Array, " d"], key: PRNGKeyArray) -> tuple[Any, Any]:
+    def one(x: One, key: PRNGKeyArray) -> tuple[Any, Any]:
         mixing_key, z_key, fresh_key = streams(
             key,
             "semi_implicit_sandwich.mixing",

@@ -56,8 +56,9 @@ def autoencoder(
     """Builds a model p(x, z) and its posterior q(z|x) for a data set.
 
     Args:
-        data: A data set, or its training array of shape (n, d); sets the item size and, for the
-            Bernoulli likelihood, the output bias logit(clip(mean, 0.001, 0.999)) per pixel.
+        data: A data set, or its training array of shape (n, d), NaN where values are missing; sets
+            the item size and, for the Bernoulli likelihood, the output bias
+            logit(clip(mean, 0.001, 0.999)) per pixel.
         latent: Size of each stochastic layer, bottom layer first. One number is the size of the
             top layer; every layer below it is twice as wide.
         hidden: Widths of the deterministic layers inside each conditional, bottom layer first.
@@ -90,7 +91,7 @@ def autoencoder(
             prior's support, sizes that do not match `layers`, or an `initial` that is not
             positive.
     """
-    train = as_table(data.train if isinstance(data, Dataset) else data, "the training data")
+    train = _values(data.train if isinstance(data, Dataset) else data)
     check_name("likelihood", likelihood, tuple(LIKELIHOODS))
     latents, hiddens = _sizes(latent, hidden, layers)
     noise_driven = posterior in NOISE_DRIVEN
@@ -136,6 +137,22 @@ def autoencoder(
         model = Model(Layered(tuple(p), downwards=True), BottomLayer(visible))
         parts = model, Layered(tuple(q), downwards=False)
     return parts if initial is None else _normally_drawn(parts, initial, root)
+
+
+def _values(train: DataLike) -> Float[np.ndarray, "n d"]:
+    """The training data, whose columns must each have a value.
+
+    Raises:
+        UsageError: No table of numbers, or a column that is missing altogether.
+    """
+    values = as_table(train, "the training data", holes=True)
+    missing = np.isnan(values).all(axis=0)
+    if missing.any():
+        raise UsageError(
+            f"the training data: column {int(np.argmax(missing))} (counted from 0) has no value "
+            "at all: leave it out"
+        )
+    return values
 
 
 def _normally_drawn(
@@ -237,12 +254,12 @@ def _visible(
         unit_mean = likelihood == "gaussian_unit_mean"
         return _normal(n_in, hidden, n_x, activation, own, key, unit_mean=unit_mean)
     try:
-        check_values(train, "unit", "the training data of a Bernoulli likelihood")
+        check_values(train, "unit", "the training data of a Bernoulli likelihood", holes=True)
     except UsageError as error:
         raise UsageError(f"{error}; likelihood='gaussian' is for values like these") from None
     trunk_key, head_key = streams(key, "autoencoder.visible.trunk", "autoencoder.visible.head")
     trunk, width = _trunk(n_in, hidden, activation, own, trunk_key)
     head = Dense.glorot(width, n_x, key=head_key)
-    mean = np.clip(train.mean(axis=0, dtype=np.float64), 0.001, 0.999)
+    mean = np.clip(np.nanmean(train, axis=0, dtype=np.float64), 0.001, 0.999)
     bias = jnp.asarray(np.log(mean) - np.log1p(-mean), dtype=jnp.float32)
     return Bernoulli(trunk, Dense(head.weight, bias))

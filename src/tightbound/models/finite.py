@@ -22,6 +22,7 @@ from tightbound.distributions import (
 )
 from tightbound.distributions.finite import MAX_UNITS
 from tightbound.errors import UsageError
+from tightbound.items import Data
 from tightbound.models.model import Model
 from tightbound.networks import MLP, Dense
 from tightbound.randomness import as_key, stream, streams
@@ -51,18 +52,18 @@ def check_finite(model: Model) -> AbstractFinite:
     return prior
 
 
-def enumerated_log_joint(model: Model, x: Float[Array, "n d"]) -> Float[Array, "n s"]:
+def enumerated_log_joint(model: Model, x: Data) -> Float[Array, "n s"]:
     """Log p(x, z_s) in nats for every value of the latent variable, in the prior's order."""
     values = check_finite(model).enumerate()
     return jax.vmap(lambda x: jax.vmap(lambda z: model.log_joint(x, z))(values))(x)
 
 
-def log_evidence(model: Model, x: Float[Array, "n d"]) -> Float[Array, " n"]:
+def log_evidence(model: Model, x: Data) -> Float[Array, " n"]:
     """Log p(x) in nats per datum, all data at once."""
     return jax.nn.logsumexp(enumerated_log_joint(model, x), axis=1)
 
 
-def responsibilities(model: Model, x: Float[Array, "n d"]) -> Float[Array, "n s"]:
+def responsibilities(model: Model, x: Data) -> Float[Array, "n s"]:
     """The exact posterior p(z_s|x) of every latent value; each row sums to one."""
     return jax.nn.softmax(enumerated_log_joint(model, x), axis=1)
 

@@ -4,10 +4,11 @@ Reference: Tipping & Bishop 1999, JRSS B 61(3), eq. 2-4: x ~ N(b, W W' + diag(s^
 """
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from tightbound.distributions import DiagonalNormal, StandardNormal
@@ -50,8 +51,13 @@ def is_linear_gaussian(model: Model) -> bool:
     return affine and not np.any(np.asarray(likelihood.log_scale.weight))
 
 
-def linear_log_evidence(model: Model, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-    """Log N(x; b, W W' + diag(s^2)) in nats, in double precision, through the latent dimensions."""
+def linear_log_evidence(
+    model: Model, x: Float[np.ndarray, "n d"], observed: Bool[np.ndarray, "n d"] | None = None
+) -> Float[np.ndarray, " n"]:
+    """Log N(x; b, W W' + diag(s^2)) in nats, in double precision, through the latent dimensions.
+
+    Where only some values are observed it is the density of those: their rows of W, b and s.
+    """
     likelihood = model.likelihood
     assert isinstance(likelihood, DiagonalNormal)
     w = np.asarray(likelihood.location.weight, np.float64).T
@@ -60,9 +66,23 @@ def linear_log_evidence(model: Model, x: Float[np.ndarray, "n d"]) -> Float[np.n
         log_s
     )
     scaled = w / np.exp(log_s)[:, None]
+    if observed is not None:
+        return np.array(
+            [
+                _through_z(row[None, known], scaled[known], log_s[known])[0]
+                for row, known in zip(away, observed, strict=True)
+            ]
+        )
+    return _through_z(away, scaled, log_s)
+
+
+def _through_z(
+    away: Float[np.ndarray, "n d"], scaled: Float[np.ndarray, "d latent"], log_s: Any
+) -> Float[np.ndarray, " n"]:
+    """The log-density in nats of (x - b) / s, for W / s and log s."""
     # Woodbury: the posterior's precision I + W' diag(s^-2) W is as small as z.
-    factor = np.linalg.cholesky(np.eye(w.shape[1]) + scaled.T @ scaled)
+    factor = np.linalg.cholesky(np.eye(scaled.shape[1]) + scaled.T @ scaled)
     projected = np.linalg.solve(factor, scaled.T @ away.T)
     distance = np.sum(away**2, axis=1) - np.sum(projected**2, axis=0)
     log_volume = np.sum(log_s) + np.sum(np.log(np.diagonal(factor)))
-    return -0.5 * (distance + x.shape[1] * math.log(2 * math.pi)) - log_volume
+    return -0.5 * (distance + away.shape[1] * math.log(2 * math.pi)) - log_volume

@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.items import Datum, One
 from tightbound.randomness import streams
 
 
@@ -24,6 +25,12 @@ class Model(eqx.Module):
         z = self.prior.sample(None, key=prior_key)
         return self.likelihood.sample(z, key=likelihood_key), z
 
-    def log_joint(self, x: Float[Array, " dim"], z: Any) -> Float[Array, ""]:
+    def log_likelihood(self, x: One, z: Any) -> Float[Array, ""]:
+        """Log p(x|z) in nats; of data with missing values, that of the values that are there."""
+        if isinstance(x, Datum):
+            return self.likelihood.log_prob_observed(x.x, x.observed, z)
+        return self.likelihood.log_prob(x, z)
+
+    def log_joint(self, x: One, z: Any) -> Float[Array, ""]:
         """Log p(x, z) = log p(z) + log p(x|z) in nats."""
-        return self.prior.log_prob(z, None) + self.likelihood.log_prob(x, z)
+        return self.prior.log_prob(z, None) + self.log_likelihood(x, z)

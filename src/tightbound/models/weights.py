@@ -6,37 +6,38 @@ import jax
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit
+from tightbound.items import Data, One
 from tightbound.models.model import Model
 from tightbound.randomness import first_keys
 
 
 def sample(
-    posterior: AbstractExplicit, x: Float[Array, "n d"], keys: Key[Array, "n k"]
+    posterior: AbstractExplicit, x: Data, keys: Key[Array, "n k"]
 ) -> tuple[Any, Float[Array, "n k"]]:
     """Draws z of shape (n, k, ...) and log q(z|x) in nats, for keys of shape (n, k)."""
 
-    def one(x: Float[Array, " d"], key: PRNGKeyArray) -> tuple[Any, Float[Array, ""]]:
+    def one(x: One, key: PRNGKeyArray) -> tuple[Any, Float[Array, ""]]:
         return posterior.sample_and_log_prob(x, key=key)
 
     return jax.vmap(jax.vmap(one, in_axes=(None, 0)))(x, keys)
 
 
-def log_q(posterior: AbstractExplicit, x: Float[Array, "n d"], z: Any) -> Float[Array, "n k"]:
+def log_q(posterior: AbstractExplicit, x: Data, z: Any) -> Float[Array, "n k"]:
     """Log q(z|x) in nats at given draws."""
 
-    def one(x: Float[Array, " d"], z: Any) -> Float[Array, ""]:
+    def one(x: One, z: Any) -> Float[Array, ""]:
         return posterior.log_prob(z, x)
 
     return jax.vmap(jax.vmap(one, in_axes=(None, 0)))(x, z)
 
 
-def log_joint(model: Model, x: Float[Array, "n d"], z: Any) -> Float[Array, "n k"]:
+def log_joint(model: Model, x: Data, z: Any) -> Float[Array, "n k"]:
     """Log p(x, z) in nats at given draws."""
     return jax.vmap(jax.vmap(model.log_joint, in_axes=(None, 0)))(x, z)
 
 
 def log_weights(
-    model: Model, posterior: AbstractExplicit, x: Float[Array, "n d"], keys: Key[Array, "n k"]
+    model: Model, posterior: AbstractExplicit, x: Data, keys: Key[Array, "n k"]
 ) -> Float[Array, "n k"]:
     """Log w = log p(x, z) - log q(z|x) in nats at fresh draws, for keys of shape (n, k)."""
     z, log_q_z = sample(posterior, x, keys)

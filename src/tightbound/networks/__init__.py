@@ -1,5 +1,8 @@
 """Deterministic networks: functions of one item, without a batch axis."""
 
+from tightbound.networks.holes import AbstractReader as AbstractReader
+from tightbound.networks.holes import WithMask as WithMask
+from tightbound.networks.holes import read as read
 from tightbound.networks.mlp import ACTIVATIONS as ACTIVATIONS
 from tightbound.networks.mlp import MLP as MLP
 from tightbound.networks.mlp import Dense as Dense

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.errors import unknown
+from tightbound.items import Datum, values
 from tightbound.randomness import first_keys, streams
 
 ACTIVATIONS = {
@@ -139,5 +140,6 @@ class Joined(eqx.Module):
 
 
 def flat(value: Any) -> Float[Array, " n"]:
-    """All numbers of a tree as one vector; of None, an empty one."""
-    return jnp.concatenate([jnp.zeros(0), *(jnp.ravel(leaf) for leaf in jax.tree.leaves(value))])
+    """All numbers of a tree as one vector, 0 where they are missing; of None, an empty one."""
+    leaves = jax.tree.leaves(value, is_leaf=lambda node: isinstance(node, Datum))
+    return jnp.concatenate([jnp.zeros(0), *(jnp.ravel(values(leaf)) for leaf in leaves)])

@@ -88,6 +88,11 @@ class AbstractObjective(eqx.Module):
         """Updates with each minibatch in a row; one unless it says otherwise."""
         return 1
 
+    @property
+    def holes(self) -> bool:
+        """Whether data may have missing values; no unless it says so."""
+        return False
+
     def at(self, epoch: int) -> "AbstractObjective":
         """The objective of one epoch, counted from 0: itself unless it changes over time."""
         del epoch

@@ -12,7 +12,7 @@ from numpyro.distributions import kl_divergence
 
 from tightbound.distributions import DiagonalNormal, StandardNormal
 from tightbound.errors import UsageError
-from tightbound.items import Items
+from tightbound.items import Items, One
 from tightbound.models.weights import sample, split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step, differentiated_bound
 
@@ -37,6 +37,11 @@ class AnalyticKL(AbstractObjective):
         """The call that makes this objective."""
         return f"elbo(estimator='B', samples={self.samples})"
 
+    @property
+    def holes(self) -> bool:
+        """Values may be missing."""
+        return True
+
     def check(self, parts: Parts) -> None:
         """Needs one layer with a closed form of the divergence."""
         q, p = parts.posterior, parts.model.prior
@@ -52,13 +57,13 @@ class AnalyticKL(AbstractObjective):
     ) -> Float[Array, " n"]:
         """The bound per datum in nats."""
 
-        def divergence(x: Float[Array, " d"]) -> Float[Array, ""]:
+        def divergence(x: One) -> Float[Array, ""]:
             return kl_divergence(parts.posterior.distribution(x), parts.model.prior.distribution())
 
-        x = items.x
+        x = items.data
         z, _ = sample(parts.posterior, x, split_each(keys, self.samples))
-        log_prob = parts.model.likelihood.log_prob
-        log_lik = jax.vmap(jax.vmap(log_prob, in_axes=(None, 0)))(x, z)
+        log_likelihood = parts.model.log_likelihood
+        log_lik = jax.vmap(jax.vmap(log_likelihood, in_axes=(None, 0)))(x, z)
         return jnp.mean(log_lik - jax.vmap(divergence)(x)[:, None], axis=1)
 
     def step(

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.distributions.components import fresh_noise, log_components, log_mean_exp
 from tightbound.errors import UsageError, at_least
-from tightbound.items import Items
+from tightbound.items import Items, One
 from tightbound.objectives.abstract import (
     AbstractObjective,
     Parts,
@@ -58,6 +58,11 @@ class DSIVI(AbstractObjective):
         """Draws of z per datum behind the reported number."""
         return self.samples
 
+    @property
+    def holes(self) -> bool:
+        """Values may be missing."""
+        return True
+
     def check(self, parts: Parts) -> None:
         """Needs two mixtures on the same support, with differentiable draws of the posterior."""
         check_mixture(self, parts)
@@ -74,15 +79,15 @@ class DSIVI(AbstractObjective):
         """The bound per datum in nats."""
         prior = parts.model.prior
 
-        def one(x: Float[Array, " d"], key: PRNGKeyArray) -> Float[Array, ""]:
+        def one(x: One, key: PRNGKeyArray) -> Float[Array, ""]:
             draws = draw(parts.posterior, x, key, self.samples, self.k)
             noise = fresh_noise(prior, None, stream(key, "dsivi.prior"), self.prior_k)
             log_prior = jax.vmap(lambda z: log_mean_exp(log_components(prior, z, noise, None)))
-            log_lik = jax.vmap(parts.model.likelihood.log_prob, in_axes=(None, 0))(x, draws.z)
+            log_lik = jax.vmap(parts.model.log_likelihood, in_axes=(None, 0))(x, draws.z)
             log_h = log_h_with_own(parts.posterior, draws, x)
             return jnp.mean(log_lik + log_prior(draws.z) - log_h)
 
-        return jax.vmap(one)(items.x, keys)
+        return jax.vmap(one)(items.data, keys)
 
     def step(
         self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]

@@ -43,6 +43,11 @@ class Exact(AbstractObjective):
         """The call that makes this objective."""
         return "exact()"
 
+    @property
+    def holes(self) -> bool:
+        """Values may be missing."""
+        return True
+
     def check(self, parts: Parts) -> None:
         """Needs a prior whose values can be enumerated."""
         check_finite(parts.model)
@@ -52,7 +57,7 @@ class Exact(AbstractObjective):
     ) -> Float[Array, " n"]:
         """Log p(x) per datum in nats; nothing is drawn, and the keys are left alone."""
         del keys
-        return log_evidence(parts.model, items.x)
+        return log_evidence(parts.model, items.data)
 
     def step(
         self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]

@@ -25,7 +25,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from tightbound.distributions import AbstractExplicit, DiagonalNormal
 from tightbound.distributions.components import log_mean_exp
 from tightbound.errors import UsageError, at_least
-from tightbound.items import Items
+from tightbound.items import Data, Items, One
 from tightbound.models.shapes import like_z, width
 from tightbound.networks import MLP, Dense, flat
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
@@ -72,6 +72,11 @@ class IWHVI(AbstractObjective):
         """Draws of z per datum behind the reported number."""
         return self.samples
 
+    @property
+    def holes(self) -> bool:
+        """Values may be missing."""
+        return True
+
     def check(self, parts: Parts) -> None:
         """Needs a semi-implicit posterior whose noise is one real vector."""
         check_mixture(self, parts)
@@ -97,7 +102,7 @@ class IWHVI(AbstractObjective):
         self, parts: Parts, state: Reverse, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Reverse]:
         """The step with the network as it is, and the network after a step of its own."""
-        (grads, of_tau), bound = self._gradients(parts, state.tau, items.x, keys)
+        (grads, of_tau), bound = self._gradients(parts, state.tau, items.data, keys)
         # Optax mixes integers and floats, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
             updates, optimizer = self._optimizer.update(of_tau, state.optimizer)
@@ -108,19 +113,19 @@ class IWHVI(AbstractObjective):
         self, parts: Parts, state: Reverse, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound per datum with the network as it is, in nats."""
-        return self.bound_with(parts, state.tau, items.x, keys)
+        return self.bound_with(parts, state.tau, items.data, keys)
 
     def bound_with(
         self,
         parts: Parts,
         tau: AbstractExplicit,
-        x: Float[Array, "n d"],
+        x: Data,
         keys: Key[Array, " n"],
     ) -> Float[Array, " n"]:
         """The bound per datum in nats for any tau(e|x, z), given x and z behind one another."""
         posterior = parts.posterior
 
-        def of_draw(x: Float[Array, " d"], own: Any, z: Any, key: PRNGKeyArray) -> Float[Array, ""]:
+        def of_draw(x: One, own: Any, z: Any, key: PRNGKeyArray) -> Float[Array, ""]:
             given = flat((x, z))
 
             def log_ratio(mixing: Any) -> Float[Array, ""]:
@@ -133,7 +138,7 @@ class IWHVI(AbstractObjective):
             ratios = jax.vmap(log_ratio)(jnp.concatenate([own[None], drawn]))
             return parts.model.log_joint(x, z) - log_mean_exp(ratios)
 
-        def one(x: Float[Array, " d"], key: PRNGKeyArray) -> Float[Array, ""]:
+        def one(x: One, key: PRNGKeyArray) -> Float[Array, ""]:
             draws = draw(posterior, x, key, self.samples, 0)
             reverse_keys = first_keys(stream(key, "iwhvi.reverse"), self.samples)
             each = jax.vmap(of_draw, in_axes=(None, 0, 0, 0))
@@ -142,7 +147,7 @@ class IWHVI(AbstractObjective):
         return jax.vmap(one)(x, keys)
 
     def _gradients(
-        self, parts: Parts, tau: AbstractExplicit, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, tau: AbstractExplicit, x: Data, keys: Key[Array, " n"]
     ) -> tuple[tuple[Parts, Any], Float[Array, " n"]]:
         """Descent gradients of parts and tau, and the bound per datum in nats."""
 

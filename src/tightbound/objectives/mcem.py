@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.distributions import AbstractExplicit
 from tightbound.errors import UsageError, at_least
-from tightbound.items import Items
+from tightbound.items import Data, Items, One
 from tightbound.mcmc import adapted, chain, check_moves, check_tuning, transition
 from tightbound.models.weights import split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step, differentiated
@@ -70,6 +70,11 @@ class MCEM(AbstractObjective):
         """Weight updates for each acquired draw."""
         return self.updates_per_draw
 
+    @property
+    def holes(self) -> bool:
+        """Values may be missing."""
+        return True
+
     def check(self, parts: Parts) -> None:
         """Needs a prior whose log-density has a gradient on all of R^d."""
         check_moves(parts.model.prior, "mcem")
@@ -91,12 +96,12 @@ class MCEM(AbstractObjective):
         self, parts: Parts, state: Chains, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Chains]:
         """One transition of the minibatch's chains, then `updates` steps at where they stand."""
-        x, rows = items
+        x, rows = items.data, items.rows
         z = jax.tree.map(lambda states: states[rows], state.z)
         step_size = jnp.exp(state.log_step)
 
         def move(z: Any) -> tuple[Any, Float[Array, ""]]:
-            def one(x: Float[Array, " d"], z: Any, key: PRNGKeyArray) -> Any:
+            def one(x: One, z: Any, key: PRNGKeyArray) -> Any:
                 return transition(
                     lambda z: parts.model.log_joint(x, z),
                     z,
@@ -121,12 +126,12 @@ class MCEM(AbstractObjective):
     ) -> Float[Array, " n"]:
         """Log p(x, z) in nats at the ends of fresh chains from the prior."""
         del state
-        return jax.vmap(parts.model.log_joint)(items.x, self._fresh(parts, items.x, keys))
+        return jax.vmap(parts.model.log_joint)(items.data, self._fresh(parts, items.data, keys))
 
-    def _fresh(self, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]) -> Any:
+    def _fresh(self, parts: Parts, x: Data, keys: Key[Array, " n"]) -> Any:
         """Where chains stand after `transitions` of them, started at the prior."""
 
-        def one(x: Float[Array, " d"], keys: Key[Array, " t"]) -> Any:
+        def one(x: One, keys: Key[Array, " t"]) -> Any:
             return chain(
                 lambda z: parts.model.log_joint(x, z),
                 parts.model.prior.sample(None, key=keys[0]),
@@ -139,7 +144,7 @@ class MCEM(AbstractObjective):
         return jax.lax.stop_gradient(jax.vmap(one)(x, split_each(keys, self.transitions + 1)))
 
 
-def _at(parts: Parts, x: Float[Array, "n d"], z: Any) -> Step:
+def _at(parts: Parts, x: Data, z: Any) -> Step:
     """The model climbs log p(x, z); a posterior, if there is one, climbs log q(z|x)."""
 
     def values(parts: Parts) -> tuple[Float[Array, " n"], Float[Array, " n"]]:

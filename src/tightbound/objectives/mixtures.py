@@ -18,6 +18,7 @@ from tightbound.distributions.components import (
     log_mean_exp,
 )
 from tightbound.errors import UsageError
+from tightbound.items import One
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires
 from tightbound.objectives.taxonomy import check_requires
 from tightbound.randomness import first_keys, stream, streams
@@ -37,9 +38,7 @@ class Draws(NamedTuple):
     """Fresh noise that all draws share: leading axis `k`."""
 
 
-def draw(
-    posterior: AbstractSemiImplicit, x: Float[Array, " d"], key: PRNGKeyArray, samples: int, k: int
-) -> Draws:
+def draw(posterior: AbstractSemiImplicit, x: One, key: PRNGKeyArray, samples: int, k: int) -> Draws:
     """Draws z and fresh noise, both differentiable in the parameters."""
 
     def one(key: PRNGKeyArray) -> tuple[Any, Any]:
@@ -52,7 +51,7 @@ def draw(
 
 
 def log_h_with_own(
-    posterior: AbstractSemiImplicit, draws: Draws, x: Float[Array, " d"]
+    posterior: AbstractSemiImplicit, draws: Draws, x: One
 ) -> Float[Array, " samples"]:
     """Log h(z|x) of each draw in nats, the noise that made it among the k + 1 components."""
 
@@ -64,9 +63,7 @@ def log_h_with_own(
     return jax.vmap(one)(draws.mixing, draws.z)
 
 
-def log_weights_with_own(
-    parts: Parts, draws: Draws, x: Float[Array, " d"]
-) -> Float[Array, " samples"]:
+def log_weights_with_own(parts: Parts, draws: Draws, x: One) -> Float[Array, " samples"]:
     """Log p(x, z) - log h(z|x) of each draw in nats: in the mean a lower bound on the ELBO."""
     log_joint = jax.vmap(parts.model.log_joint, in_axes=(None, 0))(x, draws.z)
     return log_joint - log_h_with_own(parts.posterior, draws, x)

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from tightbound.bounds import AbstractBound
 from tightbound.errors import UsageError
 from tightbound.gradients import AbstractGradient, Coefficients, SingleSample
-from tightbound.items import Items
+from tightbound.items import Data, Items
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Step
 from tightbound.objectives.taxonomy import check_requires
@@ -62,6 +62,11 @@ class Multisample(AbstractObjective):
         """The call that makes this objective."""
         return self.call
 
+    @property
+    def holes(self) -> bool:
+        """Values may be missing."""
+        return True
+
     def check(self, parts: Parts) -> None:
         """Needs the densities of posterior and model, and draws that can be differentiated."""
         check_requires(self, parts)
@@ -82,7 +87,7 @@ class Multisample(AbstractObjective):
         self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound per datum in nats."""
-        log_w = log_weights(parts.model, parts.posterior, items.x, split_each(keys, self.k))
+        log_w = log_weights(parts.model, parts.posterior, items.data, split_each(keys, self.k))
         return jax.vmap(self.bound_on_draws.value)(log_w)
 
     def step(
@@ -91,8 +96,8 @@ class Multisample(AbstractObjective):
         """Gradients of the negative mean bound, and the bound per datum in nats."""
         draw_keys = split_each(keys, self.k)
         if not isinstance(self.gradient, SingleSample):
-            return self._all_draws(parts, items.x, draw_keys), state
-        return self._chosen_draws(parts, self.gradient, items.x, keys, draw_keys), state
+            return self._all_draws(parts, items.data, draw_keys), state
+        return self._chosen_draws(parts, self.gradient, items.data, keys, draw_keys), state
 
     def coefficients(self, log_w: Float[Array, "n k"]) -> Coefficients:
         """The weights of each draw's terms."""
@@ -101,9 +106,7 @@ class Multisample(AbstractObjective):
         of_posterior = self.gradient.of_batch(self.bound_of_posterior, log_w)
         return of_posterior._replace(model=jax.vmap(self.bound_on_draws.weights)(log_w))
 
-    def _all_draws(
-        self, parts: Parts, x: Float[Array, "n d"], draw_keys: Key[Array, "n k"]
-    ) -> Step:
+    def _all_draws(self, parts: Parts, x: Data, draw_keys: Key[Array, "n k"]) -> Step:
         passes = _Forward.at(parts, x, draw_keys)
         log_w = jax.lax.stop_gradient(passes.log_w)
         bound = jax.vmap(self.bound_on_draws.value)(log_w)
@@ -113,7 +116,7 @@ class Multisample(AbstractObjective):
         self,
         parts: Parts,
         gradient: SingleSample,
-        x: Float[Array, "n d"],
+        x: Data,
         keys: Key[Array, " n"],
         draw_keys: Key[Array, "n k"],
     ) -> Step:
@@ -136,14 +139,14 @@ class _Forward:
     """One forward pass over n data and k draws, and how to pull weights back through it."""
 
     posterior: Any
-    x: Float[Array, "n d"]
+    x: Data
     z: Any
     log_w: Float[Array, "n k"]
     pull_sample: Any
     pull_joint: Any
 
     @staticmethod
-    def at(parts: Parts, x: Float[Array, "n d"], draw_keys: Key[Array, "n k"]) -> "_Forward":
+    def at(parts: Parts, x: Data, draw_keys: Key[Array, "n k"]) -> "_Forward":
         (z, log_q_z), pull_sample = eqx.filter_vjp(
             lambda q: sample(q, x, draw_keys), parts.posterior
         )

@@ -66,6 +66,11 @@ class Schedule(AbstractObjective):
         """That of the stage whose turn it is."""
         return self.stages[self.turn].reports
 
+    @property
+    def holes(self) -> bool:
+        """Whether all stages take data with missing values."""
+        return all(stage.holes for stage in self.stages)
+
     def at(self, epoch: int) -> "Schedule":
         """The same at one epoch, counted from 0: whose turn it is, and that stage at its epoch."""
         turn = 0

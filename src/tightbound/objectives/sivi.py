@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.distributions.components import log_mean_exp
 from tightbound.errors import at_least
-from tightbound.items import Items
+from tightbound.items import Items, One
 from tightbound.objectives.abstract import (
     AbstractObjective,
     Parts,
@@ -58,6 +58,11 @@ class SIVI(AbstractObjective):
         """Draws of z per datum behind the reported number."""
         return self.samples
 
+    @property
+    def holes(self) -> bool:
+        """Values may be missing."""
+        return True
+
     def check(self, parts: Parts) -> None:
         """Needs a semi-implicit posterior with differentiable draws."""
         check_mixture(self, parts)
@@ -67,12 +72,12 @@ class SIVI(AbstractObjective):
     ) -> Float[Array, " n"]:
         """The bound per datum in nats."""
 
-        def one(x: Float[Array, " d"], key: PRNGKeyArray) -> Float[Array, ""]:
+        def one(x: One, key: PRNGKeyArray) -> Float[Array, ""]:
             draws = draw(parts.posterior, x, key, self.samples, self.k)
             log_w = log_weights_with_own(parts, draws, x)
             return log_mean_exp(log_w) if self.weighted else jnp.mean(log_w)
 
-        return jax.vmap(one)(items.x, keys)
+        return jax.vmap(one)(items.data, keys)
 
     def step(
         self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]

@@ -11,10 +11,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray
 
 from tightbound.errors import UsageError
-from tightbound.items import Items
+from tightbound.items import Datum, Items
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
 from tightbound.objectives.multisample import Multisample
 from tightbound.randomness import stream
@@ -48,6 +48,11 @@ class Sleep(AbstractObjective):
         """The call that makes this objective."""
         return self.call
 
+    @property
+    def holes(self) -> bool:
+        """Values may be missing."""
+        return True
+
     def check(self, parts: Parts) -> None:
         """Needs the densities of posterior and model, and a model that can be sampled."""
         self.wake.check(parts)
@@ -69,19 +74,25 @@ class Sleep(AbstractObjective):
     ) -> tuple[Step, None]:
         """Gradients of both phases, one dream per datum, and the bound per datum in nats."""
         (grads, bound, info), state = self.wake.step(parts, state, items, keys)
-        sleep = _sleep(parts, keys)
+        sleep = _sleep(parts, items.observed, keys)
         if self.both:
             sleep = jax.tree.map(lambda a, b: 0.5 * (a + b), grads.posterior, sleep)
         return Step(Parts(grads.model, sleep), bound, info), state
 
 
-def _sleep(parts: Parts, keys: Key[Array, " n"]) -> Any:
-    """Descent gradient of -log q(z|x) at draws (x, z) of the model: its mean over the keys."""
+def _sleep(parts: Parts, observed: Bool[Array, "n *item"] | None, keys: Key[Array, " n"]) -> Any:
+    """Descent gradient of -log q(z|x) at draws (x, z) of the model: its mean over the keys.
 
-    def dream(key: PRNGKeyArray) -> tuple[Float[Array, " d"], Any]:
+    Of a dream the values are missing that are missing of the datum whose key it has.
+    """
+
+    def dream(key: PRNGKeyArray) -> tuple[Float[Array, "*item"], Any]:
         return parts.model.sample(stream(key, "sleep.dream"))
 
+    x, z = jax.vmap(dream)(keys)
+    seen = x if observed is None else Datum(jnp.where(observed, x, 0.0), observed)
+
     def loss(posterior: Any) -> Float[Array, ""]:
-        return -jnp.mean(jax.vmap(lambda x, z: posterior.log_prob(z, x))(*jax.vmap(dream)(keys)))
+        return -jnp.mean(jax.vmap(lambda x, z: posterior.log_prob(z, x))(seen, z))
 
     return eqx.filter_grad(loss)(parts.posterior)

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.errors import at_least
-from tightbound.items import Items
+from tightbound.items import Data, Items, One
 from tightbound.mcmc import adapted, check_tuning, transition
 from tightbound.models.weights import split_each
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step, differentiated
@@ -69,6 +69,11 @@ class UIVI(AbstractObjective):
         """Draws of z per datum behind the reported number."""
         return self.samples
 
+    @property
+    def holes(self) -> bool:
+        """Values may be missing."""
+        return True
+
     def check(self, parts: Parts) -> None:
         """Needs a semi-implicit posterior with differentiable draws."""
         check_mixture(self, parts)
@@ -82,7 +87,7 @@ class UIVI(AbstractObjective):
         self, parts: Parts, state: Float[Array, ""], items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Float[Array, ""]]:
         """The step at the remembered step size, and the logarithm of the next one."""
-        step, acceptance = self._step(parts, state, items.x, keys)
+        step, acceptance = self._step(parts, state, items.data, keys)
         tuned = adapted(state, acceptance, target=self.acceptance, rate=TUNING)
         return step._replace(info={"acceptance": acceptance}), tuned
 
@@ -92,17 +97,17 @@ class UIVI(AbstractObjective):
         """The bound of `sivi(k)` per datum in nats, whatever the step size."""
         del state
 
-        def one(x: Float[Array, " d"], key: PRNGKeyArray) -> Float[Array, ""]:
+        def one(x: One, key: PRNGKeyArray) -> Float[Array, ""]:
             draws = draw(parts.posterior, x, key, self.samples, self.k)
             return jnp.mean(log_weights_with_own(parts, draws, x))
 
-        return jax.vmap(one)(items.x, keys)
+        return jax.vmap(one)(items.data, keys)
 
     def _step(
         self,
         parts: Parts,
         log_step: Float[Array, ""],
-        x: Float[Array, "n d"],
+        x: Data,
         keys: Key[Array, " n"],
     ) -> tuple[Step, Float[Array, ""]]:
         """The step, and the mean acceptance of its chains."""
@@ -114,7 +119,7 @@ class UIVI(AbstractObjective):
         start = drawn(parts.posterior)
         chain_keys = each_stream(keys, "uivi.chain")
 
-        def score(x: Float[Array, " d"], mixing: Any, z: Any, key: PRNGKeyArray) -> Any:
+        def score(x: One, mixing: Any, z: Any, key: PRNGKeyArray) -> Any:
             return self.score(parts.posterior, x, mixing, z, jnp.exp(log_step), key)
 
         scores, acceptance = jax.vmap(jax.vmap(score, in_axes=(None, 0, 0, 0)))(
@@ -123,7 +128,7 @@ class UIVI(AbstractObjective):
         scores = jax.lax.stop_gradient(scores)
         bound = jax.vmap(lambda x, draws: jnp.mean(log_weights_with_own(parts, draws, x)))(x, start)
 
-        def one(parts: Parts, x: Float[Array, " d"], z: Any, score: Any) -> Float[Array, ""]:
+        def one(parts: Parts, x: One, z: Any, score: Any) -> Float[Array, ""]:
             # The gradient along z is that of log p(x, z) - log h(z|x). None is needed in the
             # parameters of h: its score in them has the mean zero.
             along = jax.tree.map(lambda a, b: jnp.sum(a * b), score, z)
@@ -139,7 +144,7 @@ class UIVI(AbstractObjective):
     def score(
         self,
         posterior: Any,
-        x: Float[Array, " d"],
+        x: One,
         mixing: Any,
         z: Any,
         step_size: Float[Array, ""],

@@ -39,6 +39,11 @@ class Wrapper(AbstractObjective):
         """Those of the objective."""
         return self.objective.updates
 
+    @property
+    def holes(self) -> bool:
+        """As the objective."""
+        return self.objective.holes
+
     def at(self, epoch: int) -> "Wrapper":
         """The same around the objective of one epoch."""
         return eqx.tree_at(lambda wrapper: wrapper.objective, self, self.objective.at(epoch))

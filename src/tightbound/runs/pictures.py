@@ -15,6 +15,7 @@ from tightbound.digests.arrays import write_arrays
 from tightbound.distributions import StandardNormal
 from tightbound.errors import at_least
 from tightbound.evidence.densities import with_density
+from tightbound.items import Data, One, with_holes
 from tightbound.randomness import as_key, item_keys, stream
 from tightbound.runs.folder import open_whole
 from tightbound.runs.seen import as_seen
@@ -33,7 +34,7 @@ def write_pictures(
     originals = as_seen(run, config, ds.test, "the test data", first=PAIRS)
     arrays = {
         "samples": sample_means(run, PICTURES, config.key),
-        "originals": np.asarray(originals),
+        "originals": np.asarray(with_holes(originals)),
         "reconstructions": reconstruct(run, originals),
     }
     if config.sizes()["latent"] == 2 and isinstance(run.model.prior, StandardNormal):
@@ -69,11 +70,14 @@ def sample_chunks(
         yield np.asarray(means(item_keys(drawn, numbers)))[: n - start]
 
 
-def reconstruct(run: Run, x: Float[Array, "n d"]) -> Float[np.ndarray, "n d"]:
-    """Means of p(x|z) at the mean of q(z|x), or of its draws where it has no density."""
+def reconstruct(run: Run, x: Data) -> Float[np.ndarray, "n d"]:
+    """Means of p(x|z) at the mean of q(z|x), or of its draws where it has no density.
+
+    Missing values are reconstructed as the others are.
+    """
     posterior = with_density(run.posterior, run.model, 0, "reconstruction")
 
-    def one(x: Array) -> Array:
+    def one(x: One) -> Array:
         return run.model.likelihood.mean(posterior.mean(x))
 
     return np.asarray(jit(jax.vmap(one))(x))
@@ -102,7 +106,7 @@ def reconstruct_data(
         limit: Only the first so many.
 
     Returns:
-        The reconstructions, and their mean squared error per value.
+        The reconstructions, and their mean squared error per value that is not missing.
 
     Raises:
         UsageError: As for `open_whole` and `load_scored`.
@@ -114,4 +118,4 @@ def reconstruct_data(
     x = load_scored(directory, opened, name).first(limit).x
     values = as_seen(run, config, x, name)
     means = reconstruct(run, values)
-    return means, float(np.mean((means - np.asarray(values)) ** 2))
+    return means, float(np.nanmean((means - np.asarray(with_holes(values))) ** 2))

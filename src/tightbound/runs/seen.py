@@ -2,21 +2,23 @@
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from tightbound.config import Config
 from tightbound.data.binarise import evaluated_key, resolve
+from tightbound.items import Data, on_device, taken
 from tightbound.training import Run
 
 
 def as_seen(
     run: Run, config: Config, x: Float[np.ndarray, "n d"], what: str, *, first: int | None = None
-) -> Float[Array, "m d"]:
+) -> Data:
     """The first rows of x (all by default), binarised as configured; `what` they are, for errors.
 
     Raises:
         UsageError: A value of any row outside the likelihood's support.
     """
     binarisation = resolve(config.binarize, run.model.likelihood.support, x, what)
-    shown = jnp.asarray(x[:first])
-    return binarisation(shown, jnp.arange(len(shown)), use=0, key=evaluated_key(config.key))
+    items = taken(on_device(x[:first]), jnp.arange(len(x[:first])))
+    shown = binarisation(items.x, items.rows, use=0, key=evaluated_key(config.key))
+    return items._replace(x=shown).data

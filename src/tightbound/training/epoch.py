@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from tightbound.data.binarise import Binarisation
 from tightbound.data.order import epoch_order
-from tightbound.items import Items
+from tightbound.items import Data, taken, values
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.randomness import item_keys, numbered, streams
 from tightbound.training.state import NonFinite, State
@@ -74,12 +74,13 @@ def make_epoch(
     """Returns `run_epoch(state, keys, epoch, train, validation)` for one replica."""
 
     def train_step(
-        state: State, items: Int[Array, " b"], keys: Keys, epoch: Int[Array, ""], train: Array
+        state: State, items: Int[Array, " b"], keys: Keys, epoch: Int[Array, ""], train: Data
     ) -> tuple[State, tuple[Float[Array, ""], Any]]:
-        x = settings.train_binarisation(train[items], items, use=epoch, key=keys.binarise)
+        batch = taken(train, items)
+        x = settings.train_binarisation(batch.x, items, use=epoch, key=keys.binarise)
         noise = item_keys(numbered(keys.noise, epoch), items)
         parts = eqx.combine(state.params, static)
-        step, kept = objective.step(parts, state.objective, Items(x, items), noise)
+        step, kept = objective.step(parts, state.objective, batch._replace(x=x), noise)
         grads = eqx.filter(step.grads, eqx.is_inexact_array)
         # Optax mixes integers and floats, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
@@ -101,9 +102,9 @@ def make_epoch(
         return state, (jnp.mean(step.bound), step.info)
 
     def run_epoch(
-        state: State, keys: Keys, epoch: Int[Array, ""], train: Array, validation: Array | None
+        state: State, keys: Keys, epoch: Int[Array, ""], train: Data, validation: Data | None
     ) -> tuple[State, EpochMetrics]:
-        batches = epoch_order(keys.order, epoch, train.shape[0], settings.batch_size)
+        batches = epoch_order(keys.order, epoch, values(train).shape[0], settings.batch_size)
         batches = jnp.repeat(batches, objective.updates, axis=0)
         state, told = jax.lax.scan(
             lambda carry, items: train_step(carry, items, keys, epoch, train), state, batches
@@ -141,18 +142,20 @@ def _mean_bound(
     objective: AbstractObjective,
     parts: Parts,
     kept: Any,
-    x: Float[Array, "n d"],
+    x: Data,
     key: PRNGKeyArray,
     settings: EpochSettings,
 ) -> Float[Array, ""]:
     """The mean bound over a data set with the same draws at every call, batch by batch."""
-    n, size = x.shape[0], min(settings.batch_size, x.shape[0])
+    n = values(x).shape[0]
+    size = min(settings.batch_size, n)
     binarise_key, noise_key = streams(key, "fit.validation.binarise", "fit.validation.noise")
 
     def total(items: Int[Array, " b"]) -> Float[Array, ""]:
-        binary = settings.validation_binarisation(x[items], items, use=0, key=binarise_key)
+        batch = taken(x, items)
+        binary = settings.validation_binarisation(batch.x, items, use=0, key=binarise_key)
         noise = item_keys(noise_key, items)
-        return jnp.sum(objective.bound(parts, kept, Items(binary, items), noise))
+        return jnp.sum(objective.bound(parts, kept, batch._replace(x=binary), noise))
 
     whole = jnp.arange(n // size * size).reshape(-1, size)
     sums = jax.lax.map(total, whole).sum()

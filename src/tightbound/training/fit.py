@@ -21,6 +21,7 @@ from tightbound.models import Bayesian, Model, Target
 from tightbound.models.shapes import check_width
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.objectives.catalogue import parse
+from tightbound.objectives.holes import check_holes
 from tightbound.optimizers import by_name
 from tightbound.progress import Progress
 from tightbound.randomness import as_key
@@ -78,6 +79,8 @@ def fit(
         posterior: q(z|x); None for an objective that needs none, such as
             `tb.objectives.exact()`.
         train: Data of shape (n, d), kept on the device for the whole run; none for a `Target`.
+            Values may be missing (NaN): the objective is then that of the others, log p(x_observed)
+            in place of log p(x), and networks see zeros in their place.
         objective: Such as `tb.objectives.iwae(k=50, gradient="dreg")`, or a name or call as text,
             "iwae(k=50, gradient='dreg')", as on the command line.
         optimizer: Any Optax optimiser, or a name or call as text, "adam(learning_rate=1e-3)";
@@ -122,7 +125,7 @@ def fit(
     objective.check(parts)
     train, epochs = _data(model, train, batch_size, epochs, steps)
     if validation is not None:
-        validation = as_table(validation, "the validation data")
+        validation = as_table(validation, "the validation data", holes=True)
     check_sizes(
         train,
         validation,
@@ -137,6 +140,7 @@ def fit(
     else:
         check_width(model, train, "the training data")
         binarisation = resolve(binarize, model.likelihood.support, train, "the training data")
+    check_holes(parts, objective, train, validation)
     settings = EpochSettings(
         batch_size,
         binarisation,
@@ -195,7 +199,7 @@ def _data(
             raise UsageError("expected training data of shape (n, d) for the model, got none")
         if steps is not None:
             raise UsageError("steps= is for a Target, which has no data: pass epochs= instead")
-        return as_table(train, "the training data"), epochs
+        return as_table(train, "the training data", holes=True), epochs
     if train is not None:
         raise UsageError(f"a Target has no data: expected none, got shape {np.shape(train)}")
     if steps is None:

@@ -12,6 +12,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.compilation import jit
 from tightbound.data.order import items_at
+from tightbound.items import on_device
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.randomness import first_keys, stream
 from tightbound.training.epoch import EpochMetrics, EpochSettings, Keys, make_epoch
@@ -38,8 +39,9 @@ class Loop:
         """Puts the data on the device and prepares the epoch."""
         self.settings, self.optimizer, self.seeds = settings, optimizer, seeds
         self.steps_per_epoch = len(train) // settings.batch_size * objective.updates
-        self.train = jnp.asarray(train, jnp.float32)
-        self.validation = None if validation is None else jnp.asarray(validation, jnp.float32)
+        self.n = len(train)
+        self.train = on_device(train)
+        self.validation = None if validation is None else on_device(validation)
         self.keys = jax.vmap(Keys.of)(first_keys(stream(root, "fit.replicas"), seeds))
         self.objective = objective
         self._static = static
@@ -53,7 +55,7 @@ class Loop:
             return start(
                 params,
                 self.optimizer,
-                self.objective.init(parts, self.train.shape[0], key),
+                self.objective.init(parts, self.n, key),
                 batch_size=self.settings.batch_size,
                 averaged=self.settings.average is not None,
                 keep_best=self.settings.patience is not None,
@@ -112,7 +114,7 @@ class Loop:
         if len(where) > 1:
             where = [name for name in where if name != "update"]  # which then only follows
         places = " and ".join(CHECKED[name] for name in where)
-        n, size = self.train.shape[0], self.settings.batch_size
+        n, size = self.n, self.settings.batch_size
         batch = step // self.objective.updates
         items = np.asarray(items_at(self.keys.order[replica], batch, n, size))
         guilty = items[np.asarray(fault.items[replica])]

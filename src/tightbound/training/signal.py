@@ -15,8 +15,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from tightbound.compilation import filter_jit
 from tightbound.data import DataLike, as_table
 from tightbound.errors import at_least
-from tightbound.items import Items
+from tightbound.items import Data, on_device, taken, values
 from tightbound.objectives import AbstractObjective, Parts
+from tightbound.objectives.holes import check_holes
 from tightbound.randomness import as_key, item_keys, numbered, stream
 
 
@@ -71,11 +72,16 @@ def gradient_snr(
     parts = Parts(model, posterior)
     objective.check(parts)
     no_columns = np.shape(x)[1:] == (0,)  # what stands for the data of a Target
-    batch = jnp.asarray(x if no_columns else as_table(x, "the minibatch"), jnp.float32)
+    batch = (
+        np.zeros(np.shape(x), np.float32)
+        if no_columns
+        else as_table(x, "the minibatch", holes=True)
+    )
+    check_holes(parts, objective, batch)
     measured = _measure(
         objective,
         parts,
-        batch,
+        on_device(batch),
         stream(as_key(key), "gradient_snr.draws"),
         replicas,
         min(batch_size, replicas),
@@ -90,18 +96,18 @@ def gradient_snr(
 def _measure(
     objective: AbstractObjective,
     parts: Parts,
-    x: Float[Array, "n d"],
+    x: Data,
     root: PRNGKeyArray,
     replicas: int,
     size: int,
 ) -> dict[str, tuple[Array, Array, Array]]:
     """For each part the mean, the sum of squares around it, and the mean directional ratio."""
-    items = jnp.arange(len(x))
-    state = objective.init(parts, len(x), stream(root, "gradient_snr.state"))
+    batch = taken(x, jnp.arange(len(values(x))))
+    state = objective.init(parts, len(batch.x), stream(root, "gradient_snr.state"))
 
     def gradients(replica: Int[Array, ""]) -> dict[str, Float[Array, " p"]]:
-        keys = item_keys(numbered(root, replica), items)
-        grads = objective.step(parts, state, Items(x, items), keys)[0].grads
+        keys = item_keys(numbered(root, replica), batch.rows)
+        grads = objective.step(parts, state, batch, keys)[0].grads
         return {name: ravel_pytree(getattr(grads, name))[0] for name in Parts._fields}
 
     def total(of: Any) -> Any:

@@ -19,7 +19,7 @@ class Exact(AbstractTerm):
     def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
         """The log-density in nats."""
         if self.of == "likelihood":
-            return jax.vmap(parts.model.likelihood.log_prob)(batch.x, batch.z)
+            return jax.vmap(parts.model.log_likelihood)(batch.x, batch.z)
         prior = parts.model.prior
         if "density" in prior.offers:
             return jax.vmap(lambda z: prior.log_prob(z, None))(batch.z)
