@@ -298,9 +298,9 @@ def test_a_run_in_the_way_is_left_as_it_was(tightbound, tmp_path):
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_own_data_with_a_nan_names_row_and_column(tightbound, tmp_path):
+def test_own_data_with_an_infinity_names_row_and_column(tightbound, tmp_path):
     x = np.random.default_rng(0).normal(size=(40, 3))
-    x[7, 2] = np.nan
+    x[7, 2] = np.inf
     np.save(tmp_path / "table.npy", x)
     status, _, err = tightbound("fit", "table.npy", "--likelihood", "gaussian")
     assert status == 2

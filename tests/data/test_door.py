@@ -389,13 +389,14 @@ def test_public_entries_take_what_the_door_takes(pandas, polars):
     holed = np.ma.masked_array(x, x > 2)
     holed[3, 1] = np.ma.masked
     for call in (
-        lambda: tb.autoencoder(holed),
-        lambda: tb.fit(model, posterior, holed, objective=objective),
-        lambda: tb.evaluate(model, posterior, holed),
-        lambda: tb.diagnostics.active_units(model, posterior, holed),
-        lambda: tb.evidence.annealed(model, holed),
-        lambda: tb.data.load(holed),
-        lambda: tb.data.load_items(holed),
+        lambda: as_table(holed, "x"),
+        lambda: tb.models.bernoulli_mixture(holed, components=2),
     ):
-        with pytest.raises(UsageError, match="row 3, column 1 .* is nan, .* missing data are not"):
+        with pytest.raises(UsageError, match=r"row 3, column 1 .* is nan, .* missing values \(NaN"):
             call()
+    assert np.isnan(tb.data.load_items(holed).x[3, 1])
+    known = np.where(holed.mask, np.nan, x)
+    evidence = [
+        tb.evaluate(model, posterior, of, k=2).log_evidence.tolist() for of in (holed, known)
+    ]
+    np.testing.assert_array_equal(masked.log_evidence, nans.log_evidence)

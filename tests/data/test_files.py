@@ -154,7 +154,6 @@ def test_other_archives_are_refused(tmp_path, arrays, message):
         (np.ones((0, 3)), r"at least one row and one column, got shape \(0, 3\)"),
         (np.ones((10, 0, 3)), r"at least one row and one column, got shape \(10, 0, 3\)"),
         (np.array([["a"]] * 10), "expected real numbers"),
-        (np.array([[None]] * 10), "row 0, column 0 .* is nan, .*; missing data are not supported"),
     ],
 )
 def test_other_arrays_are_refused(x, message):
@@ -162,12 +161,24 @@ def test_other_arrays_are_refused(x, message):
         data.load(x)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("bad", [-np.inf, np.inf, 1e300])
 def test_values_that_are_not_finite_are_named(bad):
     x = np.zeros((12, 2, 3))
     x[7, 1, 2] = bad
     with pytest.raises(UsageError, match="array: row 7, column 5 .* expected a finite number"):
         data.load(x)
+
+
+def test_missing_values_are_kept_and_counted():
+    x = np.zeros((12, 2, 3))
+    x[7, 1, 2] = np.nan
+    ds = data.load(x)
+    assert ds.notes == ("1 of 72 values are missing",)
+    assert ds.units == "binary"
+    assert sum(np.isnan(part).sum() for part in (ds.train, ds.validation, ds.test)) == 1
+    items = data.load_items(x)
+    assert items.notes == ds.notes
+    np.testing.assert_array_equal(np.argwhere(np.isnan(items.x)), [[7, 5]])
 
 
 def test_pickles_are_never_loaded(tmp_path):

@@ -62,10 +62,6 @@ def test_header_that_counts_columns(tmp_path):
     ("row", "column", "cell", "message"),
     [
         (4, 1, "abc", "row 4 (line 6), column 'b': expected a finite number, got 'abc'"),
-        (0, 2, "?", "row 0 (counted from 0), column 'c' is nan, expected a finite number; missing"),
-        (11, 0, "", "row 11 (counted from 0), column 'a' is nan"),
-        (3, 0, "nan", "row 3 (counted from 0), column 'a' is nan"),
-        (3, 0, " NA ", "row 3 (counted from 0), column 'a' is nan"),
         (3, 0, "inf", "row 3 (line 5), column 'a': expected a finite number, got 'inf'"),
         (3, 0, "1_0", "row 3 (line 5), column 'a': expected a finite number, got '1_0'"),
         (3, 0, "1,2", "row 3 (line 5): expected 3 cells, got 4"),
@@ -76,6 +72,15 @@ def test_bad_cells_are_named(tmp_path, row, column, cell, message):
     rows[row, column] = cell
     with pytest.raises(UsageError, match=re.escape(message)):
         load(tmp_path, text(rows, header=["a", "b", "c"]))
+
+
+@pytest.mark.parametrize(("row", "column", "cell"), [(0, 2, "?"), (11, 0, ""), (3, 0, " NA ")])
+def test_cells_without_a_value_are_missing(tmp_path, row, column, cell):
+    rows = TRUTH.astype(str).astype(object)
+    rows[row, column] = cell
+    (tmp_path / "t.csv").write_bytes(text(rows, header=["a", "b", "c"]).encode())
+    x = data.load_items(tmp_path / "t.csv").x
+    np.testing.assert_array_equal(np.argwhere(np.isnan(x)), [[row, column]])
 
 
 def test_bad_cell_without_header(tmp_path):
@@ -119,18 +124,22 @@ def test_parquet(parquet):
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ([1, 2, None, 4], "row 2 .*, column 'b' is nan, .*; missing data are not supported"),
         (
             ["u", "v", "w", "x"],
             r"column 'b': expected real numbers, got text \('u', 'v', 'w', ...\)",
         ),
         ([0.5, 1.0, 2.0, float("inf")], "row 3 .*, column 'b' is inf, expected a finite number"),
-        ([0.5, float("nan"), 2.0, 1.0], "row 1 .*, column 'b' is nan, expected a finite number"),
     ],
 )
 def test_parquet_bad_cells_are_named(parquet, column, message):
     with pytest.raises(UsageError, match=message):
         data.load(parquet(a=[1, 2, 3, 4], b=column))
+
+
+@pytest.mark.parametrize("column", [[1, None, 3, 4], [0.5, float("nan"), 2.0, 1.0]])
+def test_parquet_nulls_are_missing(parquet, column):
+    x = data.load_items(parquet(a=[1, 2, 3, 4], b=column)).x
+    np.testing.assert_array_equal(np.argwhere(np.isnan(x)), [[1, 1]])
 
 
 def test_parquet_empty_or_damaged(parquet, tmp_path):

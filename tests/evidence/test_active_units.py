@@ -173,10 +173,10 @@ def test_refuses(two_layers, x, rows, options, message):
         active_units(two_layers.model, two_layers.posterior, x[rows], **options)
 
 
-def test_refuses_nan_and_wrong_width(one_layer, x):
+def test_refuses_infinity_and_wrong_width(one_layer, x):
     with pytest.raises(UsageError, match="expected 3 columns, as many as the model has, got 2"):
         active_units(one_layer.model, one_layer.posterior, x[:, :2])
     bad = x.copy()
-    bad[5, 2] = np.nan
-    with pytest.raises(UsageError, match="row 5, column 2 .* is nan"):
+    bad[5, 2] = np.inf
+    with pytest.raises(UsageError, match="row 5, column 2 .* is inf"):
         active_units(one_layer.model, one_layer.posterior, bad)

@@ -262,8 +262,8 @@ def test_grey_values_are_binarised_where_values_are_binary():
     [
         ("unit", 1.5, r"a number in \[0, 1\]"),
         ("positive", 0.0, "a positive number"),
-        ("real", np.nan, "a finite number"),
-        ("binary", np.nan, "a finite number"),
+        ("real", np.inf, "a finite number"),
+        ("binary", -np.inf, "a finite number"),
     ],
 )
 def test_data_outside_the_declared_support(support, value, expected):

@@ -169,7 +169,7 @@ def test_an_epoch_is_traced_once(options, pull, toy, monkeypatch):
         ("expected average, a decay, between 0 and 1, got 1.0", {"average": 1.0}),
         ("expected average, a decay, between 0 and 1, got 0.0", {"average": 0.0}),
         ("directory to resume from, got directory=None", {"resume": True}),
-        ("the training data: row 2, column 1 .* is nan", {"nan": (2, 1)}),
+        ("the training data: row 2, column 1 .* is inf", {"infinite": (2, 1)}),
         ("row 0, column 0 .* expected 0 or 1", {"binarize": "none"}),
         ("the validation data: row 0, column 0 .* is 2", {"validation": np.full_like(GREY, 2)}),
         ("expected binarize out of auto", {"binarize": "grey"}),
@@ -177,8 +177,8 @@ def test_an_epoch_is_traced_once(options, pull, toy, monkeypatch):
 )
 def test_wrong_use_is_refused_in_one_line(words, changes):
     train = GREY.copy()
-    if "nan" in changes:
-        train[changes.pop("nan")] = np.nan
+    if "infinite" in changes:
+        train[changes.pop("infinite")] = np.inf
     model, posterior = tb.autoencoder(GREY, latent=1, hidden=())
     call = {"objective": tb.objectives.elbo(), "batch_size": 4, "epochs": 1, **changes}
     with pytest.raises(tb.UsageError, match=words) as error:

@@ -41,12 +41,12 @@ class Binarisation(NamedTuple):
 
     def __call__(
         self,
-        x: Float[Array, "n d"],
+        x: Float[Array, "n *item"],
         items: Int[Array, " n"],
         *,
         use: int | Int[Array, ""],
         key: PRNGKeyArray,
-    ) -> Float[Array, "n d"]:
+    ) -> Float[Array, "n *item"]:
         """The values to train on, when the items are used for the `use`-th time."""
         if self.mode == "none":
             return x
@@ -62,11 +62,11 @@ def evaluated_key(key: SupportsIndex | PRNGKeyArray) -> PRNGKeyArray:
 
 @jit
 def _drawn(
-    x: Float[Array, "n d"],
+    x: Float[Array, "n *item"],
     items: Int[Array, " n"],
     key: PRNGKeyArray,
     use: int | Int[Array, ""] | None,
-) -> Float[Array, "n d"]:
+) -> Float[Array, "n *item"]:
     keys = item_keys(key, items)
     if use is not None:
         keys = jax.vmap(lambda key: numbered(key, use))(keys)
@@ -74,7 +74,7 @@ def _drawn(
     return jnp.astype(u < x, x.dtype)
 
 
-def resolve(binarize: str, support: str, x: Float[np.ndarray, "n d"], what: str) -> Binarisation:
+def resolve(binarize: str, support: str, x: Float[np.ndarray, "n *item"], what: str) -> Binarisation:
     """Chooses the binarisation and checks the values against the likelihood's support, once.
 
     Args:
@@ -106,6 +106,6 @@ def resolve(binarize: str, support: str, x: Float[np.ndarray, "n d"], what: str)
     return Binarisation(mode, int(seed or 0))
 
 
-def is_binary(x: Float[np.ndarray, "n d"]) -> bool:
+def is_binary(x: Float[np.ndarray, "n *item"]) -> bool:
     """Whether every value that is there is 0 or 1."""
     return bool(np.all((x == 0) | (x == 1) | np.isnan(x)))

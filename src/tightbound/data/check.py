@@ -22,18 +22,21 @@ def check_values(
     """Refuses data outside a support; infinities are outside all of them.
 
     Args:
-        x: Items by columns, shape (n, d), of a real type.
+        x: Items along the first axis, shape (n, *item), of a real type; columns count the values
+            of an item, row by row.
         support: "binary" {0, 1}, "unit" [0, 1], "positive" or "real" (finite).
         what: What the values are, for the error.
         columns: The columns' names, for the error; they are counted where there are none.
         holes: Whether values may be missing, which are NaN.
 
     Raises:
-        UsageError: Not of shape (n, d), empty, not of a numeric type, or an entry outside the
+        UsageError: Not of shape (n, *item), empty, not of a numeric type, or an entry outside the
             support: the first such entry's row, column (both from 0) and value are named.
     """
     if support not in _SUPPORTS:
         raise UsageError(f"expected a support out of {', '.join(_SUPPORTS)}, got {support!r}")
+    if x.ndim > 2:
+        x = x.reshape(len(x), -1)
     check_table(x, what)
     expected, inside = _SUPPORTS[support]
     for start in range(0, len(x), _ROWS):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from tightbound.data.check import check_values
+from tightbound.data.check import check_table, check_values
 from tightbound.data.frames import Table, from_arrow, from_pandas, from_polars
 from tightbound.data.numbers import from_objects, to_double
 from tightbound.data.precision import rounded
@@ -73,6 +73,7 @@ def as_table(
         UsageError: As for `as_values` and `check_values`.
     """
     found = as_values(values, what, dtype)
+    check_table(found.x, what)
     check_values(found.x, support, what, found.columns, holes=holes)
     return found.x
 

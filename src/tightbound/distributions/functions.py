@@ -62,7 +62,7 @@ class FromFunctions(AbstractExplicit):
             raise UsageError(
                 "data have missing values, and this needs the log-density of every value by itself "
                 "of a likelihood that was made from functions without one for it: pass "
-                "log_prob_each= too"
+                "log_prob_each= to tb.distributions.from_functions"
             )
         terms = called(self.each, "log_prob_each(value, given)", value, values(given))
         if shapes(terms) != shapes(value):

@@ -149,7 +149,7 @@ def _way(
             return log_z, _rounding(log_z)
 
         how = f"the sum over {states} latent values"
-        return summed, how, lambda data: items_at_once(model, data.x.shape[1])
+        return summed, how, lambda data: items_at_once(model, data.x[0].size)
     if not isinstance(model, Target) and is_linear_gaussian(model):
 
         def closed(values: Any, rows: Any) -> tuple[Any, Any]:

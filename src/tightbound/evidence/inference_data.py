@@ -106,8 +106,8 @@ def to_arviz(
     }
     groups = {name: xarray.Dataset(of, coords=axes) for name, of in columns.items()}
     groups["observed_data"] = xarray.Dataset(
-        {"x": (("datum", "column"), values)},
-        coords={"datum": axes["datum"], "column": np.arange(values.shape[1])},
+        {"x": (("datum", "column"), values.reshape(len(values), -1))},
+        coords={"datum": axes["datum"], "column": np.arange(values[0].size)},
     )
     about = _about(k, key) | {"units": "nats", "binarisation": data.once}
     for name, group in groups.items():

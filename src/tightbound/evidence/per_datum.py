@@ -10,14 +10,14 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from tightbound.data import DataLike, as_table
+from tightbound.data import DataLike
 from tightbound.data.binarise import Binarisation, evaluated_key, resolve
 from tightbound.errors import NonFiniteError, UsageError, at_least
 from tightbound.evidence.resume import Finished
 from tightbound.items import Data, Datum, without_holes
 from tightbound.models import Bayesian, Model, Target
 from tightbound.models.holes import check_likelihood
-from tightbound.models.shapes import check_width
+from tightbound.models.shapes import as_items
 from tightbound.progress import Progress
 from tightbound.randomness import as_key, stream
 
@@ -42,17 +42,17 @@ class Batch(NamedTuple):
 class Prepared(NamedTuple):
     """Data that have passed the checks, how they become binary, and the keys of both."""
 
-    x: Float[np.ndarray, "n d"]
+    x: Float[np.ndarray, "n *item"]
     binarisation: Binarisation
     binarise_key: PRNGKeyArray
     noise_key: PRNGKeyArray
-    observed: Bool[np.ndarray, "n d"] | None = None
+    observed: Bool[np.ndarray, "n *item"] | None = None
     """Which values are known; None where all are."""
 
     @property
     def once(self) -> str:
         """How each value became binary, in words."""
-        return self.binarisation.once if self.x.shape[1] else NO_DATA
+        return self.binarisation.once if self.x.shape[1:] != (0,) else NO_DATA
 
 
 def prepared(
@@ -81,8 +81,7 @@ def prepared(
     if x is None:
         raise UsageError("expected data of shape (n, d) for the model, got none")
     what = "the data to evaluate"
-    values = as_table(x, what, dtype=dtype, holes=True)
-    check_width(model, values, what)
+    values = as_items(x, model, what, dtype=dtype)
     binarisation = resolve(binarize, model.likelihood.support, values, what)
     known, observed = without_holes(values)
     if observed is not None:

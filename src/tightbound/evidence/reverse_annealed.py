@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
+from numpy.typing import ArrayLike
 
 from tightbound.compilation import filter_jit, jit
 from tightbound.distributions import AbstractConditional, AbstractExplicit
@@ -28,13 +29,13 @@ from tightbound.evidence.per_datum import mean, prepared
 from tightbound.items import Data
 from tightbound.mcmc import Passed, Path, backward
 from tightbound.models.model import Model
-from tightbound.models.shapes import width
+from tightbound.models.shapes import item_shape
 from tightbound.randomness import as_key, first_keys, streams
 
 
 def reverse_annealed(
     model: Model,
-    x: Float[np.ndarray, "n d"] | None,
+    x: Float[np.ndarray, "n *item"] | None,
     z: Any,
     *,
     start: AbstractConditional | None = None,
@@ -119,7 +120,7 @@ class Sandwich(NamedTuple):
 
     lower: Estimate
     upper: Estimate
-    x: Float[np.ndarray, "n d"]
+    x: Float[np.ndarray, "n *item"]
     """The data; NaN where values were taken away."""
 
     @property
@@ -147,7 +148,7 @@ def sandwich(
     posterior: AbstractConditional | None = None,
     *,
     n: int | None = None,
-    observed: Bool[np.ndarray, "n d"] | None = None,
+    observed: ArrayLike | None = None,
     temperatures: int = 1000,
     chains: int = 16,
     schedule: str = "sigmoid",
@@ -180,7 +181,7 @@ def sandwich(
         UsageError: As for `tb.evidence.annealed`, or a mask of another shape.
     """
     if observed is not None:
-        observed = _mask(observed, width(model), n)
+        observed = _mask(observed, item_shape(model), n)
         n = len(observed)
     (n,) = at_least(1, n=100 if n is None else n)
     data_key, forward_key, backward_key = streams(
@@ -206,7 +207,7 @@ def sandwich(
     return Sandwich(lower, upper, x)
 
 
-def _mask(observed: Any, d: int, n: int | None) -> Bool[np.ndarray, "n d"]:
+def _mask(observed: Any, item: tuple[int, ...], n: int | None) -> Bool[np.ndarray, "n *item"]:
     """The mask as an array.
 
     Raises:
@@ -214,9 +215,10 @@ def _mask(observed: Any, d: int, n: int | None) -> Bool[np.ndarray, "n d"]:
     """
     mask = np.asarray(observed)
     rows = len(mask) if mask.ndim and n is None else n
-    if mask.dtype != np.bool_ or mask.shape != (rows, d) or not rows:
+    expected = ("n" if n is None else n, *item)
+    if mask.dtype != np.bool_ or mask.shape != (rows, *item) or not rows:
         raise UsageError(
-            f"expected observed as booleans of shape ({'n' if n is None else n}, {d}), True where "
+            f"expected observed as booleans of shape ({', '.join(map(str, expected))}), True where "
             f"a value is known, got {mask.dtype} of shape {mask.shape}"
         )
     return mask

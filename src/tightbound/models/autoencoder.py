@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.data import DataLike, Dataset, as_table, check_values
+from tightbound.data import DataLike, Dataset, as_values, check_values
 from tightbound.distributions import (
     AbstractExplicit,
     Bernoulli,
@@ -26,7 +26,7 @@ from tightbound.models.latents import check_latents, latent_conditional, latent_
 from tightbound.models.model import Model
 from tightbound.models.posteriors import posterior as noise_posterior
 from tightbound.names import check_name
-from tightbound.networks import MLP, Dense, over_layers
+from tightbound.networks import MLP, Dense, Shaped, over_layers
 from tightbound.randomness import as_key, first_keys, stream, streams
 
 LIKELIHOODS = {
@@ -56,8 +56,9 @@ def autoencoder(
     """Builds a model p(x, z) and its posterior q(z|x) for a data set.
 
     Args:
-        data: A data set, or its training array of shape (n, d), NaN where values are missing; sets
-            the item size and, for the Bernoulli likelihood, the output bias
+        data: A data set, or its training array of shape (n, d), NaN where values are missing;
+            items of another shape, such as images (n, 8, 8), are laid out as rows. Sets the item
+            size and, for the Bernoulli likelihood, the output bias
             logit(clip(mean, 0.001, 0.999)) per pixel.
         latent: Size of each stochastic layer, bottom layer first. One number is the size of the
             top layer; every layer below it is twice as wide.
@@ -75,7 +76,8 @@ def autoencoder(
         prior: Family of p(z), its standard member; "bernoulli" has learned logits. Left out it
             goes by the posterior: mostly the same family.
         encoder: Your own network in place of the bottom deterministic layers of q: any callable
-            or Equinox module from one item of shape (d,) to features of shape (h,).
+            or Equinox module from one item, of the shape that items of `data` have, to features of
+            shape (h,).
         decoder: Your own network in place of those of p(x|h_1): from (latent,) to (h,).
         initial: Standard deviation of the normal from which the weights and biases of all dense
             layers are drawn, as in AEVB; left out, weights are Glorot's (Glorot & Bengio 2010),
@@ -91,7 +93,9 @@ def autoencoder(
             prior's support, sizes that do not match `layers`, or an `initial` that is not
             positive.
     """
-    train = _values(data.train if isinstance(data, Dataset) else data)
+    train, shape = _values(data.train if isinstance(data, Dataset) else data)
+    if encoder is not None and len(shape) > 1:
+        encoder = Shaped(encoder, shape)
     check_name("likelihood", likelihood, tuple(LIKELIHOODS))
     latents, hiddens = _sizes(latent, hidden, layers)
     noise_driven = posterior in NOISE_DRIVEN
@@ -139,20 +143,22 @@ def autoencoder(
     return parts if initial is None else _normally_drawn(parts, initial, root)
 
 
-def _values(train: DataLike) -> Float[np.ndarray, "n d"]:
-    """The training data, whose columns must each have a value.
+def _values(train: DataLike) -> tuple[Float[np.ndarray, "n d"], tuple[int, ...]]:
+    """The training data as rows, whose columns must each have a value, and the shape of an item.
 
     Raises:
         UsageError: No table of numbers, or a column that is missing altogether.
     """
-    values = as_table(train, "the training data", holes=True)
+    found = as_values(train, "the training data")
+    check_values(found.x, "real", "the training data", found.columns, holes=True)
+    values = found.x.reshape(len(found.x), -1)
     missing = np.isnan(values).all(axis=0)
     if missing.any():
         raise UsageError(
             f"the training data: column {int(np.argmax(missing))} (counted from 0) has no value "
             "at all: leave it out"
         )
-    return values
+    return values, found.x.shape[1:]
 
 
 def _normally_drawn(

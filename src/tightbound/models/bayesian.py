@@ -61,7 +61,7 @@ class Bayesian(eqx.Module):
 
         return jnp.sum(jnp.stack([one(m, s) for m, s in zip(mu, self.log_sigma, strict=True)]))
 
-    def sample(self, key: PRNGKeyArray) -> tuple[Float[Array, " dim"], Any]:
+    def sample(self, key: PRNGKeyArray) -> tuple[Float[Array, "*item"], Any]:
         """One draw (x, z) of one drawn model."""
         model_key, key = streams(key, "bayesian.theta", "bayesian.data")
         return self.draw(model_key).sample(key)

@@ -11,7 +11,7 @@ from tightbound.errors import UsageError
 from tightbound.items import Datum
 from tightbound.models.bayesian import Bayesian, plug_in
 from tightbound.models.model import Model
-from tightbound.models.shapes import like_z, width
+from tightbound.models.shapes import item_shape, like_z
 
 
 def check_likelihood(model: Model | Bayesian) -> None:
@@ -48,5 +48,5 @@ def check_posterior(model: Model | Bayesian, posterior: AbstractConditional | No
 
 
 def _datum(model: Model) -> Any:
-    d = width(model)
-    return Datum(jnp.zeros(d), jnp.ones(d, bool))
+    shape = item_shape(model)
+    return Datum(jnp.zeros(shape), jnp.ones(shape, bool))

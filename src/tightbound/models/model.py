@@ -19,7 +19,7 @@ class Model(eqx.Module):
     prior: Any
     likelihood: Any
 
-    def sample(self, key: PRNGKeyArray) -> tuple[Float[Array, " dim"], Any]:
+    def sample(self, key: PRNGKeyArray) -> tuple[Float[Array, "*item"], Any]:
         """One draw (x, z) of the joint distribution."""
         prior_key, likelihood_key = streams(key, "model.prior", "model.likelihood")
         z = self.prior.sample(None, key=prior_key)

@@ -1,6 +1,7 @@
 """Deterministic networks: functions of one item, without a batch axis."""
 
 from tightbound.networks.holes import AbstractReader as AbstractReader
+from tightbound.networks.holes import Shaped as Shaped
 from tightbound.networks.holes import WithMask as WithMask
 from tightbound.networks.holes import read as read
 from tightbound.networks.mlp import ACTIVATIONS as ACTIVATIONS

@@ -23,6 +23,20 @@ def read(network: Callable[..., Any], given: Any) -> Any:
     return network(given if isinstance(network, AbstractReader) else values(given))
 
 
+class Shaped(AbstractReader):
+    """A network of items that come as one vector each, laid out in their own shape."""
+
+    network: Callable[..., Any]
+    shape: tuple[int, ...] = eqx.field(static=True)
+
+    def __call__(self, given: One) -> Any:
+        """The output for one datum."""
+        if isinstance(given, Datum):
+            given = Datum(given.x.reshape(self.shape), given.observed.reshape(self.shape))
+            return read(self.network, given)
+        return self.network(given.reshape(self.shape))
+
+
 class WithMask(AbstractReader):
     """A network of a datum's values and, behind them, of its mask: 1 where a value is known.
 

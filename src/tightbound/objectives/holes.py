@@ -9,7 +9,7 @@ from tightbound.objectives.abstract import AbstractObjective, Parts
 
 
 def check_holes(
-    parts: Parts, objective: AbstractObjective, *data: Float[np.ndarray, "n *item"] | None
+    parts: Parts, objective: AbstractObjective, *data: Float[np.ndarray, "_n *_item"] | None
 ) -> None:
     """Refuses parts and objectives that do not take data with missing values, if some are.
 

@@ -183,7 +183,7 @@ class Nested(AbstractObjective):
 
     @filter_jit
     def classified(
-        self, parts: Parts, state: Inner, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, parts: Parts, state: Inner, x: Float[Array, "n *item"], keys: Key[Array, " n"]
     ) -> list[tuple[Float[Array, " n"], Float[Array, " n"]]]:
         """The logits of each classifier at fresh draws of its first and its second side."""
         whole = eqx.combine(state.aux, self._static(parts))
@@ -226,7 +226,7 @@ class Nested(AbstractObjective):
         return jax.tree.map(lambda leaf: None if is_array(leaf) else leaf, built)
 
     def _batch(
-        self, aux: Aux, parts: Parts, x: Float[Array, "n d"], keys: Key[Array, " n"]
+        self, aux: Aux, parts: Parts, x: Float[Array, "n *item"], keys: Key[Array, " n"]
     ) -> Batch:
         """Draws of q, with its moments if they are followed."""
         z_keys, noise_keys, term_keys = jax.vmap(

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
-from tightbound.data import DataLike, as_table
+from tightbound.data import DataLike
 from tightbound.errors import UsageError, at_least
+from tightbound.models.shapes import as_items
 from tightbound.objectives.nested import Nested
 from tightbound.randomness import as_key, first_keys, stream
 from tightbound.training.fit import Run
@@ -79,7 +80,9 @@ def ratio_calibration(
     at_least(1, draws=draws, bins=bins)
     if not run.objective_states:
         raise UsageError("expected a run as tb.fit returns it: the classifiers are not in its file")
-    values = np.zeros((1, 0), np.float32) if x is None else as_table(x, "the held-out data")
+    values = (
+        np.zeros((1, 0), np.float32) if x is None else as_items(x, run.model, "the held-out data")
+    )
     rows = np.arange(draws) % len(values)
     # With the noise that the classifiers were last trained at.
     sides = objective.at(run.epochs_run - 1).classified(

@@ -23,13 +23,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tightbound.compilation import filter_jit
-from tightbound.data import DataLike, as_table
+from tightbound.data import DataLike, check_values
 from tightbound.data.binarise import Binarisation
 from tightbound.distributions import BernoulliComponents, Categorical, GaussianComponents
 from tightbound.errors import NonFiniteError, UsageError, at_least
 from tightbound.models.finite import enumerated_log_joint, items_at_once
 from tightbound.models.model import Model
-from tightbound.models.shapes import check_width
+from tightbound.models.shapes import as_items
 from tightbound.objectives import Parts
 from tightbound.training.fit import Run
 from tightbound.training.records import EpochRecord, History
@@ -112,9 +112,9 @@ def em(
             "use tb.fit with tb.objectives.exact()"
         )
     dtype = prior.logits.dtype
-    x = as_table(x, "the data", support=likelihood.support, dtype=dtype)
+    x = as_items(x, model, "the data", dtype=dtype)
+    check_values(x, likelihood.support, "the data")
     gaussian = isinstance(likelihood, GaussianComponents)
-    check_width(model, x, "the data")
     at_least(1, iterations=iterations)
     floor = _floor(likelihood, x) if floor is None else floor
     most = math.inf if gaussian else 0.5

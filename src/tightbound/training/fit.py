@@ -12,13 +12,13 @@ import numpy as np
 import optax
 from jaxtyping import Float, PRNGKeyArray
 
-from tightbound.data import DataLike, as_table
+from tightbound.data import DataLike
 from tightbound.data.binarise import Binarisation, resolve
 from tightbound.distributions import AbstractConditional
 from tightbound.errors import NonFiniteError, UsageError, at_least
 from tightbound.locks import Folder
 from tightbound.models import Bayesian, Model, Target
-from tightbound.models.shapes import check_width
+from tightbound.models.shapes import as_items
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.objectives.catalogue import parse
 from tightbound.objectives.holes import check_holes
@@ -78,9 +78,10 @@ def fit(
         model: p(x, z), as from `tb.autoencoder`.
         posterior: q(z|x); None for an objective that needs none, such as
             `tb.objectives.exact()`.
-        train: Data of shape (n, d), kept on the device for the whole run; none for a `Target`.
-            Values may be missing (NaN): the objective is then that of the others, log p(x_observed)
-            in place of log p(x), and networks see zeros in their place.
+        train: Data of shape (n, d), or items of the model's shape, kept on the device for the
+            whole run; none for a `Target`. Values may be missing (NaN): the objective is then that
+            of the others, log p(x_observed) in place of log p(x), and networks see zeros in their
+            place.
         objective: Such as `tb.objectives.iwae(k=50, gradient="dreg")`, or a name or call as text,
             "iwae(k=50, gradient='dreg')", as on the command line.
         optimizer: Any Optax optimiser, or a name or call as text, "adam(learning_rate=1e-3)";
@@ -125,7 +126,7 @@ def fit(
     objective.check(parts)
     train, epochs = _data(model, train, batch_size, epochs, steps)
     if validation is not None:
-        validation = as_table(validation, "the validation data", holes=True)
+        validation = as_items(validation, model, "the validation data")
     check_sizes(
         train,
         validation,
@@ -138,7 +139,6 @@ def fit(
     if isinstance(model, Target):
         binarisation = Binarisation("none")
     else:
-        check_width(model, train, "the training data")
         binarisation = resolve(binarize, model.likelihood.support, train, "the training data")
     check_holes(parts, objective, train, validation)
     settings = EpochSettings(
@@ -192,14 +192,14 @@ def _data(
     batch_size: int,
     epochs: int,
     steps: int | None,
-) -> tuple[Float[np.ndarray, "n d"], int]:
+) -> tuple[Float[np.ndarray, "n *item"], int]:
     """The data and the number of epochs; for a `Target`, data without columns, one per draw."""
     if not isinstance(model, Target):
         if train is None:
             raise UsageError("expected training data of shape (n, d) for the model, got none")
         if steps is not None:
             raise UsageError("steps= is for a Target, which has no data: pass epochs= instead")
-        return as_table(train, "the training data", holes=True), epochs
+        return as_items(train, model, "the training data"), epochs
     if train is not None:
         raise UsageError(f"a Target has no data: expected none, got shape {np.shape(train)}")
     if steps is None:

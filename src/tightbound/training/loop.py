@@ -33,8 +33,8 @@ class Loop:
         settings: EpochSettings,
         root: PRNGKeyArray,
         seeds: int,
-        train: Float[np.ndarray, "n d"],
-        validation: Float[np.ndarray, "m d"] | None,
+        train: Float[np.ndarray, "n *item"],
+        validation: Float[np.ndarray, "m *item"] | None,
     ) -> None:
         """Puts the data on the device and prepares the epoch."""
         self.settings, self.optimizer, self.seeds = settings, optimizer, seeds

@@ -13,9 +13,10 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.compilation import filter_jit
-from tightbound.data import DataLike, as_table
+from tightbound.data import DataLike
 from tightbound.errors import at_least
 from tightbound.items import Data, on_device, taken, values
+from tightbound.models.shapes import as_items
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.objectives.holes import check_holes
 from tightbound.randomness import as_key, item_keys, numbered, stream
@@ -72,11 +73,7 @@ def gradient_snr(
     parts = Parts(model, posterior)
     objective.check(parts)
     no_columns = np.shape(x)[1:] == (0,)  # what stands for the data of a Target
-    batch = (
-        np.zeros(np.shape(x), np.float32)
-        if no_columns
-        else as_table(x, "the minibatch", holes=True)
-    )
+    batch = np.zeros(np.shape(x), np.float32) if no_columns else as_items(x, model, "the minibatch")
     check_holes(parts, objective, batch)
     measured = _measure(
         objective,

@@ -7,8 +7,8 @@ from tightbound.errors import UsageError, at_least
 
 
 def check_sizes(
-    train: Float[np.ndarray, "n d"],
-    validation: Float[np.ndarray, "m d"] | None,
+    train: Float[np.ndarray, "n *item"],
+    validation: Float[np.ndarray, "m *item"] | None,
     *,
     batch_size: int,
     epochs: int,

@@ -102,7 +102,7 @@ def fingerprint(
     settings: EpochSettings,
     root: PRNGKeyArray,
     seeds: int,
-    data: tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"] | None],
+    data: tuple[Float[np.ndarray, "n *item"], Float[np.ndarray, "m *item"] | None],
 ) -> dict[str, Any]:
     """What must be the same for a checkpoint to be this run's; the length of the run need not."""
     return {
@@ -119,6 +119,6 @@ def fingerprint(
     }
 
 
-def _digest(x: Float[np.ndarray, "n d"]) -> str:
+def _digest(x: Float[np.ndarray, "n *item"]) -> str:
     digest = hashlib.sha256(x.astype(np.float32).tobytes()).hexdigest()
     return f"{len(x)} items with SHA-256 {digest}"

@@ -24,7 +24,7 @@ class Sizes(NamedTuple):
 class Batch(NamedTuple):
     """A minibatch, a draw of q for each datum, and how far apart such draws are."""
 
-    x: Float[Array, "n d"]
+    x: Float[Array, "n *item"]
     z: Any
     """Draws z of q(z|x), one for each datum, as the model takes them."""
     centre: Z

@@ -54,7 +54,7 @@ class Denoiser(AbstractTerm):
         seen_x = 0 if self.of == "prior" else sizes.x
         return Denoising(network, Moments.build(Sizes(seen_x, sizes.z), self.hidden, second))
 
-    def score(self, aux: Denoising, x: Float[Array, "n d"], z: Z, centre: Z, scale: Z) -> Z:
+    def score(self, aux: Denoising, x: Float[Array, "n *item"], z: Z, centre: Z, scale: Z) -> Z:
         """The score of the noised density, times q's scale."""
         own, given = (centre, scale), seen(x)
         if self.of == "joint":

@@ -25,17 +25,17 @@ class Moments(eqx.Module):
         network = Joined.glorot(sizes.x, hidden, 2 * sizes.z, key=key)
         return Moments(eqx.tree_at(lambda n: n.head.weight, network, replace_fn=jnp.zeros_like))
 
-    def parameters(self, x: Float[Array, " d"]) -> tuple[Float[Array, " z"], Float[Array, " z"]]:
+    def parameters(self, x: Float[Array, "*item"]) -> tuple[Float[Array, " z"], Float[Array, " z"]]:
         """Mean and log-standard deviations, these within a range that nothing can overflow."""
         location, raw = jnp.split(self.network(seen(x)), 2)
         return location, WIDEST * jnp.tanh(raw / WIDEST)
 
-    def at(self, x: Float[Array, "n d"]) -> tuple[Z, Z]:
+    def at(self, x: Float[Array, "n *item"]) -> tuple[Z, Z]:
         """Means and standard deviations, as constants."""
         location, log_scale = jax.lax.stop_gradient(jax.vmap(self.parameters)(x))
         return location, jnp.exp(log_scale)
 
-    def loss(self, x: Float[Array, "n d"], z: Any) -> Float[Array, ""]:
+    def loss(self, x: Float[Array, "n *item"], z: Any) -> Float[Array, ""]:
         """-E log r(z|x) at q's draws in nats."""
         z = jax.lax.stop_gradient(jax.vmap(flat)(z))
         location, log_scale = jax.vmap(self.parameters)(x)

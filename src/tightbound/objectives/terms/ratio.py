@@ -72,7 +72,7 @@ class Ratio(Classifier):
         n_x = sizes.x if self.sees_x else 0
         return Joined.glorot(n_x + sizes.z, self.hidden, 1, key=key)
 
-    def logits(self, aux: Any, x: Float[Array, "n d"], z: Any) -> Float[Array, " n"]:
+    def logits(self, aux: Any, x: Float[Array, "n *item"], z: Any) -> Float[Array, " n"]:
         """The classifier's logit for each pair."""
         shown = (lambda x, z: (seen(x), z)) if self.sees_x else (lambda x, z: (z,))
         return jax.vmap(lambda x, z: aux(*shown(x, z))[0])(x, z)
@@ -94,7 +94,7 @@ class Ratio(Classifier):
     def _further(self, batch: Batch, number: int) -> Key[Array, " n"]:
         return jax.vmap(lambda key: numbered(key, number))(batch.keys)
 
-    def _noised(self, x: Float[Array, "n d"], z: Any, keys: Key[Array, " n"]) -> Any:
+    def _noised(self, x: Float[Array, "n *item"], z: Any, keys: Key[Array, " n"]) -> Any:
         """The pair with instance noise; x too, where it comes from the model on one side."""
         if "joint" in (self.first, self.second):
             x, z = jax.vmap(self._add)((x, z), keys)
@@ -162,7 +162,7 @@ class AdaptiveRatio(Classifier):
         log_r = jnp.sum(jax.scipy.stats.norm.logpdf(u) - jnp.log(batch.scale), axis=1)
         return -self._logits(aux, batch.x, u) - log_r
 
-    def _logits(self, aux: Any, x: Float[Array, "n d"], u: Z) -> Float[Array, " n"]:
+    def _logits(self, aux: Any, x: Float[Array, "n *item"], u: Z) -> Float[Array, " n"]:
         return jax.vmap(lambda x, u: aux(seen(x), u)[0])(x, u)
 
 

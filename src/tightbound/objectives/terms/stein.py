@@ -34,7 +34,7 @@ class Stein(AbstractTerm):
         self,
         aux: Any,
         parts: Parts,
-        x: Float[Array, " d"],
+        x: Float[Array, "*item"],
         z: Any,
         centre: Float[Array, " z"],
         scale: Float[Array, " z"],
@@ -65,7 +65,7 @@ class Stein(AbstractTerm):
         return jax.vmap(each)(batch.x, batch.z, batch.centre, batch.scale)
 
 
-def score(parts: Parts, x: Float[Array, " d"], z: Any) -> Any:
+def score(parts: Parts, x: Float[Array, "*item"], z: Any) -> Any:
     """The gradient of log p(x, z) with respect to z; a prior may have a score alone."""
     prior, likelihood = parts.model.prior, parts.model.likelihood
     of_likelihood = jax.grad(lambda z: likelihood.log_prob(x, z))(z)
