@@ -6,6 +6,15 @@ A new bound, gradient or objective is named here; `test_completeness.py` fails u
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tightbound.evidence import (
+    AIS,
+    AMIS,
+    AdaptiveSampling,
+    Exact,
+    HMCDensity,
+    JackknifeSampling,
+    PriorSampling,
+)
 from tightbound.gradients import DoublyReparameterized, SingleSample
 from tightbound.objectives import (
     AbstractObjective,
@@ -220,3 +229,13 @@ CASES = {
         layers=(),
     ),
 }
+
+ESTIMATORS = {
+    "AIS": (AIS, {"temperatures": 20, "chains": 4}),
+    "AdaptiveSampling": (AdaptiveSampling, {"method": AMIS(each=50, rounds=3)}),
+    "Exact": (Exact, {}),
+    "HMCDensity": (HMCDensity, {"chains": 30, "transitions": 10}),
+    "JackknifeSampling": (JackknifeSampling, {"k": 50, "order": 2}),
+    "PriorSampling": (PriorSampling, {"k": 500}),
+}
+"""One line for each estimator of evidence that is a value, with settings."""

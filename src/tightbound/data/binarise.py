@@ -74,7 +74,9 @@ def _drawn(
     return jnp.astype(u < x, x.dtype)
 
 
-def resolve(binarize: str, support: str, x: Float[np.ndarray, "n *item"], what: str) -> Binarisation:
+def resolve(
+    binarize: str, support: str, x: Float[np.ndarray, "n *item"], what: str
+) -> Binarisation:
     """Chooses the binarisation and checks the values against the likelihood's support, once.
 
     Args:

@@ -19,6 +19,7 @@ from tightbound.distributions import AbstractConditional
 from tightbound.evidence.adaptation import AbstractAdaptation
 from tightbound.evidence.amis import AMIS
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
+from tightbound.evidence.estimator import estimator
 from tightbound.evidence.pareto import khat, tail_length
 from tightbound.evidence.per_datum import Batch, data_at_once, in_batches, prepared
 from tightbound.evidence.rounding import rounding
@@ -145,3 +146,7 @@ def _estimated(
     astray = jnp.any(jnp.isnan(diagnostics["ess_by_round"]), axis=1)
     found = of_log_weights(log_w), diagnostics, rounding(model, x, z)
     return Batch(found, undefined(log_w) + jnp.astype(astray, jnp.int32))
+
+
+AdaptiveSampling = estimator("AdaptiveSampling", adaptive, posterior="start")
+"""`adaptive` with its settings, as a value: see `tb.evaluate(by=...)`."""

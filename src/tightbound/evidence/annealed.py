@@ -22,6 +22,7 @@ from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
+from tightbound.evidence.estimator import estimator
 from tightbound.evidence.per_datum import (
     CHAINS_AT_ONCE,
     Batch,
@@ -294,3 +295,7 @@ def _forward(
     leapfrog: int,
 ) -> Passed:
     return forward(problem_of(model, start), path, x, keys, leapfrog=leapfrog)
+
+
+AIS = estimator("AIS", annealed, posterior="start")
+"""`annealed` with its settings, as a value: see `tb.evaluate(by=...)`."""

@@ -3,7 +3,7 @@
 import os
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -14,6 +14,7 @@ from tightbound.errors import UsageError, at_least
 from tightbound.evidence.annealed import annealed
 from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import Estimate
+from tightbound.evidence.estimator import EXECUTION, Estimator
 from tightbound.evidence.growth import bias_by_growth
 from tightbound.evidence.importance import examined, prefixes
 from tightbound.evidence.per_datum import (
@@ -112,9 +113,10 @@ class Evaluation(NamedTuple):
 
 def evaluate(
     model: Model | Bayesian,
-    posterior: AbstractConditional,
+    posterior: AbstractConditional | None,
     x: DataLike | None = None,
     *,
+    by: Estimator | None = None,
     k: int = 5000,
     key: int | PRNGKeyArray = 0,
     binarize: str = "auto",
@@ -124,8 +126,8 @@ def evaluate(
     chains: int = 16,
     progress: bool | None = None,
     resume: str | os.PathLike[str] | None = None,
-) -> Evaluation:
-    """Estimates log p(x) of each datum by importance sampling from q(z|x).
+) -> Evaluation | Any:
+    """Estimates log p(x) of each datum: by importance sampling from q(z|x), or `by` another way.
 
     Memory grows with neither k nor n. Apart from rounding, `batch_size` and `chunk` do not change
     the result: a datum's draws depend on the key and on its row alone.
@@ -136,6 +138,9 @@ def evaluate(
             by a mixture of 100 of its components, an implicit one by the normal with the moments
             of its draws. Both leave the estimate valid; `temperatures` helps where they fit badly.
         x: Data of shape (n, d); none for a `Target`.
+        by: Another estimator with its settings, such as `tb.evidence.AIS(temperatures=1000)`; the
+            result is then an `Estimate` (`ExactEvidence` by `Exact`). Posterior, key, binarize,
+            batch_size, progress and resume go to it.
         k: Draws per datum.
         key: Seed or key of draws and binarisation.
         binarize: As for `fit`; "dynamic" draws each item once, by its row.
@@ -150,6 +155,9 @@ def evaluate(
             is removed at the end (for annealing, one beside it). A call with the same arguments
             goes on from it.
 
+    Returns:
+        An `Evaluation`, or what `by` gives.
+
     Raises:
         UsageError: Data outside the likelihood's support (row and column are named), wrong
             sizes, a posterior without a density, or a distribution over models.
@@ -160,6 +168,10 @@ def evaluate(
             "a Bayesian model is no single p(x, z): evaluate its plug-in `model.mean`, or models "
             "from q(theta), `model.draw(key)`"
         )
+    if by is not None:
+        own, execution = (k, chunk, temperatures, chains), (key, binarize, batch_size)
+        names = dict(zip(EXECUTION, (*execution, progress, resume), strict=True))
+        return _by(by, model, posterior, x, own, **names)
     proposal = with_density(posterior, model, key, "importance sampling")
     (k,) = at_least(1, k=k)
     (chunk,) = at_least(1, chunk=min(k, 250) if chunk is None else chunk)
@@ -225,6 +237,22 @@ def evaluate(
         proposal=in_words(proposal),
         rounding=rounded,
     )
+
+
+def _by(
+    by: Any, model: Model, posterior: Any, x: Any, own: tuple[Any, ...], **execution: Any
+) -> Any:
+    """What another estimator says; importance sampling's own settings are none of its."""
+    if not isinstance(by, Estimator):
+        raise UsageError(
+            f"expected by= as an estimator, such as tb.evidence.AIS(temperatures=1000), got {by!r}"
+        )
+    if own != (5000, None, None, 16):
+        raise UsageError(
+            f"k, chunk, temperatures and chains are for importance sampling: give {by.name} its "
+            "settings, as in by=tb.evidence.AIS(temperatures=1000, chains=16)"
+        )
+    return by.estimate(model, posterior, x, **execution)
 
 
 def _counted(verdicts: tuple[str, ...]) -> str:

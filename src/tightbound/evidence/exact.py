@@ -20,6 +20,7 @@ from tightbound.data import DataLike
 from tightbound.distributions import AbstractFinite
 from tightbound.errors import NonFiniteError, UsageError, at_least
 from tightbound.evidence.double import double, undrawn, widened
+from tightbound.evidence.estimator import estimator
 from tightbound.evidence.per_datum import (
     Batch,
     Prepared,
@@ -243,3 +244,7 @@ def _integrated(model: Model, x: Data, *, dim: int, points: int) -> Integral:
         return integral(lambda z: model.log_joint(x, unravel(z)), dim, points, check)
 
     return jax.lax.map(one, x)
+
+
+Exact = estimator("Exact", exact)
+"""`exact` with its settings, as a value: see `tb.evaluate(by=...)`."""

@@ -22,6 +22,7 @@ from tightbound.compilation import filter_jit
 from tightbound.data import DataLike
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
+from tightbound.evidence.estimator import estimator
 from tightbound.evidence.per_datum import (
     CHAINS_AT_ONCE,
     Batch,
@@ -169,3 +170,7 @@ def _fitted(draws: Float[Array, "a d"], at: Float[Array, "b d"]) -> Float[Array,
     white = jax.scipy.linalg.solve_triangular(factor, (at - mean[None]).T, lower=True)
     log_volume = jnp.sum(jnp.log(jnp.diagonal(factor)))
     return -0.5 * (jnp.sum(white**2, axis=0) + size * jnp.log(2 * jnp.pi)) - log_volume
+
+
+HMCDensity = estimator("HMCDensity", hmc_density)
+"""`hmc_density` with its settings, as a value: see `tb.evaluate(by=...)`."""

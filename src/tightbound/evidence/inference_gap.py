@@ -177,7 +177,10 @@ def inference_gap(
     batch_size = data_at_once(batch_size, draws=samples, at_once=AT_ONCE)
     began = time.perf_counter()
     if evidence is None:
-        evidence = evaluate(model, posterior, x, k=k, key=key, binarize=binarize, progress=progress)
+        own: Evaluation = evaluate(
+            model, posterior, x, k=k, key=key, binarize=binarize, progress=progress
+        )
+        evidence = own
     _check_evidence(evidence, len(data.x), data.once)
     keys = streams(data.noise_key, "inference_gap.ascent", "inference_gap.report")
 

@@ -17,6 +17,7 @@ from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import at_least
 from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
+from tightbound.evidence.estimator import estimator
 from tightbound.evidence.per_datum import Batch, data_at_once, in_batches, prepared
 from tightbound.evidence.rounding import heaviest, rounding
 from tightbound.items import Data
@@ -108,3 +109,7 @@ def _estimated(
     rounded = rounding(model, x, heaviest(log_w, z)[0], jnp.max(jnp.abs(log_q), axis=1))
     found = jax.vmap(bound.value)(log_w), stderr, ess, result, rounded
     return Batch(found, undefined(log_w))
+
+
+JackknifeSampling = estimator("JackknifeSampling", jackknife, posterior="posterior")
+"""`jackknife` with its settings, as a value: see `tb.evaluate(by=...)`."""

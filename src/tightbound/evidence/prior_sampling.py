@@ -13,6 +13,7 @@ from jaxtyping import PRNGKeyArray
 from tightbound.data import DataLike
 from tightbound.errors import at_least
 from tightbound.evidence.estimate import Estimate, result_codes
+from tightbound.evidence.estimator import estimator
 from tightbound.evidence.evaluate import evaluate
 from tightbound.models.model import Model
 
@@ -52,3 +53,7 @@ def prior_sampling(
         seconds=ev.seconds,
         rounding=ev.rounding,
     )
+
+
+PriorSampling = estimator("PriorSampling", prior_sampling)
+"""`prior_sampling` with its settings, as a value: see `tb.evaluate(by=...)`."""

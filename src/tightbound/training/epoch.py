@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from tightbound.data.binarise import Binarisation
 from tightbound.data.order import epoch_order
-from tightbound.items import Data, taken, values
+from tightbound.items import Data, Datum, taken, values
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.randomness import item_keys, numbered, streams
 from tightbound.training.state import NonFinite, State
@@ -74,7 +74,11 @@ def make_epoch(
     """Returns `run_epoch(state, keys, epoch, train, validation)` for one replica."""
 
     def train_step(
-        state: State, items: Int[Array, " b"], keys: Keys, epoch: Int[Array, ""], train: Data
+        state: State,
+        items: Int[Array, " b"],
+        keys: Keys,
+        epoch: Int[Array, ""],
+        train: Array | Datum,
     ) -> tuple[State, tuple[Float[Array, ""], Any]]:
         batch = taken(train, items)
         x = settings.train_binarisation(batch.x, items, use=epoch, key=keys.binarise)
@@ -102,7 +106,11 @@ def make_epoch(
         return state, (jnp.mean(step.bound), step.info)
 
     def run_epoch(
-        state: State, keys: Keys, epoch: Int[Array, ""], train: Data, validation: Data | None
+        state: State,
+        keys: Keys,
+        epoch: Int[Array, ""],
+        train: Array | Datum,
+        validation: Array | Datum | None,
     ) -> tuple[State, EpochMetrics]:
         batches = epoch_order(keys.order, epoch, values(train).shape[0], settings.batch_size)
         batches = jnp.repeat(batches, objective.updates, axis=0)

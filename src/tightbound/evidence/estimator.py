@@ -1,0 +1,69 @@
+"""Estimators as values: what is estimated and how, apart from on what and with which key.
+
+`tb.evaluate(model, posterior, x, by=AIS(temperatures=1000))` calls `tb.evidence.annealed` with
+these settings. A new estimator is a function of its own and `NAME = estimator("NAME", function)`.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tightbound.data import DataLike
+from tightbound.errors import UsageError, unknown
+from tightbound.models.model import Model
+
+EXECUTION = ("key", "binarize", "batch_size", "progress", "resume")
+"""Settings that belong to a call and not to an estimator."""
+
+
+class Estimator(NamedTuple):
+    """An estimator of log p(x) with its settings."""
+
+    name: str
+    function: Callable[..., Any]
+    slot: str | None
+    """The argument that takes the posterior; None where none is asked for."""
+    settings: dict[str, Any]
+
+    def estimate(self, model: Model, posterior: Any, x: DataLike | None, **execution: Any) -> Any:
+        """What the estimator says of data x, per datum in nats; `EXECUTION` names what else.
+
+        Raises:
+            UsageError: An execution setting that this estimator does not have, or as it says.
+        """
+        parameters = inspect.signature(self.function).parameters
+        hands_on = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+        known = {name for name in execution if hands_on or name in parameters}
+        for name, value in execution.items():
+            if name not in known and value is not None:
+                raise UsageError(f"{self.name} has no {name}=: leave it out")
+        execution = {name: execution[name] for name in known}
+        slot = {} if self.slot is None else {self.slot: posterior}
+        return self.function(model, x=x, **slot, **self.settings, **execution)
+
+
+def estimator(
+    name: str, function: Callable[..., Any], *, posterior: str | None = None
+) -> Callable[..., Estimator]:
+    """Gives a function that estimates log p(x) a constructor of values with its settings.
+
+    Args:
+        name: The estimator's name, for errors.
+        function: (model, x, settings, execution settings) to an estimate.
+        posterior: The name of its argument for q(z|x), if it takes one.
+    """
+    fixed = ("model", "x", posterior, *EXECUTION)
+    signature = inspect.signature(function)
+    settings = [p for p in signature.parameters.values() if p.name not in fixed]
+    names = [p.name for p in settings if p.kind is not inspect.Parameter.VAR_KEYWORD]
+
+    def make(**given: Any) -> Estimator:
+        for setting in given:
+            if setting not in names:
+                raise unknown(f"setting of {name}", setting, names)
+        return Estimator(name, function, posterior, given)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = function.__doc__
+    make.__dict__["__signature__"] = inspect.Signature(settings)
+    return make
