@@ -167,6 +167,8 @@ def test_every_estimator_gives_the_marginal():
     found = tb.evaluate(model, wide, x, k=4000)
     z = (found.log_evidence - truth(x)) / np.maximum(found.stderr, 1e-5)
     assert np.abs(z).max() < ztest.LIMIT
+    missing = int(np.isnan(x).sum())
+    assert f"; {missing} of {x.size} values are missing)" in found.summary().splitlines()[0]
     jackknife = tb.evidence.jackknife(model, posterior, x, k=50)
     np.testing.assert_allclose(jackknife.log_evidence, truth(x), atol=2e-4)
     adapted = tb.evidence.adaptive(model, x)

@@ -51,8 +51,13 @@ class Prepared(NamedTuple):
 
     @property
     def once(self) -> str:
-        """How each value became binary, in words."""
-        return self.binarisation.once if self.x.shape[1:] != (0,) else NO_DATA
+        """How each value became binary, in words, and how many are missing."""
+        if self.x.shape[1:] == (0,):
+            return NO_DATA
+        if self.observed is None:
+            return self.binarisation.once
+        missing, size = int(np.sum(~self.observed)), self.observed.size
+        return f"{self.binarisation.once}; {missing:,} of {size:,} values are missing"
 
 
 def prepared(
