@@ -11,7 +11,7 @@ ROOT = Path(tightbound.__file__).parent
 
 # Each line may import the lines above it and itself.
 ORDER = [
-    ["errors"],
+    ["errors", "discovery"],
     ["calls"],
     ["names"],
     ["files"],
@@ -44,7 +44,7 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 
 # Less than the order allows: numbers judge any model, and reports read records alone.
 ONLY = {
-    "bounds": {"errors"},
+    "bounds": {"errors", "discovery"},
     "networks": {"errors", "randomness"},
     "mcmc": {"errors", "randomness"},
     "adjoints": {"errors"},
@@ -61,7 +61,8 @@ ONLY = {
 
 # What loads without JAX, and what nothing may load.
 WITHOUT_JAX = (
-    "errors", "calls", "names", "files", "digests", "locks", "progress", "report", "config", "cli",
+    "errors", "discovery", "calls", "names", "files", "digests", "locks", "progress", "report",
+    "config", "cli",
 )  # fmt: skip
 HEAVY = {"jax", "jaxlib", "equinox", "optax", "numpyro"}
 PRIVATE = ("jax._src", "equinox.internal", "equinox._", "pickle", "joblib", "dill")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tightbound.calls import Call, bind, parse, signature
+from tightbound.discovery import Place, places
 from tightbound.errors import UsageError, unknown
 
 GRADIENTS = (
@@ -144,13 +145,12 @@ def check_binarisation(text: str) -> None:
 
 
 @cache
-def objectives() -> dict[str, Path]:
-    """The file of each objective by name: the files that define a function of their own name."""
-    folder = Path(__file__).parent / "objectives"
+def objectives() -> dict[str, Place]:
+    """The place of each objective by name: the files that define a function of their own name."""
     return {
-        path.stem: path
-        for path in sorted(folder.rglob("*.py"))
-        if re.search(rf"^def {path.stem}\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+        place.path.stem: place
+        for place in places("objectives")
+        if re.search(rf"^def {place.path.stem}\(", place.text, re.MULTILINE)
     }
 
 
@@ -192,7 +192,7 @@ def check_objective(call: Call) -> dict[str, Any]:
     """
     found = objectives()
     check_name("objective", call.name, tuple(found))
-    of = signature(found[call.name], call.name)
+    of = signature(found[call.name].path, call.name)
     given = bind("objective", call.name, call.values, call.options, of)
     if isinstance(given.get("gradient"), str):
         check_gradient(given["gradient"])

@@ -61,20 +61,20 @@ def test_optimizers_are_those_that_can_be_made():
 @pytest.mark.parametrize("name", names.objectives())
 def test_signatures_read_from_source_are_those_of_the_functions(name):
     entry = all_objectives()[name]
-    of = signature(names.objectives()[name], name)
+    of = signature(names.objectives()[name].path, name)
     parameters = inspect.signature(entry.make).parameters
     assert list(of.kinds) == list(parameters)
     assert of.required == tuple(p.name for p in parameters.values() if p.default is p.empty)
     for argument, least in of.least.items():
         # The function itself refuses what the reading of it refuses.
-        usual = next(case.options for case in CASES.values() if case.make is entry.make)
+        usual = next(case.options for case in CASES.values() if case.name == name)
         with pytest.raises(UsageError, match=f"expected {argument} >= {least}, got {least - 1}"):
             entry.make(**usual | {argument: least - 1})
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("case", [case for case in CASES.values() if isinstance(case.name, str)])
 def test_every_case_passes_the_checks_as_text_or_values(case):
-    assert make(Call(case.make.__name__, (), case.options)) == case.objective
+    assert make(Call(case.name, (), case.options)) == case.objective
     assert parse(case.objective.description).description == case.objective.description
 
 

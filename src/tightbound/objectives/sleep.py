@@ -19,6 +19,8 @@ from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, S
 from tightbound.objectives.multisample import Multisample
 from tightbound.randomness import stream
 
+NEEDS = Requires(("samples", "density"), ("samples", "density"), ("samples", "density"))
+
 
 class Sleep(AbstractObjective):
     """The model's part of `wake`, and for the posterior sleep alone or the mean of both."""
@@ -35,8 +37,7 @@ class Sleep(AbstractObjective):
     @property
     def requires(self) -> Requires:
         """All densities, and draws of the model for its dreams."""
-        both = ("samples", "density")
-        return Requires(both, both, both)
+        return NEEDS
 
     @property
     def draws(self) -> int:
