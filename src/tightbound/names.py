@@ -4,6 +4,7 @@ A wrong name is to be refused at once, before seconds of imports. Tests hold eve
 against the registry of the things themselves.
 """
 
+import ast
 import re
 from functools import cache
 from importlib.util import find_spec
@@ -52,7 +53,6 @@ FAMILIES = (
 )
 PRIORS = (*FAMILIES, "bernoulli")
 POSTERIORS = (*PRIORS, "semi_implicit", "implicit")
-LIKELIHOODS = ("bernoulli", "gaussian", "gaussian_unit_mean")
 ACTIVATIONS = ("tanh", "relu", "elu", "gelu", "silu", "leaky_relu", "softplus")
 SCHEDULES = ("constant", "cosine", "linear", "iwae")
 BINARISATIONS = ("auto", "dynamic", "fixed", "none")
@@ -152,6 +152,23 @@ def objectives() -> dict[str, Place]:
         for place in places("objectives")
         if re.search(rf"^def {place.path.stem}\(", place.text, re.MULTILINE)
     }
+
+
+@cache
+def likelihoods() -> dict[str, Place]:
+    """The place of each likelihood by name: the files that assign `LIKELIHOODS`, a dictionary."""
+    found = {}
+    for place in places("distributions"):
+        text = place.text
+        if not re.search(r"^LIKELIHOODS = ", text, re.MULTILINE):
+            continue
+        for node in ast.parse(text).body:
+            match node:
+                case ast.Assign([ast.Name("LIKELIHOODS")], ast.Dict(keys)):
+                    found |= {key.value: place for key in keys if isinstance(key, ast.Constant)}
+                case _:
+                    pass
+    return found
 
 
 def objective_call(text: str, options: dict[str, Any] | None = None) -> Call:

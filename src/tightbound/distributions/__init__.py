@@ -24,6 +24,8 @@ from tightbound.distributions.implicit import Implicit as Implicit
 from tightbound.distributions.implicit import SemiImplicit as SemiImplicit
 from tightbound.distributions.layered import BottomLayer as BottomLayer
 from tightbound.distributions.layered import Layered as Layered
+from tightbound.distributions.likelihood import Likelihood as Likelihood
+from tightbound.distributions.likelihood import likelihoods as likelihoods
 from tightbound.distributions.normal import DiagonalNormal as DiagonalNormal
 from tightbound.distributions.normal import StandardNormal as StandardNormal
 from tightbound.distributions.restoration import Degradation as Degradation

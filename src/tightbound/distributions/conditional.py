@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tightbound.distributions.abstract import AbstractExplicit
 from tightbound.distributions.catalogue import by_name
 from tightbound.errors import UsageError
-from tightbound.networks import Dense
+from tightbound.networks import Head
 
 
 class Conditional(AbstractExplicit):
@@ -23,7 +23,7 @@ class Conditional(AbstractExplicit):
     """
 
     trunk: Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]]
-    heads: tuple[Dense, ...]
+    heads: tuple[Head, ...]
     family: str = eqx.field(static=True)
 
     def __check_init__(self) -> None:

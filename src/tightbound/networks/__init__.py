@@ -9,3 +9,8 @@ from tightbound.networks.mlp import flat as flat
 from tightbound.networks.mlp import over_layers as over_layers
 from tightbound.networks.state_dict import dense_from_state_dict as dense_from_state_dict
 from tightbound.networks.state_dict import mlp_from_state_dict as mlp_from_state_dict
+from tightbound.networks.whole import Body as Body
+from tightbound.networks.whole import Head as Head
+from tightbound.networks.whole import Piece as Piece
+from tightbound.networks.whole import Trunk as Trunk
+from tightbound.networks.whole import Whole as Whole
