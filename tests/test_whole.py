@@ -1,4 +1,4 @@
-"""Networks that give a distribution's parameters themselves: no dense head, and the right pieces."""
+"""Networks that give a distribution's parameters themselves: no head, and the right pieces."""
 
 import equinox as eqx
 import jax
