@@ -11,7 +11,7 @@ ROOT = Path(tightbound.__file__).parent
 
 # Each line may import the lines above it and itself.
 ORDER = [
-    ["errors", "discovery"],
+    ["errors", "discovery", "supports"],
     ["calls"],
     ["names"],
     ["files"],

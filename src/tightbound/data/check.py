@@ -1,19 +1,12 @@
 """Checks values on the host, once per data set or public call, and names the first bad entry."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from tightbound.errors import UsageError
+from tightbound.supports import COLUMNWISE, Support
 
 _ROWS = 4096  # rows looked at together: bounds the memory, and stops early at a bad entry
 _NO_MISSING = "missing data are not supported yet: fill or drop such rows"
-_SUPPORTS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
-    "binary": ("0 or 1", lambda x: (x == 0) | (x == 1)),
-    "unit": ("a number in [0, 1]", lambda x: (x >= 0) & (x <= 1)),
-    "positive": ("a positive number", lambda x: (x > 0) & np.isfinite(x)),
-    "real": ("a finite number", np.isfinite),
-}
 
 
 def check_values(x: np.ndarray, support: str, what: str, columns: tuple[str, ...] = ()) -> None:
@@ -21,7 +14,7 @@ def check_values(x: np.ndarray, support: str, what: str, columns: tuple[str, ...
 
     Args:
         x: Items by columns, shape (n, d), of a real type.
-        support: "binary" {0, 1}, "unit" [0, 1], "positive" or "real" (finite).
+        support: "binary" {0, 1}, "unit" [0, 1], "positive" or "real" (finite), or a `Support`.
         what: What the values are, for the error.
         columns: The columns' names, for the error; they are counted where there are none.
 
@@ -29,19 +22,21 @@ def check_values(x: np.ndarray, support: str, what: str, columns: tuple[str, ...
         UsageError: Not of shape (n, d), empty, not of a numeric type, or an entry outside the
             support: the first such entry's row, column (both from 0) and value are named.
     """
-    if support not in _SUPPORTS:
-        raise UsageError(f"expected a support out of {', '.join(_SUPPORTS)}, got {support!r}")
+    known = support if isinstance(support, Support) else COLUMNWISE.get(support)
+    if known is None:
+        raise UsageError(f"expected a support out of {', '.join(COLUMNWISE)}, got {support!r}")
     check_table(x, what)
-    expected, inside = _SUPPORTS[support]
     for start in range(0, len(x), _ROWS):
-        good = inside(x[start : start + _ROWS])
+        good = known.inside(x[start : start + _ROWS])
         if not good.all():
             row, column = np.argwhere(~good)[0] + (start, 0)
             place = f"row {row}, column {column} (counted from 0)"
             if columns:
                 place = f"row {row} (counted from 0), column {columns[column]!r}"
             missing = f"; {_NO_MISSING}" if np.isnan(x[row, column]) else ""
-            raise UsageError(f"{what}: {place} is {x[row, column]!s}, expected {expected}{missing}")
+            raise UsageError(
+                f"{what}: {place} is {x[row, column]!s}, expected {known.expected}{missing}"
+            )
 
 
 def check_table(x: np.ndarray, what: str) -> None:

@@ -93,8 +93,9 @@ class AbstractExplicit(AbstractConditional):
     def support(self) -> str:
         """Where values must lie.
 
-        "binary", "unit" (the closed unit interval), "positive", "real" or "simplex"; of several
-        layers, all that occur.
+        "binary", "unit" (the closed unit interval), "positive", "real" or "simplex", or a
+        `tightbound.supports.Support`, which data are checked against; of several layers, all
+        that occur.
         """
 
     @property

@@ -18,6 +18,7 @@ from tightbound.distributions.likelihood import Likelihood
 from tightbound.errors import UsageError
 from tightbound.networks import Body, Dense, Head
 from tightbound.randomness import streams
+from tightbound.supports import BINARY, UNIT
 
 
 class Bernoulli(AbstractExplicit):
@@ -29,7 +30,7 @@ class Bernoulli(AbstractExplicit):
     @property
     def support(self) -> str:
         """Where values must lie."""
-        return "binary"
+        return BINARY
 
     @property
     def reparameterized(self) -> bool:
@@ -68,7 +69,7 @@ def log_mass(value: Float[Array, " dim"], logits: Float[Array, " dim"]) -> Float
 def _of(body: Body, train: Float[np.ndarray, "n d"], key: PRNGKeyArray) -> Bernoulli:
     """A likelihood for binary or grey data; the bias of a dense head starts at their mean."""
     try:
-        check_values(train, "unit", "the training data of a Bernoulli likelihood")
+        check_values(train, UNIT, "the training data of a Bernoulli likelihood")
     except UsageError as error:
         raise UsageError(f"{error}; likelihood='gaussian' is for values like these") from None
     trunk_key, head_key = streams(key, "autoencoder.visible.trunk", "autoencoder.visible.head")

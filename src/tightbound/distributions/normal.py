@@ -16,6 +16,7 @@ from tightbound.distributions.abstract import AbstractExplicit
 from tightbound.distributions.likelihood import Likelihood
 from tightbound.networks import Body, Head
 from tightbound.randomness import streams
+from tightbound.supports import REAL, UNIT
 
 
 class StandardNormal(AbstractExplicit):
@@ -26,7 +27,7 @@ class StandardNormal(AbstractExplicit):
     @property
     def support(self) -> str:
         """Where values must lie."""
-        return "real"
+        return REAL
 
     def sample(self, given: Any = None, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw."""
@@ -77,7 +78,7 @@ class DiagonalNormal(AbstractExplicit):
     @property
     def support(self) -> str:
         """Where values must lie."""
-        return "unit" if self.unit_mean else "real"
+        return UNIT if self.unit_mean else REAL
 
     def sample(self, given: Float[Array, " n_in"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One reparameterised draw mu + sigma * epsilon."""
