@@ -283,9 +283,9 @@ def check_data(data: str, split: str = "default") -> None:
     Raises:
         UsageError: Near names, or that there is no such file.
     """
-    if data in names.SPLITS:
-        names.check_name("split", split, tuple(dict.fromkeys(("default", *names.SPLITS[data]))))
+    if data in names.splits():
+        names.check_name("split", split, tuple(dict.fromkeys(("default", *names.splits()[data]))))
     elif not os.path.lexists(data):
         if os.sep in data or "." in data:
             raise UsageError(f"there is no file or folder {shortened(data)}")
-        raise unknown("data set", data, names.SPLITS)
+        raise unknown("data set", data, names.splits())

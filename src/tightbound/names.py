@@ -57,16 +57,6 @@ ACTIVATIONS = ("tanh", "relu", "elu", "gelu", "silu", "leaky_relu", "softplus")
 SCHEDULES = ("constant", "cosine", "linear", "iwae")
 BINARISATIONS = ("auto", "dynamic", "fixed", "none")
 PARTS = ("train", "validation", "test")
-SPLITS = {
-    "digits": ("default",),
-    "mnist": ("default", "iwae", "aevb", "aevb-1000"),
-    "fashion_mnist": ("default",),
-    "binarized_mnist": ("default",),
-    "omniglot": ("iwae",),
-    "frey_faces": ("contiguous", "random"),
-    "caltech101_silhouettes": ("default",),
-}
-"""The named data sets with their splits."""
 DEFAULT_RATES = {"adam": 2e-3, "adamw": 2e-3, "iwae_adam": 1e-3, "muon": 2e-2}
 """Highest learning rates for runs that name none."""
 OPTIMIZERS = (
@@ -156,18 +146,42 @@ def objectives() -> dict[str, Place]:
 
 @cache
 def likelihoods() -> dict[str, Place]:
-    """The place of each likelihood by name: the files that assign `LIKELIHOODS`, a dictionary."""
+    """The place of each likelihood by name: the keys of `LIKELIHOODS` in a file."""
+    return {
+        str(key.value): place
+        for place, value in _assigned("distributions", "LIKELIHOODS")
+        for key in value.keys
+        if isinstance(key, ast.Constant)
+    }
+
+
+@cache
+def sources() -> tuple[Place, ...]:
+    """The files of named data sets: those that assign `SPLITS`."""
+    return tuple(place for place, _ in _assigned("data", "SPLITS"))
+
+
+@cache
+def splits() -> dict[str, tuple[str, ...]]:
+    """The named data sets with their splits, as their files say in `SPLITS`."""
     found = {}
-    for place in places("distributions"):
+    for _, value in _assigned("data", "SPLITS"):
+        found |= ast.literal_eval(value)
+    return found
+
+
+def _assigned(folder: str, name: str) -> list[tuple[Place, ast.Dict]]:
+    """The files of a folder that assign a dictionary to a name, with its source; none is run."""
+    found = []
+    for place in places(folder):
         text = place.text
-        if not re.search(r"^LIKELIHOODS = ", text, re.MULTILINE):
-            continue
-        for node in ast.parse(text).body:
-            match node:
-                case ast.Assign([ast.Name("LIKELIHOODS")], ast.Dict(keys)):
-                    found |= {key.value: place for key in keys if isinstance(key, ast.Constant)}
-                case _:
-                    pass
+        if re.search(rf"^{name} = {{", text, re.MULTILINE):
+            for node in ast.parse(text).body:
+                match node:
+                    case ast.Assign([ast.Name(target)], ast.Dict() as value) if target == name:
+                        found.append((place, value))
+                    case _:
+                        pass
     return found
 
 

@@ -28,7 +28,7 @@ def test_names_are_those_of_the_registries():
     assert set(distributions.likelihoods()) >= {"bernoulli", "gaussian", "gaussian_unit_mean"}
     assert set(names.ACTIVATIONS) == set(ACTIVATIONS)
     assert set(names.BINARISATIONS) == set(binarise.MODES)
-    assert {entry.name: entry.splits for entry in data.names()} == names.SPLITS
+    assert {entry.name: entry.splits for entry in data.names()} == names.splits()
     functions = inspect.getmembers(tightbound.objectives, inspect.isfunction)
     assert set(names.objectives()) == {name for name, _ in functions}
 
