@@ -1,14 +1,17 @@
 """One line for each objective with each of its bounds and gradients: the laws run on all of them.
 
-A new bound, gradient or objective is named here; `test_completeness.py` fails until it is.
+A new bound, gradient or objective is named here; `test_completeness.py` fails until it is. So are
+likelihoods, networks and named data sets, for the laws in `test_parts.py`.
 """
 
 from typing import Any, NamedTuple
 
-from tightbound import objectives
-from tightbound.bounds import AbstractBound
+import numpy as np
+
+from tightbound import bounds, networks, objectives
 from tightbound.gradients import DoublyReparameterized, SingleSample, by_name
 from tightbound.objectives import AbstractObjective
+from tightbound.objectives.catalogue import all_objectives
 from tightbound.objectives.map_estimate import MAP
 from tightbound.objectives.multisample import Multisample
 from tightbound.objectives.sleep import Sleep
@@ -21,8 +24,8 @@ ONE = (1,)
 class Case(NamedTuple):
     """An objective, and what is true of it."""
 
-    name: str | AbstractBound
-    """The objective's, or a bound that no objective is named after."""
+    name: str
+    """The objective's, or the class of a bound that no objective makes."""
     options: dict[str, Any]
     layers: tuple[int, ...] = (1, 2)
     """Numbers of stochastic layers for which it exists."""
@@ -39,10 +42,16 @@ class Case(NamedTuple):
 
     @property
     def objective(self) -> AbstractObjective:
-        if isinstance(self.name, str):
+        if self.named:
             return getattr(objectives, self.name)(**self.options)
-        gradient = by_name(self.options.get("gradient", "reparameterized"))
-        return Multisample(repr(self.name), self.name, gradient, self.options["k"])
+        options = {"gradient": "reparameterized", **self.options}
+        k, gradient = options.pop("k"), by_name(options.pop("gradient"))
+        return Multisample(self.name, getattr(bounds, self.name)(**options), gradient, k)
+
+    @property
+    def named(self) -> bool:
+        """An objective of this name makes it."""
+        return self.name in all_objectives()
 
     @property
     def total(self) -> bool:
@@ -203,3 +212,27 @@ CASES = {
         layers=(),
     ),
 }
+
+LIKELIHOODS = {
+    "bernoulli": np.round,
+    "gaussian": lambda u: 4 * u - 2,
+    "gaussian_unit_mean": lambda u: u,
+}
+"""For each likelihood of `tb.autoencoder`, from uniform values to values that it is for."""
+
+NETWORKS = {
+    "perceptron": lambda key: networks.MLP.glorot(2, (3, 6), key=key),
+    "squashed": lambda key: networks.Squashed(networks.MLP.glorot(2, (6,), key=key)),
+}
+"""From a key to a decoder of 2 latents: to 6 features, or as `Whole` to 36 parameters."""
+
+SOURCES = (
+    "binarized_mnist",
+    "caltech101_silhouettes",
+    "digits",
+    "fashion_mnist",
+    "frey_faces",
+    "mnist",
+    "omniglot",
+)
+"""The named data sets."""

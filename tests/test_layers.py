@@ -45,7 +45,7 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 # Less than the order allows: numbers judge any model, and reports read records alone.
 ONLY = {
     "bounds": {"errors", "discovery"},
-    "networks": {"errors", "randomness"},
+    "networks": {"errors", "discovery", "randomness"},
     "mcmc": {"errors", "randomness"},
     "adjoints": {"errors"},
     "evidence": {

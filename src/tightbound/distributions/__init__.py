@@ -1,5 +1,8 @@
 """Conditionals: prior p(z), likelihood p(x|z) and posterior q(z|x) are one kind of thing."""
 
+from typing import TYPE_CHECKING, Any
+
+from tightbound.discovery import classes as _classes
 from tightbound.distributions.abstract import AbstractConditional as AbstractConditional
 from tightbound.distributions.abstract import AbstractExplicit as AbstractExplicit
 from tightbound.distributions.abstract import AbstractImplicit as AbstractImplicit
@@ -31,3 +34,11 @@ from tightbound.distributions.normal import StandardNormal as StandardNormal
 from tightbound.distributions.restoration import Degradation as Degradation
 from tightbound.distributions.restoration import Empirical as Empirical
 from tightbound.distributions.restoration import Projected as Projected
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Distributions in files of your own, which the last line finds."""
+
+
+globals().update(_classes("distributions", AbstractConditional))

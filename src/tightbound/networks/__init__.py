@@ -1,5 +1,10 @@
 """Deterministic networks: functions of one item, without a batch axis."""
 
+from typing import TYPE_CHECKING, Any
+
+from equinox import Module as _Module
+
+from tightbound.discovery import classes as _classes
 from tightbound.networks.mlp import ACTIVATIONS as ACTIVATIONS
 from tightbound.networks.mlp import MLP as MLP
 from tightbound.networks.mlp import Dense as Dense
@@ -14,3 +19,11 @@ from tightbound.networks.whole import Head as Head
 from tightbound.networks.whole import Piece as Piece
 from tightbound.networks.whole import Trunk as Trunk
 from tightbound.networks.whole import Whole as Whole
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Networks in files of your own, which the last line finds."""
+
+
+globals().update(_classes("networks", _Module))
