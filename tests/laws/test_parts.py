@@ -13,6 +13,7 @@ from tests.training.test_saving import run_of
 from tests.ztest import LIMIT, z_of_mean
 from tightbound import data, distributions
 from tightbound.data import check_values
+from tightbound.distributions import AbstractExplicit
 from tightbound.networks import Whole
 from tightbound.objectives import Parts
 
@@ -84,3 +85,49 @@ def test_a_named_data_set_offers_its_splits(name):
         dataset = data.load(name, split=entry.splits[-1])
         assert dataset.name == name
         assert dataset.train.shape[1] == np.prod(dataset.shape)
+
+
+class Bare(AbstractExplicit):
+    """A unit normal around the latents: what fitting and evaluating need, and no more."""
+
+    @property
+    def support(self):
+        return "real"
+
+    def log_prob(self, value, given):
+        return jnp.sum(jax.scipy.stats.norm.logpdf(value, given))
+
+
+class Meant(Bare):
+    def mean(self, given):
+        return given
+
+
+class Shy(Meant):
+    def sample(self, given, *, key):
+        raise NotImplementedError
+
+
+def test_a_likelihood_without_draws_is_fitted_and_evaluated():
+    x = UNIFORM[:6, :2]
+    model, posterior = tb.autoencoder(x, latent=2, hidden=(3,), likelihood="gaussian")
+    bare, meant, shy = (tb.Model(model.prior, kind()) for kind in (Bare, Meant, Shy))
+    sizes = {"objective": "elbo()", "batch_size": 6, "epochs": 1}
+    found = []
+    for these in (meant, shy):
+        run = tb.fit(these, posterior, x, **sizes)
+        found.append(tb.evaluate(run.model, run.posterior, x, k=3, key=0).mean)
+    assert np.isfinite(found[0])
+    assert found[0] == found[1]
+    assert ["samples" in m.likelihood.offers for m in (bare, meant, shy)] == [False, False, True]
+    for these, likelihood in ((bare, "Bare"), (meant, "Meant"), (shy, "Shy")):
+        with pytest.raises(tb.UsageError, match=f"{likelihood} has (none|no draws)"):
+            these.sample(jax.random.key(0))
+    with pytest.raises(tb.UsageError, match="Bare has no mean: define mean"):
+        bare.likelihood.mean(x[0])
+    with pytest.raises(tb.UsageError, match=r"draws or mean tell how many .* of Bare"):
+        tb.fit(bare, posterior, x, **sizes)
+    with pytest.raises(tb.UsageError, match="expected 2 columns, as many as the model has, got 1"):
+        tb.fit(meant, posterior, x[:, :1], **sizes)
+    with pytest.raises(tb.UsageError, match="wake_sleep.* needs draws of the likelihood"):
+        tb.fit(meant, posterior, x, **sizes | {"objective": "wake_sleep()"})

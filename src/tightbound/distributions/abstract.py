@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.errors import UsageError
 from tightbound.randomness import streams
 
 
@@ -80,13 +81,30 @@ class AbstractSemiImplicit(AbstractConditional):
 
 
 class AbstractExplicit(AbstractConditional):
-    """A conditional with a density (or a mass), in nats."""
+    """A conditional with a density (or a mass), in nats.
+
+    A likelihood of one's own needs `support` and `log_prob` to be fitted and evaluated, and one of
+    `sample` and `mean`, whose shape tells the number of columns. `sample` is for bounds from above
+    (`tb.sandwich`), for objectives with dreams, and for data that the model makes; `mean` for
+    reconstructions and pictures. What asks for one that is not there says so. Priors and posteriors
+    need both.
+    """
 
     @property
     def offers(self) -> frozenset[str]:
-        """Draws and the density; where that is continuous, its score too."""
+        """Draws, if it has them, and the density; where that is continuous, its score too."""
+        samples = set() if type(self).sample is AbstractExplicit.sample else {"samples"}
         score = {"score"} if self.reparameterized else set()
-        return frozenset({"samples", "density"} | score)
+        return frozenset({"density"} | samples | score)
+
+    def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
+        """One draw, differentiable in the parameters where the family allows it.
+
+        Raises:
+            UsageError: The class defines no draws.
+        """
+        del given, key
+        raise UsageError(f"{type(self).__name__} has no draws: define sample(self, given, *, key)")
 
     @property
     @abc.abstractmethod
@@ -117,6 +135,11 @@ class AbstractExplicit(AbstractConditional):
         value = self.sample(given, key=key)
         return value, self.log_prob(value, given)
 
-    @abc.abstractmethod
     def mean(self, given: Any) -> Any:
-        """Expected value given one value (for layers above the first: along the chain of means)."""
+        """Expected value given one value (for layers above the first: along the chain of means).
+
+        Raises:
+            UsageError: The class defines no mean.
+        """
+        del given
+        raise UsageError(f"{type(self).__name__} has no mean: define mean(self, given)")

@@ -36,7 +36,11 @@ def check_width(model: Model | Bayesian, x: np.ndarray, what: str) -> None:
 
 
 def width(model: Model | Bayesian) -> int:
-    """The number of columns of x; none of a `Target`."""
+    """The number of columns of x; none of a `Target`.
+
+    Raises:
+        UsageError: The likelihood has neither draws nor a mean, whose shape would tell.
+    """
     if isinstance(model, Target):
         return 0
     likelihood = model.likelihood
@@ -48,4 +52,17 @@ def width(model: Model | Bayesian) -> int:
                 "expected a likelihood that says how many columns data have: pass dim= to "
                 "tb.distributions.from_functions"
             )
-    return eqx.filter_eval_shape(model.sample, jax.random.key(0))[0].shape[0]
+    try:
+        return eqx.filter_eval_shape(model.sample, jax.random.key(0))[0].shape[0]
+    except UsageError as error:
+        # Draws that are there and go wrong say so themselves.
+        not_there = isinstance(error.__cause__, NotImplementedError)
+        if "samples" in likelihood.offers and not not_there:
+            raise
+    try:
+        return eqx.filter_eval_shape(likelihood.mean, like_z(model)).shape[0]
+    except (NotImplementedError, UsageError) as error:
+        raise UsageError(
+            f"expected a likelihood whose draws or mean tell how many columns data have: define "
+            f"sample(self, given, *, key) or mean(self, given) of {type(likelihood).__name__}"
+        ) from error

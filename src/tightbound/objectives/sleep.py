@@ -17,6 +17,7 @@ from tightbound.errors import UsageError
 from tightbound.items import Items
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
 from tightbound.objectives.multisample import Multisample
+from tightbound.objectives.taxonomy import check_requires
 from tightbound.randomness import stream
 
 NEEDS = Requires(("samples", "density"), ("samples", "density"), ("samples", "density"))
@@ -51,6 +52,7 @@ class Sleep(AbstractObjective):
 
     def check(self, parts: Parts) -> None:
         """Needs the densities of posterior and model, and a model that can be sampled."""
+        check_requires(self, parts)
         self.wake.check(parts)
         dreams, followed = parts.model.prior.support, parts.posterior.support
         if set(dreams.split(", ")) != set(followed.split(", ")):
