@@ -1,53 +1,17 @@
 """One line for each objective with each of its bounds and gradients: the laws run on all of them.
 
-A new bound, gradient or objective is named here; `test_completeness.py` fails until it is.
+A new bound, gradient or objective is named here; `test_completeness.py` fails until it is. So are
+likelihoods, networks and named data sets, for the laws in `test_parts.py`.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tightbound.evidence import (
-    AIS,
-    AMIS,
-    AdaptiveSampling,
-    Exact,
-    HMCDensity,
-    JackknifeSampling,
-    PriorSampling,
-)
-from tightbound.gradients import DoublyReparameterized, SingleSample
-from tightbound.objectives import (
-    AbstractObjective,
-    ali,
-    amortized_map,
-    annealed,
-    ciwae,
-    combined,
-    dsivi,
-    elbo,
-    exact,
-    full_vb,
-    hybrid,
-    iwae,
-    iwhvi,
-    jc_adv,
-    jc_adv_rmd,
-    jc_den,
-    jvi,
-    map_estimate,
-    mcem,
-    miwae,
-    opvi,
-    pc_adv,
-    pc_den,
-    piwae,
-    rws,
-    schedule,
-    sivi,
-    uivi,
-    vr,
-    wake_sleep,
-)
+import numpy as np
+
+from tightbound import bounds, evidence, networks, objectives
+from tightbound.gradients import DoublyReparameterized, SingleSample, by_name
+from tightbound.objectives import AbstractObjective
+from tightbound.objectives.catalogue import all_objectives
 from tightbound.objectives.map_estimate import MAP
 from tightbound.objectives.multisample import Multisample
 from tightbound.objectives.sleep import Sleep
@@ -60,7 +24,8 @@ ONE = (1,)
 class Case(NamedTuple):
     """An objective, and what is true of it."""
 
-    make: Callable[..., AbstractObjective]
+    name: str
+    """The objective's, or the class of a bound that no objective makes."""
     options: dict[str, Any]
     layers: tuple[int, ...] = (1, 2)
     """Numbers of stochastic layers for which it exists."""
@@ -77,7 +42,16 @@ class Case(NamedTuple):
 
     @property
     def objective(self) -> AbstractObjective:
-        return self.make(**self.options)
+        if self.named:
+            return getattr(objectives, self.name)(**self.options)
+        options = {"gradient": "reparameterized", **self.options}
+        k, gradient = options.pop("k"), by_name(options.pop("gradient"))
+        return Multisample(self.name, getattr(bounds, self.name)(**options), gradient, k)
+
+    @property
+    def named(self) -> bool:
+        """An objective of this name makes it."""
+        return self.name in all_objectives()
 
     @property
     def total(self) -> bool:
@@ -98,144 +72,177 @@ class Case(NamedTuple):
 
 CASES = {
     # No draws and no posterior: its laws stand in tests/finite/.
-    "exact": Case(exact, {}, layers=()),
-    "elbo-A": Case(elbo, {"samples": K}),
-    "elbo-A-stl": Case(elbo, {"samples": K, "gradient": "stl"}, reference="elbo-A", vanishes=True),
+    "exact": Case("exact", {}, layers=()),
+    "elbo-A": Case("elbo", {"samples": K}),
+    "elbo-A-stl": Case(
+        "elbo", {"samples": K, "gradient": "stl"}, reference="elbo-A", vanishes=True
+    ),
     "elbo-A-dreg": Case(
-        elbo, {"samples": K, "gradient": "dreg"}, reference="elbo-A", vanishes=True
+        "elbo", {"samples": K, "gradient": "dreg"}, reference="elbo-A", vanishes=True
     ),
-    "elbo-A-single": Case(elbo, {"samples": K, "gradient": "single_sample"}, reference="elbo-A"),
+    "elbo-A-single": Case("elbo", {"samples": K, "gradient": "single_sample"}, reference="elbo-A"),
     "elbo-A-score": Case(
-        elbo, {"samples": K, "gradient": "score_function"}, layers=ONE, reference="elbo-A"
+        "elbo", {"samples": K, "gradient": "score_function"}, layers=ONE, reference="elbo-A"
     ),
-    "elbo-A-vimco": Case(elbo, {"samples": K, "gradient": "vimco"}, reference="elbo-A"),
+    "elbo-A-vimco": Case("elbo", {"samples": K, "gradient": "vimco"}, reference="elbo-A"),
     "elbo-B": Case(
-        elbo, {"estimator": "B", "samples": K}, layers=(1,), reference="elbo-A", exact=False
+        "elbo", {"estimator": "B", "samples": K}, layers=(1,), reference="elbo-A", exact=False
     ),
-    "iwae": Case(iwae, {"k": K}),
+    "iwae": Case("iwae", {"k": K}),
     "iwae-stl": Case(
-        iwae, {"k": K, "gradient": "stl"}, reference="iwae", unbiased=False, vanishes=True
+        "iwae", {"k": K, "gradient": "stl"}, reference="iwae", unbiased=False, vanishes=True
     ),
-    "iwae-dreg": Case(iwae, {"k": K, "gradient": "dreg"}, reference="iwae", vanishes=True),
-    "iwae-single": Case(iwae, {"k": K, "gradient": "single_sample"}, reference="iwae"),
+    "iwae-dreg": Case("iwae", {"k": K, "gradient": "dreg"}, reference="iwae", vanishes=True),
+    "iwae-single": Case("iwae", {"k": K, "gradient": "single_sample"}, reference="iwae"),
     "iwae-dreg@4": Case(
-        iwae,
+        "iwae",
         {"k": K, "gradient": SingleSample(DoublyReparameterized(), draws=4)},
         reference="iwae",
         vanishes=True,
     ),
-    "iwae-score": Case(iwae, {"k": K, "gradient": "score_function"}, reference="iwae"),
+    "iwae-score": Case("iwae", {"k": K, "gradient": "score_function"}, reference="iwae"),
     "iwae-score-cv": Case(
-        iwae, {"k": K, "gradient": "score_function_cv"}, layers=ONE, reference="iwae"
+        "iwae", {"k": K, "gradient": "score_function_cv"}, layers=ONE, reference="iwae"
     ),
-    "iwae-vimco": Case(iwae, {"k": K, "gradient": "vimco"}, reference="iwae"),
-    "iwae-wake": Case(iwae, {"k": K, "gradient": "wake"}, reference="iwae", unbiased=False),
+    "iwae-vimco": Case("iwae", {"k": K, "gradient": "vimco"}, reference="iwae"),
+    "iwae-wake": Case("iwae", {"k": K, "gradient": "wake"}, reference="iwae", unbiased=False),
     "iwae-wake-dreg": Case(
-        iwae,
+        "iwae",
         {"k": K, "gradient": "wake_dreg"},
         reference="iwae",
         posterior_reference="iwae-wake",
         vanishes=True,
     ),
-    "iwae-6": Case(iwae, {"k": 6}),
-    "miwae": Case(miwae, {"m": 3, "k": 2}),
+    "iwae-6": Case("iwae", {"k": 6}),
+    "miwae": Case("miwae", {"m": 3, "k": 2}),
     "miwae-dreg": Case(
-        miwae, {"m": 3, "k": 2, "gradient": "dreg"}, layers=ONE, reference="miwae", vanishes=True
+        "miwae", {"m": 3, "k": 2, "gradient": "dreg"}, layers=ONE, reference="miwae", vanishes=True
     ),
     "miwae-vimco": Case(
-        miwae, {"m": 3, "k": 2, "gradient": "vimco"}, layers=ONE, reference="miwae"
+        "miwae", {"m": 3, "k": 2, "gradient": "vimco"}, layers=ONE, reference="miwae"
     ),
     "piwae": Case(
-        piwae, {"m": 3, "k": 2}, layers=ONE, reference="iwae-6", posterior_reference="miwae"
+        "piwae", {"m": 3, "k": 2}, layers=ONE, reference="iwae-6", posterior_reference="miwae"
     ),
     "piwae-dreg": Case(
-        piwae,
+        "piwae",
         {"m": 3, "k": 2, "gradient": "dreg"},
         reference="iwae-6",
         posterior_reference="miwae",
         vanishes=True,
     ),
-    "ciwae": Case(ciwae, {"k": K, "beta": 0.3}, layers=ONE),
+    "ciwae": Case("ciwae", {"k": K, "beta": 0.3}, layers=ONE),
     "ciwae-dreg": Case(
-        ciwae,
+        "ciwae",
         {"k": K, "beta": 0.3, "gradient": "dreg"},
         layers=ONE,
         reference="ciwae",
         vanishes=True,
     ),
     "ciwae-score": Case(
-        ciwae, {"k": K, "beta": 0.3, "gradient": "score_function"}, layers=ONE, reference="ciwae"
+        "ciwae", {"k": K, "beta": 0.3, "gradient": "score_function"}, layers=ONE, reference="ciwae"
     ),
-    "vr": Case(vr, {"k": K, "alpha": 0.5}, layers=ONE),
+    "vr": Case("vr", {"k": K, "alpha": 0.5}, layers=ONE),
     "vr-dreg": Case(
-        vr, {"k": K, "alpha": 0.5, "gradient": "dreg"}, layers=ONE, reference="vr", vanishes=True
+        "vr", {"k": K, "alpha": 0.5, "gradient": "dreg"}, layers=ONE, reference="vr", vanishes=True
     ),
-    "vr-below-zero": Case(vr, {"k": K, "alpha": -1.0}, layers=ONE),
+    "vr-below-zero": Case("vr", {"k": K, "alpha": -1.0}, layers=ONE),
     "vr-below-zero-dreg": Case(
-        vr,
+        "vr",
         {"k": K, "alpha": -1.0, "gradient": "dreg"},
         layers=ONE,
         reference="vr-below-zero",
         vanishes=True,
     ),
-    "jvi-1": Case(jvi, {"k": K, "order": 1}, layers=ONE),
+    "jvi-1": Case("jvi", {"k": K, "order": 1}, layers=ONE),
     "jvi-1-dreg": Case(
-        jvi, {"k": K, "order": 1, "gradient": "dreg"}, layers=ONE, reference="jvi-1", vanishes=True
+        "jvi",
+        {"k": K, "order": 1, "gradient": "dreg"},
+        layers=ONE,
+        reference="jvi-1",
+        vanishes=True,
     ),
-    "jvi-2": Case(jvi, {"k": K, "order": 2}, layers=ONE),
+    "jvi-2": Case("jvi", {"k": K, "order": 2}, layers=ONE),
     "jvi-2-dreg": Case(
-        jvi, {"k": K, "order": 2, "gradient": "dreg"}, layers=ONE, reference="jvi-2", vanishes=True
+        "jvi",
+        {"k": K, "order": 2, "gradient": "dreg"},
+        layers=ONE,
+        reference="jvi-2",
+        vanishes=True,
     ),
     "jvi-1-vimco": Case(
-        jvi, {"k": K, "order": 1, "gradient": "vimco"}, layers=ONE, reference="jvi-1"
+        "jvi", {"k": K, "order": 1, "gradient": "vimco"}, layers=ONE, reference="jvi-1"
     ),
     "combined": Case(
-        combined, {"k": K}, layers=ONE, reference="iwae", posterior_reference="elbo-A"
+        "combined", {"k": K}, layers=ONE, reference="iwae", posterior_reference="elbo-A"
     ),
     "combined-stl": Case(
-        combined,
+        "combined",
         {"k": K, "gradient": "stl"},
         reference="iwae",
         posterior_reference="elbo-A",
         vanishes=True,
     ),
-    "wake-sleep": Case(wake_sleep, {"samples": K}, reference="elbo-A", unbiased=False),
-    "rws": Case(rws, {"k": K}, reference="iwae", posterior_reference="iwae-wake", layers=ONE),
-    "rws-both": Case(rws, {"k": K, "phi": "both"}, reference="iwae", unbiased=False, layers=ONE),
-    "schedule": Case(schedule, {"stages": [(iwae(K), 3)]}, reference="iwae"),
-    "annealed": Case(annealed, {"epochs": 4, "samples": K, "start": 1.0}, reference="elbo-A"),
+    "wake-sleep": Case("wake_sleep", {"samples": K}, reference="elbo-A", unbiased=False),
+    "rws": Case("rws", {"k": K}, reference="iwae", posterior_reference="iwae-wake", layers=ONE),
+    "rws-both": Case("rws", {"k": K, "phi": "both"}, reference="iwae", unbiased=False, layers=ONE),
+    "schedule": Case("schedule", {"stages": [(objectives.iwae(K), 3)]}, reference="iwae"),
+    "annealed": Case("annealed", {"epochs": 4, "samples": K, "start": 1.0}, reference="elbo-A"),
     # Their laws stand in tests/training/test_mcem.py and tests/test_full_vb.py.
-    "mcem": Case(mcem, {}, layers=()),
-    "full-vb": Case(full_vb, {"objective": elbo(samples=K), "n": 10}, layers=()),
+    "mcem": Case("mcem", {}, layers=()),
+    "full-vb": Case("full_vb", {"objective": objectives.elbo(samples=K), "n": 10}, layers=()),
     # Of implicit parts: their laws stand in tests/implicit/.
-    "pc-adv": Case(pc_adv, {}, layers=()),
-    "jc-adv": Case(jc_adv, {}, layers=()),
-    "jc-adv-rmd": Case(jc_adv_rmd, {}, layers=()),
-    "pc-den": Case(pc_den, {}, layers=()),
-    "jc-den": Case(jc_den, {}, layers=()),
-    "hybrid": Case(hybrid, {}, layers=()),
-    "ali": Case(ali, {}, layers=()),
-    "opvi": Case(opvi, {}, layers=()),
-    "amortized-map": Case(amortized_map, {}, layers=()),
+    "pc-adv": Case("pc_adv", {}, layers=()),
+    "jc-adv": Case("jc_adv", {}, layers=()),
+    "jc-adv-rmd": Case("jc_adv_rmd", {}, layers=()),
+    "pc-den": Case("pc_den", {}, layers=()),
+    "jc-den": Case("jc_den", {}, layers=()),
+    "hybrid": Case("hybrid", {}, layers=()),
+    "ali": Case("ali", {}, layers=()),
+    "opvi": Case("opvi", {}, layers=()),
+    "amortized-map": Case("amortized_map", {}, layers=()),
     # For semi-implicit posteriors: tests/semi_implicit/.
-    "sivi": Case(sivi, {"k": K}, layers=()),
-    "uivi": Case(uivi, {}, layers=()),
-    "dsivi": Case(dsivi, {"k": K, "prior_k": K}, layers=()),
-    "iwhvi": Case(iwhvi, {"k": K}, layers=()),
-    "map": Case(
-        # Its model part has a reference of its own, in tests/training/test_map.py.
-        map_estimate,
-        {"objective": elbo(samples=K), "n": 10},
+    "sivi": Case("sivi", {"k": K}, layers=()),
+    "uivi": Case("uivi", {}, layers=()),
+    "dsivi": Case("dsivi", {"k": K, "prior_k": K}, layers=()),
+    "iwhvi": Case("iwhvi", {"k": K}, layers=()),
+    "map": Case(  # Its model part has a reference of its own, in tests/training/test_map.py.
+        "map_estimate",
+        {"objective": objectives.elbo(samples=K), "n": 10},
         layers=(),
     ),
 }
 
 ESTIMATORS = {
-    "AIS": (AIS, {"temperatures": 20, "chains": 4}),
-    "AdaptiveSampling": (AdaptiveSampling, {"method": AMIS(each=50, rounds=3)}),
-    "Exact": (Exact, {}),
-    "HMCDensity": (HMCDensity, {"chains": 30, "transitions": 10}),
-    "JackknifeSampling": (JackknifeSampling, {"k": 50, "order": 2}),
-    "PriorSampling": (PriorSampling, {"k": 500}),
+    "AIS": {"temperatures": 20, "chains": 4},
+    "AdaptiveSampling": {"method": evidence.AMIS(each=50, rounds=3)},
+    "Exact": {},
+    "HMCDensity": {"chains": 30, "transitions": 10},
+    "JackknifeSampling": {"k": 50, "order": 2},
+    "PriorSampling": {"k": 500},
 }
 """One line for each estimator of evidence that is a value, with settings."""
+
+LIKELIHOODS = {
+    "bernoulli": np.round,
+    "gaussian": lambda u: 4 * u - 2,
+    "gaussian_unit_mean": lambda u: u,
+}
+"""For each likelihood of `tb.autoencoder`, from uniform values to values that it is for."""
+
+NETWORKS = {
+    "perceptron": lambda key: networks.MLP.glorot(2, (3, 6), key=key),
+    "squashed": lambda key: networks.Squashed(networks.MLP.glorot(2, (6,), key=key)),
+}
+"""From a key to a decoder of 2 latents: to 6 features, or as `Whole` to 36 parameters."""
+
+SOURCES = (
+    "binarized_mnist",
+    "caltech101_silhouettes",
+    "digits",
+    "fashion_mnist",
+    "frey_faces",
+    "mnist",
+    "omniglot",
+)
+"""The named data sets."""

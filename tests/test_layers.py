@@ -11,7 +11,7 @@ ROOT = Path(tightbound.__file__).parent
 
 # Each line may import the lines above it and itself.
 ORDER = [
-    ["errors"],
+    ["errors", "discovery", "supports"],
     ["calls"],
     ["names"],
     ["files"],
@@ -44,13 +44,13 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 
 # Less than the order allows: numbers judge any model, and reports read records alone.
 ONLY = {
-    "bounds": {"errors"},
-    "networks": {"errors", "randomness", "items"},
+    "bounds": {"errors", "discovery"},
+    "networks": {"errors", "discovery", "randomness", "items"},
     "mcmc": {"errors", "randomness"},
     "adjoints": {"errors"},
     "evidence": {
-        "errors", "randomness", "progress", "items", "compilation", "data", "networks",
-        "distributions", "models", "bounds", "mcmc",
+        "errors", "discovery", "randomness", "progress", "items", "compilation", "data",
+        "networks", "distributions", "models", "bounds", "mcmc",
     },
     "diagnostics": {"evidence", "training"},
     "digests": {"errors", "files"},
@@ -61,7 +61,8 @@ ONLY = {
 
 # What loads without JAX, and what nothing may load.
 WITHOUT_JAX = (
-    "errors", "calls", "names", "files", "digests", "locks", "progress", "report", "config", "cli",
+    "errors", "discovery", "calls", "names", "files", "digests", "locks", "progress", "report",
+    "config", "cli",
 )  # fmt: skip
 HEAVY = {"jax", "jaxlib", "equinox", "optax", "numpyro"}
 PRIVATE = ("jax._src", "equinox.internal", "equinox._", "pickle", "joblib", "dill")

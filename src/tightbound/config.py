@@ -134,7 +134,7 @@ class Config:
         check_data(self.data, self.split)
         self.objective_call()
         self._check_sizes()
-        names.check_name("likelihood", self.likelihood, names.LIKELIHOODS)
+        names.check_name("likelihood", self.likelihood, tuple(names.likelihoods()))
         names.check_name("activation", self.activation, names.ACTIVATIONS)
         names.check_family("posterior", self.posterior)
         if self.prior is not None:
@@ -283,9 +283,9 @@ def check_data(data: str, split: str = "default") -> None:
     Raises:
         UsageError: Near names, or that there is no such file.
     """
-    if data in names.SPLITS:
-        names.check_name("split", split, tuple(dict.fromkeys(("default", *names.SPLITS[data]))))
+    if data in names.splits():
+        names.check_name("split", split, tuple(dict.fromkeys(("default", *names.splits()[data]))))
     elif not os.path.lexists(data):
         if os.sep in data or "." in data:
             raise UsageError(f"there is no file or folder {shortened(data)}")
-        raise unknown("data set", data, names.SPLITS)
+        raise unknown("data set", data, names.splits())

@@ -4,6 +4,7 @@ A wrong name is to be refused at once, before seconds of imports. Tests hold eve
 against the registry of the things themselves.
 """
 
+import ast
 import re
 from functools import cache
 from importlib.util import find_spec
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tightbound.calls import Call, bind, parse, signature
+from tightbound.discovery import Place, places
 from tightbound.errors import UsageError, unknown
 
 GRADIENTS = (
@@ -51,21 +53,10 @@ FAMILIES = (
 )
 PRIORS = (*FAMILIES, "bernoulli")
 POSTERIORS = (*PRIORS, "semi_implicit", "implicit")
-LIKELIHOODS = ("bernoulli", "gaussian", "gaussian_unit_mean")
 ACTIVATIONS = ("tanh", "relu", "elu", "gelu", "silu", "leaky_relu", "softplus")
 SCHEDULES = ("constant", "cosine", "linear", "iwae")
 BINARISATIONS = ("auto", "dynamic", "fixed", "none")
 PARTS = ("train", "validation", "test")
-SPLITS = {
-    "digits": ("default",),
-    "mnist": ("default", "iwae", "aevb", "aevb-1000"),
-    "fashion_mnist": ("default",),
-    "binarized_mnist": ("default",),
-    "omniglot": ("iwae",),
-    "frey_faces": ("contiguous", "random"),
-    "caltech101_silhouettes": ("default",),
-}
-"""The named data sets with their splits."""
 DEFAULT_RATES = {"adam": 2e-3, "adamw": 2e-3, "iwae_adam": 1e-3, "muon": 2e-2}
 """Highest learning rates for runs that name none."""
 OPTIMIZERS = (
@@ -144,14 +135,54 @@ def check_binarisation(text: str) -> None:
 
 
 @cache
-def objectives() -> dict[str, Path]:
-    """The file of each objective by name: the files that define a function of their own name."""
-    folder = Path(__file__).parent / "objectives"
+def objectives() -> dict[str, Place]:
+    """The place of each objective by name: the files that define a function of their own name."""
     return {
-        path.stem: path
-        for path in sorted(folder.rglob("*.py"))
-        if re.search(rf"^def {path.stem}\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+        place.path.stem: place
+        for place in places("objectives")
+        if re.search(rf"^def {place.path.stem}\(", place.text, re.MULTILINE)
     }
+
+
+@cache
+def likelihoods() -> dict[str, Place]:
+    """The place of each likelihood by name: the keys of `LIKELIHOODS` in a file."""
+    return {
+        str(key.value): place
+        for place, value in _assigned("distributions", "LIKELIHOODS")
+        for key in value.keys
+        if isinstance(key, ast.Constant)
+    }
+
+
+@cache
+def sources() -> tuple[Place, ...]:
+    """The files of named data sets: those that assign `SPLITS`."""
+    return tuple(place for place, _ in _assigned("data", "SPLITS"))
+
+
+@cache
+def splits() -> dict[str, tuple[str, ...]]:
+    """The named data sets with their splits, as their files say in `SPLITS`."""
+    found = {}
+    for _, value in _assigned("data", "SPLITS"):
+        found |= ast.literal_eval(value)
+    return found
+
+
+def _assigned(folder: str, name: str) -> list[tuple[Place, ast.Dict]]:
+    """The files of a folder that assign a dictionary to a name, with its source; none is run."""
+    found = []
+    for place in places(folder):
+        text = place.text
+        if re.search(rf"^{name} = {{", text, re.MULTILINE):
+            for node in ast.parse(text).body:
+                match node:
+                    case ast.Assign([ast.Name(target)], ast.Dict() as value) if target == name:
+                        found.append((place, value))
+                    case _:
+                        pass
+    return found
 
 
 def objective_call(text: str, options: dict[str, Any] | None = None) -> Call:
@@ -192,7 +223,7 @@ def check_objective(call: Call) -> dict[str, Any]:
     """
     found = objectives()
     check_name("objective", call.name, tuple(found))
-    of = signature(found[call.name], call.name)
+    of = signature(found[call.name].path, call.name)
     given = bind("objective", call.name, call.values, call.options, of)
     if isinstance(given.get("gradient"), str):
         check_gradient(given["gradient"])

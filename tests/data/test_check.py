@@ -5,6 +5,7 @@ import pytest
 
 from tightbound.data import check_values
 from tightbound.errors import UsageError
+from tightbound.supports import Support
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,19 @@ def test_names_first_bad_entry(support, value):
     place = r"pixels: row 4321, column 5 \(counted from 0\) is "
     with pytest.raises(UsageError, match=f"^{place}{np.float32(value)!s}, expected"):
         check_values(x, support, "pixels")
+
+
+def test_a_support_of_ones_own_says_what_it_expects():
+    even = Support("even", "an even number", lambda x: x % 2 == 0)
+    assert (even, f"{even} values") == ("even", "even values")
+    check_values(np.array([[0.0, 2.0], [-4.0, 6.0]]), even, "x")
+    for wrong in (3.0, np.nan, np.inf):
+        words = rf"row 1, column 0 .* is {wrong}, expected an even number"
+        with pytest.raises(UsageError, match=words):
+            check_values(np.array([[0.0, 2.0], [wrong, 6.0]]), even, "x")
+    # Infinities are outside, whatever its look at them says.
+    with pytest.raises(UsageError, match="is inf, expected any"):
+        check_values(np.array([[np.inf]]), Support("any", "any", lambda x: x == x), "x")
 
 
 def test_first_in_reading_order():

@@ -21,6 +21,7 @@ from tightbound.errors import UsageError
 from tightbound.items import Items
 from tightbound.models import bayesian
 from tightbound.objectives import Parts, full_vb, map_estimate, schedule
+from tightbound.objectives.catalogue import all_objectives
 from tightbound.objectives.schedule import Schedule
 from tightbound.randomness import first_keys, numbered
 
@@ -29,7 +30,7 @@ N = 4
 SCALE = 2.0
 """Standard deviation of the priors on the parameters."""
 X = np.random.default_rng(0).normal(size=(N, 3)).astype(np.float32)
-COMPOSED = (full_vb, map_estimate, schedule)
+COMPOSED = [name for name, entry in all_objectives().items() if entry.about.requires is None]
 
 
 class _Mixed(AbstractExplicit):
@@ -80,8 +81,8 @@ def suited(objective):
 
 def one_of_each():
     """The first case of each function that makes objectives, those around others left out."""
-    first = {case.make: name for name, case in reversed(CASES.items())}
-    return sorted(name for make, name in first.items() if make not in COMPOSED)
+    first = {case.name: name for name, case in reversed(CASES.items())}
+    return sorted(case for name, case in first.items() if name not in COMPOSED)
 
 
 QUICKEST = ("iwae", "iwhvi", "mcem", "pc-adv")

@@ -115,7 +115,7 @@ def test_own_networks_come_back_into_like(tmp_path, same_bits):
     run = run_of(Parts(*tb.autoencoder(GREY, encoder=own(1), **sizes)), 1)
     path = tmp_path / "run.safetensors"
     tb.save(path, run)
-    with pytest.raises(tb.UsageError, match=r"network of your own \(.*Own\): pass like=\(model,"):
+    with pytest.raises(tb.UsageError, match=r"of your own \(.*Own\): .* pass trust=.* like=\(m"):
         tb.load(path)
     other = tb.autoencoder(GREY, encoder=own(2), key=5, **sizes)
     same_bits(tb.load(path, like=other).replicas, run.replicas)

@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from tightbound import names
 from tightbound.cli.arguments import Parser, real, whole
 from tightbound.cli.folders import new_run
 from tightbound.cli.output import show_run
@@ -23,7 +24,7 @@ WORDS = {
     "latent": "Latent sizes, bottom layer first.",
     "hidden": "Hidden widths, as 200,200 or 200,200;100,100.",
     "layers": "Stochastic layers.",
-    "likelihood": "bernoulli, gaussian or gaussian_unit_mean.",
+    "likelihood": f"One of {', '.join(names.likelihoods())}.",
     "activation": "Of the hidden units.",
     "posterior": "Family of q(z|x): normal, gamma ..., semi_implicit, implicit.",
     "prior": "Family of p(z); goes by the posterior if left out.",

@@ -14,21 +14,20 @@ def declare(parser: Parser) -> None:
 def run(given: Namespace) -> int:
     """Prints one paragraph for each."""
     from tightbound.objectives.catalogue import all_objectives
-    from tightbound.objectives.matrix import example
 
-    needs = {name: objective.requires.words() for name, objective in example().items()}
     rows = [
         {
             "name": entry.name,
             "call": entry.call,
             "quantity": entry.summary,
             "formula": entry.formula,
-            "needs": needs.get(entry.name, "what its objectives need"),
+            "needs": needs.words() if needs else "what its objectives need",
             "direction": entry.direction,
             "bias": entry.bias,
             "reference": entry.reference,
         }
         for entry in all_objectives().values()
+        for needs in [entry.about.requires]
     ]
     print_json(rows) if given.json else print_blocks(rows)
     return 0

@@ -5,18 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tightbound.data.arrays import load_arrays
-from tightbound.data.binarized_mnist import BINARIZED_MNIST
-from tightbound.data.caltech101 import CALTECH101_SILHOUETTES
 from tightbound.data.check import check_values
 from tightbound.data.dataset import Dataset
-from tightbound.data.digits import DIGITS
 from tightbound.data.door import DataLike, as_table, as_values
 from tightbound.data.files import Unsplit, load_items, load_own
-from tightbound.data.frey_faces import FREY_FACES
-from tightbound.data.mnist import FASHION_MNIST, MNIST
-from tightbound.data.omniglot import OMNIGLOT
 from tightbound.data.sources import Source, fetch, find, folders
 from tightbound.errors import UsageError, unknown
+from tightbound.names import sources
 
 __all__ = [
     "DataLike",
@@ -32,18 +27,14 @@ __all__ = [
     "names",
 ]
 
-_SOURCES = {
-    source.name: source
-    for source in (
-        DIGITS,
-        MNIST,
-        FASHION_MNIST,
-        BINARIZED_MNIST,
-        OMNIGLOT,
-        FREY_FACES,
-        CALTECH101_SILHOUETTES,
-    )
-}
+_FOUND = [
+    source
+    for place in sources()
+    for source in vars(place.load()).values()
+    if isinstance(source, Source)
+]
+_SOURCES = {source.name: source for source in sorted(_FOUND, key=lambda source: bool(source.files))}
+"""All named data sets, those without files first."""
 
 
 class Entry(NamedTuple):

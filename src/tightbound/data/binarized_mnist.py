@@ -14,6 +14,7 @@ from tightbound.data.sources import Source, combined
 from tightbound.data.splits import sizes_in_words
 from tightbound.errors import UsageError
 
+SPLITS = {"binarized_mnist": ("default",)}
 _SHAPE = (28, 28)
 _ROW = 2 * 784  # each digit is followed by a blank, the last one by a newline
 _BASE = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist"
@@ -58,7 +59,7 @@ def _read_amat(file: Fetched) -> Float32[np.ndarray, "n 784"]:
 BINARIZED_MNIST = Source(
     name="binarized_mnist",
     description="50,000 / 10,000 / 10,000 handwritten digits, 28x28, binarised once",
-    splits=("default",),
+    splits=SPLITS["binarized_mnist"],
     likelihood="bernoulli",
     read=_read,
     files=(

@@ -13,6 +13,7 @@ from tightbound.data.sources import Source
 from tightbound.data.splits import PARTS, sizes_in_words
 from tightbound.errors import UsageError
 
+SPLITS = {"caltech101_silhouettes": ("default",)}
 _SIDE = 28
 _KEYS = {"train": "train", "validation": "val", "test": "test"}
 
@@ -51,7 +52,7 @@ def _read(split: str, files: list[Fetched]) -> Dataset:
 CALTECH101_SILHOUETTES = Source(
     name="caltech101_silhouettes",
     description="4,100 / 2,264 / 2,307 silhouettes of objects of 101 classes, 28x28, binary",
-    splits=("default",),
+    splits=SPLITS["caltech101_silhouettes"],
     likelihood="bernoulli",
     read=_read,
     files=(

@@ -1,19 +1,12 @@
 """Checks values on the host, once per data set or public call, and names the first bad entry."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from tightbound.errors import UsageError
+from tightbound.supports import COLUMNWISE, Support
 
 _ROWS = 4096  # rows looked at together: bounds the memory, and stops early at a bad entry
 _NO_MISSING = "missing values (NaN) are not taken here: fill them, or drop such rows"
-_SUPPORTS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
-    "binary": ("0 or 1", lambda x: (x == 0) | (x == 1)),
-    "unit": ("a number in [0, 1]", lambda x: (x >= 0) & (x <= 1)),
-    "positive": ("a positive number", lambda x: (x > 0) & np.isfinite(x)),
-    "real": ("a finite number", np.isfinite),
-}
 
 
 def check_values(
@@ -24,7 +17,7 @@ def check_values(
     Args:
         x: Items along the first axis, shape (n, *item), of a real type; columns count the values
             of an item, row by row.
-        support: "binary" {0, 1}, "unit" [0, 1], "positive" or "real" (finite).
+        support: "binary" {0, 1}, "unit" [0, 1], "positive" or "real" (finite), or a `Support`.
         what: What the values are, for the error.
         columns: The columns' names, for the error; they are counted where there are none.
         holes: Whether values may be missing, which are NaN.
@@ -33,22 +26,24 @@ def check_values(
         UsageError: Not of shape (n, *item), empty, not of a numeric type, or an entry outside the
             support: the first such entry's row, column (both from 0) and value are named.
     """
-    if support not in _SUPPORTS:
-        raise UsageError(f"expected a support out of {', '.join(_SUPPORTS)}, got {support!r}")
+    known = support if isinstance(support, Support) else COLUMNWISE.get(support)
+    if known is None:
+        raise UsageError(f"expected a support out of {', '.join(COLUMNWISE)}, got {support!r}")
     if x.ndim > 2:
         x = x.reshape(len(x), -1)
     check_table(x, what)
-    expected, inside = _SUPPORTS[support]
     for start in range(0, len(x), _ROWS):
         some = x[start : start + _ROWS]
-        good = inside(some) | np.isnan(some) if holes else inside(some)
+        good = known.inside(some) | np.isnan(some) if holes else known.inside(some)
         if not good.all():
             row, column = np.argwhere(~good)[0] + (start, 0)
             place = f"row {row}, column {column} (counted from 0)"
             if columns:
                 place = f"row {row} (counted from 0), column {columns[column]!r}"
             missing = f"; {_NO_MISSING}" if np.isnan(x[row, column]) else ""
-            raise UsageError(f"{what}: {place} is {x[row, column]!s}, expected {expected}{missing}")
+            raise UsageError(
+                f"{what}: {place} is {x[row, column]!s}, expected {known.expected}{missing}"
+            )
 
 
 def check_table(x: np.ndarray, what: str) -> None:

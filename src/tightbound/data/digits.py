@@ -8,6 +8,7 @@ from tightbound.data.sources import Source
 from tightbound.data.splits import PARTS, SEED, in_three, sizes_in_words
 from tightbound.errors import UsageError
 
+SPLITS = {"digits": ("default",)}
 _DIGEST = "8f26b2bd9d135c256808f68f14fdabddde6d9c7f869ae419704b051f0f14b3b3"
 _SIZES = (1_297, 200, 300)
 
@@ -42,7 +43,7 @@ def _read(split: str, files: list[Fetched]) -> Dataset:
 DIGITS = Source(
     name="digits",
     description="1,797 handwritten digits, 8x8, grey; embedded in scikit-learn",
-    splits=("default",),
+    splits=SPLITS["digits"],
     likelihood="bernoulli (binarised)",
     read=_read,
 )

@@ -10,6 +10,7 @@ from tightbound.data.sources import Source
 from tightbound.data.splits import SEED, in_three, sizes_in_words, tenths
 from tightbound.errors import UsageError
 
+SPLITS = {"frey_faces": ("contiguous", "random")}
 _SHAPE = (28, 20)
 
 
@@ -52,7 +53,7 @@ def _faces(content: bytes, where: str) -> UInt8[np.ndarray, "n 560"]:
 FREY_FACES = Source(
     name="frey_faces",
     description="1,965 frames of one video of a face, 28x20, grey (S. Roweis's page)",
-    splits=("contiguous", "random"),
+    splits=SPLITS["frey_faces"],
     likelihood="gaussian",
     read=_read,
     files=(

@@ -22,6 +22,10 @@ _LAST_SIXTH = HoldOut(
     "last {validation} of the {n} training items are validation, {train} are trained on",
     held_out=Fraction(10_000, _PUBLISHED),
 )
+SPLITS = {
+    "mnist": ("default", "iwae", "aevb", "aevb-1000"),
+    "fashion_mnist": ("default",),
+}
 _SPLITS = {
     "default": _LAST_SIXTH,
     "iwae": _LAST_SIXTH._replace(held_out=Fraction(400, _PUBLISHED)),
@@ -95,7 +99,7 @@ MNIST = _source(
     "mnist",
     "60,000 + 10,000 handwritten digits, 28x28, grey",
     "https://ossci-datasets.s3.amazonaws.com/mnist",
-    tuple(_SPLITS),
+    SPLITS["mnist"],
     [  # of each file as published, and of its content
         (
             "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
@@ -120,7 +124,7 @@ FASHION_MNIST = _source(
     "fashion_mnist",
     "60,000 + 10,000 pieces of clothing, 28x28, grey",
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
-    ("default",),
+    SPLITS["fashion_mnist"],
     [  # of each file as published; of its content none is known
         ("3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84", ""),
         ("a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845", ""),

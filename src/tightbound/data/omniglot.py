@@ -17,6 +17,7 @@ from tightbound.data.sources import Source
 from tightbound.data.splits import HoldOut, hold_out
 from tightbound.errors import UsageError
 
+SPLITS = {"omniglot": ("iwae",)}
 _SIDE = 28
 _SEED = 123
 _RULE = HoldOut(
@@ -72,7 +73,7 @@ def _grey(columns: np.ndarray, what: str) -> np.ndarray:
 OMNIGLOT = Source(
     name="omniglot",
     description="24,345 + 8,070 handwritten characters of 50 alphabets, 28x28, grey",
-    splits=("iwae",),
+    splits=SPLITS["omniglot"],
     likelihood="bernoulli (binarised)",
     read=_read,
     files=(

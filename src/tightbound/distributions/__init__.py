@@ -1,5 +1,8 @@
 """Conditionals: prior p(z), likelihood p(x|z) and posterior q(z|x) are one kind of thing."""
 
+from typing import TYPE_CHECKING, Any
+
+from tightbound.discovery import classes as _classes
 from tightbound.distributions.abstract import AbstractConditional as AbstractConditional
 from tightbound.distributions.abstract import AbstractExplicit as AbstractExplicit
 from tightbound.distributions.abstract import AbstractImplicit as AbstractImplicit
@@ -24,8 +27,18 @@ from tightbound.distributions.implicit import Implicit as Implicit
 from tightbound.distributions.implicit import SemiImplicit as SemiImplicit
 from tightbound.distributions.layered import BottomLayer as BottomLayer
 from tightbound.distributions.layered import Layered as Layered
+from tightbound.distributions.likelihood import Likelihood as Likelihood
+from tightbound.distributions.likelihood import likelihoods as likelihoods
 from tightbound.distributions.normal import DiagonalNormal as DiagonalNormal
 from tightbound.distributions.normal import StandardNormal as StandardNormal
 from tightbound.distributions.restoration import Degradation as Degradation
 from tightbound.distributions.restoration import Empirical as Empirical
 from tightbound.distributions.restoration import Projected as Projected
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Distributions in files of your own, which the last line finds."""
+
+
+globals().update(_classes("distributions", AbstractConditional))

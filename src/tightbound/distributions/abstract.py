@@ -82,21 +82,39 @@ class AbstractSemiImplicit(AbstractConditional):
 
 
 class AbstractExplicit(AbstractConditional):
-    """A conditional with a density (or a mass), in nats."""
+    """A conditional with a density (or a mass), in nats.
+
+    A likelihood of one's own needs `support` and `log_prob` to be fitted and evaluated, and one of
+    `sample` and `mean`, whose shape tells the number of columns. `sample` is for bounds from above
+    (`tb.sandwich`), for objectives with dreams, and for data that the model makes; `mean` for
+    reconstructions and pictures. What asks for one that is not there says so. Priors and posteriors
+    need both.
+    """
 
     @property
     def offers(self) -> frozenset[str]:
-        """Draws and the density; where that is continuous, its score too."""
+        """Draws, if it has them, and the density; where that is continuous, its score too."""
+        samples = set() if type(self).sample is AbstractExplicit.sample else {"samples"}
         score = {"score"} if self.reparameterized else set()
-        return frozenset({"samples", "density"} | score)
+        return frozenset({"density"} | samples | score)
+
+    def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
+        """One draw, differentiable in the parameters where the family allows it.
+
+        Raises:
+            UsageError: The class defines no draws.
+        """
+        del given, key
+        raise UsageError(f"{type(self).__name__} has no draws: define sample(self, given, *, key)")
 
     @property
     @abc.abstractmethod
     def support(self) -> str:
         """Where values must lie.
 
-        "binary", "unit" (the closed unit interval), "positive", "real" or "simplex"; of several
-        layers, all that occur.
+        "binary", "unit" (the closed unit interval), "positive", "real" or "simplex", or a
+        `tightbound.supports.Support`, which data are checked against; of several layers, all
+        that occur.
         """
 
     @property
@@ -132,13 +150,20 @@ class AbstractExplicit(AbstractConditional):
         For entries that are independent of each other; a distribution with dependent ones gives
         its own marginal in place of this.
         """
-        return jnp.sum(jnp.where(observed, self.log_prob_each(value, given), 0.0))
+        # Of what is missing nothing counts, but it must have a density, for gradients to be numbers.
+        inside = value if self.support != "positive" else jnp.where(observed, value, 1.0)
+        return jnp.sum(jnp.where(observed, self.log_prob_each(inside, given), 0.0))
 
     def sample_and_log_prob(self, given: Any, *, key: PRNGKeyArray) -> tuple[Any, Float[Array, ""]]:
         """One draw and its log-density; a family whose network both need evaluates it once."""
         value = self.sample(given, key=key)
         return value, self.log_prob(value, given)
 
-    @abc.abstractmethod
     def mean(self, given: Any) -> Any:
-        """Expected value given one value (for layers above the first: along the chain of means)."""
+        """Expected value given one value (for layers above the first: along the chain of means).
+
+        Raises:
+            UsageError: The class defines no mean.
+        """
+        del given
+        raise UsageError(f"{type(self).__name__} has no mean: define mean(self, given)")

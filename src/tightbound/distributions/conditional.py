@@ -13,7 +13,7 @@ from tightbound.distributions.abstract import AbstractExplicit
 from tightbound.distributions.catalogue import by_name
 from tightbound.errors import UsageError
 from tightbound.items import One
-from tightbound.networks import Dense, read
+from tightbound.networks import Head, read
 
 
 class Conditional(AbstractExplicit):
@@ -24,7 +24,7 @@ class Conditional(AbstractExplicit):
     """
 
     trunk: Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]]
-    heads: tuple[Dense, ...]
+    heads: tuple[Head, ...]
     family: str = eqx.field(static=True)
 
     def __check_init__(self) -> None:

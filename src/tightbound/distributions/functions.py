@@ -11,8 +11,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tightbound.distributions.abstract import AbstractExplicit
 from tightbound.errors import UsageError
 from tightbound.items import values
+from tightbound.supports import COLUMNWISE, SIMPLEX, Support
 
-SUPPORTS = ("binary", "unit", "positive", "real", "simplex")
+SUPPORTS = (*COLUMNWISE, SIMPLEX)
 
 
 class FromFunctions(AbstractExplicit):
@@ -127,7 +128,7 @@ def from_functions(
             that is no single number, draws that are not of shape (dim,), or a function that JAX
             cannot trace.
     """
-    if support not in SUPPORTS:
+    if support not in SUPPORTS and not isinstance(support, Support):
         raise UsageError(f"expected a support out of {', '.join(SUPPORTS)}, got {support!r}")
     if dim is not None and dim < 1:
         raise UsageError(f"expected dim >= 1, got {dim}")

@@ -13,8 +13,11 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions.abstract import AbstractExplicit
+from tightbound.distributions.likelihood import Likelihood
 from tightbound.items import One
-from tightbound.networks import Dense, read
+from tightbound.networks import Body, Head, read
+from tightbound.randomness import streams
+from tightbound.supports import REAL, UNIT
 
 
 class StandardNormal(AbstractExplicit):
@@ -25,7 +28,7 @@ class StandardNormal(AbstractExplicit):
     @property
     def support(self) -> str:
         """Where values must lie."""
-        return "real"
+        return REAL
 
     def sample(self, given: Any = None, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw."""
@@ -57,14 +60,26 @@ class DiagonalNormal(AbstractExplicit):
     """
 
     trunk: Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]]
-    location: Dense
-    log_scale: Dense
+    location: Head
+    log_scale: Head
     unit_mean: bool = eqx.field(static=True, default=False)
+
+    @staticmethod
+    def of(
+        body: Body, size: int, *, unit_mean: bool = False, key: PRNGKeyArray
+    ) -> "DiagonalNormal":
+        """A conditional of `size` units on a network; dense heads start by Glorot's rule."""
+        trunk_key, *keys = streams(
+            key, "autoencoder.trunk", "autoencoder.location", "autoencoder.scale"
+        )
+        sizes = {"the mean": size, "the log-scale": size}
+        trunk, (location, log_scale) = body.build(sizes, trunk_key, keys)
+        return DiagonalNormal(trunk, location, log_scale, unit_mean)
 
     @property
     def support(self) -> str:
         """Where values must lie."""
-        return "unit" if self.unit_mean else "real"
+        return UNIT if self.unit_mean else REAL
 
     def sample(self, given: One, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One reparameterised draw mu + sigma * epsilon."""
@@ -105,3 +120,15 @@ class DiagonalNormal(AbstractExplicit):
 
 def _normal(location: Float[Array, " dim"], scale: Float[Array, " dim"]) -> dist.Distribution:
     return dist.Normal(location, scale).to_event(1)
+
+
+LIKELIHOODS = {
+    "gaussian": Likelihood(
+        "real values; linear means and predicted log-variances",
+        lambda body, train, key: DiagonalNormal.of(body, train.shape[1], key=key),
+    ),
+    "gaussian_unit_mean": Likelihood(
+        "values in [0, 1]; means kept in (0, 1) by a sigmoid (AEVB's Frey faces)",
+        lambda body, train, key: DiagonalNormal.of(body, train.shape[1], unit_mean=True, key=key),
+    ),
+}

@@ -1,5 +1,7 @@
 """Evidence: estimates of log p(x) per datum, with error bars, and a verdict."""
 
+from typing import TYPE_CHECKING, Any
+
 from tightbound.evidence.active_units import active_units as active_units
 from tightbound.evidence.adaptive import AdaptiveSampling as AdaptiveSampling
 from tightbound.evidence.adaptive import adaptive as adaptive
@@ -13,6 +15,7 @@ from tightbound.evidence.draws import draws as draws
 from tightbound.evidence.estimate import Estimate as Estimate
 from tightbound.evidence.estimator import Estimator as Estimator
 from tightbound.evidence.estimator import estimator as estimator
+from tightbound.evidence.estimator import estimators as _estimators
 from tightbound.evidence.evaluate import Evaluation as Evaluation
 from tightbound.evidence.evaluate import evaluate as evaluate
 from tightbound.evidence.exact import Exact as Exact
@@ -39,3 +42,11 @@ from tightbound.evidence.reverse_annealed import reverse_annealed as reverse_ann
 from tightbound.evidence.reverse_annealed import sandwich as sandwich
 from tightbound.evidence.semi_implicit import SemiImplicitSandwich as SemiImplicitSandwich
 from tightbound.evidence.semi_implicit import semi_implicit_sandwich as semi_implicit_sandwich
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Estimators in files of your own, which the last line finds."""
+
+
+globals().update(_estimators())

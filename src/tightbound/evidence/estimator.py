@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tightbound.data import DataLike
+from tightbound.discovery import places
 from tightbound.errors import UsageError, unknown
 from tightbound.models.model import Model
 
@@ -42,6 +43,16 @@ class Estimator(NamedTuple):
         return self.function(model, x=x, **slot, **self.settings, **execution)
 
 
+def estimators() -> dict[str, Callable[..., Estimator]]:
+    """The constructors that the files of this folder define, by name."""
+    found = {}
+    for place in places("evidence"):
+        for name, value in vars(place.load()).items():
+            if getattr(value, "estimates", None) and value.__module__ == place.module:
+                found[name] = value
+    return found
+
+
 def estimator(
     name: str, function: Callable[..., Any], *, posterior: str | None = None
 ) -> Callable[..., Estimator]:
@@ -64,6 +75,7 @@ def estimator(
         return Estimator(name, function, posterior, given)
 
     make.__name__ = make.__qualname__ = name
-    make.__doc__ = function.__doc__
+    make.__module__, make.__doc__ = function.__module__, function.__doc__
+    make.__dict__["estimates"] = function
     make.__dict__["__signature__"] = inspect.Signature(settings)
     return make

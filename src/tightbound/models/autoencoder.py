@@ -4,38 +4,23 @@ Kingma & Welling 2013, arXiv 1312.6114, section 3 and appendix C; Burda, Grosse 
 2015, arXiv 1509.00519, section 5.1 and appendix C.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.data import DataLike, Dataset, as_values, check_values
-from tightbound.distributions import (
-    AbstractExplicit,
-    Bernoulli,
-    BottomLayer,
-    DiagonalNormal,
-    Layered,
-)
+from tightbound.distributions import AbstractExplicit, BottomLayer, Layered, likelihoods
 from tightbound.errors import UsageError, at_least
 from tightbound.models.latents import check_latents, latent_conditional, latent_prior
 from tightbound.models.model import Model
 from tightbound.models.posteriors import posterior as noise_posterior
 from tightbound.names import check_name
-from tightbound.networks import MLP, Dense, Shaped, over_layers
-from tightbound.randomness import as_key, first_keys, stream, streams
+from tightbound.networks import Body, Dense, Trunk, over_layers, shaped
+from tightbound.randomness import as_key, first_keys, stream
 
-LIKELIHOODS = {
-    "bernoulli": "binary values; grey values are binarised first",
-    "gaussian": "real values; linear means and predicted log-variances",
-    "gaussian_unit_mean": "values in [0, 1]; means kept in (0, 1) by a sigmoid (AEVB's Frey faces)",
-}
 NOISE_DRIVEN = ("implicit", "semi_implicit")
-Trunk = Callable[[Float[Array, " n_in"]], Float[Array, " n_out"]]
 
 
 def autoencoder(
@@ -66,7 +51,8 @@ def autoencoder(
             One sequence of numbers is that of the bottom layer; above it the widths halve.
         layers: Number of stochastic layers. `layers=2` with the other defaults is the 2-layer
             network of IWAE: 100 and 50 latent units, 200 and 100 deterministic ones.
-        likelihood: "bernoulli", "gaussian" or "gaussian_unit_mean".
+        likelihood: "bernoulli", "gaussian", "gaussian_unit_mean" or another of
+            `tightbound.distributions.likelihoods()`.
         activation: Name of the activation of the deterministic units.
         posterior: Family of q(z|x): one of the reparameterisation catalogue, such as "gamma"
             (`tightbound.distributions.FAMILIES`), or "bernoulli" for discrete latents. With
@@ -77,8 +63,12 @@ def autoencoder(
             goes by the posterior: mostly the same family.
         encoder: Your own network in place of the bottom deterministic layers of q: any callable
             or Equinox module from one item, of the shape that items of `data` have, to features of
-            shape (h,).
-        decoder: Your own network in place of those of p(x|h_1): from (latent,) to (h,).
+            shape (h,). Dense heads stand behind it, one per parameter of q.
+            `tb.networks.Whole(network)` has none: the network gives the parameters itself, for a
+            normal q the means and the log-scales.
+        decoder: Your own network in place of those of p(x|h_1): from (latent,) to (h,), or as
+            `Whole` to the parameters of the likelihood: d logits for "bernoulli", d means and d
+            log-scales for "gaussian", in any shape. Their biases are then the network's own.
         initial: Standard deviation of the normal from which the weights and biases of all dense
             layers are drawn, as in AEVB; left out, weights are Glorot's (Glorot & Bengio 2010),
             biases zero and the output bias of a Bernoulli likelihood as said above.
@@ -90,13 +80,13 @@ def autoencoder(
 
     Raises:
         UsageError: An unknown likelihood or family, a posterior whose draws may lie outside the
-            prior's support, sizes that do not match `layers`, or an `initial` that is not
-            positive.
+            prior's support, sizes that do not match `layers`, a network of your own that does
+            not fit, or an `initial` that is not positive.
     """
     train, shape = _values(data.train if isinstance(data, Dataset) else data)
     if encoder is not None and len(shape) > 1:
-        encoder = Shaped(encoder, shape)
-    check_name("likelihood", likelihood, tuple(LIKELIHOODS))
+        encoder = shaped(encoder, shape)
+    check_name("likelihood", likelihood, tuple(likelihoods()))
     latents, hiddens = _sizes(latent, hidden, layers)
     noise_driven = posterior in NOISE_DRIVEN
     if noise_driven and (layers > 1 or encoder is not None):
@@ -112,25 +102,15 @@ def autoencoder(
 
     q, n_in = [], n_x
     for level, (size, widths) in enumerate(zip(latents, hiddens, strict=True)):
-        trunk = encoder if level == 0 else None
-        q.append(_latent(family, n_in, widths, size, activation, trunk, next(keys)))
+        body = Body(n_in, widths, activation, encoder if level == 0 else None)
+        q.append(latent_conditional(family, body, size, key=next(keys)))
         n_in = size
     p: list[AbstractExplicit] = [latent_prior(prior, latents[-1])]
     for level in range(layers - 1, 0, -1):
-        p.append(
-            _latent(
-                family,
-                latents[level],
-                hiddens[level][::-1],
-                latents[level - 1],
-                activation,
-                None,
-                next(keys),
-            )
-        )
-    visible = _visible(
-        likelihood, train, latents[0], hiddens[0][::-1], activation, decoder, next(keys)
-    )
+        body = Body(latents[level], hiddens[level][::-1], activation)
+        p.append(latent_conditional(family, body, latents[level - 1], key=next(keys)))
+    body = Body(latents[0], hiddens[0][::-1], activation, decoder)
+    visible = likelihoods()[likelihood].build(body, train, next(keys))
     if layers == 1:
         model = Model(p[0], visible)
         parts = model, q[0]
@@ -193,79 +173,3 @@ def _sizes(latent: Any, hidden: Any, layers: int) -> tuple[list[int], list[tuple
     if min(latents) < 1 or any(w < 1 for widths in hiddens for w in widths):
         raise UsageError(f"expected sizes >= 1, got latent={latents}, hidden={hiddens}")
     return latents, hiddens
-
-
-def _trunk(
-    n_in: int, hidden: tuple[int, ...], activation: str, own: Trunk | None, key: PRNGKeyArray
-) -> tuple[Trunk, int]:
-    """A network and the size of its output."""
-    if own is None:
-        return MLP.glorot(n_in, hidden, activation=activation, key=key), (n_in, *hidden)[-1]
-    shape = eqx.filter_eval_shape(own, jax.ShapeDtypeStruct((n_in,), jnp.float32)).shape
-    if len(shape) != 1:
-        raise UsageError(
-            f"expected your network to map one item of shape ({n_in},) to a vector of features, "
-            f"got an output of shape {shape}"
-        )
-    return own, shape[0]
-
-
-def _latent(
-    family: str,
-    n_in: int,
-    hidden: tuple[int, ...],
-    size: int,
-    activation: str,
-    own: Trunk | None,
-    key: PRNGKeyArray,
-) -> AbstractExplicit:
-    """A conditional of latent units."""
-    if family == "normal":
-        return _normal(n_in, hidden, size, activation, own, key)
-    trunk_key, head_key = streams(key, "autoencoder.latent.trunk", "autoencoder.latent.heads")
-    trunk, width = _trunk(n_in, hidden, activation, own, trunk_key)
-    return latent_conditional(family, trunk, width, size, key=head_key)
-
-
-def _normal(
-    n_in: int,
-    hidden: tuple[int, ...],
-    size: int,
-    activation: str,
-    own: Trunk | None,
-    key: PRNGKeyArray,
-    *,
-    unit_mean: bool = False,
-) -> DiagonalNormal:
-    trunk_key, location_key, scale_key = streams(
-        key, "autoencoder.trunk", "autoencoder.location", "autoencoder.scale"
-    )
-    trunk, width = _trunk(n_in, hidden, activation, own, trunk_key)
-    location = Dense.glorot(width, size, key=location_key)
-    return DiagonalNormal(trunk, location, Dense.glorot(width, size, key=scale_key), unit_mean)
-
-
-def _visible(
-    likelihood: str,
-    train: Float[np.ndarray, "n d"],
-    n_in: int,
-    hidden: tuple[int, ...],
-    activation: str,
-    own: Trunk | None,
-    key: PRNGKeyArray,
-) -> AbstractExplicit:
-    """The likelihood p(x|h_1)."""
-    n_x = train.shape[1]
-    if likelihood != "bernoulli":
-        unit_mean = likelihood == "gaussian_unit_mean"
-        return _normal(n_in, hidden, n_x, activation, own, key, unit_mean=unit_mean)
-    try:
-        check_values(train, "unit", "the training data of a Bernoulli likelihood", holes=True)
-    except UsageError as error:
-        raise UsageError(f"{error}; likelihood='gaussian' is for values like these") from None
-    trunk_key, head_key = streams(key, "autoencoder.visible.trunk", "autoencoder.visible.head")
-    trunk, width = _trunk(n_in, hidden, activation, own, trunk_key)
-    head = Dense.glorot(width, n_x, key=head_key)
-    mean = np.clip(np.nanmean(train, axis=0, dtype=np.float64), 0.001, 0.999)
-    bias = jnp.asarray(np.log(mean) - np.log1p(-mean), dtype=jnp.float32)
-    return Bernoulli(trunk, Dense(head.weight, bias))

@@ -3,16 +3,15 @@
 Kingma & Welling 2013, arXiv 1312.6114, section 2.4.
 """
 
-from collections.abc import Callable
-
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from tightbound.distributions import (
     AbstractExplicit,
     Bernoulli,
     BernoulliPrior,
     Conditional,
+    DiagonalNormal,
     Family,
     FamilyPrior,
     StandardNormal,
@@ -20,8 +19,8 @@ from tightbound.distributions import (
 )
 from tightbound.errors import UsageError
 from tightbound.names import check_family
-from tightbound.networks import Dense
-from tightbound.randomness import first_keys
+from tightbound.networks import Body
+from tightbound.randomness import first_keys, streams
 
 DISCRETE = "bernoulli"
 WIDER = {"unit": ("positive", "real"), "positive": ("real",)}
@@ -67,19 +66,19 @@ def latent_prior(family: str, size: int) -> AbstractExplicit:
 
 
 def latent_conditional(
-    family: str,
-    trunk: Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]],
-    width: int,
-    size: int,
-    *,
-    key: PRNGKeyArray,
+    family: str, body: Body, size: int, *, key: PRNGKeyArray
 ) -> AbstractExplicit:
-    """A conditional of that family for `size` units, with dense heads on `width` features."""
+    """A conditional of that family for `size` units, on a network."""
+    if family == "normal":
+        return DiagonalNormal.of(body, size, key=key)
+    trunk_key, key = streams(key, "autoencoder.latent.trunk", "autoencoder.latent.heads")
     if family == DISCRETE:
-        return Bernoulli(trunk, Dense.glorot(width, size, key=key))
-    sizes = by_name(family).sizes(size)
-    keys = first_keys(key, len(sizes))
-    heads = tuple(Dense.glorot(width, n, key=k) for n, k in zip(sizes, keys, strict=True))
+        trunk, (logits,) = body.build({"the logits": size}, trunk_key, [key])
+        return Bernoulli(trunk, logits)
+    known = by_name(family)
+    counts = known.sizes(size)
+    sizes = {p.name: n for p, n in zip(known.parameters, counts, strict=True)}
+    trunk, heads = body.build(sizes, trunk_key, list(first_keys(key, len(counts))))
     return Conditional(trunk, heads, family)
 
 

@@ -48,7 +48,8 @@ def is_linear_gaussian(model: Model) -> bool:
         return False
     trunk = likelihood.trunk
     affine = isinstance(trunk, MLP) and not trunk.layers and not likelihood.unit_mean
-    return affine and not np.any(np.asarray(likelihood.log_scale.weight))
+    scale = likelihood.log_scale
+    return affine and isinstance(scale, Dense) and not np.any(np.asarray(scale.weight))
 
 
 def linear_log_evidence(
@@ -60,11 +61,12 @@ def linear_log_evidence(
     """
     likelihood = model.likelihood
     assert isinstance(likelihood, DiagonalNormal)
-    w = np.asarray(likelihood.location.weight, np.float64).T
-    log_s = np.asarray(likelihood.log_scale.bias, np.float64)
-    away = (np.asarray(x, np.float64) - np.asarray(likelihood.location.bias, np.float64)) / np.exp(
-        log_s
-    )
+    location, log_scale = likelihood.location, likelihood.log_scale
+    assert isinstance(location, Dense)
+    assert isinstance(log_scale, Dense)
+    w = np.asarray(location.weight, np.float64).T
+    log_s = np.asarray(log_scale.bias, np.float64)
+    away = (np.asarray(x, np.float64) - np.asarray(location.bias, np.float64)) / np.exp(log_s)
     scaled = w / np.exp(log_s)[:, None]
     if observed is not None:
         return np.array(

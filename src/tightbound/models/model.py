@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.errors import UsageError
 from tightbound.items import Datum, One
 from tightbound.randomness import streams
 
@@ -20,10 +21,20 @@ class Model(eqx.Module):
     likelihood: Any
 
     def sample(self, key: PRNGKeyArray) -> tuple[Float[Array, "*item"], Any]:
-        """One draw (x, z) of the joint distribution."""
+        """One draw (x, z) of the joint distribution.
+
+        Raises:
+            UsageError: The prior or the likelihood has no draws.
+        """
         prior_key, likelihood_key = streams(key, "model.prior", "model.likelihood")
-        z = self.prior.sample(None, key=prior_key)
-        return self.likelihood.sample(z, key=likelihood_key), z
+        try:
+            z = self.prior.sample(None, key=prior_key)
+            return self.likelihood.sample(z, key=likelihood_key), z
+        except NotImplementedError as error:
+            parts = f"{type(self.prior).__name__} or {type(self.likelihood).__name__}"
+            raise UsageError(
+                f"expected draws of the model, and {parts} has none: its sample is not implemented"
+            ) from error
 
     def log_likelihood(self, x: One, z: Any) -> Float[Array, ""]:
         """Log p(x|z) in nats; of data with missing values, that of the values that are there."""

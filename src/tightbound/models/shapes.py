@@ -55,12 +55,20 @@ def as_items(
 
 
 def width(model: Model | Bayesian) -> int:
-    """The number of values of one item x; none of a `Target`."""
+    """The number of values of one item x; none of a `Target`.
+
+    Raises:
+        UsageError: As for `item_shape`.
+    """
     return math.prod(item_shape(model))
 
 
 def item_shape(model: Model | Bayesian) -> tuple[int, ...]:
-    """The shape of one item x; (0,) for a `Target`."""
+    """The shape of one item x; (0,) for a `Target`.
+
+    Raises:
+        UsageError: The likelihood has neither draws nor a mean, whose shape would tell.
+    """
     if isinstance(model, Target):
         return (0,)
     likelihood = model.likelihood
@@ -72,4 +80,17 @@ def item_shape(model: Model | Bayesian) -> tuple[int, ...]:
                 "expected a likelihood that says how many columns data have: pass dim= to "
                 "tb.distributions.from_functions"
             )
-    return eqx.filter_eval_shape(model.sample, jax.random.key(0))[0].shape
+    try:
+        return eqx.filter_eval_shape(model.sample, jax.random.key(0))[0].shape
+    except UsageError as error:
+        # Draws that are there and go wrong say so themselves.
+        not_there = isinstance(error.__cause__, NotImplementedError)
+        if "samples" in likelihood.offers and not not_there:
+            raise
+    try:
+        return eqx.filter_eval_shape(likelihood.mean, like_z(model)).shape
+    except (NotImplementedError, UsageError) as error:
+        raise UsageError(
+            f"expected a likelihood whose draws or mean tell how many columns data have: define "
+            f"sample(self, given, *, key) or mean(self, given) of {type(likelihood).__name__}"
+        ) from error

@@ -1,5 +1,10 @@
 """Deterministic networks: functions of one item, without a batch axis."""
 
+from typing import TYPE_CHECKING, Any
+
+from equinox import Module as _Module
+
+from tightbound.discovery import classes as _classes
 from tightbound.networks.holes import AbstractReader as AbstractReader
 from tightbound.networks.holes import Shaped as Shaped
 from tightbound.networks.holes import WithMask as WithMask
@@ -13,3 +18,17 @@ from tightbound.networks.mlp import flat as flat
 from tightbound.networks.mlp import over_layers as over_layers
 from tightbound.networks.state_dict import dense_from_state_dict as dense_from_state_dict
 from tightbound.networks.state_dict import mlp_from_state_dict as mlp_from_state_dict
+from tightbound.networks.whole import Body as Body
+from tightbound.networks.whole import Head as Head
+from tightbound.networks.whole import Piece as Piece
+from tightbound.networks.whole import Trunk as Trunk
+from tightbound.networks.whole import Whole as Whole
+from tightbound.networks.whole import shaped as shaped
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Networks in files of your own, which the last line finds."""
+
+
+globals().update(_classes("networks", _Module))

@@ -1,7 +1,7 @@
 """What an objective is: a gradient for each part, and beside it an honest number in nats."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -48,6 +48,18 @@ class Requires(NamedTuple):
 
 
 EXPLICIT = Requires(("density",), ("density",), ("samples", "density"))
+
+
+class About(NamedTuple):
+    """What is known of an objective before one is made: `ABOUT` beside the function that makes it.
+
+    A file without `ABOUT` makes an objective of the usual needs that takes no argument.
+    """
+
+    example: Mapping[str, Any] = {}
+    """Arguments for an example, where some are required."""
+    requires: Requires | None = EXPLICIT
+    """What the example requires; None for what is made of other objectives, and needs theirs."""
 
 
 class AbstractObjective(eqx.Module):

@@ -9,9 +9,12 @@ exact, its q is not the one of variational inference, and its model not that of 
 """
 
 from tightbound.adjoints import FirstOrder
-from tightbound.objectives.abstract import Requires
+from tightbound.objectives.abstract import About, Requires
 from tightbound.objectives.nested import Nested, Noise, called
 from tightbound.objectives.terms import Game
+
+NEEDS = Requires(("samples",), ("samples",), ("samples",))
+ABOUT = About(requires=NEEDS)
 
 
 def ali(
@@ -40,6 +43,5 @@ def ali(
         "ali", inner=inner, rate=rate, hidden=tuple(hidden), instance_noise=instance_noise
     )
     noise = Noise.of(instance_noise, "instance_noise", zero=True)
-    needs = Requires(("samples",), ("samples",), ("samples",))
     terms = (Game("q", "joint", -1.0, tuple(hidden), noise.at(0)),)
-    return Nested(call, terms, FirstOrder(inner), needs, rate, noise=noise)
+    return Nested(call, terms, FirstOrder(inner), NEEDS, rate, noise=noise)

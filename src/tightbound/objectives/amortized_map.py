@@ -11,11 +11,14 @@ images with noise sigma.
 
 from tightbound.adjoints import FirstOrder
 from tightbound.errors import UsageError
-from tightbound.objectives.abstract import Requires
+from tightbound.objectives.abstract import About, Requires
 from tightbound.objectives.nested import Nested, Noise, called
 from tightbound.objectives.terms import Denoiser, Ratio
 
 GUIDES = ("classifier", "denoiser")
+
+NEEDS = Requires(("samples",), (), ("samples",), learns=False)
+ABOUT = About(requires=NEEDS)
 
 
 def amortized_map(
@@ -49,5 +52,4 @@ def amortized_map(
         term = Ratio("q", "prior", -1.0, tuple(hidden), level.at(0), sees_x=False)
     else:
         term = Denoiser("prior", 1.0, tuple(hidden), level.at(0))
-    needs = Requires(("samples",), (), ("samples",), learns=False)
-    return Nested(call, (term,), FirstOrder(inner), needs, rate, noise=level)
+    return Nested(call, (term,), FirstOrder(inner), NEEDS, rate, noise=level)

@@ -18,7 +18,7 @@ from tightbound.errors import UsageError, at_least
 from tightbound.gradients import Reparameterized
 from tightbound.items import Items
 from tightbound.models.weights import sample, split_each
-from tightbound.objectives.abstract import AbstractObjective, Parts, Step, differentiated
+from tightbound.objectives.abstract import About, AbstractObjective, Parts, Step, differentiated
 from tightbound.objectives.multisample import Multisample
 
 
@@ -84,6 +84,9 @@ class Annealed(AbstractObjective):
             return climbed, jnp.mean(log_lik - divergence, axis=1)
 
         return differentiated(values, parts), state
+
+
+ABOUT = About(example={"epochs": 4})
 
 
 def annealed(epochs: int, samples: int = 1, start: float = 0.0) -> Annealed:

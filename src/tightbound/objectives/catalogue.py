@@ -4,15 +4,12 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import tightbound.objectives as package
 from tightbound.calls import Call
 from tightbound.names import check_objective, objective_call, objectives
-from tightbound.objectives.abstract import AbstractObjective
+from tightbound.objectives.abstract import About, AbstractObjective
 
-ROOT = Path(package.__path__[0])
 SECTIONS = ("Formula", "Direction", "Bias", "Reference")
 
 
@@ -26,11 +23,20 @@ class Entry(NamedTuple):
     direction: str
     bias: str
     reference: str
+    about: About
 
     @property
     def options(self) -> list[str]:
         """Names of the arguments."""
         return list(inspect.signature(self.make).parameters)
+
+    def example(self) -> AbstractObjective:
+        """An objective of this name, with the arguments that its file gives for one.
+
+        Raises:
+            UsageError: It needs arguments that its file does not give.
+        """
+        return make(Call(self.name, (), self.about.example))
 
     @property
     def call(self) -> str:
@@ -43,13 +49,14 @@ class Entry(NamedTuple):
 def all_objectives() -> dict[str, Entry]:
     """All objectives by name."""
     entries = {}
-    for name, path in objectives().items():
-        place = path.relative_to(ROOT).with_suffix("").parts
-        module = importlib.import_module(".".join((package.__name__, *place)))
+    for name, place in objectives().items():
+        module = importlib.import_module(place.module)
         make = getattr(module, name)
         doc = module.__doc__ or ""
         summary = (make.__doc__ or "").splitlines()[0]
-        entries[name] = Entry(name, make, summary, *(_section(doc, title) for title in SECTIONS))
+        told = (_section(doc, title) for title in SECTIONS)
+        about = getattr(module, "ABOUT", About())
+        entries[name] = Entry(name, make, summary, *told, about=about)
     return entries
 
 

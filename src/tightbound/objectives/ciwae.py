@@ -9,7 +9,10 @@ Bias: beta times that of the ELBO plus 1 - beta times that of the k-sample bound
 from tightbound.bounds import CIWAE
 from tightbound.errors import UsageError, at_least
 from tightbound.gradients import AbstractGradient, by_name
+from tightbound.objectives.abstract import About
 from tightbound.objectives.multisample import Multisample
+
+ABOUT = About(example={"k": 4, "beta": 0.5})
 
 
 def ciwae(k: int, beta: float, gradient: str | AbstractGradient = "reparameterized") -> Multisample:

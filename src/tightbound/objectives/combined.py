@@ -11,9 +11,12 @@ the bound chosen for it.
 from tightbound.bounds import ELBO, IWAE, AbstractBound
 from tightbound.errors import UsageError, at_least
 from tightbound.gradients import AbstractGradient, by_name
+from tightbound.objectives.abstract import About
 from tightbound.objectives.multisample import Multisample
 
 BOUNDS: dict[str, AbstractBound] = {"elbo": ELBO(), "iwae": IWAE()}
+
+ABOUT = About(example={"k": 4})
 
 
 def combined(

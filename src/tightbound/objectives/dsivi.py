@@ -17,6 +17,7 @@ from tightbound.distributions.components import fresh_noise, log_components, log
 from tightbound.errors import UsageError, at_least
 from tightbound.items import Items, One
 from tightbound.objectives.abstract import (
+    About,
     AbstractObjective,
     Parts,
     Requires,
@@ -29,6 +30,8 @@ from tightbound.objectives.mixtures import (
     log_h_with_own,
 )
 from tightbound.randomness import stream
+
+NEEDS = Requires(("mixture",), ("density",), ("mixture",))
 
 
 class DSIVI(AbstractObjective):
@@ -51,7 +54,7 @@ class DSIVI(AbstractObjective):
     @property
     def requires(self) -> Requires:
         """The density of the likelihood, and explicit layers of prior and posterior."""
-        return Requires(("mixture",), ("density",), ("mixture",))
+        return NEEDS
 
     @property
     def draws(self) -> int:
@@ -94,6 +97,9 @@ class DSIVI(AbstractObjective):
     ) -> tuple[Step, None]:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
         return differentiated_bound(self, parts, items, keys), None
+
+
+ABOUT = About(example={"k": 4, "prior_k": 4}, requires=NEEDS)
 
 
 def dsivi(k: int, prior_k: int, samples: int = 1) -> DSIVI:

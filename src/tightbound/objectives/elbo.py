@@ -9,9 +9,11 @@ Bias: the bound is below log p(x) by KL(q(z|x) || p(z|x)) on average, however ma
 from tightbound.bounds import ELBO
 from tightbound.errors import UsageError, at_least
 from tightbound.gradients import AbstractGradient, Reparameterized, by_name
-from tightbound.objectives.abstract import AbstractObjective
+from tightbound.objectives.abstract import About, AbstractObjective
 from tightbound.objectives.analytic_kl import AnalyticKL
 from tightbound.objectives.multisample import Multisample
+
+ABOUT = About(example={"samples": 4})
 
 
 def elbo(

@@ -12,12 +12,15 @@ from jaxtyping import Array, Float, Key
 from tightbound.items import Items
 from tightbound.models.finite import check_finite, log_evidence
 from tightbound.objectives.abstract import (
+    About,
     AbstractObjective,
     Parts,
     Requires,
     Step,
     differentiated_bound,
 )
+
+NEEDS = Requires(("density",), ("density",), ())
 
 
 class Exact(AbstractObjective):
@@ -31,7 +34,7 @@ class Exact(AbstractObjective):
     @property
     def requires(self) -> Requires:
         """Masses of the finitely many values of z, and no posterior."""
-        return Requires(("density",), ("density",), ())
+        return NEEDS
 
     @property
     def draws(self) -> int:
@@ -64,6 +67,9 @@ class Exact(AbstractObjective):
     ) -> tuple[Step, None]:
         """Gradients of the negative mean (zero for a posterior), and log p(x) per datum in nats."""
         return differentiated_bound(self, parts, items, keys), None
+
+
+ABOUT = About(requires=NEEDS)
 
 
 def exact() -> Exact:

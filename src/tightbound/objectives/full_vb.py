@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from tightbound.errors import UsageError, at_least
 from tightbound.items import Items
 from tightbound.models import Bayesian, Model
-from tightbound.objectives.abstract import AbstractObjective, Parts, Step
+from tightbound.objectives.abstract import About, AbstractObjective, Parts, Step
 from tightbound.objectives.wrapper import Wrapper
 from tightbound.randomness import stream
 
@@ -86,6 +86,9 @@ def _plugged_in(parts: Parts) -> Parts:
 def _draw(model: Bayesian, keys: Key[Array, " n"]) -> Model:
     """One model for the whole minibatch."""
     return model.draw(stream(keys[0], "full_vb.theta"))
+
+
+ABOUT = About(requires=None)
 
 
 def full_vb(objective: AbstractObjective, n: int) -> FullVB:

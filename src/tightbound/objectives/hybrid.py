@@ -9,7 +9,7 @@ Bias: those of `pc_adv` and `pc_den` for the parts that are learned.
 
 from tightbound.adjoints import FirstOrder
 from tightbound.errors import UsageError
-from tightbound.objectives.abstract import Requires
+from tightbound.objectives.abstract import About, Requires
 from tightbound.objectives.nested import Nested, Noise, called
 from tightbound.objectives.terms import AbstractTerm, Denoiser, Exact, Ratio
 
@@ -18,6 +18,8 @@ WAYS = {
     "prior": ("exact", "denoiser"),
     "likelihood": ("exact", "classifier"),
 }
+
+ABOUT = About(requires=Requires(("samples", "score"), ("samples",), ("samples",), learns=False))
 
 
 def hybrid(

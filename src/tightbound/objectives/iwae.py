@@ -9,7 +9,10 @@ Bias: the bound is below log p(x) by Var(w) / (2 k p(x)^2) + O(1/k^2) on average
 from tightbound.bounds import IWAE
 from tightbound.errors import at_least
 from tightbound.gradients import AbstractGradient, by_name
+from tightbound.objectives.abstract import About
 from tightbound.objectives.multisample import Multisample
+
+ABOUT = About(example={"k": 4})
 
 
 def iwae(k: int, gradient: str | AbstractGradient = "reparameterized") -> Multisample:

@@ -28,7 +28,7 @@ from tightbound.errors import UsageError, at_least
 from tightbound.items import Data, Items, One
 from tightbound.models.shapes import like_z, width
 from tightbound.networks import MLP, Dense, flat
-from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
+from tightbound.objectives.abstract import About, AbstractObjective, Parts, Requires, Step
 from tightbound.objectives.mixtures import MIXTURE, check_mixture, draw
 from tightbound.randomness import first_keys, stream
 
@@ -161,6 +161,9 @@ class IWHVI(AbstractObjective):
     @property
     def _optimizer(self) -> optax.GradientTransformation:
         return optax.adam(self.learning_rate)
+
+
+ABOUT = About(example={"k": 4}, requires=MIXTURE)
 
 
 def iwhvi(

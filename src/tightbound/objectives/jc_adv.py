@@ -8,11 +8,12 @@ differ from the model's own draws as well, which says nothing about q.
 """
 
 from tightbound.adjoints import FirstOrder
-from tightbound.objectives.abstract import Requires
+from tightbound.objectives.abstract import About, Requires
 from tightbound.objectives.nested import Nested, Noise, called
 from tightbound.objectives.terms import Ratio
 
-SAMPLES = Requires(("samples",), ("samples",), ("samples",), learns=False)
+NEEDS = Requires(("samples",), ("samples",), ("samples",), learns=False)
+ABOUT = About(requires=NEEDS)
 
 
 def jc_adv(
@@ -48,4 +49,4 @@ def jc_adv(
     )
     noise = Noise.of(instance_noise, "instance_noise", zero=True)
     terms = (Ratio("q", "joint", -1.0, tuple(hidden), noise.at(0)),)
-    return Nested(call, terms, FirstOrder(inner), SAMPLES, rate, noise=noise)
+    return Nested(call, terms, FirstOrder(inner), NEEDS, rate, noise=noise)

@@ -13,9 +13,12 @@ draws. It shrinks q to a point; see `docs/implicit.md`.
 """
 
 from tightbound.adjoints import Unrolled
-from tightbound.objectives.abstract import Requires
+from tightbound.objectives.abstract import About, Requires
 from tightbound.objectives.nested import Nested, Noise, called
 from tightbound.objectives.terms import DualRatio
+
+NEEDS = Requires(("samples",), ("samples",), ("samples",))
+ABOUT = About(requires=NEEDS)
 
 
 def jc_adv_rmd(inner: int = 10, rate: float = 1e-2, hidden: tuple[int, ...] = (64, 64)) -> Nested:
@@ -36,6 +39,5 @@ def jc_adv_rmd(inner: int = 10, rate: float = 1e-2, hidden: tuple[int, ...] = (6
         UsageError: Numbers outside their range.
     """
     call = called("jc_adv_rmd", inner=inner, rate=rate, hidden=tuple(hidden))
-    needs = Requires(("samples",), ("samples",), ("samples",))
     terms = (DualRatio("q", "joint", -1.0, tuple(hidden), Noise(0.0, 0.0, 1).at(0)),)
-    return Nested(call, terms, Unrolled(inner), needs, rate)
+    return Nested(call, terms, Unrolled(inner), NEEDS, rate)

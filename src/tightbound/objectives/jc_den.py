@@ -8,9 +8,12 @@ both with noise of sigma times q's standard deviations s(x): the minimum is q = 
 """
 
 from tightbound.adjoints import FirstOrder
-from tightbound.objectives.jc_adv import SAMPLES
+from tightbound.objectives.abstract import About
+from tightbound.objectives.jc_adv import NEEDS
 from tightbound.objectives.nested import Nested, Noise, called
 from tightbound.objectives.terms import Denoiser
+
+ABOUT = About(requires=NEEDS)
 
 
 def jc_den(
@@ -40,4 +43,4 @@ def jc_den(
     noise = Noise.of(sigma, "sigma", zero=False)
     hidden, now = tuple(hidden), noise.at(0)
     terms = Denoiser("q", -1.0, hidden, now), Denoiser("joint", 1.0, hidden, now)
-    return Nested(call, terms, FirstOrder(inner), SAMPLES, rate, hidden, noise)
+    return Nested(call, terms, FirstOrder(inner), NEEDS, rate, hidden, noise)

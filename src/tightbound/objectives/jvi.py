@@ -12,7 +12,10 @@ Bias: O(k^-(order + 1)) against log p(x), of either sign: no bound for order >= 
 from tightbound.bounds import Jackknife
 from tightbound.errors import at_least
 from tightbound.gradients import AbstractGradient, by_name
+from tightbound.objectives.abstract import About
 from tightbound.objectives.multisample import Multisample
+
+ABOUT = About(example={"k": 4})
 
 
 def jvi(

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Key
 
 from tightbound.errors import UsageError, at_least
 from tightbound.items import Items
-from tightbound.objectives.abstract import AbstractObjective, Parts, Step
+from tightbound.objectives.abstract import About, AbstractObjective, Parts, Step
 from tightbound.objectives.wrapper import Wrapper
 
 
@@ -52,6 +52,9 @@ class MAP(Wrapper):
         leaves = jax.tree.leaves(eqx.filter(parts, eqx.is_inexact_array))
         squares = jnp.stack([jnp.sum(leaf**2) for leaf in leaves])
         return -0.5 * jnp.sum(squares) / self.scale**2
+
+
+ABOUT = About(requires=None)
 
 
 def map_estimate(

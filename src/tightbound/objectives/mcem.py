@@ -21,8 +21,17 @@ from tightbound.errors import UsageError, at_least
 from tightbound.items import Data, Items, One
 from tightbound.mcmc import adapted, chain, check_moves, check_tuning, transition
 from tightbound.models.weights import split_each
-from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step, differentiated
+from tightbound.objectives.abstract import (
+    About,
+    AbstractObjective,
+    Parts,
+    Requires,
+    Step,
+    differentiated,
+)
 from tightbound.randomness import first_keys
+
+NEEDS = Requires(("samples", "density", "score"), ("density", "score"), ())
 
 FIRST_STEP = 0.1
 """Length of the first leapfrog steps, before any tuning."""
@@ -63,7 +72,7 @@ class MCEM(AbstractObjective):
     @property
     def requires(self) -> Requires:
         """Densities of the model with their scores; a posterior may be left out."""
-        return Requires(("samples", "density", "score"), ("density", "score"), ())
+        return NEEDS
 
     @property
     def updates(self) -> int:
@@ -154,6 +163,9 @@ def _at(parts: Parts, x: Data, z: Any) -> Step:
         return log_joint + jax.vmap(parts.posterior.log_prob)(z, x), log_joint
 
     return differentiated(values, parts)
+
+
+ABOUT = About(requires=NEEDS)
 
 
 def mcem(

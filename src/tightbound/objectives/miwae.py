@@ -11,7 +11,10 @@ Bias: that of the k-sample importance weighted bound; m draws of it lower the va
 from tightbound.bounds import MIWAE
 from tightbound.errors import at_least
 from tightbound.gradients import AbstractGradient, by_name
+from tightbound.objectives.abstract import About
 from tightbound.objectives.multisample import Multisample
+
+ABOUT = About(example={"m": 2, "k": 4})
 
 
 def miwae(m: int, k: int, gradient: str | AbstractGradient = "reparameterized") -> Multisample:

@@ -20,9 +20,12 @@ does not vanish where E_q O f is zero.
 """
 
 from tightbound.adjoints import FirstOrder
-from tightbound.objectives.abstract import Requires
+from tightbound.objectives.abstract import About, Requires
 from tightbound.objectives.nested import Nested, called
 from tightbound.objectives.terms import Stein
+
+NEEDS = Requires(("score",), ("score",), ("samples",), learns=False)
+ABOUT = About(requires=NEEDS)
 
 
 def opvi(
@@ -46,5 +49,4 @@ def opvi(
     """
     hidden = tuple(hidden)
     call = called("opvi", inner=inner, rate=rate, hidden=hidden)
-    needs = Requires(("score",), ("score",), ("samples",), learns=False)
-    return Nested(call, (Stein(hidden),), FirstOrder(inner), needs, rate, hidden)
+    return Nested(call, (Stein(hidden),), FirstOrder(inner), NEEDS, rate, hidden)

@@ -11,11 +11,13 @@ narrower than the prior. The reported number is then often above log p(x).
 
 from tightbound.adjoints import FirstOrder
 from tightbound.errors import UsageError
-from tightbound.objectives.abstract import Requires
+from tightbound.objectives.abstract import About, Requires
 from tightbound.objectives.nested import Nested, Noise, called
 from tightbound.objectives.terms import AdaptiveRatio, Exact, Ratio
 
 CONTRASTS = ("prior", "adaptive")
+
+ABOUT = About(requires=Requires(("samples",), ("density",), ("samples",)))
 
 
 def pc_adv(

@@ -11,11 +11,13 @@ the factor 1 / (1 + sigma^2) in variance. A denoiser for the prior makes that p_
 
 from tightbound.adjoints import FirstOrder
 from tightbound.errors import UsageError
-from tightbound.objectives.abstract import Requires
+from tightbound.objectives.abstract import About, Requires
 from tightbound.objectives.nested import Nested, Noise, called
 from tightbound.objectives.terms import Denoiser, Exact
 
 PRIORS = ("exact", "denoiser")
+
+ABOUT = About(requires=Requires(("score",), ("density",), ("samples",)))
 
 
 def pc_den(

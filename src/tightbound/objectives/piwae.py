@@ -10,7 +10,10 @@ the posterior's gradient is that of `miwae(m, k)` on the same draws.
 from tightbound.bounds import IWAE, MIWAE
 from tightbound.errors import at_least
 from tightbound.gradients import AbstractGradient, by_name
+from tightbound.objectives.abstract import About
 from tightbound.objectives.multisample import Multisample
+
+ABOUT = About(example={"m": 2, "k": 4})
 
 
 def piwae(m: int, k: int, gradient: str | AbstractGradient = "reparameterized") -> Multisample:

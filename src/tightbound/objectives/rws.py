@@ -12,10 +12,13 @@ KL(p(z|x) || q(z|x)): awake on data, with a bias of O(1/k); asleep on the model'
 from tightbound.bounds import IWAE
 from tightbound.errors import UsageError, at_least
 from tightbound.gradients import ScoreFunction, Wake
+from tightbound.objectives.abstract import About
 from tightbound.objectives.multisample import Multisample
 from tightbound.objectives.sleep import Sleep
 
 PHASES = ("wake", "wake_dreg", "sleep", "both")
+
+ABOUT = About(example={"k": 4})
 
 
 def rws(k: int, phi: str = "wake") -> Multisample | Sleep:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.errors import UsageError
 from tightbound.items import Items
-from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
+from tightbound.objectives.abstract import About, AbstractObjective, Parts, Requires, Step
 from tightbound.randomness import first_keys
 
 
@@ -106,6 +106,9 @@ class Schedule(AbstractObjective):
     def warning(self, info: dict[str, float]) -> str | None:
         """As the stage whose turn it is."""
         return self.stages[self.turn].warning(info)
+
+
+ABOUT = About(requires=None)
 
 
 def schedule(stages: Sequence[Any]) -> Schedule:

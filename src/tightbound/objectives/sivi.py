@@ -17,6 +17,7 @@ from tightbound.distributions.components import log_mean_exp
 from tightbound.errors import at_least
 from tightbound.items import Items, One
 from tightbound.objectives.abstract import (
+    About,
     AbstractObjective,
     Parts,
     Requires,
@@ -84,6 +85,9 @@ class SIVI(AbstractObjective):
     ) -> tuple[Step, None]:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
         return differentiated_bound(self, parts, items, keys), None
+
+
+ABOUT = About(example={"k": 4}, requires=MIXTURE)
 
 
 def sivi(k: int, samples: int = 1, *, weighted: bool = False) -> SIVI:

@@ -17,7 +17,10 @@ from tightbound.errors import UsageError
 from tightbound.items import Datum, Items
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
 from tightbound.objectives.multisample import Multisample
+from tightbound.objectives.taxonomy import check_requires
 from tightbound.randomness import stream
+
+NEEDS = Requires(("samples", "density"), ("samples", "density"), ("samples", "density"))
 
 
 class Sleep(AbstractObjective):
@@ -35,8 +38,7 @@ class Sleep(AbstractObjective):
     @property
     def requires(self) -> Requires:
         """All densities, and draws of the model for its dreams."""
-        both = ("samples", "density")
-        return Requires(both, both, both)
+        return NEEDS
 
     @property
     def draws(self) -> int:
@@ -55,6 +57,7 @@ class Sleep(AbstractObjective):
 
     def check(self, parts: Parts) -> None:
         """Needs the densities of posterior and model, and a model that can be sampled."""
+        check_requires(self, parts)
         self.wake.check(parts)
         dreams, followed = parts.model.prior.support, parts.posterior.support
         if set(dreams.split(", ")) != set(followed.split(", ")):

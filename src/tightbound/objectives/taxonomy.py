@@ -54,16 +54,17 @@ def missing(requires: Requires, parts: Parts) -> list[str]:
 
 def suitable(parts: Parts) -> list[str]:
     """Names of the objectives whose needs the parts meet, and that accept them."""
-    from tightbound.objectives.matrix import example
+    from tightbound.objectives.catalogue import all_objectives
 
     if isinstance(parts.model, Bayesian):
         return ["full_vb"]
     names = []
-    for name, objective in example().items():
-        if missing(objective.requires, parts):
+    for name, entry in all_objectives().items():
+        requires = entry.about.requires
+        if requires is None or missing(requires, parts):
             continue
         try:
-            objective.check(parts)
+            entry.example().check(parts)
         except UsageError:
             continue
         names.append(name)

@@ -24,7 +24,14 @@ from tightbound.errors import at_least
 from tightbound.items import Data, Items, One
 from tightbound.mcmc import adapted, check_tuning, transition
 from tightbound.models.weights import split_each
-from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step, differentiated
+from tightbound.objectives.abstract import (
+    About,
+    AbstractObjective,
+    Parts,
+    Requires,
+    Step,
+    differentiated,
+)
 from tightbound.objectives.mixtures import Draws, check_mixture, draw, log_weights_with_own
 from tightbound.randomness import each_stream, first_keys
 
@@ -32,6 +39,8 @@ FIRST_STEP = 0.2
 """Length of the first leapfrog steps, that of the authors' toys."""
 TUNING = 0.1
 """Change of the step size's logarithm per step and unit of acceptance."""
+
+NEEDS = Requires(("density", "score"), ("density", "score"), ("mixture",))
 
 
 class UIVI(AbstractObjective):
@@ -61,8 +70,7 @@ class UIVI(AbstractObjective):
     @property
     def requires(self) -> Requires:
         """Densities of the model with their scores, and an explicit layer given noise."""
-        both = ("density", "score")
-        return Requires(both, both, ("mixture",))
+        return NEEDS
 
     @property
     def draws(self) -> int:
@@ -177,6 +185,9 @@ class UIVI(AbstractObjective):
         each = jax.vmap(jax.grad(posterior.log_prob_given), in_axes=(None, 0, None))
         scores = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), each(z, kept, x))
         return scores, jnp.mean(acceptance)
+
+
+ABOUT = About(requires=NEEDS)
 
 
 def uivi(

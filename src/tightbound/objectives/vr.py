@@ -12,7 +12,10 @@ import math
 from tightbound.bounds import Renyi
 from tightbound.errors import UsageError, at_least
 from tightbound.gradients import AbstractGradient, by_name
+from tightbound.objectives.abstract import About
 from tightbound.objectives.multisample import Multisample
+
+ABOUT = About(example={"k": 4, "alpha": 0.5})
 
 
 def vr(k: int, alpha: float, gradient: str | AbstractGradient = "reparameterized") -> Multisample:

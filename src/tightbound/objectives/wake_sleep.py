@@ -11,8 +11,11 @@ descends KL(p(z|x) || q(z|x)) over the model's own data.
 from tightbound.bounds import ELBO
 from tightbound.errors import at_least
 from tightbound.gradients import ScoreFunction
+from tightbound.objectives.abstract import About
 from tightbound.objectives.multisample import Multisample
-from tightbound.objectives.sleep import Sleep
+from tightbound.objectives.sleep import NEEDS, Sleep
+
+ABOUT = About(requires=NEEDS)
 
 
 def wake_sleep(samples: int = 1) -> Sleep:

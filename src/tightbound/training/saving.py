@@ -1,5 +1,6 @@
 """Saving and loading fitted models: arrays by name, and the structure as plain JSON."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tightbound.errors import UsageError
 from tightbound.objectives import Parts
 from tightbound.training import checkpoint
 from tightbound.training.fit import Run
+from tightbound.training.imports import as_names
 from tightbound.training.records import EpochRecord, History, as_record
 from tightbound.training.structure import describe, differences, fixed, is_array, rebuild
 
@@ -21,7 +23,8 @@ SAVED_RUN = "saved run"
 def save(path: Path | str, run: Run) -> str:
     """Writes a run's replicas, history and description to one safetensors file.
 
-    Networks of your own are saved as arrays; to load them again, `load` needs `like`.
+    Networks of your own are saved as arrays and by the import paths of their classes and
+    functions; no code is written.
 
     Returns:
         SHA-256 of the parameters, by which records say which model they are about.
@@ -53,22 +56,33 @@ def _arrays(run: Run) -> list[Any]:
     return [eqx.filter(parts, is_array) for parts in run.replicas]
 
 
-def load(path: Path | str, like: tuple[Any, Any] | None = None) -> Run:
+def load(
+    path: Path | str,
+    like: tuple[Any, Any] | None = None,
+    *,
+    trust: str | Iterable[str] = (),
+) -> Run:
     """Reads what `save` wrote.
 
     Args:
         path: The file.
-        like: `(model, posterior)` of the same structure, for models with networks of your own.
+        like: `(model, posterior)` of the same structure, for networks of your own whose classes
+            no import path leads to, or whose code has changed.
+        trust: Modules, or packages with all that is in them, whose code may be imported and run to
+            rebuild networks of your own, such as "mypackage"; those named in the variable
+            TIGHTBOUND_TRUST of the environment too. Equinox's layers and the functions of
+            `jax.nn` need none.
 
     Raises:
         UsageError: No such file, a truncated or damaged one, names or shapes that do not fit, or
-            a network of your own without `like`.
+            a network of your own without `trust` or `like`.
     """
+    trusted = as_names(trust)
     path = Path(path)
     arrays, metadata = read_arrays(path, SAVED_RUN)
     structure = entry(metadata, path, "structure", dict)
     shapes = {array.shape for array in arrays.values()}
-    parts = rebuild(structure, str(path), shapes) if like is None else Parts(*like)
+    parts = rebuild(structure, str(path), shapes, trusted) if like is None else Parts(*like)
     if not isinstance(parts, Parts):
         raise UsageError(f"{path} is damaged: expected a model and a posterior in its structure")
     count = entry(metadata, path, "replicas", int)

@@ -1,0 +1,45 @@
+"""What a folder of this package holds: parts are found by their files, and listed nowhere."""
+
+import importlib
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parent
+
+
+class Place(NamedTuple):
+    """A module of this package: its dotted name, and its file."""
+
+    module: str
+    path: Path
+
+    @property
+    def text(self) -> str:
+        """The source."""
+        return self.path.read_text(encoding="utf-8")
+
+    def load(self) -> Any:
+        """The module itself."""
+        return importlib.import_module(self.module)
+
+
+@cache
+def places(folder: str) -> tuple[Place, ...]:
+    """All modules of a folder and of the folders in it, in order; nothing is imported."""
+    return tuple(
+        Place(".".join(("tightbound", *path.relative_to(ROOT).with_suffix("").parts)), path)
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if path.name != "__init__.py"
+    )
+
+
+def classes(folder: str, base: type) -> dict[str, type]:
+    """The public classes of a kind that the modules of a folder define, by name."""
+    found = {}
+    for place in places(folder):
+        for name, value in vars(place.load()).items():
+            here = isinstance(value, type) and value.__module__ == place.module
+            if here and issubclass(value, base) and not name.startswith("_"):
+                found[name] = value
+    return found
