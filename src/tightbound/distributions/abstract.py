@@ -150,7 +150,7 @@ class AbstractExplicit(AbstractConditional):
         For entries that are independent of each other; a distribution with dependent ones gives
         its own marginal in place of this.
         """
-        # Of what is missing nothing counts, but it must have a density, for gradients to be numbers.
+        # What is missing counts nothing, but needs a density for gradients to be numbers.
         inside = value if self.support != "positive" else jnp.where(observed, value, 1.0)
         return jnp.sum(jnp.where(observed, self.log_prob_each(inside, given), 0.0))
 
