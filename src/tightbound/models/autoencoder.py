@@ -20,18 +20,19 @@ from tightbound.distributions import (
     BottomLayer,
     DiagonalNormal,
     Layered,
+    Standardized,
 )
 from tightbound.errors import UsageError, at_least
 from tightbound.models.latents import check_latents, latent_conditional, latent_prior
 from tightbound.models.model import Model
 from tightbound.models.posteriors import posterior as noise_posterior
 from tightbound.names import check_name
-from tightbound.networks import MLP, Dense, over_layers
+from tightbound.networks import MLP, Dense, Standardization, over_layers, standardizing
 from tightbound.randomness import as_key, first_keys, stream, streams
 
 LIKELIHOODS = {
     "bernoulli": "binary values; grey values are binarised first",
-    "gaussian": "real values; linear means and predicted log-variances",
+    "gaussian": "real values, standardised inside; linear means and predicted log-variances",
     "gaussian_unit_mean": "values in [0, 1]; means kept in (0, 1) by a sigmoid (AEVB's Frey faces)",
 }
 NOISE_DRIVEN = ("implicit", "semi_implicit")
@@ -55,9 +56,14 @@ def autoencoder(
 ) -> tuple[Model, Any]:
     """Builds a model p(x, z) and its posterior q(z|x) for a data set.
 
+    Under "gaussian" the networks see each column standardised by the training data's mean and
+    standard deviation, and the likelihood has the log-Jacobian of that: data, densities, draws and
+    means are in the data's own units, and a fit does not depend on them.
+
     Args:
         data: A data set, or its training array of shape (n, d); sets the item size and, for the
-            Bernoulli likelihood, the output bias logit(clip(mean, 0.001, 0.999)) per pixel.
+            Bernoulli likelihood, the output bias logit(clip(mean, 0.001, 0.999)) per pixel; for
+            the Gaussian one, how columns are standardised.
         latent: Size of each stochastic layer, bottom layer first. One number is the size of the
             top layer; every layer below it is twice as wide.
         hidden: Widths of the deterministic layers inside each conditional, bottom layer first.
@@ -74,8 +80,10 @@ def autoencoder(
         prior: Family of p(z), its standard member; "bernoulli" has learned logits. Left out it
             goes by the posterior: mostly the same family.
         encoder: Your own network in place of the bottom deterministic layers of q: any callable
-            or Equinox module from one item of shape (d,) to features of shape (h,).
-        decoder: Your own network in place of those of p(x|h_1): from (latent,) to (h,).
+            or Equinox module from one item of shape (d,), standardised under "gaussian", to
+            features of shape (h,).
+        decoder: Your own network in place of those of p(x|h_1): from (latent,) to (h,). Dense
+            heads behind it give the parameters of the values, standardised under "gaussian".
         initial: Standard deviation of the normal from which the weights and biases of all dense
             layers are drawn, as in AEVB; left out, weights are Glorot's (Glorot & Bengio 2010),
             biases zero and the output bias of a Bernoulli likelihood as said above.
@@ -87,8 +95,8 @@ def autoencoder(
 
     Raises:
         UsageError: An unknown likelihood or family, a posterior whose draws may lie outside the
-            prior's support, sizes that do not match `layers`, or an `initial` that is not
-            positive.
+            prior's support, sizes that do not match `layers`, an `initial` that is not positive,
+            or a column whose standard deviation single precision cannot reach.
     """
     train = as_table(data.train if isinstance(data, Dataset) else data, "the training data")
     check_name("likelihood", likelihood, tuple(LIKELIHOODS))
@@ -105,10 +113,12 @@ def autoencoder(
     root = stream(as_key(key), "autoencoder")
     keys = iter(first_keys(root, 2 * layers))
 
+    units = Standardization.of(train) if likelihood == "gaussian" else None
+
     q, n_in = [], n_x
     for level, (size, widths) in enumerate(zip(latents, hiddens, strict=True)):
-        trunk = encoder if level == 0 else None
-        q.append(_latent(family, n_in, widths, size, activation, trunk, next(keys)))
+        own, seen_in = (encoder, units) if level == 0 else (None, None)
+        q.append(_latent(family, n_in, widths, size, activation, own, next(keys), seen_in))
         n_in = size
     p: list[AbstractExplicit] = [latent_prior(prior, latents[-1])]
     for level in range(layers - 1, 0, -1):
@@ -126,6 +136,8 @@ def autoencoder(
     visible = _visible(
         likelihood, train, latents[0], hiddens[0][::-1], activation, decoder, next(keys)
     )
+    visible = visible if layers == 1 else BottomLayer(visible)
+    visible = visible if units is None else Standardized(visible, units)
     if layers == 1:
         model = Model(p[0], visible)
         parts = model, q[0]
@@ -133,7 +145,7 @@ def autoencoder(
             drawn = {"hidden": hiddens[0], "activation": activation, "key": root}
             parts = model, noise_posterior(model, posterior, **drawn)
     else:
-        model = Model(Layered(tuple(p), downwards=True), BottomLayer(visible))
+        model = Model(Layered(tuple(p), downwards=True), visible)
         parts = model, Layered(tuple(q), downwards=False)
     return parts if initial is None else _normally_drawn(parts, initial, root)
 
@@ -173,18 +185,24 @@ def _sizes(latent: Any, hidden: Any, layers: int) -> tuple[list[int], list[tuple
 
 
 def _trunk(
-    n_in: int, hidden: tuple[int, ...], activation: str, own: Trunk | None, key: PRNGKeyArray
+    n_in: int,
+    hidden: tuple[int, ...],
+    activation: str,
+    own: Trunk | None,
+    key: PRNGKeyArray,
+    units: Standardization | None = None,
 ) -> tuple[Trunk, int]:
-    """A network and the size of its output."""
+    """A network of what is given, in units of its own, and the size of its output."""
     if own is None:
-        return MLP.glorot(n_in, hidden, activation=activation, key=key), (n_in, *hidden)[-1]
+        network = MLP.glorot(n_in, hidden, activation=activation, key=key)
+        return standardizing(network, units), (n_in, *hidden)[-1]
     shape = eqx.filter_eval_shape(own, jax.ShapeDtypeStruct((n_in,), jnp.float32)).shape
     if len(shape) != 1:
         raise UsageError(
             f"expected your network to map one item of shape ({n_in},) to a vector of features, "
             f"got an output of shape {shape}"
         )
-    return own, shape[0]
+    return standardizing(own, units), shape[0]
 
 
 def _latent(
@@ -195,12 +213,13 @@ def _latent(
     activation: str,
     own: Trunk | None,
     key: PRNGKeyArray,
+    units: Standardization | None = None,
 ) -> AbstractExplicit:
     """A conditional of latent units."""
     if family == "normal":
-        return _normal(n_in, hidden, size, activation, own, key)
+        return _normal(n_in, hidden, size, activation, own, key, units)
     trunk_key, head_key = streams(key, "autoencoder.latent.trunk", "autoencoder.latent.heads")
-    trunk, width = _trunk(n_in, hidden, activation, own, trunk_key)
+    trunk, width = _trunk(n_in, hidden, activation, own, trunk_key, units)
     return latent_conditional(family, trunk, width, size, key=head_key)
 
 
@@ -211,13 +230,14 @@ def _normal(
     activation: str,
     own: Trunk | None,
     key: PRNGKeyArray,
+    units: Standardization | None = None,
     *,
     unit_mean: bool = False,
 ) -> DiagonalNormal:
     trunk_key, location_key, scale_key = streams(
         key, "autoencoder.trunk", "autoencoder.location", "autoencoder.scale"
     )
-    trunk, width = _trunk(n_in, hidden, activation, own, trunk_key)
+    trunk, width = _trunk(n_in, hidden, activation, own, trunk_key, units)
     location = Dense.glorot(width, size, key=location_key)
     return DiagonalNormal(trunk, location, Dense.glorot(width, size, key=scale_key), unit_mean)
 
@@ -231,7 +251,7 @@ def _visible(
     own: Trunk | None,
     key: PRNGKeyArray,
 ) -> AbstractExplicit:
-    """The likelihood p(x|h_1)."""
+    """The likelihood p(x|h_1); a Gaussian one is of standardised values."""
     n_x = train.shape[1]
     if likelihood != "bernoulli":
         unit_mean = likelihood == "gaussian_unit_mean"

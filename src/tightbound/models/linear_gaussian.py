@@ -4,15 +4,17 @@ Reference: Tipping & Bishop 1999, JRSS B 61(3), eq. 2-4: x ~ N(b, W W' + diag(s^
 """
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from tightbound.distributions import DiagonalNormal, StandardNormal
+from tightbound.distributions import DiagonalNormal, Standardized, StandardNormal
 from tightbound.errors import UsageError
 from tightbound.models.model import Model
+from tightbound.models.standardization import standardization
 from tightbound.networks import MLP, Dense
 
 
@@ -42,7 +44,7 @@ def linear_gaussian(loading: ArrayLike, offset: ArrayLike, scale: ArrayLike | fl
 
 def is_linear_gaussian(model: Model) -> bool:
     """Whether the model is a standard normal prior under an affine normal of constant scale."""
-    likelihood = model.likelihood
+    likelihood = _of_networks(model)
     if not (isinstance(model.prior, StandardNormal) and isinstance(likelihood, DiagonalNormal)):
         return False
     trunk = likelihood.trunk
@@ -52,17 +54,25 @@ def is_linear_gaussian(model: Model) -> bool:
 
 def linear_log_evidence(model: Model, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
     """Log N(x; b, W W' + diag(s^2)) in nats, in double precision, through the latent dimensions."""
-    likelihood = model.likelihood
+    likelihood, units = _of_networks(model), standardization(model)
     assert isinstance(likelihood, DiagonalNormal)
+    x, log_units = np.asarray(x, np.float64), 0.0
+    if units is not None:
+        scale = np.asarray(units.scale.values, np.float64)
+        x, log_units = (x - np.asarray(units.shift.values, np.float64)) / scale, np.log(scale).sum()
     w = np.asarray(likelihood.location.weight, np.float64).T
     log_s = np.asarray(likelihood.log_scale.bias, np.float64)
-    away = (np.asarray(x, np.float64) - np.asarray(likelihood.location.bias, np.float64)) / np.exp(
-        log_s
-    )
+    away = (x - np.asarray(likelihood.location.bias, np.float64)) / np.exp(log_s)
     scaled = w / np.exp(log_s)[:, None]
     # Woodbury: the posterior's precision I + W' diag(s^-2) W is as small as z.
     factor = np.linalg.cholesky(np.eye(w.shape[1]) + scaled.T @ scaled)
     projected = np.linalg.solve(factor, scaled.T @ away.T)
     distance = np.sum(away**2, axis=1) - np.sum(projected**2, axis=0)
-    log_volume = np.sum(log_s) + np.sum(np.log(np.diagonal(factor)))
+    log_volume = log_units + np.sum(log_s) + np.sum(np.log(np.diagonal(factor)))
     return -0.5 * (distance + x.shape[1] * math.log(2 * math.pi)) - log_volume
+
+
+def _of_networks(model: Model) -> Any:
+    """The likelihood of what networks see."""
+    likelihood = model.likelihood
+    return likelihood.likelihood if isinstance(likelihood, Standardized) else likelihood

@@ -116,7 +116,7 @@ class Joined(eqx.Module):
     An input may be None, for nothing at all, and any tree of arrays, which is laid flat.
     """
 
-    trunk: MLP | Squashed
+    trunk: Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]]
     head: Dense
 
     @staticmethod

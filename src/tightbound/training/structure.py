@@ -21,11 +21,20 @@ from tightbound.distributions import (
     Implicit,
     Layered,
     SemiImplicit,
+    Standardized,
     StandardNormal,
 )
 from tightbound.errors import UsageError
 from tightbound.models import Bayesian, Model
-from tightbound.networks import MLP, Dense, Joined, Squashed
+from tightbound.networks import (
+    MLP,
+    Dense,
+    Fixed,
+    Joined,
+    Squashed,
+    Standardization,
+    Standardizing,
+)
 from tightbound.objectives import Parts
 
 KNOWN = {
@@ -41,6 +50,7 @@ KNOWN = {
         Dense,
         DiagonalNormal,
         FamilyPrior,
+        Fixed,
         GaussianComponents,
         Implicit,
         Joined,
@@ -49,6 +59,9 @@ KNOWN = {
         Model,
         SemiImplicit,
         Squashed,
+        Standardization,
+        Standardized,
+        Standardizing,
         StandardNormal,
     )
 }
