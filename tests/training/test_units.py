@@ -1,6 +1,8 @@
 """Fits do not depend on the units of the data: log p(x) at c x + b is that at x less d log c."""
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -18,6 +20,10 @@ X = RNG.standard_normal((400, 2)) @ LOADING.T + 0.5 * RNG.standard_normal((400, 
 
 def fitted(x, *, epochs=60, **options):
     model, q = tb.autoencoder(x, latent=2, hidden=(), likelihood="gaussian")
+    # From constant noise few steps lead to the optimum.
+    flat = lambda parts, head: eqx.tree_at(head, parts, replace_fn=jnp.zeros_like)  # noqa: E731
+    model = flat(model, lambda model: model.likelihood.likelihood.log_scale.weight)
+    q = flat(q, lambda q: q.log_scale.weight)
     settings = {
         "objective": "elbo(samples=4)",
         "optimizer": optax.adam(optax.cosine_decay_schedule(0.05, 4 * epochs)),
@@ -28,7 +34,7 @@ def fitted(x, *, epochs=60, **options):
 
 
 def log_evidence(run, x):
-    """By 2,000 draws of q: of the same keys, so that two fits are compared by the same draws."""
+    """By draws of the same keys, so that two fits are compared by the same draws."""
     return tb.evaluate(run.model, run.posterior, x[:100], k=500).log_evidence
 
 
@@ -48,7 +54,8 @@ def factor_analysis(x):
 def test_the_fit_is_near_the_best_there_is(at_one):
     run, _ = at_one
     ev = tb.evaluate(run.model, run.posterior, X, k=500)
-    assert factor_analysis(X) - ev.mean < 0.1
+    # It may be a little better, since noise may depend on z.
+    assert -0.02 < ev.mean - factor_analysis(X) < 0.02
 
 
 @pytest.mark.parametrize(("c", "b"), [(100.0, 0.0), (1e-6, 0.0), (1.0, 1000.0), (1e6, 3e7)])
@@ -106,14 +113,14 @@ def test_another_standardisation_is_no_replica_and_no_resumed_run(tmp_path):
     )
     with pytest.raises(UsageError, match="hold the same fixed numbers"):
         fitted(X, seeds=2, build=build)
-    fitted(X, epochs=1, directory=tmp_path, optimizer="sgd(learning_rate=0.01)")
+    fitted(X, epochs=1, directory=tmp_path, optimizer=optax.adam(0.01))
     other = tb.autoencoder(X[:50], latent=2, hidden=(), likelihood="gaussian")
     with pytest.raises(UsageError, match="another run: fixed numbers was arrays with SHA-256"):
         tb.fit(
             *other,
             X,
             objective="elbo(samples=4)",
-            optimizer="sgd(learning_rate=0.01)",
+            optimizer=optax.adam(0.01),
             batch_size=100,
             epochs=2,
             directory=tmp_path,
@@ -121,9 +128,12 @@ def test_another_standardisation_is_no_replica_and_no_resumed_run(tmp_path):
         )
 
 
-@pytest.mark.parametrize("name", ["pc_adv", "pc_den", "iwhvi", "opvi"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("pc_den", "opvi")]
+
+
+@pytest.mark.parametrize("name", ["pc_adv", "iwhvi", *SLOW])
 def test_networks_beside_the_model_see_what_its_own_see(name):
-    """The reported number moves by the log-Jacobian alone, and the gradients of q do not move."""
+    """The reported number moves by the log-Jacobian alone; that of `opvi` has scores, and stays."""
     kind = "semi_implicit" if name == "iwhvi" else "implicit"
     objective = {
         "pc_adv": tb.objectives.pc_adv(inner=2, hidden=(8,)),
@@ -138,6 +148,5 @@ def test_networks_beside_the_model_see_what_its_own_see(name):
         )
         run = tb.fit(model, q, c * X, objective=objective, batch_size=100, epochs=2)
         reported.append(run.history[-1].train_bound[0])
-    ends_in_density = name in ("pc_adv", "iwhvi")
-    expected = reported[0] - (5 * np.log(1e4) if ends_in_density else 0.0)
+    expected = reported[0] - (0.0 if name == "opvi" else 5 * np.log(1e4))
     assert reported[1] == pytest.approx(expected, rel=1e-3, abs=1e-3)
