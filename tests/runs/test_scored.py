@@ -15,7 +15,22 @@ from tightbound.report import json_records, summary_lines, write_report
 
 @pytest.fixture
 def new():
-    return np.random.default_rng(1).normal(size=(7, 2)).astype(np.float32)
+    return np.random.default_rng(1).normal(50, 3, size=(7, 2)).astype(np.float32)
+
+
+def test_a_run_says_that_it_standardises_and_shows_the_datas_own_units(run, table):
+    record = read_record(run / "run.json", "run")
+    assert "standardised inside the model" in record["data"]["notes"]
+    _, fitted = runs.open_run(run)
+    shown = load_arrays(run / "pictures.safetensors")
+    assert all(np.abs(shown[name] - 50).max() < 30 for name in ("samples", "reconstructions"))
+    # Of the parameters, none is a mean or a standard deviation of the data.
+    decoder, encoder = 1 * 2 + 2 + 2 * (2 * 2 + 2), 2 * 2 + 2 + 2 * (2 * 1 + 1)
+    assert record["parameters"] == decoder + encoder
+    density = tb.evaluate(fitted.model, fitted.posterior, table, k=K).mean
+    # Two epochs: near the density of independent normals of the table's deviations.
+    normal = -np.log(table.std(axis=0)).sum() - np.log(2 * np.pi * np.e)
+    assert abs(density - normal) < 3
 
 
 def test_reconstructions_stand_in_the_order_of_the_file(run, new, table):
