@@ -94,7 +94,9 @@ def test_simulated_data_have_the_moments_of_the_model():
     x, (h1, h2) = jax.jit(jax.vmap(model.sample))(jax.random.split(jax.random.key(0), 2**14))
     assert (x.shape, h1.shape, h2.shape) == ((2**14, 6), (2**14, 4), (2**14, 2))
     above = (np.zeros((1, 0)), f64(h2), f64(h1))
-    below = (None, model.prior.conditionals[1], model.likelihood.conditional)
+    units, visible = model.likelihood.standardization, model.likelihood.likelihood.conditional
+    x = (f64(x) - f64(units.shift.values)) / f64(units.scale.values)
+    below = (None, model.prior.conditionals[1], visible)
     # Each layer standardised by the one above is standard normal: 12 units at p < 1e-7 each.
     for value, conditional, given in zip((h2, h1, x), below, above, strict=True):
         truth = stats.norm() if conditional is None else normal(conditional, given)
@@ -118,8 +120,9 @@ def test_sizes_can_be_given_for_each_layer():
 
 def test_weights_are_uniform_within_the_glorot_limit_and_biases_zero():
     model, posterior = built(UNIT, latent=20, hidden=(40, 30), likelihood="gaussian")
-    denses = [*posterior.trunk.layers, posterior.location, posterior.log_scale]
-    denses += [*model.likelihood.trunk.layers, model.likelihood.location]
+    visible = model.likelihood.likelihood
+    denses = [*posterior.trunk.network.layers, posterior.location, posterior.log_scale]
+    denses += [*visible.trunk.layers, visible.location]
     seen = []
     for dense in denses:
         limit = np.sqrt(6 / sum(dense.weight.shape))
@@ -151,8 +154,9 @@ def test_the_output_bias_is_the_logit_of_the_clipped_mean():
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "gaussian_unit_mean"])
 def test_log_joint_and_log_q_are_sums_of_scipy_densities(layers, likelihood):
-    x = {"bernoulli": BINARY, "gaussian": REAL, "gaussian_unit_mean": UNIT}[likelihood][0]
-    model, posterior = built(x[None], hidden=(5, 4), layers=layers, likelihood=likelihood, key=3)
+    table = {"bernoulli": BINARY, "gaussian": REAL, "gaussian_unit_mean": UNIT}[likelihood]
+    model, posterior = built(table, hidden=(5, 4), layers=layers, likelihood=likelihood, key=3)
+    x, visible, log_scale = table[0], model.likelihood, 0.0
 
     @jax.jit
     def all_of_them(x):
@@ -162,26 +166,31 @@ def test_log_joint_and_log_q_are_sums_of_scipy_densities(layers, likelihood):
     z, log_q_z, log_q_again, log_p = all_of_them(jnp.asarray(x))
     latents = [f64(layer) for layer in (z if layers == 2 else (z,))]
 
-    q = posterior.conditionals if layers == 2 else (posterior,)
+    seen, q = f64(x), posterior.conditionals if layers == 2 else (posterior,)
+    if likelihood == "gaussian":
+        shift, scale = f64(table).mean(axis=0), f64(table).std(axis=0)
+        seen, log_scale = (seen - shift) / scale, np.log(scale).sum()
+        visible = visible.likelihood
+        network = q[0].trunk.network
+        q = (eqx.tree_at(lambda q: q.trunk, q[0], network), *q[1:])
     truth = sum(
         normal(conditional, given).logpdf(value).sum()
-        for conditional, given, value in zip(q, (f64(x), *latents[:-1]), latents, strict=True)
+        for conditional, given, value in zip(q, (seen, *latents[:-1]), latents, strict=True)
     )
     np.testing.assert_allclose(log_q_z, truth, rtol=1e-5)
     np.testing.assert_allclose(log_q_again, truth, rtol=1e-5)
 
-    truth = stats.norm.logpdf(latents[-1]).sum()
-    visible = model.likelihood
+    truth = stats.norm.logpdf(latents[-1]).sum() - log_scale
     if layers == 2:
         truth += normal(model.prior.conditionals[1], latents[1]).logpdf(latents[0]).sum()
         visible = visible.conditional
     if likelihood == "bernoulli":
         logits = through(visible.logits, hidden(visible, latents[0]))
-        truth += stats.bernoulli.logpmf(x, special.expit(logits)).sum()
+        truth += stats.bernoulli.logpmf(seen, special.expit(logits)).sum()
     else:
-        seen = normal(visible, latents[0])
-        mean = special.expit(seen.mean()) if likelihood == "gaussian_unit_mean" else seen.mean()
-        truth += stats.norm.logpdf(x, mean, seen.std()).sum()
+        head = normal(visible, latents[0])
+        mean = special.expit(head.mean()) if likelihood == "gaussian_unit_mean" else head.mean()
+        truth += stats.norm.logpdf(seen, mean, head.std()).sum()
     np.testing.assert_allclose(log_p, truth, rtol=1e-5)
     assert model.likelihood.support == {"bernoulli": "binary", "gaussian": "real"}.get(
         likelihood, "unit"

@@ -10,7 +10,7 @@ from tightbound.diagnostics import active_units
 from tightbound.distributions import Bernoulli, BottomLayer, DiagonalNormal, Layered, StandardNormal
 from tightbound.errors import UsageError
 from tightbound.models import Model, autoencoder
-from tightbound.networks import MLP, Dense
+from tightbound.networks import MLP, Dense, Standardizing
 from tightbound.objectives import Parts
 
 # q(u|x) = N(B x + c, diag(SD^2)): the second unit is dead, the third nearly so.
@@ -153,9 +153,11 @@ def test_grey_values_are_drawn_once_for_each_item():
 def test_a_network_of_its_own_gets_the_means_right(x):
     model, q = autoencoder(x, latent=4, hidden=(5,), likelihood="gaussian", key=1)
     assert isinstance(q, DiagonalNormal)
-    assert isinstance(q.trunk, MLP)
+    assert isinstance(q.trunk, Standardizing)
+    assert isinstance(q.trunk.network, MLP)
     (units,) = active_units(model, q, x)
-    h = np.tanh(x.astype(np.float64) @ np.asarray(q.trunk.layers[0].weight, np.float64))
+    seen = (x - x.mean(axis=0, dtype=np.float64)) / x.std(axis=0, dtype=np.float64)
+    h = np.tanh(seen @ np.asarray(q.trunk.network.layers[0].weight, np.float64))
     mean = h @ np.asarray(q.location.weight, np.float64)
     np.testing.assert_allclose(units.variance, mean.var(axis=0, ddof=1), rtol=1e-4)
 

@@ -35,7 +35,7 @@ def config():
 
 @pytest.fixture(scope="session")
 def table():
-    return np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    return np.random.default_rng(0).normal(50, 3, size=(30, 2)).astype(np.float32)
 
 
 @pytest.fixture(scope="session")

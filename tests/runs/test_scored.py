@@ -3,19 +3,62 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 import tightbound as tb
+from tests.oracles.linear_gaussian import log_normal
 from tests.runs.conftest import K
 from tightbound import runs
 from tightbound.data import load_arrays
 from tightbound.digests.record import read_record, write_record
 from tightbound.errors import UsageError
 from tightbound.report import json_records, summary_lines, write_report
+from tightbound.runs.baselines import FULL, INDEPENDENT, gaussian_baselines
 
 
 @pytest.fixture
 def new():
-    return np.random.default_rng(1).normal(size=(7, 2)).astype(np.float32)
+    return np.random.default_rng(1).normal(50, 3, size=(7, 2)).astype(np.float32)
+
+
+def test_a_run_says_that_it_standardises_and_shows_the_datas_own_units(run, table):
+    record = read_record(run / "run.json", "run")
+    assert "standardised inside the model" in record["data"]["notes"]
+    _, fitted = runs.open_run(run)
+    shown = load_arrays(run / "pictures.safetensors")
+    assert all(np.abs(shown[name] - 50).max() < 30 for name in ("samples", "reconstructions"))
+    # Of the parameters, none is a mean or a standard deviation of the data.
+    decoder, encoder = 1 * 2 + 2 + 2 * (2 * 2 + 2), 2 * 2 + 2 + 2 * (2 * 1 + 1)
+    assert record["parameters"] == decoder + encoder
+    density = tb.evaluate(fitted.model, fitted.posterior, table, k=K).mean
+    # Two epochs: near the density of independent normals of the table's deviations.
+    normal = -np.log(table.std(axis=0)).sum() - np.log(2 * np.pi * np.e)
+    assert abs(density - normal) < 3
+
+
+def test_a_baseline_is_the_density_of_one_gaussian():
+    rng = np.random.default_rng(3)
+    train = 1000 + rng.normal(size=(50, 3)) @ rng.normal(size=(3, 3)) * [1e-2, 1e3, 1.0]
+    x = train[:20] + [1e-2, 500.0, 0.0]
+    found = gaussian_baselines(train, x)
+    mean, std = train.mean(axis=0), train.std(axis=0)
+    right = [
+        stats.norm.logpdf(x, mean, std).sum(axis=1).mean(),
+        log_normal(x - mean, np.cov(train.T, bias=True)).mean(),
+    ]
+    np.testing.assert_allclose([found[INDEPENDENT], found[FULL]], right, rtol=1e-6)
+    # Three rows, or a column that another determines, leave the full covariance open.
+    assert set(gaussian_baselines(train[:3], x)) == {INDEPENDENT}
+    twice = train[:, [0, 1, 1]].astype(np.float32)
+    assert set(gaussian_baselines(twice, twice)) == {INDEPENDENT}
+
+
+def test_a_run_on_real_values_has_its_baselines_beside_its_number(run, table):
+    record = json_records(run)["evaluation"]
+    ds = tb.data.load("table.npy")
+    assert record["baselines"] == pytest.approx(gaussian_baselines(ds.train, ds.test))
+    (line,) = [line for line in summary_lines(run) if f"baseline, {FULL}" in line]
+    assert f"{record['baselines'][FULL]:.2f} nats per item" in line.replace("\u2212", "-")
 
 
 def test_reconstructions_stand_in_the_order_of_the_file(run, new, table):

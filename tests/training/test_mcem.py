@@ -83,7 +83,9 @@ def sampled(n):
 def fitted(x, posterior=None, **options):
     model, q = tb.autoencoder(x, latent=2, hidden=(), likelihood="gaussian")
     # Constant noise: the linear-Gaussian model, whose likelihood is known.
-    model = eqx.tree_at(lambda m: m.likelihood.log_scale.weight, model, replace_fn=jnp.zeros_like)
+    model = eqx.tree_at(
+        lambda m: m.likelihood.likelihood.log_scale.weight, model, replace_fn=jnp.zeros_like
+    )
     settings = {
         "objective": mcem(updates=2),
         "optimizer": optax.adam(optax.cosine_decay_schedule(2e-2, 3200)),

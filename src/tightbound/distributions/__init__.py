@@ -34,6 +34,7 @@ from tightbound.distributions.normal import StandardNormal as StandardNormal
 from tightbound.distributions.restoration import Degradation as Degradation
 from tightbound.distributions.restoration import Empirical as Empirical
 from tightbound.distributions.restoration import Projected as Projected
+from tightbound.distributions.standardized import Standardized as Standardized
 
 if TYPE_CHECKING:
 

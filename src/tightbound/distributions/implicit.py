@@ -17,7 +17,8 @@ from tightbound.distributions.abstract import (
     AbstractSemiImplicit,
 )
 from tightbound.distributions.normal import StandardNormal
-from tightbound.networks import flat
+from tightbound.items import One
+from tightbound.networks import joined
 
 
 class Implicit(AbstractImplicit):
@@ -86,6 +87,6 @@ class FromSimulator(AbstractConditional):
         return self.simulate(given, key)
 
 
-def _behind(mixing: Float[Array, " n_noise"], given: Any) -> Float[Array, " n"]:
+def _behind(mixing: Float[Array, " n_noise"], given: Any) -> One:
     """One vector of the noise and of all that is given."""
-    return flat((mixing, given))
+    return joined(mixing, given)

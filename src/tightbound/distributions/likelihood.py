@@ -21,6 +21,9 @@ class Likelihood(NamedTuple):
     """From a network's body, the training data and a key to the conditional. It builds trunk and
     heads by `body.build`, with named streams of the key, and may refuse the data or start from
     them."""
+    standardised: bool = False
+    """Whether it is of real values in any unit, which the model standardises: `build` makes it for
+    standardised ones, and looks at no value of the data."""
 
 
 @cache

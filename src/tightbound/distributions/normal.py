@@ -124,8 +124,9 @@ def _normal(location: Float[Array, " dim"], scale: Float[Array, " dim"]) -> dist
 
 LIKELIHOODS = {
     "gaussian": Likelihood(
-        "real values; linear means and predicted log-variances",
+        "real values, standardised inside; linear means and predicted log-variances",
         lambda body, train, key: DiagonalNormal.of(body, train.shape[1], key=key),
+        standardised=True,
     ),
     "gaussian_unit_mean": Likelihood(
         "values in [0, 1]; means kept in (0, 1) by a sigmoid (AEVB's Frey faces)",

@@ -10,7 +10,7 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions.abstract import AbstractConditional
-from tightbound.distributions.fixed import Fixed
+from tightbound.networks import Fixed
 
 
 class Empirical(AbstractConditional):

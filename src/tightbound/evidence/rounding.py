@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from tightbound.items import Data, One, values
 from tightbound.models.model import Model
+from tightbound.models.standardization import standardization
 from tightbound.randomness import as_key, first_keys, numbered, stream
 
 PATTERNS = 8
@@ -54,7 +55,7 @@ def rounding(
         change = jax.vmap(moved)(jnp.arange(PATTERNS)) - (prior + likelihood)
         # Beyond the end of a support there is nothing to compare with.
         largest = jnp.max(jnp.where(jnp.isfinite(change), jnp.abs(change), 0.0))
-        parts = jnp.abs(prior) + jnp.abs(likelihood)
+        parts = jnp.abs(prior) + jnp.abs(likelihood) + 2 * _log_jacobian(model, x)
         return FACTOR * largest + eps * jnp.where(jnp.isfinite(parts), parts, 0.0)
 
     found = jax.vmap(one)(x, z)
@@ -65,6 +66,12 @@ def heaviest(log_w: Float[Array, "n k"], z: Any) -> tuple[Any, Any]:
     """Of each datum's draws, shape (n, k, ...), the one with the largest weight; and its number."""
     number = jnp.argmax(log_w, axis=1)
     return jax.tree.map(lambda leaf: jax.vmap(lambda of, i: of[i])(leaf, number), z), number
+
+
+def _log_jacobian(model: Model, x: Float[Array, " d"]) -> Float[Array, ""]:
+    """Size of what changes the units of the likelihood, which may cancel much of its density."""
+    units = standardization(model)
+    return jnp.zeros([], x.dtype) if units is None else jnp.abs(jnp.sum(units.log_scale(x)))
 
 
 def _moved(leaf: Array, key: Any) -> Array:

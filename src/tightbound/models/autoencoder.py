@@ -7,17 +7,32 @@ Kingma & Welling 2013, arXiv 1312.6114, section 3 and appendix C; Burda, Grosse 
 from collections.abc import Sequence
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.data import DataLike, Dataset, as_values, check_values
-from tightbound.distributions import AbstractExplicit, BottomLayer, Layered, likelihoods
+from tightbound.distributions import (
+    AbstractExplicit,
+    BottomLayer,
+    Layered,
+    Standardized,
+    likelihoods,
+)
 from tightbound.errors import UsageError, at_least
 from tightbound.models.latents import check_latents, latent_conditional, latent_prior
 from tightbound.models.model import Model
 from tightbound.models.posteriors import posterior as noise_posterior
 from tightbound.names import check_name
-from tightbound.networks import Body, Dense, Trunk, over_layers, shaped
+from tightbound.networks import (
+    Body,
+    Dense,
+    Standardization,
+    Trunk,
+    over_layers,
+    shaped,
+    standardizing,
+)
 from tightbound.randomness import as_key, first_keys, stream
 
 NOISE_DRIVEN = ("implicit", "semi_implicit")
@@ -40,11 +55,15 @@ def autoencoder(
 ) -> tuple[Model, Any]:
     """Builds a model p(x, z) and its posterior q(z|x) for a data set.
 
+    Under "gaussian" the networks see each column standardised by the training data's mean and
+    standard deviation, and the likelihood has the log-Jacobian of that: data, densities, draws and
+    means are in the data's own units, and a fit does not depend on them.
+
     Args:
         data: A data set, or its training array of shape (n, d), NaN where values are missing;
             items of another shape, such as images (n, 8, 8), are laid out as rows. Sets the item
-            size and, for the Bernoulli likelihood, the output bias
-            logit(clip(mean, 0.001, 0.999)) per pixel.
+            size; for the Bernoulli likelihood the output bias logit(clip(mean, 0.001, 0.999)) per
+            pixel; for the Gaussian one, how columns are standardised.
         latent: Size of each stochastic layer, bottom layer first. One number is the size of the
             top layer; every layer below it is twice as wide.
         hidden: Widths of the deterministic layers inside each conditional, bottom layer first.
@@ -62,13 +81,14 @@ def autoencoder(
         prior: Family of p(z), its standard member; "bernoulli" has learned logits. Left out it
             goes by the posterior: mostly the same family.
         encoder: Your own network in place of the bottom deterministic layers of q: any callable
-            or Equinox module from one item, of the shape that items of `data` have, to features of
-            shape (h,). Dense heads stand behind it, one per parameter of q.
-            `tb.networks.Whole(network)` has none: the network gives the parameters itself, for a
-            normal q the means and the log-scales.
+            or Equinox module from one item, of the shape that items of `data` have and
+            standardised under "gaussian", to features of shape (h,). Dense heads stand behind it,
+            one per parameter of q. `tb.networks.Whole(network)` has none: the network gives the
+            parameters itself, for a normal q the means and the log-scales.
         decoder: Your own network in place of those of p(x|h_1): from (latent,) to (h,), or as
             `Whole` to the parameters of the likelihood: d logits for "bernoulli", d means and d
-            log-scales for "gaussian", in any shape. Their biases are then the network's own.
+            log-scales of standardised values for "gaussian", in any shape. Their biases are then
+            the network's own.
         initial: Standard deviation of the normal from which the weights and biases of all dense
             layers are drawn, as in AEVB; left out, weights are Glorot's (Glorot & Bengio 2010),
             biases zero and the output bias of a Bernoulli likelihood as said above.
@@ -81,7 +101,8 @@ def autoencoder(
     Raises:
         UsageError: An unknown likelihood or family, a posterior whose draws may lie outside the
             prior's support, sizes that do not match `layers`, a network of your own that does
-            not fit, or an `initial` that is not positive.
+            not fit, an `initial` that is not positive, or a column whose standard deviation single
+            precision cannot reach.
     """
     train, shape = _values(data.train if isinstance(data, Dataset) else data)
     if encoder is not None and len(shape) > 1:
@@ -100,17 +121,24 @@ def autoencoder(
     root = stream(as_key(key), "autoencoder")
     keys = iter(first_keys(root, 2 * layers))
 
+    standardised = likelihoods()[likelihood].standardised
+    units = Standardization.of(train) if standardised else None
+
     q, n_in = [], n_x
     for level, (size, widths) in enumerate(zip(latents, hiddens, strict=True)):
         body = Body(n_in, widths, activation, encoder if level == 0 else None)
         q.append(latent_conditional(family, body, size, key=next(keys)))
         n_in = size
+    if units is not None:
+        q[0] = eqx.tree_at(lambda q: q.trunk, q[0], standardizing(q[0].trunk, units))
     p: list[AbstractExplicit] = [latent_prior(prior, latents[-1])]
     for level in range(layers - 1, 0, -1):
         body = Body(latents[level], hiddens[level][::-1], activation)
         p.append(latent_conditional(family, body, latents[level - 1], key=next(keys)))
     body = Body(latents[0], hiddens[0][::-1], activation, decoder)
     visible = likelihoods()[likelihood].build(body, train, next(keys))
+    visible = visible if layers == 1 else BottomLayer(visible)
+    visible = visible if units is None else Standardized(visible, units)
     if layers == 1:
         model = Model(p[0], visible)
         parts = model, q[0]
@@ -118,7 +146,7 @@ def autoencoder(
             drawn = {"hidden": hiddens[0], "activation": activation, "key": root}
             parts = model, noise_posterior(model, posterior, **drawn)
     else:
-        model = Model(Layered(tuple(p), downwards=True), BottomLayer(visible))
+        model = Model(Layered(tuple(p), downwards=True), visible)
         parts = model, Layered(tuple(q), downwards=False)
     return parts if initial is None else _normally_drawn(parts, initial, root)
 

@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
-from tightbound.distributions import DiagonalNormal, StandardNormal
+from tightbound.distributions import DiagonalNormal, Standardized, StandardNormal
 from tightbound.errors import UsageError
 from tightbound.models.model import Model
+from tightbound.models.standardization import standardization
 from tightbound.networks import MLP, Dense
 
 
@@ -43,7 +44,7 @@ def linear_gaussian(loading: ArrayLike, offset: ArrayLike, scale: ArrayLike | fl
 
 def is_linear_gaussian(model: Model) -> bool:
     """Whether the model is a standard normal prior under an affine normal of constant scale."""
-    likelihood = model.likelihood
+    likelihood = _of_networks(model)
     if not (isinstance(model.prior, StandardNormal) and isinstance(likelihood, DiagonalNormal)):
         return False
     trunk = likelihood.trunk
@@ -59,32 +60,43 @@ def linear_log_evidence(
 
     Where only some values are observed it is the density of those: their rows of W, b and s.
     """
-    likelihood = model.likelihood
+    likelihood, units = _of_networks(model), standardization(model)
     assert isinstance(likelihood, DiagonalNormal)
     location, log_scale = likelihood.location, likelihood.log_scale
     assert isinstance(location, Dense)
     assert isinstance(log_scale, Dense)
+    x, log_units = np.asarray(x, np.float64), np.zeros(x.shape[1])
+    if units is not None:
+        scale = np.asarray(units.scale.values, np.float64)
+        x, log_units = (x - np.asarray(units.shift.values, np.float64)) / scale, np.log(scale)
     w = np.asarray(location.weight, np.float64).T
     log_s = np.asarray(log_scale.bias, np.float64)
-    away = (np.asarray(x, np.float64) - np.asarray(location.bias, np.float64)) / np.exp(log_s)
+    away = (x - np.asarray(location.bias, np.float64)) / np.exp(log_s)
+    log_s_of_x = log_s + log_units
     scaled = w / np.exp(log_s)[:, None]
     if observed is not None:
         return np.array(
             [
-                _through_z(row[None, known], scaled[known], log_s[known])[0]
+                _through_z(row[None, known], scaled[known], log_s_of_x[known])[0]
                 for row, known in zip(away, observed, strict=True)
             ]
         )
-    return _through_z(away, scaled, log_s)
+    return _through_z(away, scaled, log_s_of_x)
 
 
 def _through_z(
     away: Float[np.ndarray, "n d"], scaled: Float[np.ndarray, "d latent"], log_s: Any
 ) -> Float[np.ndarray, " n"]:
-    """The log-density in nats of (x - b) / s, for W / s and log s."""
+    """The log-density in nats of x, for (x - b) / s, W / s and log s."""
     # Woodbury: the posterior's precision I + W' diag(s^-2) W is as small as z.
     factor = np.linalg.cholesky(np.eye(scaled.shape[1]) + scaled.T @ scaled)
     projected = np.linalg.solve(factor, scaled.T @ away.T)
     distance = np.sum(away**2, axis=1) - np.sum(projected**2, axis=0)
     log_volume = np.sum(log_s) + np.sum(np.log(np.diagonal(factor)))
     return -0.5 * (distance + away.shape[1] * math.log(2 * math.pi)) - log_volume
+
+
+def _of_networks(model: Model) -> Any:
+    """The likelihood of what networks see."""
+    likelihood = model.likelihood
+    return likelihood.likelihood if isinstance(likelihood, Standardized) else likelihood

@@ -5,6 +5,7 @@ Yin & Zhou 2018, arXiv 1805.11183 (semi-implicit ones).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -19,7 +20,8 @@ from tightbound.distributions import (
 from tightbound.errors import UsageError, at_least
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z, width
-from tightbound.networks import MLP, Dense, Joined, Squashed
+from tightbound.models.standardization import standardization
+from tightbound.networks import MLP, Dense, Joined, Squashed, standardizing
 from tightbound.randomness import as_key, stream, streams
 
 KINDS = ("normal", "semi_implicit", "implicit")
@@ -39,10 +41,12 @@ def posterior(
 ) -> AbstractConditional:
     """Builds a posterior q(z|x) for a model with one layer of latents, or q(z) for a `Target`.
 
-    Its network sees arcsinh of what it is given, so that data with heavy tails do no harm.
+    Its network sees arcsinh of what it is given, so that data with heavy tails do no harm, and
+    data standardised where the model does so.
 
     Args:
-        model: p(x, z); sizes are read from it. Its density plays no part.
+        model: p(x, z); sizes and how it standardises data are read from it. Its density plays no
+            part.
         kind: "normal" (explicit: a diagonal normal), "semi_implicit" (a diagonal normal whose
             mean and standard deviations are driven by noise and x) or "implicit" (a network of
             noise and x).
@@ -64,6 +68,11 @@ def posterior(
     columns = width(model) if dim is None else dim
     noise = max(3, size) if noise is None else noise
     at_least(1, noise=noise, **{f"hidden[{i}]": n for i, n in enumerate(hidden)})
+    behind = 0 if kind == "normal" else noise
+
+    def shown(network: Any) -> Any:
+        return standardizing(Squashed(network), standardization(model), behind=behind)
+
     if kind == "implicit":
         network = Joined.glorot(
             noise + columns,
@@ -72,13 +81,13 @@ def posterior(
             activation=activation,
             key=stream(as_key(key), "posterior.implicit"),
         )
-        network = eqx.tree_at(lambda joined: joined.trunk, network, replace_fn=Squashed)
+        network = eqx.tree_at(lambda joined: joined.trunk, network, replace_fn=shown)
         return Implicit(network=network, noise=noise)
-    n_in = columns + (noise if kind == "semi_implicit" else 0)
+    n_in = behind + columns
     trunk_key, location_key, scale_key = streams(
         as_key(key), "posterior.trunk", "posterior.location", "posterior.scale"
     )
-    trunk = Squashed(MLP.glorot(n_in, tuple(hidden), activation=activation, key=trunk_key))
+    trunk = shown(MLP.glorot(n_in, tuple(hidden), activation=activation, key=trunk_key))
     last = (n_in, *hidden)[-1]
     location = Dense.glorot(last, size, key=location_key)
     if kind == "normal":

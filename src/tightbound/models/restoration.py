@@ -9,11 +9,10 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from tightbound.data import DataLike, as_table
-from tightbound.distributions.fixed import Fixed
 from tightbound.distributions.restoration import Degradation, Empirical, Projected
 from tightbound.errors import UsageError
 from tightbound.models.model import Model
-from tightbound.networks import Joined
+from tightbound.networks import Fixed, Joined
 from tightbound.randomness import as_key, stream
 
 

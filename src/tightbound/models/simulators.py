@@ -15,10 +15,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.data import DataLike, as_table
 from tightbound.distributions import AbstractConditional, FromSimulator
-from tightbound.distributions.fixed import Fixed
 from tightbound.distributions.functions import called
 from tightbound.errors import UsageError, at_least
 from tightbound.models.model import Model
+from tightbound.networks import Fixed
 from tightbound.progress import Progress
 
 

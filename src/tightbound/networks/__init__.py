@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from equinox import Module as _Module
 
 from tightbound.discovery import classes as _classes
+from tightbound.networks.fixed import Fixed as Fixed
 from tightbound.networks.holes import AbstractReader as AbstractReader
 from tightbound.networks.holes import Shaped as Shaped
 from tightbound.networks.holes import WithMask as WithMask
@@ -15,7 +16,11 @@ from tightbound.networks.mlp import Dense as Dense
 from tightbound.networks.mlp import Joined as Joined
 from tightbound.networks.mlp import Squashed as Squashed
 from tightbound.networks.mlp import flat as flat
+from tightbound.networks.mlp import joined as joined
 from tightbound.networks.mlp import over_layers as over_layers
+from tightbound.networks.standardization import Standardization as Standardization
+from tightbound.networks.standardization import Standardizing as Standardizing
+from tightbound.networks.standardization import standardizing as standardizing
 from tightbound.networks.state_dict import dense_from_state_dict as dense_from_state_dict
 from tightbound.networks.state_dict import mlp_from_state_dict as mlp_from_state_dict
 from tightbound.networks.whole import Body as Body

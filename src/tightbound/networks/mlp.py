@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.errors import unknown
-from tightbound.items import Datum, values
+from tightbound.items import Datum, One, values
+from tightbound.networks.holes import read
 from tightbound.randomness import first_keys, streams
 
 ACTIVATIONS = {
@@ -117,7 +118,7 @@ class Joined(eqx.Module):
     An input may be None, for nothing at all, and any tree of arrays, which is laid flat.
     """
 
-    trunk: MLP | Squashed
+    trunk: Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]]
     head: Dense
 
     @staticmethod
@@ -136,7 +137,20 @@ class Joined(eqx.Module):
 
     def __call__(self, *inputs: Any) -> Float[Array, " n_out"]:
         """The output for one item."""
-        return self.head(self.trunk(jnp.concatenate([flat(value) for value in inputs])))
+        return self.head(read(self.trunk, joined(*inputs)))
+
+
+def joined(*inputs: Any) -> One:
+    """All numbers of some trees as one vector, with a mask if values of a datum are missing."""
+    x = jnp.concatenate([flat(value) for value in inputs])
+    is_datum = lambda node: isinstance(node, Datum)  # noqa: E731
+    leaves = [leaf for value in inputs for leaf in jax.tree.leaves(value, is_leaf=is_datum)]
+    if not any(map(is_datum, leaves)):
+        return x
+    known = [
+        jnp.ravel(leaf.observed if is_datum(leaf) else jnp.ones_like(leaf, bool)) for leaf in leaves
+    ]
+    return Datum(x, jnp.concatenate(known))
 
 
 def flat(value: Any) -> Float[Array, " n"]:

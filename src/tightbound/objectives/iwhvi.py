@@ -27,6 +27,7 @@ from tightbound.distributions.components import log_mean_exp
 from tightbound.errors import UsageError, at_least
 from tightbound.items import Data, Items, One
 from tightbound.models.shapes import like_z, width
+from tightbound.models.standardization import inside
 from tightbound.networks import MLP, Dense, flat
 from tightbound.objectives.abstract import About, AbstractObjective, Parts, Requires, Step
 from tightbound.objectives.mixtures import MIXTURE, check_mixture, draw
@@ -126,7 +127,7 @@ class IWHVI(AbstractObjective):
         posterior = parts.posterior
 
         def of_draw(x: One, own: Any, z: Any, key: PRNGKeyArray) -> Float[Array, ""]:
-            given = flat((x, z))
+            given = flat((inside(parts.model, x), z))
 
             def log_ratio(mixing: Any) -> Float[Array, ""]:
                 log_q = posterior.log_prob_given(z, mixing, x)

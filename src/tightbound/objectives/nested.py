@@ -21,6 +21,7 @@ from tightbound.compilation import filter_jit
 from tightbound.errors import UsageError, at_least
 from tightbound.items import Items
 from tightbound.models.shapes import like_z, width
+from tightbound.models.standardization import inside
 from tightbound.networks import flat
 from tightbound.objectives.abstract import AbstractObjective, Parts, Requires, Step
 from tightbound.objectives.taxonomy import check_requires
@@ -159,7 +160,7 @@ class Nested(AbstractObjective):
                 term.loss(own, at, batch) for term, own in zip(self.terms, whole.terms, strict=True)
             ]
             if whole.moments is not None:
-                losses.append(whole.moments.loss(x, batch.z))
+                losses.append(whole.moments.loss(inside(parts.model, x), batch.z))
             return jnp.sum(jnp.stack(losses))
 
         def outer_loss(params: Any) -> tuple[Float[Array, ""], Any]:
@@ -237,7 +238,7 @@ class Nested(AbstractObjective):
         noise = jax.vmap(lambda key: jax.random.normal(key, like.shape[1:], like.dtype))(noise_keys)
         standard = lambda x: (jnp.zeros(like.shape), jnp.ones(like.shape))  # noqa: E731
         moments = standard if aux.moments is None else aux.moments.at
-        return Batch(x, z, *moments(x), term_keys, noise, moments)
+        return Batch(x, z, *moments(inside(parts.model, x)), term_keys, noise, moments)
 
     def _noised(self, batch: Batch) -> Batch:
         """Draws of q with the noise at which the scores are known."""

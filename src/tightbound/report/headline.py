@@ -40,6 +40,8 @@ class Headline(NamedTuple):
     verdict: str
     reason: str
     seeds: list[Seed]
+    baselines: list[tuple[str, float]]
+    """What simple models of the same data make of them, by name."""
 
 
 def headline(records: Records) -> Headline | None:
@@ -73,7 +75,16 @@ def headline(records: Records) -> Headline | None:
         verdict=plain(found.get("verdict", "no verdict")),
         reason=plain(found.get("reason", "")),
         seeds=seeds,
+        baselines=[
+            (plain(name), as_number(value))
+            for name, value in as_mapping(found.get("baselines")).items()
+        ],
     )
+
+
+def baseline_rows(found: Headline) -> list[tuple[str, str]]:
+    """Each baseline and its mean log-density."""
+    return [(name, f"{number(value)} {found.unit} per item") for name, value in found.baselines]
 
 
 def interval_text(found: Headline) -> str | None:

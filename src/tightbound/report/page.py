@@ -14,6 +14,7 @@ from tightbound.report.headline import (
     SEED_COLUMNS,
     Headline,
     active_units,
+    baseline_rows,
     bits_per_dim,
     error_bars,
     evaluation_rows,
@@ -108,6 +109,7 @@ def _forms(records: Records, found: Headline) -> list[tuple[str, str]]:
     return [
         ("Negative (NLL)", f"{number(-found.value)} {found.unit} per item, lower is better"),
         *([] if bits is None else [("Bits per dimension", number(bits, 4))]),
+        *((f"Baseline, {name}", value) for name, value in baseline_rows(found)),
         *((f"Error, {source}", size) for source, size in error_bars(found)),
         ("Direction", found.direction),
         ("Split", f"{found.split}, {count(found.n)} items"),

@@ -6,6 +6,7 @@ from typing import Any
 from tightbound.report.curves import finite_mean
 from tightbound.report.headline import (
     active_units,
+    baseline_rows,
     bits_per_dim,
     error_bars,
     evaluation_rows,
@@ -94,6 +95,7 @@ def _evaluation(records: Records) -> list[tuple[str, str]]:
         (f"{found.split} log-likelihood", f"{number(found.value)} {found.unit} per item"),
         ("negative (NLL)", f"{number(-found.value)} {found.unit} per item"),
         *([] if bits is None else [("bits per dimension", number(bits, 4))]),
+        *((f"baseline, {name}", value) for name, value in baseline_rows(found)),
         *((f"error, {source}", size) for source, size in error_bars(found)),
         ("direction", found.direction),
         ("k, items, seeds", f"{count(found.k)}, {count(found.n)}, {len(found.seeds)}"),

@@ -15,6 +15,7 @@ from tightbound.evidence.verdict import WORDS
 from tightbound.files import clear_torn, is_file
 from tightbound.locks import Folder
 from tightbound.models import plug_in
+from tightbound.runs.baselines import gaussian_baselines
 from tightbound.runs.folder import Opened, open_whole
 from tightbound.runs.question import Question, question
 from tightbound.runs.source import FILE, PARTS, Scored, load_part, load_scored, part_digest
@@ -105,12 +106,21 @@ def evaluate_run(
             "epoch": opened.run.epochs_run,
             **evaluation_record(evaluations, asked.split),
             **scored.about,
+            **_baselines(opened, scored),
             "versions": {"tightbound": asked.tightbound, "jax": version("jax")},
         }
         record = finite(record)
         write_arrays(path, EVALUATION, _per_datum(evaluations, scored), record)
         clear_torn(path.parent)
     return Answer(record, path, known=False)
+
+
+def _baselines(opened: Opened, scored: Scored) -> dict[str, Any]:
+    """What Gaussians make of the same rows, for a model of real values."""
+    real = opened.run.model.likelihood.support == "real"
+    if not real or scored.train is None:
+        return {}
+    return {"baselines": gaussian_baselines(scored.train, scored.x)}
 
 
 def _recorded(path: Path, asked: Question) -> dict[str, Any]:

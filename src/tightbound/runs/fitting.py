@@ -5,6 +5,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import equinox as eqx
 import jax
 
 from tightbound import data
@@ -13,6 +14,7 @@ from tightbound.digests.record import write_record
 from tightbound.errors import Interrupted
 from tightbound.locks import SETTINGS, Folder, check_unused
 from tightbound.models import autoencoder, bayesian
+from tightbound.models.standardization import standardization
 from tightbound.objectives import AbstractObjective, Parts, full_vb, map_estimate
 from tightbound.objectives.catalogue import make
 from tightbound.optimizers import by_name, default_rate, schedule_by_name
@@ -121,7 +123,7 @@ def _write_records(
             # Of named sets every reader knows the units; of own data the fit did.
             "scale": ds.scale if ds.rows else None,
             "binarisation": run.binarisation,
-            "notes": "; ".join(ds.notes),
+            "notes": "; ".join((*ds.notes, *_standardised(run))),
         },
         "parameters": count_parameters(run.replicas[0]),
         "seeds": config.seeds,
@@ -147,7 +149,16 @@ def _objective(config: Config, n: int) -> AbstractObjective:
     return objective if config.bayesian is None else full_vb(objective, n=n)
 
 
+def _standardised(run: Run) -> tuple[str, ...]:
+    """What a reader must know of the units that the networks see."""
+    if standardization(run.model) is None:
+        return ()
+    return (
+        "columns are standardised inside the model, by mean and standard deviation of the training "
+        "part; all numbers are in the units of the data",
+    )
+
+
 def count_parameters(parts: Parts) -> int:
     """The number of trained numbers of model and posterior."""
-    leaves = jax.tree.leaves(parts)
-    return sum(leaf.size for leaf in leaves if isinstance(leaf, jax.Array))
+    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(parts, eqx.is_inexact_array)))

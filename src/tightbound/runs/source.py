@@ -27,13 +27,15 @@ class Scored(NamedTuple):
     """The row in the source of each, from 0."""
     about: dict[str, Any]
     """What a record says of them."""
+    train: Float[np.ndarray, "m d"] | None = None
+    """The rows that the run was fitted to, where these are of the same source."""
 
     def first(self, limit: int | None) -> "Scored":
         """The first so many of them; all if that is None, or more than there are."""
         if limit is None or limit >= len(self.x):
             return self
         about = {**self.about, "limit": limit}
-        return Scored(self.name, self.x[:limit], self.rows[:limit], about)
+        return self._replace(x=self.x[:limit], rows=self.rows[:limit], about=about)
 
 
 def part_digest(x: Float[np.ndarray, "n d"]) -> str:
@@ -77,7 +79,7 @@ def load_part(directory: Path, opened: Opened, part: str) -> Scored:
     ds = load_source(directory, opened)
     x = getattr(ds, part)
     about = {"rows": f"rows of {ds.name}" if ds.rows else f"positions in the {part} part"}
-    return Scored(ds.name, x, ds.rows.get(part, np.arange(len(x))), about)
+    return Scored(ds.name, x, ds.rows.get(part, np.arange(len(x))), about, ds.train)
 
 
 def load_scored(directory: Path, opened: Opened, name: str) -> Scored:

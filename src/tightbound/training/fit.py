@@ -19,6 +19,7 @@ from tightbound.errors import NonFiniteError, UsageError, at_least
 from tightbound.locks import Folder
 from tightbound.models import Bayesian, Model, Target
 from tightbound.models.shapes import as_items
+from tightbound.models.standardization import standardization
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.objectives.catalogue import parse
 from tightbound.objectives.holes import check_holes
@@ -28,7 +29,7 @@ from tightbound.randomness import as_key
 from tightbound.training.epoch import EpochSettings
 from tightbound.training.loop import Build, Loop
 from tightbound.training.records import EpochRecord, History
-from tightbound.training.sizes import check_sizes
+from tightbound.training.sizes import check_sizes, check_spread
 from tightbound.training.state import State
 from tightbound.training.store import Store, fingerprint
 
@@ -114,9 +115,10 @@ def fit(
         The run: model, posterior, history, all replicas.
 
     Raises:
-        UsageError: Data outside the likelihood's support (row and column are named), sizes that
-            do not fit, a directory in use, a checkpoint of another run, a damaged file, or a disk
-            that cannot be written to.
+        UsageError: Data outside the likelihood's support (row and column are named), a column with
+            one value alone under a Gaussian likelihood that is learned, sizes that do not fit, a
+            directory in use, a checkpoint of another run, a damaged file, or a disk that cannot
+            be written to.
         NonFiniteError: A number was not finite; the last good checkpoint stays in place.
     """
     parts = Parts(model, posterior)
@@ -139,6 +141,8 @@ def fit(
     if isinstance(model, Target):
         binarisation = Binarisation("none")
     else:
+        if standardization(model) is not None and objective.requires.learns:
+            check_spread(train)
         binarisation = resolve(binarize, model.likelihood.support, train, "the training data")
     check_holes(parts, objective, train, validation)
     settings = EpochSettings(

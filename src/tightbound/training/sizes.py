@@ -1,9 +1,27 @@
-"""Checks on the sizes and numbers that a run is asked for, before anything is compiled."""
+"""Checks on the data, sizes and numbers that a run is asked for, before anything is compiled."""
 
 import numpy as np
 from jaxtyping import Float
 
 from tightbound.errors import UsageError, at_least
+
+
+def check_spread(train: Float[np.ndarray, "n d"]) -> None:
+    """Refuses columns with one value alone, for a normal likelihood whose scales are learned.
+
+    Raises:
+        UsageError: The first such column.
+    """
+    low, high = np.fmin.reduce(train, axis=0), np.fmax.reduce(train, axis=0)
+    constant = np.flatnonzero(low == high)
+    if len(constant):
+        column = int(constant[0])
+        others = f", and {len(constant) - 1} others are like it" if len(constant) > 1 else ""
+        raise UsageError(
+            f"the training data: column {column} (counted from 0) is {low[column]!s} in every row"
+            f"{others}: a Gaussian density that is learned there has no maximum, and log p(x) "
+            "would grow without end; leave such columns out"
+        )
 
 
 def check_sizes(

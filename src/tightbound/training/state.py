@@ -10,8 +10,9 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from tightbound.digests.arrays import digest_of
 from tightbound.errors import UsageError
-from tightbound.networks import Dense, over_layers
+from tightbound.networks import Dense, Fixed, over_layers
 from tightbound.objectives import Parts
 from tightbound.training.checkpoint import mismatches, named_leaves
 
@@ -117,7 +118,19 @@ def built(
         raise UsageError(
             f"expected build(key) to give a model and posterior of one form: {'; '.join(wrong)}"
         )
+    if held(fresh) != held(parts):
+        raise UsageError(
+            "expected build(key) to give a model and posterior that hold the same fixed "
+            "numbers, such as those by which they standardise data: build on the same data"
+        )
     return fresh
+
+
+def held(parts: Parts) -> str | None:
+    """SHA-256 of the numbers that the parts hold and no optimiser moves; None without any."""
+    is_fixed = lambda node: isinstance(node, Fixed)  # noqa: E731
+    numbers = named_leaves([leaf for leaf in jax.tree.leaves(parts, is_fixed) if is_fixed(leaf)])
+    return digest_of(numbers) if numbers else None
 
 
 def _not_dense(parts: Parts) -> list[tuple[str, Any]]:

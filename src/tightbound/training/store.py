@@ -17,7 +17,7 @@ from tightbound.objectives import AbstractObjective, Parts
 from tightbound.training import checkpoint
 from tightbound.training.epoch import EpochSettings
 from tightbound.training.records import History, Kept, MetricsFile, read_history
-from tightbound.training.state import State
+from tightbound.training.state import State, held
 from tightbound.training.structure import describe, differences, fixed
 
 CHECKPOINT_SHARE = 0.02
@@ -105,6 +105,7 @@ def fingerprint(
     data: tuple[Float[np.ndarray, "n *item"], Float[np.ndarray, "m *item"] | None],
 ) -> dict[str, Any]:
     """What must be the same for a checkpoint to be this run's; the length of the run need not."""
+    numbers = held(parts)
     return {
         "objective": objective.description,
         "batch_size": settings.batch_size,
@@ -115,6 +116,7 @@ def fingerprint(
         "seeds": seeds,
         "training data": _digest(data[0]),
         "validation data": None if data[1] is None else _digest(data[1]),
+        **({} if numbers is None else {"fixed numbers": f"arrays with SHA-256 {numbers}"}),
         **fixed(describe(parts)),
     }
 

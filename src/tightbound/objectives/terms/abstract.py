@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from tightbound.models.standardization import inside
 from tightbound.objectives.abstract import Parts
 
 Z = Float[Array, "n z"]
@@ -35,7 +36,7 @@ class Batch(NamedTuple):
     noise: Z
     """Standard normal noise, of which a term's share may have been added to z."""
     moments: Callable[[Float[Array, "n d"]], tuple[Z, Z]]
-    """The same mean and standard deviations for any x."""
+    """The same mean and standard deviations for any x, as networks are shown it."""
 
 
 class AbstractTerm(eqx.Module):
@@ -68,17 +69,23 @@ class AbstractTerm(eqx.Module):
 def drawn(
     name: str, parts: Parts, batch: Batch, keys: Key[Array, " n"]
 ) -> tuple[Float[Array, "n d"], Any]:
-    """Pairs (x, z) of a named distribution, one for each key."""
+    """Pairs (x, z) of a named distribution, one for each key; x standardised as for networks."""
     if name == "q":
-        return batch.x, batch.z
+        return shown(parts, batch), batch.z
     if name == "prior":
-        return batch.x, jax.vmap(lambda key: parts.model.prior.sample(None, key=key))(keys)
+        z = jax.vmap(lambda key: parts.model.prior.sample(None, key=key))(keys)
+        return shown(parts, batch), z
     x, z = jax.vmap(parts.model.sample)(keys)
     if name == "independent":
         z = jax.tree.map(lambda leaf: jnp.roll(leaf, 1, axis=0), z)
-    return x, z
+    return inside(parts.model, x), z
+
+
+def shown(parts: Parts, batch: Batch) -> Float[Array, "n d"]:
+    """The minibatch's x, standardised where the model does so."""
+    return inside(parts.model, batch.x)
 
 
 def seen(x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
-    """What the networks see of x: itself near zero, its logarithm far out, so that none is huge."""
+    """What networks see of a standardised x: itself near zero, its logarithm far out."""
     return jnp.arcsinh(x)

@@ -13,7 +13,15 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.networks import Joined, flat
 from tightbound.objectives.abstract import Parts
-from tightbound.objectives.terms.abstract import AbstractTerm, Batch, Sizes, Z, drawn, seen
+from tightbound.objectives.terms.abstract import (
+    AbstractTerm,
+    Batch,
+    Sizes,
+    Z,
+    drawn,
+    seen,
+    shown,
+)
 from tightbound.objectives.terms.moments import Moments
 from tightbound.randomness import each_stream, streams
 
@@ -87,5 +95,5 @@ class Denoiser(AbstractTerm):
         """A function with the score as its gradient at the noised draws, zero in value."""
         z = jax.vmap(flat)(batch.z)
         fixed = jax.lax.stop_gradient(z)
-        s = self.score(aux, batch.x, fixed, batch.centre, batch.scale) / batch.scale
+        s = self.score(aux, shown(parts, batch), fixed, batch.centre, batch.scale) / batch.scale
         return self.sign * jnp.sum(jax.lax.stop_gradient(s) * (z - fixed), axis=1)

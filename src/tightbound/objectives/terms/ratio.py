@@ -16,7 +16,15 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from tightbound.distributions.components import log_mean_exp
 from tightbound.networks import Joined, flat
 from tightbound.objectives.abstract import Parts
-from tightbound.objectives.terms.abstract import AbstractTerm, Batch, Sizes, Z, drawn, seen
+from tightbound.objectives.terms.abstract import (
+    AbstractTerm,
+    Batch,
+    Sizes,
+    Z,
+    drawn,
+    seen,
+    shown,
+)
 from tightbound.randomness import each_stream, first_keys, numbered
 
 
@@ -74,8 +82,8 @@ class Ratio(Classifier):
 
     def logits(self, aux: Any, x: Float[Array, "n *item"], z: Any) -> Float[Array, " n"]:
         """The classifier's logit for each pair."""
-        shown = (lambda x, z: (seen(x), z)) if self.sees_x else (lambda x, z: (z,))
-        return jax.vmap(lambda x, z: aux(*shown(x, z))[0])(x, z)
+        given = (lambda x, z: (seen(x), z)) if self.sees_x else (lambda x, z: (z,))
+        return jax.vmap(lambda x, z: aux(*given(x, z))[0])(x, z)
 
     def both(self, aux: Any, parts: Parts, batch: Batch) -> tuple[Any, Any]:
         """The logits on both sides, of fresh draws of the model."""
@@ -88,7 +96,7 @@ class Ratio(Classifier):
 
     def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
         """The logit at q's own draws, with its sign."""
-        x, z = self._noised(batch.x, batch.z, self._further(batch, 2))
+        x, z = self._noised(shown(parts, batch), batch.z, self._further(batch, 2))
         return self.sign * self.logits(aux, x, z)
 
     def _further(self, batch: Batch, number: int) -> Key[Array, " n"]:
@@ -150,17 +158,17 @@ class AdaptiveRatio(Classifier):
 
     def both(self, aux: Any, parts: Parts, batch: Batch) -> tuple[Any, Any]:
         """The logits at standardised draws of q and at standard normal ones."""
-        del parts
         normal = jax.vmap(lambda key, u: jax.random.normal(key, u.shape, u.dtype))(
             each_stream(batch.keys, "ratio.contrast"), batch.centre
         )
-        return self._logits(aux, batch.x, _standard(batch)), self._logits(aux, batch.x, normal)
+        x = shown(parts, batch)
+        return self._logits(aux, x, _standard(batch)), self._logits(aux, x, normal)
 
     def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
         """-T - log r at q's own draws."""
         u = _standard(batch)
         log_r = jnp.sum(jax.scipy.stats.norm.logpdf(u) - jnp.log(batch.scale), axis=1)
-        return -self._logits(aux, batch.x, u) - log_r
+        return -self._logits(aux, shown(parts, batch), u) - log_r
 
     def _logits(self, aux: Any, x: Float[Array, "n *item"], u: Z) -> Float[Array, " n"]:
         return jax.vmap(lambda x, u: aux(seen(x), u)[0])(x, u)

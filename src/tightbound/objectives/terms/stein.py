@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.models.standardization import inside
 from tightbound.networks import Joined, flat
 from tightbound.objectives.abstract import Parts
 from tightbound.objectives.terms.abstract import AbstractTerm, Batch, Sizes, seen
@@ -40,7 +41,7 @@ class Stein(AbstractTerm):
         scale: Float[Array, " z"],
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """D log p(x, z) . f + div f, with the mean zero under p(z|x), and |f / s|^2."""
-        h = lambda u: aux(seen(x), u)  # noqa: E731
+        h = lambda u: aux(seen(inside(parts.model, x)), u)  # noqa: E731
         u = (flat(z) - centre) / scale
         value = h(u)
         # f is s h, and d u / d z is 1 / s: its divergence is that of h in u.
