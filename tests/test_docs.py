@@ -13,7 +13,7 @@ def blocks(page):
     return re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-LONG = ("evidence.md", "implicit.md", "objectives.md")
+LONG = ("evidence.md", "implicit.md", "objectives.md", "runs.md")
 """Pages whose examples take a minute or so."""
 
 
