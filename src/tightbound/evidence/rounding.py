@@ -55,7 +55,7 @@ def rounding(
         change = jax.vmap(moved)(jnp.arange(PATTERNS)) - (prior + likelihood)
         # Beyond the end of a support there is nothing to compare with.
         largest = jnp.max(jnp.where(jnp.isfinite(change), jnp.abs(change), 0.0))
-        parts = jnp.abs(prior) + jnp.abs(likelihood) + 2 * _log_jacobian(model, x)
+        parts = jnp.abs(prior) + jnp.abs(likelihood) + 2 * _log_jacobian(model, values(x))
         return FACTOR * largest + eps * jnp.where(jnp.isfinite(parts), parts, 0.0)
 
     found = jax.vmap(one)(x, z)
