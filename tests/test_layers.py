@@ -49,8 +49,8 @@ ONLY = {
     "mcmc": {"errors", "randomness"},
     "adjoints": {"errors"},
     "evidence": {
-        "errors", "randomness", "progress", "compilation", "data", "networks", "distributions",
-        "models", "bounds", "mcmc",
+        "errors", "digests", "randomness", "progress", "compilation", "data", "networks",
+        "distributions", "models", "bounds", "mcmc",
     },
     "diagnostics": {"evidence", "training"},
     "digests": {"errors", "files"},

@@ -97,20 +97,33 @@ def read_bytes(path: Path | str, kind: str) -> bytes:
     path = Path(path)
     with refusals("read", path):
         if not path.is_file():
-            link = "a dangling link" if path.is_symlink() else "no file"
-            found = "a folder" if path.is_dir() else link
-            raise UsageError(f"expected {kind} at {path}, found {found}")
+            raise UsageError(f"expected {kind} at {path}, found {_instead(path)}")
         return path.read_bytes()
 
 
+def _instead(path: Path) -> str:
+    """What stands where a file is expected, in words."""
+    if path.is_dir():
+        return "a folder"
+    if path.exists():
+        return "a pipe or a device"
+    return "a dangling link" if path.is_symlink() else "no file"
+
+
 def is_file(path: Path) -> bool:
-    """Whether there is a file; a path that the operating system refuses is an error.
+    """Whether there is a file, or nothing of that name; all else is an error.
 
     Raises:
-        UsageError: Such as a name that is too long, or a folder that may not be read.
+        UsageError: A folder, a pipe or a dangling link in its place, which must not be taken for
+            nothing; a name that is too long, or a folder that may not be read.
     """
     with refusals("look for", path):
-        return path.is_file()
+        if path.is_file():
+            return True
+        if os.path.lexists(path):
+            raise UsageError(f"expected a file or nothing at {path}, found {_instead(path)}")
+        path.exists()  # which raises where the operating system refuses
+        return False
 
 
 def remove(path: Path) -> None:

@@ -42,8 +42,9 @@ def run(given: Namespace) -> int:
     try:
         with kept_compilations():
             from tightbound import runs
-            from tightbound.report import write_report
+            from tightbound.report import json_records, write_report
 
+            json_records(directory)  # what the report cannot read is refused before the work
             answer = runs.evaluate_run(
                 directory,
                 k=given.k,

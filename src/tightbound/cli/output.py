@@ -78,7 +78,8 @@ def flat_record(
         "objective": run.get("objective"),
         "bound": bound.get("kind"),
         "parameters": run.get("parameters"),
-        "epochs": records["epochs"],
+        # Those of the model that was judged: training may have gone on since.
+        "epochs": ev.get("epoch", records["epochs"]),
         "mean": ev.get("mean"),
         "stderr": _stderr(seeds),
         "stderr_draws": _mean_stderr([seed.get("stderr_mean_mc") for seed in seeds]),
