@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from tightbound.errors import UsageError
 
+LONGEST = 40
+"""Characters of a file's name that the name of its half-written copy repeats."""
 _ADVICE = {
     errno.ENOSPC: "free some space, or write elsewhere",
     errno.EDQUOT: "free some space, or write elsewhere",
@@ -57,7 +60,7 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         # A part of the name, so that the longest name allowed can be written too.
-        temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
+        temporary = path.with_name(f".{path.name[:LONGEST]}.{secrets.token_hex(4)}.part")
         try:
             _write_new(temporary, data.encode() if isinstance(data, str) else data)
             os.replace(temporary, path)
@@ -136,8 +139,13 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def clear_torn(folder: Path) -> None:
-    """Removes what writers that were killed have left in a folder; only its lock's holder may."""
+def clear_torn(folder: Path, name: str = "") -> None:
+    """Removes what writers that were killed have left in a folder; only its lock's holder may.
+
+    Args:
+        folder: The folder.
+        name: The one file whose writers are meant, where others hold other locks; all if empty.
+    """
     with refusals("clean", folder):
-        for torn in folder.glob(".*.part"):
+        for torn in folder.glob(f".{glob.escape(name[:LONGEST])}.*.part" if name else ".*.part"):
             torn.unlink(missing_ok=True)

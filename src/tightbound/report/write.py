@@ -51,4 +51,5 @@ def write_report(directory: Path) -> Path:
                 remove(directory / "figures" / name)
         write_atomic(path, page(records, shown))
         clear_torn(directory / "figures")
+        clear_torn(directory, path.name)
     return path

@@ -1,0 +1,13 @@
+"""All classes of faults, each with the tries of a whole run of the suite."""
+
+from tests.faults.core import Class
+from tests.faults.disk import disk
+from tests.faults.kills import kills
+from tests.faults.records import damaged_runs, records
+
+CLASSES: dict[str, tuple[Class, int]] = {
+    "records": (records, 3000),
+    "damaged runs": (damaged_runs, 600),
+    "kills": (kills, 400),
+    "disk": (disk, 400),
+}
