@@ -1,5 +1,6 @@
 """All classes of faults, each with the tries of a whole run of the suite."""
 
+from tests.faults.arguments import arguments
 from tests.faults.core import Class
 from tests.faults.disk import disk
 from tests.faults.kills import kills
@@ -10,4 +11,5 @@ CLASSES: dict[str, tuple[Class, int]] = {
     "damaged runs": (damaged_runs, 600),
     "kills": (kills, 400),
     "disk": (disk, 400),
+    "arguments": (arguments, 2500),
 }

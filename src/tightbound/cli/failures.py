@@ -48,5 +48,11 @@ def _out_of_memory(error: BaseException) -> bool:
 
 
 def _say(text: str, status: int) -> int:
-    print(f"tightbound: {' '.join(text.split())}", file=sys.stderr)
+    line = "".join(map(_visible, " ".join(text.split())))
+    print(f"tightbound: {line}", file=sys.stderr)
     return status
+
+
+def _visible(letter: str) -> str:
+    """The letter, or its escape where it would do something to a terminal, or be no text."""
+    return letter if letter.isprintable() else ascii(letter)[1:-1]
