@@ -3,6 +3,7 @@
 import os
 import sys
 
+from tightbound.cli.output import visible
 from tightbound.errors import Interrupted, NonFiniteError, UsageError
 from tightbound.files import why
 
@@ -48,11 +49,5 @@ def _out_of_memory(error: BaseException) -> bool:
 
 
 def _say(text: str, status: int) -> int:
-    line = "".join(map(_visible, " ".join(text.split())))
-    print(f"tightbound: {line}", file=sys.stderr)
+    print(f"tightbound: {visible(' '.join(text.split()))}", file=sys.stderr)
     return status
-
-
-def _visible(letter: str) -> str:
-    """The letter, or its escape where it would do something to a terminal, or be no text."""
-    return letter if letter.isprintable() else ascii(letter)[1:-1]

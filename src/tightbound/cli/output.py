@@ -12,7 +12,12 @@ def say(record: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(record)
     else:
-        print(", ".join(f"{name}: {value}" for name, value in record.items()))
+        print(visible(", ".join(f"{name}: {value}" for name, value in record.items())))
+
+
+def visible(text: str) -> str:
+    """The text on one line, with escapes for what steers a terminal or cannot be written."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def print_json(record: Any) -> None:
@@ -49,7 +54,7 @@ def show_run(
     from tightbound.report import summary_lines
 
     print("\n".join(summary_lines(directory)))
-    print(f"report: {page}")
+    print(f"report: {visible(str(page))}")
 
 
 def flat_record(
