@@ -63,7 +63,7 @@ def _drawn(records: Records) -> list[Exhibit]:
 
 
 @contextlib.contextmanager
-def _quick(folder: Path) -> Iterator[None]:
+def quick(folder: Path) -> Iterator[None]:
     """Works in a folder, sees nothing of this machine's data, and compiles and draws once."""
     environment = {SWITCH: "off", "XDG_CACHE_HOME": str(folder / "cache"), "no_proxy": "127.0.0.1"}
     before = Path.cwd()
@@ -84,7 +84,7 @@ def _quick(folder: Path) -> Iterator[None]:
 def _template() -> tempfile.TemporaryDirectory[str]:
     """The folder that all others are copied from; it goes when the process ends."""
     root = tempfile.TemporaryDirectory(prefix="tightbound-faults-")
-    with _quick(Path(root.name)):
+    with quick(Path(root.name)):
         rng = np.random.default_rng(0)
         np.save("table.npy", rng.normal(size=(30, 3)).astype(np.float32))
         np.save("new.npy", rng.normal(size=(3, 3)).astype(np.float32))
@@ -162,7 +162,7 @@ def workplace() -> Iterator[Workplace]:
     with tempfile.TemporaryDirectory(prefix="tightbound-faults-") as folder:
         root = Path(folder).resolve()
         shutil.copytree(template, root, dirs_exist_ok=True)
-        with _quick(root):
+        with quick(root):
             yield Workplace(root)
 
 
