@@ -157,3 +157,22 @@ def test_objects_are_not_unpickled(tmp_path):
     np.save(buffer, np.array([[Bomb()]], object), allow_pickle=True)
     with pytest.raises(UsageError, match="of objects .* have to be unpickled"):
         load(tmp_path, buffer.getvalue())
+
+
+def test_an_archive_that_hides_a_member_is_refused(tmp_path):
+    """The directory's entries have no checksum: a comment's length hides what comes behind."""
+    member = npy(header(), X.tobytes())
+    content = bytearray(archive([("a.npy", member), ("b.npy", member)]))
+    first = content.index(b"PK\1\2")
+    entry = len(content) - 22 - first
+    content[first + 32 : first + 34] = struct.pack("<H", entry // 2)
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(UsageError, match="announced 2 arrays, 1 there"):
+        data.load_arrays(tmp_path / "a.npz")
+
+
+def test_long_cells_and_columns_are_shown_in_part(tmp_path):
+    content = f"a,{'b' * 9000}\n" + "1,2\n" * 9 + f"1,{'9' * 5000}\n"
+    with pytest.raises(UsageError, match="expected a finite number") as error:
+        load(tmp_path, content.encode(), "a.csv")
+    assert len(str(error.value)) < 400

@@ -106,7 +106,12 @@ def wrong_after(
 
 
 def _kept(name: str) -> bool:
-    """What a reading command may have made beside."""
+    """What a reading command may have made beside, and a killed download's half-written file.
+
+    That one stays: nobody holds a lock on the cache, and another process may be writing it.
+    """
+    if name.startswith("cache/") and name.endswith(".part"):
+        return True
     return Path(name).name in ("samples.npy", ".report.lock", "report.html") or (
         "evaluations/" in name or "figures" in name
     )

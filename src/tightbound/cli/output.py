@@ -99,7 +99,7 @@ def flat_record(
         "seeds": len(seeds) or run.get("seeds"),
         "binarisation": ev.get("binarisation"),
         "verdict": ev.get("verdict"),
-        "reason": ev.get("reason"),
+        "reason": ev.get("reason") if ev else as_mapping(records.get("absent")).get("evaluations"),
         **_annealed(seeds),
         "classifier_loss": _classifier(calibration, "loss"),
         "classifier_accuracy": _classifier(calibration, "accuracy"),
