@@ -21,9 +21,45 @@ from tests.faults.workplace import FLAGS, RUN, UNFINISHED, put, workplace
 OUTSIDE = "outside"
 """A folder beside the runs, which nothing may change."""
 NAMES = [
-    *("n" * 300, "é" * 200, "a\nb", "a\x1b[2J", "a\rb", "a\tb", " ", "  a ", "-", "--", "-x", "--help"),
-    *("..", ".", "../x", "../../x", "/x", "a/../../x", "a/b", "\udcff\udcfe", "a\u202eb", "a\u2028b"),
-    *("con", "nul", "a:b", "a*b", "$(touch x)", "`touch x`", "{}", "%s%s%n", "a'b\"c", "<b>x</b>", "|"),
+    *(
+        "n" * 300,
+        "é" * 200,
+        "a\nb",
+        "a\x1b[2J",
+        "a\rb",
+        "a\tb",
+        " ",
+        "  a ",
+        "-",
+        "--",
+        "-x",
+        "--help",
+    ),
+    *(
+        "..",
+        ".",
+        "../x",
+        "../../x",
+        "/x",
+        "a/../../x",
+        "a/b",
+        "\udcff\udcfe",
+        "a\u202eb",
+        "a\u2028b",
+    ),
+    *(
+        "con",
+        "nul",
+        "a:b",
+        "a*b",
+        "$(touch x)",
+        "`touch x`",
+        "{}",
+        "%s%s%n",
+        "a'b\"c",
+        "<b>x</b>",
+        "|",
+    ),
     *("runs", "r", "r/", "./r", "r/.", "r/..", "r/evaluations", "config.toml", ".lock", ".hidden"),
 ]
 
@@ -81,7 +117,9 @@ def _header(rng: np.random.Generator) -> tuple[object, ...]:
     sizes = (3, 0, -3, 2**31, 2**40, 2**62, 2**63, 10**30, 3.0, True, "a", None)
     count = int(rng.integers(0, 5)) if rng.random() < 0.9 else 5000
     shape: object = tuple(sizes[int(i)] for i in rng.integers(len(sizes), size=count))
-    descr = str(rng.choice(["<f4", "<f8", "|O", "|V8", "<U99", "<q9", "<M8[s]", "|S0", "<c16", ">f2"]))
+    descr = str(
+        rng.choice(["<f4", "<f8", "|O", "|V8", "<U99", "<q9", "<M8[s]", "|S0", "<c16", ">f2"])
+    )
     Path("trap.npy").write_bytes(_npy(shape, descr, bytes(int(rng.integers(0, 400)))))
     return _reads(rng, "trap.npy")
 

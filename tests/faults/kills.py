@@ -61,7 +61,9 @@ def kills() -> Iterator[Attempt]:
             said, tree = expected[operation.name]
             wrong = _reads_wrong(operation, rng, old | _means(said))
             again = operation.act()
-            wrong = wrong or wrong_after(place.whole, files(place.root), again, said, tree, operation)
+            wrong = wrong or wrong_after(
+                place.whole, files(place.root), again, said, tree, operation
+            )
             place.restore()
             return Result(operation.name, not wrong, f"moment {at}: {wrong}")
 

@@ -106,9 +106,7 @@ def _path(target: Target) -> Path:
     return path
 
 
-def _broken(
-    content: bytes, rng: np.random.Generator, others: list[bytes]
-) -> tuple[str, bytes]:
+def _broken(content: bytes, rng: np.random.Generator, others: list[bytes]) -> tuple[str, bytes]:
     if rng.random() < 0.9:
         kind, broken = damaged(content, rng)
         if rng.random() < 0.2:
@@ -225,9 +223,7 @@ def _same_kind(path: Path) -> Path | None:
     return None
 
 
-def _judge(
-    said: Said, before: Tree, after: Tree, expected: tuple[Said, Tree]
-) -> tuple[bool, str]:
+def _judge(said: Said, before: Tree, after: Tree, expected: tuple[Said, Tree]) -> tuple[bool, str]:
     """Whether a command refused and left all as it was, or did what it does without damage."""
     written = [name for name in changed(before, after) if Path(name).name not in LOCKS]
     if said.status or said.fault:

@@ -35,7 +35,9 @@ SETTINGS = {
     "evaluate_k": 10,
 }
 CONFIG = Config(data="table.npy", epochs=2, **SETTINGS)
-FLAGS = [word for name, value in SETTINGS.items() for word in (f"--{name.replace('_', '-')}", value)]
+FLAGS = [
+    word for name, value in SETTINGS.items() for word in (f"--{name.replace('_', '-')}", value)
+]
 FIT = ["fit", "table.npy", *FLAGS, "--json", "--epochs", 2]
 """A fit of a tenth of a second once it is compiled; `--name` is lacking."""
 RUN, OTHER, UNFINISHED = Path("runs/r"), Path("runs/o"), Path("runs/u")
@@ -128,7 +130,9 @@ def _begun(run: Path) -> None:
 def _half_evaluated(run: Path) -> None:
     """As a kill leaves an evaluation of validation data before its record is written."""
     with kept_batches():
-        with mock.patch("tightbound.runs.evaluation.write_arrays", side_effect=UsageError("killed")):
+        with mock.patch(
+            "tightbound.runs.evaluation.write_arrays", side_effect=UsageError("killed")
+        ):
             assert called("evaluate", run.name, "--k", 10, "--split", "validation").status == 2
     assert list((run / "evaluations").glob(".*.npz"))
 

@@ -130,9 +130,7 @@ def _none_leads(evaluations: list[Judged]) -> str:
     return f"holds none of the test part by the model that is there now{others}"
 
 
-def _read_object(
-    path: Path, kind: str, model: Present, absent: dict[str, str]
-) -> dict[str, Any]:
+def _read_object(path: Path, kind: str, model: Present, absent: dict[str, str]) -> dict[str, Any]:
     """A record that is about the model."""
     if not is_file(path):
         absent[path.name] = MISSING
