@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from tests.faults.classes import CLASSES
 from tests.faults.core import Result, table, tally
 

@@ -142,7 +142,7 @@ def kept_batches() -> Iterator[None]:
     """Evaluations write their finished batches at once, and leave them."""
     with (
         mock.patch("tightbound.evidence.resume.SECONDS", 0.0),
-        mock.patch("tightbound.evidence.resume.Finished.remove", lambda self: None),
+        mock.patch("tightbound.evidence.resume.Finished.remove", return_value=None),
     ):
         yield
 
