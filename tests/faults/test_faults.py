@@ -8,12 +8,12 @@ from tests.faults.classes import CLASSES
 from tests.faults.core import Result, table, tally
 
 SHARES = {
-    "readers": 300,
-    "records": 150,
+    "readers": 200,
+    "records": 100,
     "damaged runs": 30,
     "kills": 6,
     "disk": 6,
-    "arguments": 150,
+    "arguments": 100,
     "hostile": 40,
 }
 """Of the classes that need no other process; their setting up takes most of the time."""
