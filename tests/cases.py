@@ -214,7 +214,7 @@ CASES = {
 }
 
 ESTIMATORS = {
-    "AIS": {"temperatures": 20, "chains": 4},
+    "AIS": {"temperatures": 100, "chains": 16},
     "AdaptiveSampling": {"method": evidence.AMIS(each=50, rounds=3)},
     "Exact": {},
     "HMCDensity": {"chains": 30, "transitions": 10},

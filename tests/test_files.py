@@ -117,3 +117,21 @@ def test_only_what_writers_left_is_cleared(tmp_path):
     clear_torn(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"file.part", ".hidden", "file"}
     clear_torn(tmp_path / "none")
+
+
+def test_what_stands_in_a_files_place_is_not_taken_for_nothing(tmp_path):
+    """A run with such a thing for its checkpoint would begin again, and cut its metrics off."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    for name, words in (("folder", "a folder"), ("link", "a dangling"), ("pipe", "a pipe or a")):
+        refused(is_file, tmp_path / name, words=f"expected a file or nothing at .*, found {words}")
+    assert not is_file(tmp_path / "none")
+
+
+def test_only_one_files_torn_copies_are_cleared_where_it_is_named(tmp_path):
+    for name in (".report.html.0a.part", ".metrics.jsonl.0a.part", ".r[1].0a.part"):
+        (tmp_path / name).write_bytes(b"half")
+    clear_torn(tmp_path, "report.html")
+    clear_torn(tmp_path, "r[1]")
+    assert [path.name for path in tmp_path.iterdir()] == [".metrics.jsonl.0a.part"]

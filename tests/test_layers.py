@@ -49,7 +49,7 @@ ONLY = {
     "mcmc": {"errors", "randomness"},
     "adjoints": {"errors"},
     "evidence": {
-        "errors", "discovery", "randomness", "progress", "items", "compilation", "data",
+        "errors", "digests", "discovery", "randomness", "progress", "items", "compilation", "data",
         "networks", "distributions", "models", "bounds", "mcmc",
     },
     "diagnostics": {"evidence", "training"},

@@ -86,3 +86,14 @@ def test_places_that_cannot_be_folders_are_refused(tmp_path):
     refused(tmp_path / "file" / "r", "cannot use the folder .* where a file")
     refused(tmp_path / "link", "dangling link")
     refused(tmp_path / ("n" * 300), "choose a shorter name")
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "evaluations", "figures", ".lock"])
+def test_a_part_of_a_run_that_is_a_link_is_refused_and_not_followed(name, tmp_path):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "file").write_bytes(b"of the user")
+    place = "elsewhere/file" if name == ".lock" else "elsewhere"
+    (tmp_path / "r" / name).symlink_to(tmp_path / place)
+    refused(tmp_path / "r", f"{name} is a link: what a run writes stays in its own folder")
+    assert (tmp_path / "elsewhere" / "file").read_bytes() == b"of the user"

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from tightbound.errors import UsageError
 
+LONGEST = 40
+"""Characters of a file's name that the name of its half-written copy repeats."""
 _ADVICE = {
     errno.ENOSPC: "free some space, or write elsewhere",
     errno.EDQUOT: "free some space, or write elsewhere",
@@ -57,7 +60,7 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         # A part of the name, so that the longest name allowed can be written too.
-        temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
+        temporary = path.with_name(f".{path.name[:LONGEST]}.{secrets.token_hex(4)}.part")
         try:
             _write_new(temporary, data.encode() if isinstance(data, str) else data)
             os.replace(temporary, path)
@@ -97,20 +100,33 @@ def read_bytes(path: Path | str, kind: str) -> bytes:
     path = Path(path)
     with refusals("read", path):
         if not path.is_file():
-            link = "a dangling link" if path.is_symlink() else "no file"
-            found = "a folder" if path.is_dir() else link
-            raise UsageError(f"expected {kind} at {path}, found {found}")
+            raise UsageError(f"expected {kind} at {path}, found {_instead(path)}")
         return path.read_bytes()
 
 
+def _instead(path: Path) -> str:
+    """What stands where a file is expected, in words."""
+    if path.is_dir():
+        return "a folder"
+    if path.exists():
+        return "a pipe or a device"
+    return "a dangling link" if path.is_symlink() else "no file"
+
+
 def is_file(path: Path) -> bool:
-    """Whether there is a file; a path that the operating system refuses is an error.
+    """Whether there is a file, or nothing of that name; all else is an error.
 
     Raises:
-        UsageError: Such as a name that is too long, or a folder that may not be read.
+        UsageError: A folder, a pipe or a dangling link in its place, which must not be taken for
+            nothing; a name that is too long, or a folder that may not be read.
     """
     with refusals("look for", path):
-        return path.is_file()
+        if path.is_file():
+            return True
+        if os.path.lexists(path):
+            raise UsageError(f"expected a file or nothing at {path}, found {_instead(path)}")
+        path.exists()  # which raises where the operating system refuses
+        return False
 
 
 def remove(path: Path) -> None:
@@ -123,8 +139,13 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def clear_torn(folder: Path) -> None:
-    """Removes what writers that were killed have left in a folder; only its lock's holder may."""
+def clear_torn(folder: Path, name: str = "") -> None:
+    """Removes what writers that were killed have left in a folder; only its lock's holder may.
+
+    Args:
+        folder: The folder.
+        name: The one file whose writers are meant, where others hold other locks; all if empty.
+    """
     with refusals("clean", folder):
-        for torn in folder.glob(".*.part"):
+        for torn in folder.glob(f".{glob.escape(name[:LONGEST])}.*.part" if name else ".*.part"):
             torn.unlink(missing_ok=True)

@@ -10,6 +10,8 @@ from tightbound.files import refusals, write_atomic
 
 LOCK = ".lock"
 SETTINGS = "config.toml"
+_WITHIN = ("checkpoints", "evaluations", "figures")
+"""Folders that a run writes into, and removes from what was left half-written."""
 _NO_RUN_YET = (LOCK, SETTINGS)
 
 
@@ -39,18 +41,26 @@ class Folder:
         self.path = Path(path)
         self._settings = settings
         self._patience = patience
+        self._name = lock
         self._lock = filelock.FileLock(self.path / lock, thread_local=False)
 
     def hold(self) -> None:
         """Takes the lock, and makes the folder if there is none.
 
         Raises:
-            UsageError: Another process holds it, or the operating system refuses.
+            UsageError: Another process holds it, a part of it is a link to elsewhere, or the
+                operating system refuses.
         """
         if self._lock.is_locked:
             return
         with refusals("use the folder", self.path):
             self.path.mkdir(parents=True, exist_ok=True)
+            for name in (*_WITHIN, self._name):
+                if (self.path / name).is_symlink():
+                    raise UsageError(
+                        f"{self.path / name} is a link: what a run writes stays in its own folder; "
+                        "put the folder or file itself there"
+                    )
             try:
                 self._lock.acquire(timeout=self._patience)
             except filelock.Timeout:

@@ -8,6 +8,7 @@ import sys
 import jax
 import pytest
 
+from tightbound.cli.output import say
 from tightbound.errors import NonFiniteError, UsageError
 
 
@@ -79,3 +80,23 @@ def test_a_reader_who_has_gone_is_no_error():
     done = subprocess.run(command, stdout=start, stderr=subprocess.PIPE, text=True, check=False)
     os.close(start)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2Jb.toml", "a\udcffb.toml", "a\u202eb.toml"])
+def test_names_that_steer_a_terminal_are_shown_by_their_escapes(tightbound, name):
+    status, _, err = tightbound("fit", "--config", name)
+    assert (status, err.count("\n")) == (2, 1)
+    assert err[:-1].isprintable()
+    assert ascii(name)[1:-1] in err
+
+
+def test_what_is_printed_can_be_written(capsys):
+    say({"file": "a\udcff\x1b.npy", "n": 1}, as_json=False)
+    assert capsys.readouterr().out == "file: a\\udcff\\x1b.npy, n: 1\n"
+
+
+@pytest.mark.parametrize("words", [("--layers", "--"), ("--preset=--",), ("--optimizer", "--")])
+def test_two_dashes_are_no_value(tightbound, words):
+    status, _, err = tightbound("fit", "digits", *words)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "needs a value" in err

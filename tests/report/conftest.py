@@ -142,7 +142,8 @@ def bare_run(tmp_path: Path) -> Path:
 @pytest.fixture
 def full_run(bare_run: Path) -> Path:
     rng = np.random.default_rng(0)
-    write_arrays(bare_run / "model.safetensors", "saved run", {"w": np.zeros(2, np.float32)}, MODEL)
+    model = {**MODEL, "history": read_lines(bare_run / "metrics.jsonl").records}
+    write_arrays(bare_run / "model.safetensors", "saved run", {"w": np.zeros(2, np.float32)}, model)
     for name, record in {"run": RUN, "units": UNITS}.items():
         write_record(bare_run / f"{name}.json", name, record)
     khat = np.linspace(-0.2, 1.2, 600, dtype=np.float32).reshape(2, 300)
@@ -182,10 +183,11 @@ def rewrite():
 
 
 @pytest.fixture
-def adversarial_run(full_run: Path) -> Path:
+def adversarial_run(full_run: Path, rewrite) -> Path:
     write_record(full_run / "calibration.json", "calibration", CALIBRATION)
     lines = read_lines(full_run / "metrics.jsonl").records
     for line in lines:
         line["info"] = {"classifier_loss": [0.6, 0.7], "classifier_accuracy": [0.7, 0.6]}
     write_lines(full_run / "metrics.jsonl", lines)
+    rewrite(full_run / "model.safetensors", history=lines)
     return full_run

@@ -198,6 +198,8 @@ def test_non_finite_records_are_called_so(full_run, evaluated, rewrite, write_li
     layer = {"name": "h1", "variance": [nan, inf, 0.0], "kl": [nan, 0.1, inf], "spectrum": [nan]}
     rewrite(full_run / "units.json", layers=[layer])
     write_lines(full_run / "metrics.jsonl", [{"epoch": 3, "train_bound": [nan, inf]}])
+    told = [{"epoch": 3, "train_bound": ["nan", "inf"]}]
+    rewrite(full_run / "model.safetensors", history=told, epochs_run=1)
     samples = {"samples": np.full((2, 64), np.nan, np.float32)}
     rewrite(full_run / "pictures.safetensors", arrays=samples)
     words = " ".join(_Tags(_page(full_run)).words.split())

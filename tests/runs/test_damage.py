@@ -137,3 +137,31 @@ def test_a_part_file_that_is_damaged_is_refused(run, monkeypatch):
     part.write_bytes(payload)
     with pytest.raises(UsageError, match="train-k10-key0"):
         runs.evaluate_run(run, k=K, split="train", overwrite=True)
+
+
+def test_records_of_another_run_are_not_shown_as_this_ones(run, config, one_loop):
+    """Whole files of the same kind, whose SHA-256 are right."""
+    other = run.parent / "other"
+    runs.fit_run(dataclasses.replace(config, epochs=1), other, resume=False)
+    for name, key in ((RECORD, "run.json"), (METRICS, "evaluations")):
+        before = (run / name).read_bytes()
+        (run / name).write_bytes((other / name).read_bytes())
+        found = json_records(run)
+        assert "evaluation" not in found
+        assert "another model" in found["absent"][key]
+        (run / name).write_bytes(before)
+    (run / METRICS).write_bytes((other / METRICS).read_bytes())
+    stale = json_records(run)["evaluations"][0]["stale"]
+    assert "of epoch 2 of another training than metrics.jsonl tells of" in stale
+
+
+def test_finished_batches_that_lack_an_array_are_refused(run, monkeypatch):
+    monkeypatch.setattr("tightbound.evidence.resume.SECONDS", 0.0)
+    monkeypatch.setattr("tightbound.evidence.resume.Finished.remove", lambda self: None)
+    runs.evaluate_run(run, k=K, split="train")
+    (part,) = (run / "evaluations").glob(".*.npz")
+    arrays = dict(np.load(part))
+    del arrays["1"]
+    np.savez(part, **arrays)
+    with pytest.raises(UsageError, match="do not have the SHA-256"):
+        runs.evaluate_run(run, k=K, split="train", overwrite=True)

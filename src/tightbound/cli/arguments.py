@@ -74,6 +74,9 @@ class Parser:
                 f"{self._parser.prog} takes no further argument {shortened(first)}: "
                 f"see `{self._parser.prog} --help`"
             )
+        for flag in self._valued:  # argparse takes the value "--" away, and leaves a list
+            if isinstance(getattr(given, flag[2:].replace("-", "_")), list):
+                raise UsageError(f"{flag} needs a value: see `{self._parser.prog} --help`")
         # Not argparse's `type`, which turns every ValueError into a message of its own.
         for name, (flag, kind) in self._kinds.items():
             if isinstance(text := getattr(given, name), str):

@@ -5,7 +5,7 @@ from argparse import Namespace
 from tightbound.calls import LARGEST
 from tightbound.cli.arguments import Parser, whole
 from tightbound.cli.folders import find_run
-from tightbound.cli.output import show_run
+from tightbound.cli.output import show_run, visible
 from tightbound.config import LARGEST_KEY, check_data
 from tightbound.errors import Interrupted, UsageError
 from tightbound.names import PARTS, check_name
@@ -42,8 +42,9 @@ def run(given: Namespace) -> int:
     try:
         with kept_compilations():
             from tightbound import runs
-            from tightbound.report import write_report
+            from tightbound.report import json_records, write_report
 
+            json_records(directory)  # what the report cannot read is refused before the work
             answer = runs.evaluate_run(
                 directory,
                 k=given.k,
@@ -57,7 +58,8 @@ def run(given: Namespace) -> int:
             )
             page = write_report(directory)
             if answer.known and not given.json:
-                print(f"{answer.path} has the answer already; --overwrite evaluates anew")
+                place = visible(str(answer.path))
+                print(f"{place} has the answer already; --overwrite evaluates anew")
             show_run(directory, page, as_json=given.json, evaluation=answer.record)
     except KeyboardInterrupt:
         raise Interrupted(

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from tightbound.cli.output import visible
 from tightbound.errors import Interrupted, NonFiniteError, UsageError
 from tightbound.files import why
 
@@ -48,5 +49,5 @@ def _out_of_memory(error: BaseException) -> bool:
 
 
 def _say(text: str, status: int) -> int:
-    print(f"tightbound: {' '.join(text.split())}", file=sys.stderr)
+    print(f"tightbound: {visible(' '.join(text.split()))}", file=sys.stderr)
     return status

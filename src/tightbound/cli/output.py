@@ -12,7 +12,12 @@ def say(record: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(record)
     else:
-        print(", ".join(f"{name}: {value}" for name, value in record.items()))
+        print(visible(", ".join(f"{name}: {value}" for name, value in record.items())))
+
+
+def visible(text: str) -> str:
+    """The text on one line, with escapes for what steers a terminal or cannot be written."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def print_json(record: Any) -> None:
@@ -49,7 +54,7 @@ def show_run(
     from tightbound.report import summary_lines
 
     print("\n".join(summary_lines(directory)))
-    print(f"report: {page}")
+    print(f"report: {visible(str(page))}")
 
 
 def flat_record(
@@ -78,7 +83,8 @@ def flat_record(
         "objective": run.get("objective"),
         "bound": bound.get("kind"),
         "parameters": run.get("parameters"),
-        "epochs": records["epochs"],
+        # Those of the model that was judged: training may have gone on since.
+        "epochs": ev.get("epoch", records["epochs"]),
         "mean": ev.get("mean"),
         "stderr": _stderr(seeds),
         "stderr_draws": _mean_stderr([seed.get("stderr_mean_mc") for seed in seeds]),
@@ -93,7 +99,7 @@ def flat_record(
         "seeds": len(seeds) or run.get("seeds"),
         "binarisation": ev.get("binarisation"),
         "verdict": ev.get("verdict"),
-        "reason": ev.get("reason"),
+        "reason": ev.get("reason") if ev else as_mapping(records.get("absent")).get("evaluations"),
         **_annealed(seeds),
         "classifier_loss": _classifier(calibration, "loss"),
         "classifier_accuracy": _classifier(calibration, "accuracy"),

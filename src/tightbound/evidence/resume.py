@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tightbound.data.arrays import load_arrays, save_arrays
+from tightbound.digests.arrays import digest_of
 from tightbound.errors import UsageError
 
 SECONDS = 10.0
@@ -46,6 +47,12 @@ class Finished:
         if not self._path.exists():
             return []
         arrays = load_arrays(self._path)
+        digest = arrays.pop("sha256", np.zeros(0, np.uint8))
+        if not np.array_equal(digest, _sha256(arrays)):
+            raise UsageError(
+                f"{self._path} is damaged, or of another version: its arrays do not have the "
+                "SHA-256 that was written with them; delete it, and the evaluation begins again"
+            )
         found = arrays.pop("fingerprint", np.zeros(0, np.uint8))
         if not np.array_equal(found, self._fingerprint):
             raise UsageError(
@@ -61,9 +68,15 @@ class Finished:
         arrays = {
             str(i): np.concatenate(parts) for i, parts in enumerate(zip(*leaves, strict=True))
         }
-        save_arrays(self._path, {"fingerprint": self._fingerprint, **arrays})
+        arrays["fingerprint"] = self._fingerprint
+        save_arrays(self._path, {**arrays, "sha256": _sha256(arrays)})
         self._written = time.monotonic()
 
     def remove(self) -> None:
         """Takes the file away once all is done."""
         self._path.unlink(missing_ok=True)
+
+
+def _sha256(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """SHA-256 of all arrays as bytes: an archive's own checks leave its directory out."""
+    return np.frombuffer(bytes.fromhex(digest_of(arrays)), np.uint8)

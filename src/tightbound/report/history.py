@@ -1,6 +1,6 @@
 """The bounds of a run by epoch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ class History:
     validation: Float[np.ndarray, "epochs seeds"]
     classifier_loss: Float[np.ndarray, "epochs seeds"]
     """Cross-entropy in nats of an adversarial objective's classifier; smaller tells more."""
+    records: Sequence[Mapping[str, Any]] = ()
+    """All that the file says of each epoch."""
 
 
 def read_history(path: Path) -> History:
@@ -45,6 +47,7 @@ def read_history(path: Path) -> History:
         train=_per_seed(train, seeds),
         validation=_per_seed(validation, seeds),
         classifier_loss=_per_seed(losses, seeds),
+        records=rows,
     )
 
 

@@ -1,14 +1,16 @@
 """Which model a run folder holds now, and whether a record is about that one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tightbound.digests.arrays import read_arrays
+from tightbound.digests.lines import unspelled
 from tightbound.digests.record import entry
 from tightbound.files import is_file
 
 MODEL = "model.safetensors"
+METRICS = "metrics.jsonl"
 
 
 class Present(NamedTuple):
@@ -20,8 +22,8 @@ class Present(NamedTuple):
     """Why it is not where training stands, in words; empty where it is."""
 
 
-def present(directory: Path, last_epoch: float) -> Present:
-    """The model of a folder whose history ends with an epoch.
+def present(directory: Path, records: Sequence[Mapping[str, Any]]) -> Present:
+    """The model of a folder whose epochs have these records.
 
     Raises:
         UsageError: Its file is damaged.
@@ -31,8 +33,18 @@ def present(directory: Path, last_epoch: float) -> Present:
         return Present(None, "there is no fitted model yet")
     _, metadata = read_arrays(path, "saved run")
     epoch = entry(metadata, path, "epochs_run", int)
-    behind = f"the model is of epoch {epoch}, training has gone on to epoch {last_epoch:.0f}"
-    return Present(entry(metadata, path, "weights", str), "" if epoch == last_epoch else behind)
+    own = [_told(record) for record in unspelled(entry(metadata, path, "history", list))]
+    behind = f"the model is of epoch {epoch}, training has gone on to epoch {len(records)}"
+    if repr(own) != repr([_told(record) for record in records[: len(own)]]):  # nan is nan there
+        behind = f"the model is of epoch {epoch} of another training than {METRICS} tells of"
+    elif epoch == len(records):
+        behind = ""
+    return Present(entry(metadata, path, "weights", str), behind)
+
+
+def _told(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record of an epoch says, however it leaves the rest out."""
+    return {name: record[name] for name in sorted(record) if record[name] is not None}
 
 
 def why_not(record: Mapping[str, Any], model: Present) -> str:

@@ -95,9 +95,10 @@ def read_records(directory: Path) -> Records:
     settings = directory / "config.toml"
     config = tomllib.loads(read_sealed(settings, "the settings of a run"))
     history = read_history(directory / "metrics.jsonl")
-    model = present(directory, float(history.epoch[-1]))
+    model = present(directory, history.records)
     absent: dict[str, str] = {}
-    run = _read_object(directory / RUN, "run", None, absent)
+    # Of whatever epoch: what it says of data and sizes holds for as long as the model is there.
+    run = _read_object(directory / RUN, "run", model._replace(behind=""), absent)
     digests = as_mapping(as_mapping(run.get("data")).get("digests"))
     evaluations = read_evaluations(directory, model, digests)
     leading = chosen(evaluations)
@@ -129,16 +130,13 @@ def _none_leads(evaluations: list[Judged]) -> str:
     return f"holds none of the test part by the model that is there now{others}"
 
 
-def _read_object(
-    path: Path, kind: str, model: Present | None, absent: dict[str, str]
-) -> dict[str, Any]:
-    """A record; with a model, only one that is about it."""
+def _read_object(path: Path, kind: str, model: Present, absent: dict[str, str]) -> dict[str, Any]:
+    """A record that is about the model."""
     if not is_file(path):
         absent[path.name] = MISSING
         return {}
     record = read_record(path, kind)
-    reason = "" if model is None else why_not(record, model)
-    if reason:
+    if reason := why_not(record, model):
         absent[path.name] = reason
         return {}
     return record

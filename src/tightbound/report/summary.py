@@ -108,7 +108,7 @@ def json_records(directory: Path) -> dict[str, Any]:
     """The records that are there and about the run as it stands, by name, for programs.
 
     "evaluation" is the one that leads; "evaluations" are all, with `stale` saying why one is not
-    about the run as it stands, empty where it is.
+    about the run as it stands, empty where it is. "absent" says of each lack why it is one.
 
     Raises:
         UsageError: No run folder, no finished epoch in it, or a damaged record.
@@ -125,5 +125,6 @@ def json_records(directory: Path) -> dict[str, Any]:
         ],
         "units": records.units,
         "calibration": records.calibration,
+        "absent": records.absent,
     }
     return {name: record for name, record in found.items() if record}

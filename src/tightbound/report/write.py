@@ -49,6 +49,8 @@ def write_report(directory: Path) -> Path:
                 write_atomic(directory / "figures" / name, drawn[name].light)
             else:
                 remove(directory / "figures" / name)
-        write_atomic(path, page(records, shown))
+        # A name with bytes that are no UTF-8 is shown by their escapes.
+        write_atomic(path, page(records, shown).encode("utf-8", "backslashreplace"))
         clear_torn(directory / "figures")
+        clear_torn(directory, path.name)
     return path

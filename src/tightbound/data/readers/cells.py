@@ -55,19 +55,19 @@ class Cells:
         return [self._number(j, cell, where, rest) for j, cell in enumerate(cells)]
 
     def _number(self, j: int, cell: str, where: str, rest: Iterable[Record]) -> float:
-        place = f"{self.what}: {where}, column {self.names[j]!r}"
+        place = f"{self.what}: {where}, column {self.names[j][:80]!r}"
         text = cell.strip()
         if is_missing(text):
             return math.nan
         if self.commas and _COMMA.fullmatch(text):
-            self.comma = self.comma or f"{place} ({text!r})"
+            self.comma = self.comma or f"{place} ({text[:40]!r})"
             self.surely_decimal |= not _THOUSANDS.fullmatch(text)
             text = with_point(text)
         if not is_number(text):
             raise self._no_number(j, cell, where, rest)
         number = float(text)
         if not math.isfinite(number):
-            raise UsageError(f"{place}: expected a finite number, got {cell!r}")
+            raise UsageError(f"{place}: expected a finite number, got {cell[:80]!r}")
         digits = text.lstrip("+-")
         if len(digits) > _DIGITS and digits.isdecimal() and int(text) != int(number):
             raise too_long(place, text)
@@ -77,10 +77,10 @@ class Cells:
         below = (cells[j] for _, cells in islice(rest, _EXAMPLES_FROM) if j < len(cells))
         others = [c for c in below if not is_missing(c) and not is_number(c)]
         if others:
-            column = f"{self.what}: column {self.names[j]!r}"
+            column = f"{self.what}: column {self.names[j][:80]!r}"
             return no_numbers(column, f"text, first in {where}", [cell, *others])
         return UsageError(
-            f"{self.what}: {where}, column {self.names[j]!r}: expected a finite number, "
+            f"{self.what}: {where}, column {self.names[j][:80]!r}: expected a finite number, "
             f"got {cell[:80]!r}"
         )
 

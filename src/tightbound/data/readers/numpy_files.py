@@ -18,6 +18,7 @@ from tightbound.errors import UsageError
 
 _MAGIC = b"\x93NUMPY"
 _LARGE = 2**30  # bytes unpacked from which an archive's sizes must be plausible
+_MANY = 2**16 - 1  # stands for more members than can be announced
 _RATIO = 200  # of unpacked to packed bytes; numbers that say something compress less
 
 
@@ -37,15 +38,18 @@ def parse_numpy(content: bytes, what: str) -> np.ndarray | dict[str, np.ndarray]
         if content.startswith(_MAGIC):
             return _array(content, what)
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return _members(archive, len(content), what)
+            return _members(archive, content, what)
     except UsageError:
         raise
     except Exception as error:  # damaged files make the parsers raise nearly everything
         raise _damaged(what, type(error).__name__) from None
 
 
-def _members(archive: zipfile.ZipFile, size: int, what: str) -> dict[str, np.ndarray]:
-    infos = archive.infolist()
+def _members(archive: zipfile.ZipFile, packed: bytes, what: str) -> dict[str, np.ndarray]:
+    infos, size = archive.infolist(), len(packed)
+    # A damaged length in the directory hides the members behind it, which zipfile passes over.
+    if (announced := _announced(packed)) not in (len(infos), _MANY):
+        raise _damaged(what, f"announced {announced} arrays, {len(infos)} there")
     total = sum(info.file_size for info in infos)
     if total > max(_LARGE, _RATIO * size):
         raise UsageError(
@@ -63,6 +67,12 @@ def _members(archive: zipfile.ZipFile, size: int, what: str) -> dict[str, np.nda
             raise UsageError(f"{member}: expected arrays of different names, got this one twice")
         arrays[name] = _array(content, member)
     return arrays
+
+
+def _announced(packed: bytes) -> int:
+    """How many members the end of an archive announces."""
+    end = packed.rfind(b"PK\5\6")
+    return int.from_bytes(packed[end + 10 : end + 12], "little")
 
 
 def _array(content: bytes, what: str) -> Shaped[np.ndarray, "*s"]:
