@@ -11,7 +11,7 @@ from tightbound.training import Run
 
 
 def as_seen(
-    run: Run, config: Config, x: Float[np.ndarray, "n d"], what: str, *, first: int | None = None
+    run: Run, config: Config, x: Float[np.ndarray, "all d"], what: str, *, first: int | None = None
 ) -> Data:
     """The first rows of x (all by default), binarised as configured; `what` they are, for errors.
 
