@@ -36,6 +36,7 @@ ORDER = [
     ["doctor"],
     ["report"],
     ["config"],
+    ["recipes"],
     ["runs"],
     ["cli"],
     ["__main__"],

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tightbound.models import autoencoder as autoencoder
     from tightbound.models import from_numpyro as from_numpyro
     from tightbound.models import posterior as posterior
+    from tightbound.runs import open_run as open_run
     from tightbound.training import Run as Run
     from tightbound.training import em as em
     from tightbound.training import fit as fit
@@ -63,6 +64,7 @@ _NAMES = {
     "fit": "training",
     "from_numpyro": "models",
     "load": "training",
+    "open_run": "runs",
     "posterior": "models",
     "sandwich": "evidence",
     "save": "training",

@@ -24,7 +24,7 @@ def new():
 def test_a_run_says_that_it_standardises_and_shows_the_datas_own_units(run, table):
     record = read_record(run / "run.json", "run")
     assert "standardised inside the model" in record["data"]["notes"]
-    _, fitted = runs.open_run(run)
+    fitted = runs.open_run(run).run
     shown = load_arrays(run / "pictures.safetensors")
     assert all(np.abs(shown[name] - 50).max() < 30 for name in ("samples", "reconstructions"))
     # Of the parameters, none is a mean or a standard deviation of the data.
@@ -62,7 +62,7 @@ def test_a_run_on_real_values_has_its_baselines_beside_its_number(run, table):
 
 
 def test_reconstructions_stand_in_the_order_of_the_file(run, new, table):
-    _, fitted = runs.open_run(run)
+    fitted = runs.open_run(run).run
     likelihood, q = fitted.model.likelihood, fitted.posterior
     right = np.array([likelihood.mean(q.mean(jnp.asarray(x))) for x in new])
     np.save("new.npy", new)
@@ -81,7 +81,7 @@ def test_reconstructions_stand_in_the_order_of_the_file(run, new, table):
 
 def test_an_evaluation_of_a_file_is_of_its_rows_and_never_leads(run, new):
     before = json_records(run)["evaluation"]
-    _, fitted = runs.open_run(run)
+    fitted = runs.open_run(run).run
     right = tb.evaluate(fitted.model, fitted.posterior, new, k=50, key=3).log_evidence
     np.save("new.npy", new)
     answer = runs.evaluate_run(run, k=50, key=3, data="new.npy")

@@ -29,7 +29,7 @@ def run(given: Namespace) -> int:
     with kept_compilations():
         from tightbound import runs
 
-        _, fitted = runs.open_run(directory)
+        fitted = runs.open_run(directory).run
         chunks = runs.sample_chunks(fitted, given.n, given.key, chunk=CHUNK)
         write_rows(path, chunks, n=given.n, shape=runs.item_shape(directory))
     say({"file": str(path), "n": given.n}, as_json=given.json)

@@ -16,12 +16,9 @@ from tightbound.files import clear_torn, is_file
 from tightbound.locks import Folder
 from tightbound.models import plug_in
 from tightbound.runs.baselines import gaussian_baselines
-from tightbound.runs.folder import Opened, open_whole
+from tightbound.runs.folder import EVALUATION, Opened, open_run
 from tightbound.runs.question import Question, question
 from tightbound.runs.source import FILE, PARTS, Scored, load_part, load_scored, part_digest
-
-EVALUATION = "evaluation"
-"""The kind of the records."""
 
 
 class Answer(NamedTuple):
@@ -74,7 +71,7 @@ def evaluate_run(
         raise UsageError(f"expected a split out of {', '.join(PARTS)}, got {split!r}")
     if limit is not None:
         at_least(1, limit=limit)
-    opened = open_whole(directory)
+    opened = open_run(directory)
     if data is None:
         scored = load_part(directory, opened, split).first(limit)
     else:

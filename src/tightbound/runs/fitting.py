@@ -13,11 +13,8 @@ from tightbound.config import Config, read_settings
 from tightbound.digests.record import write_record
 from tightbound.errors import Interrupted
 from tightbound.locks import SETTINGS, Folder, check_unused
-from tightbound.models import autoencoder, bayesian
-from tightbound.models.standardization import standardization
-from tightbound.objectives import AbstractObjective, Parts, full_vb, map_estimate
-from tightbound.objectives.catalogue import make
-from tightbound.optimizers import by_name, default_rate, schedule_by_name
+from tightbound.objectives import AbstractObjective, Parts
+from tightbound.recipes import build
 from tightbound.runs.calibration import write_calibration
 from tightbound.runs.folder import MODEL, RUN
 from tightbound.runs.pictures import write_pictures
@@ -46,24 +43,16 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
     else:
         check_unused(directory)
     ds = data.load(config.data, split=config.split)
-    objective = _objective(config, len(ds.train))
-    model, posterior = autoencoder(ds, **config.sizes(), key=config.key)
-    if config.bayesian is not None:
-        model = bayesian(model, scale=config.bayesian)
-    steps = max(1, len(ds.train) // config.batch_size)
-    highest = config.learning_rate
-    highest = default_rate(config.optimizer) if highest is None else highest
-    rate = schedule_by_name(config.schedule, highest, steps_per_epoch=steps, epochs=config.epochs)
-    optimizer = by_name(config.optimizer, rate, batch_size=config.batch_size)
+    recipe = build(config, ds)
     began = time.perf_counter()
     with Folder(directory, settings=config.to_toml()) as folder:
         try:
             run = fit(
-                model,
-                posterior,
+                recipe.model,
+                recipe.posterior,
                 ds.train,
-                objective=objective,
-                optimizer=optimizer,
+                objective=recipe.objective,
+                optimizer=recipe.optimizer,
                 batch_size=config.batch_size,
                 epochs=config.epochs,
                 seeds=config.seeds,
@@ -75,7 +64,7 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
                 directory=folder,
                 resume=resume,
             )
-            _write_records(directory, run, ds, config, objective, began)
+            _write_records(directory, run, ds, config, recipe.objective, began)
         except KeyboardInterrupt:
             raise Interrupted(_interrupted(directory)) from None
     return run
@@ -139,24 +128,6 @@ def _write_records(
         },
     }
     write_record(directory / RUN, "run", record)
-
-
-def _objective(config: Config, n: int) -> AbstractObjective:
-    """The objective as configured, with what is said about the parameters of n data."""
-    objective = make(config.objective_call())
-    if config.weight_prior is not None:
-        return map_estimate(objective, n=n, scale=config.weight_prior)
-    return objective if config.bayesian is None else full_vb(objective, n=n)
-
-
-def _standardised(run: Run) -> tuple[str, ...]:
-    """What a reader must know of the units that the networks see."""
-    if standardization(run.model) is None:
-        return ()
-    return (
-        "columns are standardised inside the model, by mean and standard deviation of the training "
-        "part; all numbers are in the units of the data",
-    )
 
 
 def count_parameters(parts: Parts) -> int:

@@ -1,9 +1,13 @@
 """A run's folder, read back."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tightbound.config import Config, read_settings
+from tightbound.digests.arrays import read_arrays
 from tightbound.digests.record import entry, read_record
 from tightbound.errors import UsageError
 from tightbound.files import is_file
@@ -13,49 +17,82 @@ from tightbound.training.saving import weights_of
 
 MODEL = "model.safetensors"
 RUN = "run.json"
+EVALUATIONS, EVALUATION = "evaluations", "evaluation"
+"""Where evaluations are, and the kind of their records."""
+
+
+class Judged(NamedTuple):
+    """One evaluation as its record holds it."""
+
+    record: dict[str, Any]
+    arrays: dict[str, np.ndarray]
 
 
 class Opened(NamedTuple):
     """A finished run as its folder holds it."""
 
+    directory: Path
     config: Config
+    """The settings."""
     run: Run
     record: dict[str, Any]
     """What `run.json` says."""
     weights: str
     """SHA-256 of the parameters of all replicas."""
 
+    @property
+    def model(self) -> Any:
+        """The fitted model of the first replica."""
+        return self.run.model
 
-def open_run(directory: Path) -> tuple[Config, Run]:
-    """Reads a run folder's settings and fitted replicas.
+    @property
+    def posterior(self) -> Any:
+        """Its posterior."""
+        return self.run.posterior
+
+    @property
+    def evaluations(self) -> dict[str, Judged]:
+        """What this model was evaluated to, by the stems of the records' files.
+
+        `judged.record` has the question and the numbers, `judged.arrays` those of each datum, of
+        shape (seeds, n), with the row of each in the source.
+
+        Raises:
+            UsageError: A damaged file.
+        """
+        found = {}
+        for path in sorted((self.directory / EVALUATIONS).glob("[!.]*.safetensors")):
+            arrays, record = read_arrays(path, EVALUATION)
+            if entry(record, path, "question", dict).get("weights") == self.weights:
+                found[path.stem] = Judged(record, arrays)
+        return found
+
+
+def open_run(directory: Path | str, *, trust: str | Sequence[str] = ()) -> Opened:
+    """Reads a run's folder: settings, fitted replicas and record, which must belong together.
+
+    Args:
+        directory: The folder.
+        trust: As for `tb.load`, for networks of your own.
 
     Raises:
         UsageError: No such run, one that has not been finished, or a damaged file.
     """
-    opened = open_whole(directory)
-    return opened.config, opened.run
-
-
-def open_whole(directory: Path) -> Opened:
-    """Reads a run folder's settings, fitted replicas and record, which must belong together.
-
-    Raises:
-        UsageError: No such run, one that has not been finished, or a damaged file.
-    """
+    directory = Path(directory)
     if not is_file(directory / SETTINGS):
         raise UsageError(f"expected a run folder at {directory}, found no config.toml in it")
     config = Config(**read_settings(directory))
     finish = f"finish it with `tightbound fit --resume --name {directory.name}`"
     if not is_file(directory / MODEL):
         raise UsageError(f"{directory} holds no fitted model yet: {finish}")
-    run = load(directory / MODEL)
+    run = load(directory / MODEL, trust=trust)
     if not is_file(directory / RUN):
         raise UsageError(f"{directory} has not been finished, it holds no run.json: {finish}")
     record = read_record(directory / RUN, "run")
     weights = weights_of(run)
     if entry(record, directory / RUN, "weights", str) != weights:
         raise UsageError(f"{directory}: run.json is about another model than is there: {finish}")
-    return Opened(config, run, record, weights)
+    return Opened(directory, config, run, record, weights)
 
 
 def item_shape(directory: Path) -> tuple[int, ...]:

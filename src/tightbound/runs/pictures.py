@@ -17,7 +17,7 @@ from tightbound.errors import at_least
 from tightbound.evidence.densities import with_density
 from tightbound.items import Data, One, with_holes
 from tightbound.randomness import as_key, item_keys, stream
-from tightbound.runs.folder import open_whole
+from tightbound.runs.folder import open_run
 from tightbound.runs.seen import as_seen
 from tightbound.runs.source import load_scored
 from tightbound.training import Run
@@ -109,11 +109,11 @@ def reconstruct_data(
         The reconstructions, and their mean squared error per value that is not missing.
 
     Raises:
-        UsageError: As for `open_whole` and `load_scored`.
+        UsageError: As for `open_run` and `load_scored`.
     """
     if limit is not None:
         at_least(1, limit=limit)
-    opened = open_whole(directory)
+    opened = open_run(directory)
     config, run = opened.config, opened.run
     x = load_scored(directory, opened, name).first(limit).x
     values = as_seen(run, config, x, name)

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tightbound.files import remove
-
-EVALUATIONS = "evaluations"
+from tightbound.runs.folder import EVALUATIONS
 
 
 class Question(NamedTuple):
