@@ -130,6 +130,16 @@ def _write_records(
     write_record(directory / RUN, "run", record)
 
 
+def _standardised(run: Run) -> tuple[str, ...]:
+    """What a reader must know of the units that the networks see."""
+    if standardization(run.model) is None:
+        return ()
+    return (
+        "columns are standardised inside the model, by mean and standard deviation of the training "
+        "part; all numbers are in the units of the data",
+    )
+
+
 def count_parameters(parts: Parts) -> int:
     """The number of trained numbers of model and posterior."""
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(parts, eqx.is_inexact_array)))
