@@ -13,6 +13,7 @@ from tightbound.config import Config, read_settings
 from tightbound.digests.record import write_record
 from tightbound.errors import Interrupted
 from tightbound.locks import SETTINGS, Folder, check_unused
+from tightbound.models.standardization import standardization
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.recipes import build
 from tightbound.runs.calibration import write_calibration
