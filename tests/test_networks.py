@@ -316,7 +316,7 @@ def test_wrong_use_is_refused_in_words(options, message):
     ("data", "likelihood", "message"),
     [
         (REAL, "bernoulli", r"Bernoulli likelihood: row 0, column \d .* expected a number in \[0"),
-        (np.full((2, 2), np.nan), "gaussian", "row 0, column 0 .* is nan, expected a finite"),
+        (np.full((2, 2), np.nan), "gaussian", r"column 0 \(counted from 0\) has no value at all"),
         (np.zeros((0, 3)), "bernoulli", "at least one row"),
     ],
 )

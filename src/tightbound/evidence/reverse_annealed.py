@@ -147,7 +147,7 @@ def sandwich(
     model: Model,
     posterior: AbstractConditional | None = None,
     *,
-    n: int | None = None,
+    n: int = 100,
     observed: ArrayLike | None = None,
     temperatures: int = 1000,
     chains: int = 16,
@@ -164,7 +164,7 @@ def sandwich(
     Args:
         model: p(x, z), with a prior on all real numbers.
         posterior: Where annealing starts and ends; the prior if left out.
-        n: Data to draw; by default 100, or as many as `observed` has rows.
+        n: Data to draw; with `observed` as many as it has rows.
         observed: Which values of the drawn data are known, such as `~np.isnan(x)` of real data x:
             the others are taken away, and the bounds are of log p(x_observed).
         temperatures: As for `tb.evidence.annealed`, for both directions.
@@ -180,10 +180,10 @@ def sandwich(
     Raises:
         UsageError: As for `tb.evidence.annealed`, or a mask of another shape.
     """
+    (n,) = at_least(1, n=n)
     if observed is not None:
-        observed = _mask(observed, item_shape(model), n)
+        observed = _mask(observed, item_shape(model), None if n == 100 else n)
         n = len(observed)
-    (n,) = at_least(1, n=100 if n is None else n)
     data_key, forward_key, backward_key = streams(
         as_key(key), "sandwich.data", "sandwich.forward", "sandwich.backward"
     )

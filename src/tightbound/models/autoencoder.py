@@ -30,7 +30,7 @@ from tightbound.networks import (
     Standardization,
     Trunk,
     over_layers,
-    shaped,
+    reshaped,
     standardizing,
 )
 from tightbound.randomness import as_key, first_keys, stream
@@ -106,7 +106,7 @@ def autoencoder(
     """
     train, shape = _values(data.train if isinstance(data, Dataset) else data)
     if encoder is not None and len(shape) > 1:
-        encoder = shaped(encoder, shape)
+        encoder = reshaped(encoder, shape)
     check_name("likelihood", likelihood, tuple(likelihoods()))
     latents, hiddens = _sizes(latent, hidden, layers)
     noise_driven = posterior in NOISE_DRIVEN

@@ -7,7 +7,7 @@ from equinox import Module as _Module
 from tightbound.discovery import classes as _classes
 from tightbound.networks.fixed import Fixed as Fixed
 from tightbound.networks.holes import AbstractReader as AbstractReader
-from tightbound.networks.holes import Shaped as Shaped
+from tightbound.networks.holes import Reshaped as Reshaped
 from tightbound.networks.holes import WithMask as WithMask
 from tightbound.networks.holes import read as read
 from tightbound.networks.mlp import ACTIVATIONS as ACTIVATIONS
@@ -28,7 +28,7 @@ from tightbound.networks.whole import Head as Head
 from tightbound.networks.whole import Piece as Piece
 from tightbound.networks.whole import Trunk as Trunk
 from tightbound.networks.whole import Whole as Whole
-from tightbound.networks.whole import shaped as shaped
+from tightbound.networks.whole import reshaped as reshaped
 
 if TYPE_CHECKING:
 

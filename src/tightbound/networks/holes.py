@@ -23,7 +23,7 @@ def read(network: Callable[..., Any], given: Any) -> Any:
     return network(given if isinstance(network, AbstractReader) else values(given))
 
 
-class Shaped(AbstractReader):
+class Reshaped(AbstractReader):
     """A network of items that come as one vector each, laid out in their own shape."""
 
     network: Callable[..., Any]

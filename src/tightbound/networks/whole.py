@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.errors import UsageError
 from tightbound.items import One
-from tightbound.networks.holes import AbstractReader, Shaped, read
+from tightbound.networks.holes import AbstractReader, Reshaped, read
 from tightbound.networks.mlp import MLP, Dense, flat
 
 Trunk = Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]]
@@ -50,11 +50,11 @@ class Piece(eqx.Module):
         return h[self.start : self.stop]
 
 
-def shaped(network: Trunk, shape: tuple[int, ...]) -> Trunk:
+def reshaped(network: Trunk, shape: tuple[int, ...]) -> Trunk:
     """The network, for items of that shape that come as one vector each."""
     if isinstance(network, Whole):
-        return Whole(Shaped(network.network, shape))
-    return Shaped(network, shape)
+        return Whole(Reshaped(network.network, shape))
+    return Reshaped(network, shape)
 
 
 Head = Dense | Piece
