@@ -120,7 +120,7 @@ def arguments() -> Iterator[Attempt]:
     """Calls commands with one to four odd arguments; what is valid ends where work would begin."""
     with (
         workplace() as place,
-        mock.patch("tightbound.runs.fitting.autoencoder", _reached),
+        mock.patch("tightbound.runs.fitting.build", _reached),
         mock.patch("tightbound.runs.evaluation.evaluate", _reached),
         mock.patch("tightbound.runs.reconstruct_data", _reached),
         mock.patch("tightbound.runs.sample_chunks", _reached),
