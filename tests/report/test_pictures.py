@@ -95,15 +95,29 @@ def test_only_items_of_two_dimensions_are_pictures(full_run, rewrite):
     assert image_shape(read_records(full_run), array) is None
 
 
-def test_heat_maps_show_the_values_on_one_scale():
+def test_heat_maps_show_each_feature_in_its_own_range():
     figure = Figure()
-    table = np.arange(150.0).reshape(50, 3)
-    panels = {"originals": table, "reconstructions": table + 7}
-    draw_heat_maps(figure, LIGHT, panels=panels, limits=(0.0, 160.0))
-    images = [axes.images[0] for axes in figure.axes[:2]]
-    np.testing.assert_array_equal(images[0].get_array(), table[:40])
-    np.testing.assert_array_equal(images[1].get_array(), table[:40] + 7)
-    assert {image.get_clim() for image in images} == {(0.0, 160.0)}
+    share = np.arange(150.0).reshape(50, 3) / 200
+    low, spread = np.array([0.0, -5.0, 1e4]), np.array([1e-3, 1.0, 1e6])
+    first, second = low + spread * share, low + spread * (share + 0.25)
+    first[3, 1] = np.nan
+    panels = {"originals": first, "reconstructions": second}
+    draw_heat_maps(figure, LIGHT, panels=panels, limits=(-5.0, 1e6))
+    images = [axes.images[0].get_array() for axes in figure.axes[:2]]
+    assert [axes.images[0].get_clim() for axes in figure.axes[:2]] == [(0.0, 1.0)] * 2
+    expected = (share - share[0]) / (share[-1] + 0.25 - share[0])
+    assert images[0].mask[3, 1]
+    np.testing.assert_allclose(images[0].filled(np.nan)[4:40], expected[4:40], atol=1e-9)
+    beneath = (share + 0.25 - share[0]) / (share[-1] + 0.25 - share[0])
+    np.testing.assert_allclose(images[1].filled(np.nan), beneath[:40], atol=1e-9)
+    assert figure.axes[0].get_facecolor() != figure.axes[1].get_facecolor()
+
+
+def test_heat_maps_of_shares_show_the_values_themselves():
+    figure = Figure()
+    table = np.arange(150.0).reshape(50, 3) / 150
+    draw_heat_maps(figure, LIGHT, panels={"samples": table}, limits=(0.0, 1.0))
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), table[:40])
 
 
 def test_other_data_become_heat_maps_in_the_report(full_run, rewrite, monkeypatch):

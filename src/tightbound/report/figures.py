@@ -181,8 +181,8 @@ _PAIRS = (
     "Each original has its reconstruction right beneath: look for lost details and changed kinds."
 )
 _PAIRS_TABLE = (
-    "The same rows before and after: look for stripes above that are missing beneath, features "
-    "that the code does not carry."
+    "The same rows before and after, missing values in grey: look for stripes above that are not "
+    "there beneath, features that the code does not carry."
 )
 
 

@@ -22,6 +22,7 @@ _MOST_SAMPLES = 100
 _MOST_PAIRS = 40
 _MOST_ROWS = 40
 _BROKEN = (214, 40, 90, 255)  # a pixel that is not finite
+_MISSING = (120, 150, 200, 255)  # one of an original that is missing
 
 
 def image_shape(records: Records, array: Float[np.ndarray, "m d"]) -> tuple[int, int] | None:
@@ -60,7 +61,7 @@ def pairs_sheet(
     """Rows of ten originals, each row with its reconstructions right beneath."""
     pairs = min(len(originals), len(reconstructions), _MOST_PAIRS)
     columns = min(_COLUMNS, pairs)
-    above = _tiles(originals[:pairs], shape, limits)
+    above = _tiles(originals[:pairs], shape, limits, gap=_MISSING)
     beneath = _tiles(reconstructions[:pairs], shape, limits)
     blank = np.zeros_like(above[0])
     tiles: list[np.ndarray] = []
@@ -81,13 +82,17 @@ def manifold_sheet(
 
 
 def _tiles(
-    array: Float[np.ndarray, "m d"], shape: tuple[int, int], limits: tuple[float, float]
+    array: Float[np.ndarray, "m d"],
+    shape: tuple[int, int],
+    limits: tuple[float, float],
+    *,
+    gap: tuple[int, int, int, int] = _BROKEN,
 ) -> UInt8[np.ndarray, "m height width 4"]:
     low, high = limits
     grey = np.nan_to_num((array - low) / (high - low))
     level = np.round(255 * np.clip(grey, 0, 1)).astype(np.uint8)
     pixels = np.stack([level, level, level, np.full_like(level, 255)], axis=-1)
-    pixels[~np.isfinite(array)] = _BROKEN
+    pixels[~np.isfinite(array)] = gap
     scale = max(1, round(_TILE / max(shape)))
     return pixels.reshape(-1, *shape, 4).repeat(scale, axis=1).repeat(scale, axis=2)
 
@@ -122,20 +127,39 @@ def draw_heat_maps(
     panels: dict[str, Float[np.ndarray, "m d"]],
     limits: tuple[float, float],
 ) -> None:
-    """First rows of every panel as heat maps of one colour scale, features from left to right."""
+    """First rows of every panel as heat maps of one colour scale, features from left to right.
+
+    Values beyond [0, 1] are shown by their place in the range of their own feature, so that one in
+    thousands does not hide the others. Missing values of originals are grey.
+    """
     grid = figure.subplots(len(panels), 1, squeeze=False)
     image = None
+    own_ranges = limits != (0.0, 1.0)
+    if own_ranges:
+        panels = _in_ranges(panels)
     for axes, (title, array) in zip(grid[:, 0], panels.items(), strict=True):
-        image = axes.imshow(
-            array[:_MOST_ROWS], aspect="auto", cmap="viridis", vmin=limits[0], vmax=limits[1]
-        )
+        image = axes.imshow(array[:_MOST_ROWS], aspect="auto", cmap="viridis", vmin=0.0, vmax=1.0)
         axes.set_title(title)
         axes.set_ylabel("item")
         axes.spines[:].set_visible(False)
-        axes.set_facecolor(theme.bad)
+        axes.set_facecolor(theme.idle if title == "originals" else theme.bad)
         whole_ticks(axes.xaxis)
         whole_ticks(axes.yaxis, 4)
     grid[-1, 0].set_xlabel("feature")
     if image is not None:
         bar = figure.colorbar(image, ax=grid[:, 0].tolist(), shrink=0.8, pad=0.02)
         bar.outline.set_visible(False)
+        if own_ranges:
+            bar.set_label("from the least to the largest value of each feature")
+
+
+def _in_ranges(
+    panels: dict[str, Float[np.ndarray, "m d"]],
+) -> dict[str, Float[np.ndarray, "m d"]]:
+    """The values from 0 to 1 between the least and the largest of each feature in all panels."""
+    together = np.concatenate(list(panels.values())).astype(np.float64)
+    finite = np.isfinite(together)
+    low = np.where(finite, together, np.inf).min(axis=0)
+    spread = np.where(finite, together, -np.inf).max(axis=0) - low
+    low, spread = np.where(np.isfinite(low), low, 0.0), np.where(spread > 0, spread, 1.0)
+    return {title: (array - low) / spread for title, array in panels.items()}
