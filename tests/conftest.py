@@ -1,7 +1,9 @@
 """Strict numerics for every test, and keys from a counter so that each failure can be repeated."""
 
+import gc
 import itertools
 import os
+from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "agg")
 # Most of the time goes into compiling programs that run for milliseconds: a third less without
@@ -28,6 +30,19 @@ def _flags_unchanged():
     before = [getattr(jax.config, flag) for flag in _FLAGS]
     yield
     assert [getattr(jax.config, flag) for flag in _FLAGS] == before, "a test changed a JAX flag"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _room_for_programs():
+    """Lets compiled programs go before a process has the 65,530 memory maps that it may have.
+
+    Each takes several, and one too many ends the process within the compiler.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 15_000:
+        jax.clear_caches()
+        gc.collect()
 
 
 # A file stays on one worker (`--dist loadfile`), so that what it compiles is compiled once; the
