@@ -1,6 +1,7 @@
 """What a folder of this package holds: parts are found by their files, and listed nowhere."""
 
 import importlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,12 +35,17 @@ def places(folder: str) -> tuple[Place, ...]:
     )
 
 
+def defined(folder: str, wanted: Callable[[Any], bool]) -> dict[str, Any]:
+    """What the modules of a folder define themselves under public names, where it is wanted."""
+    return {
+        name: value
+        for place in places(folder)
+        for name, value in vars(place.load()).items()
+        if not name.startswith("_")
+        if getattr(value, "__module__", None) == place.module and wanted(value)
+    }
+
+
 def classes(folder: str, base: type) -> dict[str, type]:
     """The public classes of a kind that the modules of a folder define, by name."""
-    found = {}
-    for place in places(folder):
-        for name, value in vars(place.load()).items():
-            here = isinstance(value, type) and value.__module__ == place.module
-            if here and issubclass(value, base) and not name.startswith("_"):
-                found[name] = value
-    return found
+    return defined(folder, lambda value: isinstance(value, type) and issubclass(value, base))

@@ -53,28 +53,22 @@ def as_values(values: DataLike, what: str, dtype: Any = np.float32) -> Values:
 
 
 def as_table(
-    values: DataLike,
-    what: str,
-    *,
-    support: str = "real",
-    dtype: Any = np.float32,
-    holes: bool = False,
+    values: DataLike, what: str, *, support: str = "real", dtype: Any = np.float32
 ) -> Float[np.ndarray, "n d"]:
-    """Takes data in any form that a model is to see: of shape (n, d).
+    """Takes data in any form that a model is to see: of shape (n, d), without holes.
 
     Args:
         values: The data.
         what: What they are, for errors.
         support: Where they must lie, as for `check_values`.
         dtype: float32 or float64.
-        holes: Whether values may be missing, which are NaN.
 
     Raises:
         UsageError: As for `as_values` and `check_values`.
     """
     found = as_values(values, what, dtype)
     check_table(found.x, what)
-    check_values(found.x, support, what, found.columns, holes=holes)
+    check_values(found.x, support, what, found.columns)
     return found.x
 
 

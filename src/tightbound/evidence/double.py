@@ -11,6 +11,7 @@ from jaxtyping import Array, Int
 
 from tightbound.evidence.per_datum import Prepared
 from tightbound.items import Data, Datum
+from tightbound.items import values as values_of
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def widened(tree: Any) -> Any:
 def undrawn(data: Prepared, values: Data, rows: Int[Array, " b"]) -> Data:
     """The values of a batch in float64, as they came unless they have been binarised."""
     binarised = data.binarisation.mode != "none"
-    shown = values.x if isinstance(values, Datum) else values
+    shown = values_of(values)
     x = np.asarray(shown) if binarised else data.x[np.asarray(rows)]
     exact = jax.device_put(np.asarray(x, np.float64), shown.sharding)
     return Datum(exact, values.observed) if isinstance(values, Datum) else exact

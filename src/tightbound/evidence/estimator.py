@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tightbound.data import DataLike
-from tightbound.discovery import places
+from tightbound.discovery import defined
 from tightbound.errors import UsageError, unknown
 from tightbound.models.model import Model
 
@@ -45,12 +45,7 @@ class Estimator(NamedTuple):
 
 def estimators() -> dict[str, Callable[..., Estimator]]:
     """The constructors that the files of this folder define, by name."""
-    found = {}
-    for place in places("evidence"):
-        for name, value in vars(place.load()).items():
-            if getattr(value, "estimates", None) and value.__module__ == place.module:
-                found[name] = value
-    return found
+    return defined("evidence", lambda value: hasattr(value, "estimates"))
 
 
 def estimator(
