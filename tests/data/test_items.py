@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tightbound import data
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 X = np.random.RandomState(3).normal(size=(23, 4)).astype(np.float32)
 

@@ -12,7 +12,7 @@ from tests.evidence.toys import scaled
 from tests.oracles import linear_gaussian
 from tests.oracles.linear_gaussian import data, exact_parts
 from tests.ztest import LIMIT, z_of_mean
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.evidence import to_arviz
 
 pytest.importorskip("xarray", reason="xarray is not installed")

@@ -9,9 +9,9 @@ import tightbound as tb
 from tests.oracles.linear_gaussian import log_normal
 from tests.runs.conftest import K
 from tightbound import runs
+from tightbound.core.digests.record import read_record, write_record
+from tightbound.core.errors import UsageError
 from tightbound.data import load_arrays
-from tightbound.digests.record import read_record, write_record
-from tightbound.errors import UsageError
 from tightbound.report import json_records, summary_lines, write_report
 from tightbound.runs.baselines import FULL, INDEPENDENT, gaussian_baselines
 

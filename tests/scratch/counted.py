@@ -3,8 +3,8 @@
 import numpy as np
 
 from tightbound.data.dataset import Dataset
-from tightbound.data.published import Fetched, sha256
-from tightbound.data.sources import Source
+from tightbound.data.published.file import Fetched, sha256
+from tightbound.data.published.lookup import Source
 
 SPLITS = {"counted": ("default", "halves")}
 

@@ -14,7 +14,7 @@ import pytest
 from tests.training.test_saving import run_of
 
 import tightbound as tb
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.networks import Whole
 from tightbound.objectives import Parts
 from tightbound.training.imports import TRUST, ours
@@ -204,7 +204,7 @@ HOSTILE = [
     {"module": ["equinox.nn", "__loader__"], "fields": {}, "defaults": []},
     {"module": ["equinox.nn", "np"], "fields": {}, "defaults": []},
     {"module": ["equinox", "Module"], "fields": {}, "defaults": []},
-    {"function": ["tightbound.files", "write_atomic"]},
+    {"function": ["tightbound.core.files", "write_atomic"]},
     {"class": "Popen", "fields": {}, "defaults": []},
     {"class": ["Model"], "fields": {}, "defaults": []},
     {"module": "os.system", "fields": {}, "defaults": []},

@@ -9,11 +9,11 @@ import pytest
 from tests import once
 
 import tightbound as tb
-from tightbound.digests.arrays import read_arrays, write_arrays
+from tightbound.core.digests.arrays import read_arrays, write_arrays
 from tightbound.distributions import FamilyPrior
 from tightbound.objectives import Parts
 from tightbound.training.fit import Run
-from tightbound.training.records import EpochRecord, History
+from tightbound.training.history import EpochRecord, History
 from tightbound.training.state import reinitialised
 from tightbound.training.structure import differences
 

@@ -5,9 +5,9 @@ import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from tightbound.calls import LARGEST, shortened
-from tightbound.config import check_whole
-from tightbound.errors import UsageError, unknown
+from tightbound.core.calls import LARGEST, shortened
+from tightbound.core.errors import UsageError, unknown
+from tightbound.recipes.settings import check_whole
 
 
 class Parser:

@@ -2,13 +2,13 @@
 
 from argparse import Namespace
 
-from tightbound.calls import LARGEST
 from tightbound.cli.arguments import Parser, whole
 from tightbound.cli.folders import find_run
 from tightbound.cli.output import show_run, visible
-from tightbound.config import LARGEST_KEY, check_data
-from tightbound.errors import Interrupted, UsageError
-from tightbound.names import PARTS, check_name
+from tightbound.core.calls import LARGEST
+from tightbound.core.errors import Interrupted, UsageError
+from tightbound.core.names import PARTS, check_name
+from tightbound.recipes.settings import LARGEST_KEY, check_data
 
 
 def declare(parser: Parser) -> None:

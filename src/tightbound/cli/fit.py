@@ -6,13 +6,13 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from tightbound import names
 from tightbound.cli.arguments import Parser, real, whole
 from tightbound.cli.folders import new_run
 from tightbound.cli.output import show_run
-from tightbound.config import PRESETS, WHOLE, Config, preset, read_settings, read_toml
-from tightbound.errors import Interrupted, UsageError
-from tightbound.locks import check_unused
+from tightbound.core import names
+from tightbound.core.errors import Interrupted, UsageError
+from tightbound.core.locks import check_unused
+from tightbound.recipes.settings import PRESETS, WHOLE, Config, preset, read_settings, read_toml
 
 WORDS = {
     "split": "Which split; see `datasets`.",

@@ -6,7 +6,7 @@ from tightbound.cli.arguments import Parser, whole
 from tightbound.cli.folders import find_run, out_file
 from tightbound.cli.output import say
 from tightbound.cli.writers import FORMATS, write_rows
-from tightbound.config import check_data
+from tightbound.recipes.settings import check_data
 
 
 def declare(parser: Parser) -> None:

@@ -6,7 +6,7 @@ from tightbound.cli.arguments import Parser, whole
 from tightbound.cli.folders import find_run, out_file
 from tightbound.cli.output import say
 from tightbound.cli.writers import FORMATS, write_rows
-from tightbound.config import LARGEST_KEY
+from tightbound.recipes.settings import LARGEST_KEY
 
 CHUNK = 1000
 """Items in memory at once."""

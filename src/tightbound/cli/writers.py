@@ -9,7 +9,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, Any, cast
 
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 MOST_PICTURES = 10_000
 BORDER = 1

@@ -4,14 +4,14 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from tightbound.core.errors import UsageError, unknown
+from tightbound.core.names import sources
 from tightbound.data.arrays import load_arrays
 from tightbound.data.check import check_values
 from tightbound.data.dataset import Dataset
 from tightbound.data.door import DataLike, as_table, as_values
 from tightbound.data.files import Unsplit, load_items, load_own
-from tightbound.data.sources import Source, fetch, find, folders
-from tightbound.errors import UsageError, unknown
-from tightbound.names import sources
+from tightbound.data.published.lookup import Source, fetch, find, folders
 
 __all__ = [
     "DataLike",

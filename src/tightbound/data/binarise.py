@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from tightbound.compilation import jit
+from tightbound.core.compilation import jit
+from tightbound.core.errors import UsageError
+from tightbound.core.streams import as_key, item_keys, numbered, stream
 from tightbound.data.check import check_values
-from tightbound.errors import UsageError
-from tightbound.randomness import as_key, item_keys, numbered, stream
 
 MODES = ("auto", "dynamic", "fixed", "none")
 

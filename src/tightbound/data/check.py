@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tightbound.errors import UsageError
-from tightbound.supports import COLUMNWISE, Support
+from tightbound.core.errors import UsageError
+from tightbound.core.supports import COLUMNWISE, Support
 
 _ROWS = 4096  # rows looked at together: bounds the memory, and stops early at a bad entry
 _NO_MISSING = "missing values (NaN) are not taken here: fill them, or drop such rows"

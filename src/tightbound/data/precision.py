@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 LOSS = 1e-3
 """The most that rounding may take, as a share of the spread of a column."""

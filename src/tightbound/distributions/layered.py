@@ -10,8 +10,8 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from tightbound.distributions.abstract import AbstractExplicit
-from tightbound.randomness import first_keys
+from tightbound.core.streams import first_keys
+from tightbound.distributions.contracts import AbstractExplicit
 
 
 class Layered(AbstractExplicit):

@@ -8,7 +8,7 @@ Bias: none for the bound. The signal-to-noise ratio of the posterior's part grow
 from jaxtyping import Array, Float
 
 from tightbound.bounds import AbstractBound
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.gradients.abstract import AbstractGradient, Coefficients
 
 

@@ -1,5 +1,6 @@
 """The names under which users choose a gradient estimator."""
 
+from tightbound.core.names import check_gradient
 from tightbound.gradients.abstract import AbstractGradient
 from tightbound.gradients.doubly_reparameterized import DoublyReparameterized
 from tightbound.gradients.reparameterized import Reparameterized
@@ -8,7 +9,6 @@ from tightbound.gradients.single_sample import SingleSample
 from tightbound.gradients.sticking_the_landing import StickingTheLanding
 from tightbound.gradients.vimco import VIMCO
 from tightbound.gradients.wake import Wake
-from tightbound.names import check_gradient
 
 GRADIENTS = {
     gradient.name: gradient

@@ -10,7 +10,7 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from tightbound.bounds import IWAE, AbstractBound
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.gradients.abstract import AbstractGradient, Coefficients
 
 

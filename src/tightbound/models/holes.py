@@ -6,9 +6,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from tightbound.core.errors import UsageError
+from tightbound.core.items import Datum
 from tightbound.distributions import AbstractConditional
-from tightbound.errors import UsageError
-from tightbound.items import Datum
 from tightbound.models.bayesian import Bayesian, plug_in
 from tightbound.models.model import Model
 from tightbound.models.shapes import item_shape, like_z

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from tightbound.core.errors import UsageError
 from tightbound.data import DataLike, as_values, check_values
 from tightbound.distributions import FromFunctions
-from tightbound.errors import UsageError
 from tightbound.models.bayesian import Bayesian
 from tightbound.models.model import Model
 from tightbound.models.target import Target

@@ -11,7 +11,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from tightbound.items import Datum, One, values
+from tightbound.core.items import Datum, One, values
 
 
 class AbstractReader(eqx.Module):

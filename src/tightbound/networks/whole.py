@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.errors import UsageError
-from tightbound.items import One
+from tightbound.core.errors import UsageError
+from tightbound.core.items import One
+from tightbound.networks.dense import MLP, Dense, flat
 from tightbound.networks.holes import AbstractReader, Reshaped, read
-from tightbound.networks.mlp import MLP, Dense, flat
 
 Trunk = Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]]
 """From one item to features."""

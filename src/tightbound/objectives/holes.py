@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.models.holes import check_likelihood, check_posterior
-from tightbound.objectives.abstract import AbstractObjective, Parts
+from tightbound.objectives.contract import AbstractObjective, Parts
 
 
 def check_holes(

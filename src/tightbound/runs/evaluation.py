@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.digests.arrays import read_arrays, write_arrays
-from tightbound.digests.record import entry, finite
-from tightbound.errors import Interrupted, UsageError, at_least
+from tightbound.core.digests.arrays import read_arrays, write_arrays
+from tightbound.core.digests.record import entry, finite
+from tightbound.core.errors import Interrupted, UsageError, at_least
+from tightbound.core.files import clear_torn, is_file
+from tightbound.core.locks import Folder
 from tightbound.evidence import Estimate, Evaluation, evaluate
 from tightbound.evidence.verdict import WORDS
-from tightbound.files import clear_torn, is_file
-from tightbound.locks import Folder
 from tightbound.models import plug_in
 from tightbound.runs.baselines import gaussian_baselines
 from tightbound.runs.folder import EVALUATION, Opened, open_run

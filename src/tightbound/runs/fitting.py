@@ -9,16 +9,16 @@ import equinox as eqx
 import jax
 
 from tightbound import data
-from tightbound.config import Config, read_settings
-from tightbound.digests.record import write_record
-from tightbound.errors import Interrupted
-from tightbound.locks import SETTINGS, Folder, check_unused
+from tightbound.core.digests.record import write_record
+from tightbound.core.errors import Interrupted
+from tightbound.core.locks import SETTINGS, Folder, check_unused
 from tightbound.models.standardization import standardization
 from tightbound.objectives import AbstractObjective, Parts
-from tightbound.recipes import build
+from tightbound.recipes.build import build
+from tightbound.recipes.settings import Config, read_settings
 from tightbound.runs.calibration import write_calibration
 from tightbound.runs.folder import MODEL, RUN
-from tightbound.runs.pictures import write_pictures
+from tightbound.runs.images import write_pictures
 from tightbound.runs.question import clear_unfinished
 from tightbound.runs.source import part_digests
 from tightbound.runs.units import write_units

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tightbound.config import Config, read_settings
-from tightbound.digests.arrays import read_arrays
-from tightbound.digests.record import entry, read_record
-from tightbound.errors import UsageError
-from tightbound.files import is_file
-from tightbound.locks import SETTINGS
+from tightbound.core.digests.arrays import read_arrays
+from tightbound.core.digests.record import entry, read_record
+from tightbound.core.errors import UsageError
+from tightbound.core.files import is_file
+from tightbound.core.locks import SETTINGS
+from tightbound.recipes.settings import Config, read_settings
 from tightbound.training import Run, load
 from tightbound.training.saving import weights_of
 

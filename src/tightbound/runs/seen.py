@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.config import Config
+from tightbound.core.items import Data, on_device, taken
 from tightbound.data.binarise import evaluated_key, resolve
-from tightbound.items import Data, on_device, taken
+from tightbound.recipes.settings import Config
 from tightbound.training import Run
 
 

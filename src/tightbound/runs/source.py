@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from tightbound import data
-from tightbound.digests.arrays import digest_of
-from tightbound.digests.record import entry
-from tightbound.errors import UsageError
+from tightbound.core.digests.arrays import digest_of
+from tightbound.core.digests.record import entry
+from tightbound.core.errors import UsageError
 from tightbound.runs.folder import RUN, Opened, item_shape
 
 PARTS = ("train", "validation", "test")

@@ -18,12 +18,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from tightbound.discovery import classes
-from tightbound.errors import UsageError
+from tightbound.core.discovery import classes
+from tightbound.core.errors import UsageError
 
 TRUST = "TIGHTBOUND_TRUST"
 """The variable of the environment with modules to trust, separated by commas."""
-ROOMS = ("distributions", "models", "networks")
+ROOMS = ("distributions", "likelihoods", "models", "networks")
 """Folders of ours whose classes a file may name."""
 FUNCTIONS = {
     "jax.nn": (

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.errors import UsageError, at_least
+from tightbound.core.errors import UsageError, at_least
 
 
 def check_spread(train: Float[np.ndarray, "n d"]) -> None:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.objectives import Parts
 from tightbound.training.imports import check_consent, find, is_known, ours, path_of
 

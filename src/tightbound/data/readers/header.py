@@ -11,8 +11,8 @@ import re
 import numpy as np
 from jaxtyping import Float64
 
+from tightbound.core.errors import UsageError
 from tightbound.data.readers.cells import is_missing, is_number
-from tightbound.errors import UsageError
 
 _INTEGER = re.compile(r"\s*\d{1,9}\s*")
 _YEARS = range(1800, 2201)
