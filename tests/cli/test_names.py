@@ -21,7 +21,7 @@ from tightbound.training.optimizers import by_name
 
 
 def test_names_are_those_of_the_registries():
-    assert set(names.GRADIENTS) == set(GRADIENTS)
+    assert set(names.gradients()) == set(GRADIENTS)
     assert set(names.SHORT_GRADIENTS) == set(SHORT)
     assert set(names.FAMILIES) == set(distributions.FAMILIES)
     assert set(names.PRIORS) == {*distributions.FAMILIES, DISCRETE}
@@ -39,7 +39,7 @@ def test_other_words_lead_to_names():
         "likelihood": tuple(names.likelihoods()),
         "posterior": names.POSTERIORS,
         "prior": names.PRIORS,
-        "gradient": names.GRADIENTS,
+        "gradient": tuple(names.gradients()),
         "objective": tuple(names.objectives()),
     }
     for kind, words in names.OTHER_WORDS.items():

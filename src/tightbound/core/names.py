@@ -15,16 +15,6 @@ from tightbound.core.calls import Call, bind, parse, signature
 from tightbound.core.discovery import Place, places
 from tightbound.core.errors import UsageError, unknown
 
-GRADIENTS = (
-    "reparameterized",
-    "sticking_the_landing",
-    "doubly_reparameterized",
-    "score_function",
-    "score_function_cv",
-    "vimco",
-    "wake",
-    "wake_dreg",
-)
 SHORT_GRADIENTS = ("stl", "dreg", "single_sample")
 FAMILIES = (
     "exponential",
@@ -102,7 +92,7 @@ def check_gradient(name: object) -> None:
     if not isinstance(name, str):
         raise UsageError(f"expected a gradient by name or as an estimator, got {name!r}")
     plain, at, draws = name.partition("@")
-    check_name("gradient", plain, (*GRADIENTS, *SHORT_GRADIENTS))
+    check_name("gradient", plain, (*gradients(), *SHORT_GRADIENTS))
     if at and (plain == "single_sample" or not (draws.isdecimal() and int(draws) > 0)):
         raise UsageError(
             f"expected a gradient with @ and a number of backward passes as dreg@8, got {name!r}"
@@ -147,12 +137,13 @@ def objectives() -> dict[str, Place]:
 @cache
 def likelihoods() -> dict[str, Place]:
     """The place of each likelihood by name: the keys of `LIKELIHOODS` in a file."""
-    return {
-        str(key.value): place
-        for place, value in _assigned("likelihoods", "LIKELIHOODS")
-        for key in value.keys
-        if isinstance(key, ast.Constant)
-    }
+    return _keys("likelihoods", "LIKELIHOODS")
+
+
+@cache
+def gradients() -> dict[str, Place]:
+    """The place of each gradient estimator by name: the keys of `GRADIENTS` in a file."""
+    return _keys("gradients", "GRADIENTS")
 
 
 @cache
@@ -168,6 +159,16 @@ def splits() -> dict[str, tuple[str, ...]]:
     for _, value in _assigned("data", "SPLITS"):
         found |= ast.literal_eval(value)
     return found
+
+
+def _keys(folder: str, name: str) -> dict[str, Place]:
+    """The files of a folder by the keys of the dictionary that they assign to a name."""
+    return {
+        str(key.value): place
+        for place, value in _assigned(folder, name)
+        for key in value.keys
+        if isinstance(key, ast.Constant)
+    }
 
 
 def _assigned(folder: str, name: str) -> list[tuple[Place, ast.Dict]]:

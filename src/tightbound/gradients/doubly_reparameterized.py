@@ -32,3 +32,6 @@ class DoublyReparameterized(AbstractGradient):
     def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
         """The bound's weights on the model, its doubly reparameterised ones on the path."""
         return Coefficients(bound.weights(log_w), bound.path_weights(log_w), score=None)
+
+
+GRADIENTS = {"doubly_reparameterized": DoublyReparameterized()}

@@ -46,3 +46,6 @@ class VIMCO(AbstractGradient):
         baseline = jnp.diag(jax.vmap(bound.signals)(replaced))
         a = bound.weights(log_w)
         return Coefficients(a, path=None, score=bound.signals(log_w) - baseline - a)
+
+
+GRADIENTS = {"vimco": VIMCO()}

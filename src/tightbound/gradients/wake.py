@@ -47,3 +47,6 @@ class Wake(AbstractGradient):
         if self.reparameterized:
             return Coefficients(w, path=w * (1 - w), score=None)
         return Coefficients(w, path=None, score=w)
+
+
+GRADIENTS = {"wake": Wake(), "wake_dreg": Wake(reparameterized=True)}
