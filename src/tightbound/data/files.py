@@ -168,7 +168,8 @@ def _divisor(parts: list[Values], what: str, scale: float | int | None) -> float
     if max(int(values.x.max()) for values in parts) == 1:
         raise UsageError(
             f"{what}: expected bytes from 0 to 255, got 0 and 1 alone: either binary values or "
-            "nearly black; pass scale=1 or scale=255, or save them as booleans"
+            "nearly black; say which, --scale 1 or --scale 255 (in Python scale=), or save them as "
+            "booleans"
         )
     return 255.0
 

@@ -11,6 +11,9 @@ from tightbound.objectives.registry import make
 from tightbound.recipes.settings import Config
 from tightbound.training.optimizers import by_name, default_rate, schedule_by_name
 
+BATCH_SIZE = 100
+"""Items per step for settings that name none; all of them where there are fewer."""
+
 
 class Recipe(NamedTuple):
     """What `tb.fit` is called with: `tb.fit(recipe.model, recipe.posterior, source.train, ...)`."""
@@ -19,6 +22,7 @@ class Recipe(NamedTuple):
     posterior: Any
     objective: AbstractObjective
     optimizer: optax.GradientTransformation
+    batch_size: int
 
 
 def build(settings: Config, source: Dataset) -> Recipe:
@@ -35,14 +39,16 @@ def build(settings: Config, source: Dataset) -> Recipe:
     model, posterior = autoencoder(source, **settings.sizes(), key=settings.key)
     if settings.bayesian is not None:
         model = bayesian(model, scale=settings.bayesian)
-    steps = max(1, len(source.train) // settings.batch_size)
+    n, batch_size = len(source.train), settings.batch_size
+    batch_size = min(BATCH_SIZE, n) if batch_size is None else batch_size
+    steps = max(1, n // batch_size)
     highest = settings.learning_rate
     highest = default_rate(settings.optimizer) if highest is None else highest
     rate = schedule_by_name(
         settings.schedule, highest, steps_per_epoch=steps, epochs=settings.epochs
     )
-    optimizer = by_name(settings.optimizer, rate, batch_size=settings.batch_size)
-    return Recipe(model, posterior, objective, optimizer)
+    optimizer = by_name(settings.optimizer, rate, batch_size=batch_size)
+    return Recipe(model, posterior, objective, optimizer, batch_size)
 
 
 def _objective(settings: Config, n: int) -> AbstractObjective:

@@ -40,7 +40,7 @@ WHOLE = {
     "evaluate_k": (0, LARGEST),
 }
 """The least and the largest value of settings that are whole numbers."""
-POSITIVE = ("initial", "weight_prior", "bayesian", "learning_rate")
+POSITIVE = ("scale", "initial", "weight_prior", "bayesian", "learning_rate")
 WIDEST = 10**6
 PRESETS: dict[str, dict[str, Any]] = {
     # Kingma & Welling (2013), section 5 and figure 2; latent sizes there: 3, 5, 10, 20, 200.
@@ -75,6 +75,8 @@ class Config:
 
     data: str = "digits"
     split: str = "default"
+    scale: float | None = None
+    header: bool | None = None
     objective: str = "iwae"
     k: int | None = None
     samples: int | None = None
@@ -91,7 +93,7 @@ class Config:
     weight_prior: float | None = None
     bayesian: float | None = None
     epochs: int = 100
-    batch_size: int = 100
+    batch_size: int | None = None
     optimizer: str = "muon"
     learning_rate: float | None = None
     schedule: str = "cosine"

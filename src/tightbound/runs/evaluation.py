@@ -40,6 +40,8 @@ def evaluate_run(
     split: str = "test",
     data: str | None = None,
     limit: int | None = None,
+    scale: float | None = None,
+    header: bool | None = None,
     temperatures: int | None = None,
     chains: int = 16,
     overwrite: bool = False,
@@ -58,6 +60,8 @@ def evaluate_run(
         data: Other data in its place: a file, all rows in their order, or a named set (its test
             part). Their record never leads the report.
         limit: Only the first so many items.
+        scale: What the numbers of a file are divided by, as for `tb.data.load`.
+        header: Whether its first line names the columns, as there.
         temperatures: If given, annealed importance sampling estimates the same data too.
         chains: Chains of it for each datum.
         overwrite: Evaluate anew even if there is a record.
@@ -75,7 +79,8 @@ def evaluate_run(
     if data is None:
         scored = load_part(directory, opened, split).first(limit)
     else:
-        scored = load_scored(directory, opened, data).first(limit)
+        found = load_scored(directory, opened, data, scale=scale, header=header)
+        scored = found.first(limit)
     asked = question(
         split=split if data is None else FILE,
         k=k,

@@ -20,7 +20,7 @@ from tightbound.runs.calibration import write_calibration
 from tightbound.runs.folder import MODEL, RUN
 from tightbound.runs.images import write_pictures
 from tightbound.runs.question import clear_unfinished
-from tightbound.runs.source import part_digests
+from tightbound.runs.source import load, part_digests
 from tightbound.runs.units import write_units
 from tightbound.training import Run, fit, save
 
@@ -43,7 +43,7 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
         read_settings(directory)  # which refuses what is damaged, also where others replace it
     else:
         check_unused(directory)
-    ds = data.load(config.data, split=config.split)
+    ds = load(config)
     recipe = build(config, ds)
     began = time.perf_counter()
     with Folder(directory, settings=config.to_toml()) as folder:
@@ -54,7 +54,7 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
                 ds.train,
                 objective=recipe.objective,
                 optimizer=recipe.optimizer,
-                batch_size=config.batch_size,
+                batch_size=recipe.batch_size,
                 epochs=config.epochs,
                 seeds=config.seeds,
                 key=config.key,

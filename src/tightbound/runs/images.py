@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from tightbound.core.items import Data, One, with_holes
 from tightbound.core.streams import as_key, item_keys, stream
 from tightbound.distributions import StandardNormal
 from tightbound.evidence.densities import with_density
+from tightbound.models.standardization import standardization
 from tightbound.recipes.settings import Config
 from tightbound.runs.folder import open_run
 from tightbound.runs.seen import as_seen
@@ -95,18 +97,34 @@ def manifold(run: Run, grid: int) -> Float[np.ndarray, "cells d"]:
     return np.asarray(jax.vmap(run.model.likelihood.mean)(points))
 
 
+class Reconstructed(NamedTuple):
+    """Reconstructions of data, and how far they are from them."""
+
+    means: Float[np.ndarray, "n d"]
+    """Means of p(x|z), in the data's units."""
+    error: float
+    """The mean over all values that are not missing of what `measure` names."""
+    measure: str
+    """"mean_squared_error"; or "mean_squared_error_standardised", of differences divided by the
+    standard deviation of their column in the training data, where the model has such units."""
+
+
 def reconstruct_data(
-    directory: Path, name: str, *, limit: int | None = None
-) -> tuple[Float[np.ndarray, "n d"], float]:
+    directory: Path,
+    name: str,
+    *,
+    limit: int | None = None,
+    scale: float | None = None,
+    header: bool | None = None,
+) -> Reconstructed:
     """Reconstructs the test part of a named set, or all rows of a file: row i of row i.
 
     Args:
         directory: The run's folder.
         name: The set or file.
         limit: Only the first so many.
-
-    Returns:
-        The reconstructions, and their mean squared error per value that is not missing.
+        scale: What the numbers of a file are divided by, as for `tb.data.load`.
+        header: Whether its first line names the columns, as there.
 
     Raises:
         UsageError: As for `open_run` and `load_scored`.
@@ -115,7 +133,13 @@ def reconstruct_data(
         at_least(1, limit=limit)
     opened = open_run(directory)
     config, run = opened.config, opened.run
-    x = load_scored(directory, opened, name).first(limit).x
+    found = load_scored(directory, opened, name, scale=scale, header=header)
+    x = found.first(limit).x
     values = as_seen(run, config, x, name)
     means = reconstruct(run, values)
-    return means, float(np.nanmean((means - np.asarray(with_holes(values))) ** 2))
+    units, measure = standardization(run.model), "mean_squared_error"
+    told, truth = jnp.asarray(means), values
+    if units is not None:
+        told, truth, measure = units(told), units(truth), f"{measure}_standardised"
+    apart = np.asarray(told) - np.asarray(with_holes(truth))
+    return Reconstructed(means, float(np.nanmean(apart**2)), measure)
