@@ -233,7 +233,7 @@ def test_a_class_of_ones_own_with_a_known_name_is_ones_own(tmp_path):
     network = impostor(jnp.ones((4, 3)), np.zeros(3, np.float32), jnp.arange(2))
     path = tmp_path / "run.safetensors"
     tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, encoder=network)), 1))
-    with pytest.raises(tb.UsageError, match="network of your own"):
+    with pytest.raises(tb.UsageError, match="something of your own"):
         tb.load(path)
 
 
