@@ -3,6 +3,7 @@
 False alarms: 12 means at 4.9 standard errors, below 2e-5 for new draws; the draws are fixed.
 """
 
+import functools
 import itertools
 import math
 
@@ -29,6 +30,16 @@ def by_definition(log_w, order):
     return total
 
 
+@functools.cache
+def value(order):
+    return jax.jit(Jackknife(order).value)
+
+
+@functools.cache
+def weights_of(order):
+    return jax.jit(Jackknife(order).weights)
+
+
 def log_weights(k, spread, seed=0):
     return (spread * np.random.default_rng(seed).standard_normal(k) - 100).astype(np.float32)
 
@@ -37,8 +48,7 @@ def log_weights(k, spread, seed=0):
 @pytest.mark.parametrize("spread", [0.0, 0.05, 1.0, 8.0])
 def test_it_is_the_mean_over_all_subsets(order, spread):
     log_w = log_weights(9, spread)
-    value = float(jax.jit(Jackknife(order).value)(jnp.asarray(log_w)))
-    assert abs(value - by_definition(log_w, order)) < 2e-4
+    assert abs(float(value(order)(log_w)) - by_definition(log_w, order)) < 2e-4
 
 
 @pytest.mark.parametrize("spread", [1.0, 3.0])
@@ -48,8 +58,7 @@ def test_all_pairs_of_500_draws(spread):
     i, j = np.triu_indices(500, 1)
     without = [w.sum(), w.sum() - w, w.sum() - w[i] - w[j]]
     means = [np.mean(np.log(rest / (500 - n))) - 100 for n, rest in enumerate(without)]
-    value = float(jax.jit(Jackknife(2).value)(jnp.asarray(log_w)))
-    assert abs(value - np.dot(coefficients(500, 2), means)) < 1e-3
+    assert abs(float(value(2)(log_w)) - np.dot(coefficients(500, 2), means)) < 1e-3
 
 
 # All but one weight are e^-1000 of it: as a share of the whole they would be zero.
@@ -59,16 +68,14 @@ def test_all_pairs_of_500_draws(spread):
 )
 def test_weights_may_be_hundreds_of_nats_apart(order, gap):
     log_w = np.array([-gap - 5, 0.0, -gap, -gap - 10, -gap - 7, -2 * gap], np.float32)
-    bound = Jackknife(order)
-    value = jax.jit(bound.value)
     exact = by_definition(log_w, order)
-    assert abs(float(value(jnp.asarray(log_w))) - exact) < 1e-5 * abs(exact)
+    assert abs(float(value(order)(log_w)) - exact) < 1e-5 * abs(exact)
     slopes = [
         (by_definition(log_w + h, order) - by_definition(log_w - h, order)) / 2e-3
         for h in 1e-3 * np.eye(6)
     ]
-    np.testing.assert_allclose(jax.grad(value)(jnp.asarray(log_w)), slopes, atol=1e-3)
-    np.testing.assert_allclose(bound.weights(jnp.asarray(log_w)), slopes, atol=1e-3)
+    np.testing.assert_allclose(jax.grad(value(order))(jnp.asarray(log_w)), slopes, atol=1e-3)
+    np.testing.assert_allclose(weights_of(order)(log_w), slopes, atol=1e-3)
 
 
 # The coefficients reach 1,200 and 20,000 here: float32 does, because it sums small differences.
@@ -79,11 +86,10 @@ def test_weights_may_be_hundreds_of_nats_apart(order, gap):
 def test_single_precision_does_for_large_coefficients(k, order, spread):
     log_w = log_weights(k, spread, seed=k)
     assert max(map(abs, coefficients(k, order))) > 48
-    bound = Jackknife(order)
-    value = float(jax.jit(bound.value)(jnp.asarray(log_w)))
-    assert abs(value - by_definition(log_w, order)) < (5e-4 if order == 3 else 2e-4)
+    found = float(value(order)(log_w))
+    assert abs(found - by_definition(log_w, order)) < (5e-4 if order == 3 else 2e-4)
     # Their exact sum is one. The weights of order 3 are the least precise: within one per cent.
-    weights = np.asarray(bound.weights(jnp.asarray(log_w)), np.float64)
+    weights = np.asarray(weights_of(order)(log_w), np.float64)
     assert abs(weights.sum() - 1) < (1e-2 if order == 3 else 3e-4) * np.abs(weights).sum()
 
 
@@ -92,9 +98,8 @@ def test_one_or_two_dominant_weights_lose_no_precision(order):
     # The share of all others is 1e-7 of the whole: 1 minus the rest would round it away.
     for top in ([0.0], [0.0, 0.0], [0.0, -3.0]):
         log_w = np.array([*top, *(-17.0 - 0.1 * np.arange(7))], np.float32)
-        value = float(jax.jit(Jackknife(order).value)(jnp.asarray(log_w)))
         truth = by_definition(log_w, order)
-        assert abs(value - truth) < 2e-5 * max(abs(truth), 10)
+        assert abs(float(value(order)(log_w)) - truth) < 2e-5 * max(abs(truth), 10)
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
@@ -105,7 +110,7 @@ def test_weights_are_its_slopes(order, spread):
     slopes = [
         (by_definition(log_w + s, order) - by_definition(log_w - s, order)) / 2e-5 for s in step
     ]
-    weights = Jackknife(order).weights(jnp.asarray(log_w))
+    weights = weights_of(order)(log_w)
     np.testing.assert_allclose(weights, slopes, rtol=1e-4, atol=2e-5)
 
 
