@@ -96,7 +96,7 @@ def evaluate_run(
     with Folder(directory) as folder:
         folder.hold()
         if is_file(path) and not overwrite:
-            return Answer(_recorded(path, asked), path, known=True)
+            return Answer(_recorded(path, asked, scored.names), path, known=True)
         try:
             evaluations = _evaluations(directory, opened, asked, scored.x)
         except KeyboardInterrupt:
@@ -109,6 +109,7 @@ def evaluate_run(
             "epoch": opened.run.epochs_run,
             **evaluation_record(evaluations, asked.split),
             **scored.about,
+            **({"row_names": list(scored.names)} if scored.names else {}),
             **_baselines(opened, scored),
             "versions": {"tightbound": asked.tightbound, "jax": version("jax")},
         }
@@ -126,16 +127,21 @@ def _baselines(opened: Opened, scored: Scored) -> dict[str, Any]:
     return {"baselines": gaussian_baselines(scored.train, scored.x)}
 
 
-def _recorded(path: Path, asked: Question) -> dict[str, Any]:
+def _recorded(path: Path, asked: Question, names: tuple[str, ...]) -> dict[str, Any]:
     """The record of an answered question.
 
     Raises:
-        UsageError: The file is damaged, or answers another question.
+        UsageError: The file is damaged, or answers another question, or gives rows other names.
     """
     _, record = read_arrays(path, EVALUATION)
     if entry(record, path, "question", dict) != asked.as_json():
         raise UsageError(
             f"{path} answers another question than its name says: pass --overwrite to evaluate anew"
+        )
+    if tuple(record.get("row_names", ())) != names:
+        raise UsageError(
+            f"{path} is about the same values with other names of its rows: pass --overwrite to "
+            "evaluate anew"
         )
     return record
 
