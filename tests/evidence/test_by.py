@@ -52,6 +52,20 @@ def is_an_estimate(found, n):
             setattr(found, field.name, None)
 
 
+def test_evaluate_and_sandwich_give_them_too():
+    model = linear_gaussian.one_layer_model()
+    found = tb.evaluate(model, linear_gaussian.exact_posterior(model), X, k=20, temperatures=3)
+    is_an_estimate(found, len(X))
+    is_an_estimate(found.annealed, len(X))
+    assert (found.k, found.direction) == (20, "lower")
+    for name in ("khat", "elbo", "jackknife"):
+        assert getattr(found, name).shape == (len(X),)
+    both = tb.sandwich(model, n=2, temperatures=20, chains=4)
+    assert (both.lower.direction, both.upper.direction) == ("lower", "upper")
+    for side in (both.lower, both.upper):
+        is_an_estimate(side, 2)
+
+
 def test_a_direction_is_one_of_four():
     none = np.zeros(1)
     of = {"log_evidence": none, "stderr": none, "ess": none, "result": none.astype(int)}

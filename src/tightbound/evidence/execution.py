@@ -107,7 +107,7 @@ class Execution:
         """What `one_batch(values, rows)` finds of all data: its arrays, whole and on the host.
 
         Args:
-            one_batch: See `per_datum.in_batches`.
+            one_batch: See `batches.in_batches`.
             data: What has passed the checks.
             doing: What the progress bar says.
             at_once: Data at once by default.

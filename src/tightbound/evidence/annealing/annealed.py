@@ -78,9 +78,7 @@ def annealed(
         start = with_density(start, model, run.key, "annealing")
     settings = settled(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
     return settings.estimate(
-        lambda path, values, _, keys: _forward(
-            model, start, path, values, keys, leapfrog=settings.leapfrog
-        ),
+        lambda path, values, _, keys: _forward(model, settings, path, values, keys),
         model,
         data,
         run,
@@ -120,16 +118,7 @@ class Annealing(NamedTuple):
         noise_key, pilot_key = streams(data.noise_key, "annealed.chains", "annealed.pilot")
         values, first = drawn(data, np.arange(min(self.pilot, len(data.x))))
         keys = split_each(item_keys(pilot_key, first), self.chains)
-        path = _tuned(
-            model,
-            self.start,
-            values,
-            keys,
-            schedule=self.schedule,
-            temperatures=self.temperatures,
-            leapfrog=self.leapfrog,
-            acceptance=self.acceptance,
-        )
+        path = _tuned(model, self, values, keys)
 
         def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
             keys = split_each(item_keys(noise_key, items), self.chains)
@@ -223,40 +212,25 @@ def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
 
 
 @partial(filter_jit, purpose="annealing")
-def _tuned(
-    model: Model,
-    start: AbstractExplicit | None,
-    x: Data,
-    keys: Key[Array, "n c"],
-    *,
-    schedule: str,
-    temperatures: int,
-    leapfrog: int,
-    acceptance: float,
-) -> Path:
+def _tuned(model: Model, settings: Annealing, x: Data, keys: Key[Array, "n c"]) -> Path:
     """Temperatures and step sizes from pilot chains."""
     return tuned(
-        problem_of(model, start),
-        schedule,
-        temperatures,
+        problem_of(model, settings.start),
+        settings.schedule,
+        settings.temperatures,
         x,
         keys,
-        leapfrog=leapfrog,
-        acceptance=acceptance,
+        leapfrog=settings.leapfrog,
+        acceptance=settings.acceptance,
     )
 
 
 @partial(filter_jit, purpose="annealing")
 def _forward(
-    model: Model,
-    start: AbstractExplicit | None,
-    path: Path,
-    x: Data,
-    keys: Key[Array, "n c"],
-    *,
-    leapfrog: int,
+    model: Model, settings: Annealing, path: Path, x: Data, keys: Key[Array, "n c"]
 ) -> Passed:
-    return forward(problem_of(model, start), path, x, keys, leapfrog=leapfrog)
+    problem = problem_of(model, settings.start)
+    return forward(problem, path, x, keys, leapfrog=settings.leapfrog)
 
 
 AIS = estimator("AIS", annealed, posterior="start")

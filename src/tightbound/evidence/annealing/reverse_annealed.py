@@ -22,8 +22,8 @@ from tightbound.core.compilation import filter_jit, jit
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Data
 from tightbound.core.streams import first_keys, streams
-from tightbound.distributions import AbstractConditional, AbstractExplicit
-from tightbound.evidence.annealing.annealed import annealed, problem_of, settled
+from tightbound.distributions import AbstractConditional
+from tightbound.evidence.annealing.annealed import Annealing, annealed, problem_of, settled
 from tightbound.evidence.batches import mean, prepared
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.estimate import Estimate
@@ -78,7 +78,7 @@ def reverse_annealed(
 
     def pass_along(path: Path, values: Any, items: Int[Array, " b"], keys: Any) -> Passed:
         exact = jax.tree.map(lambda draws: jnp.asarray(draws)[items], z)
-        passed = _backward(model, end, path, values, exact, keys, leapfrog=settings.leapfrog)
+        passed = _backward(model, settings, path, values, exact, keys)
         # Rounding is that at the draws of the posterior, and not where the chains end.
         return passed._replace(
             z=jax.tree.map(lambda a: jnp.repeat(a[:, None], keys.shape[1], axis=1), exact)
@@ -89,16 +89,10 @@ def reverse_annealed(
 
 @partial(filter_jit, purpose="annealing")
 def _backward(
-    model: Model,
-    start: AbstractExplicit | None,
-    path: Path,
-    x: Data,
-    z: Any,
-    keys: Key[Array, "n c"],
-    *,
-    leapfrog: int,
+    model: Model, settings: Annealing, path: Path, x: Data, z: Any, keys: Key[Array, "n c"]
 ) -> Passed:
-    return backward(problem_of(model, start), path, x, z, keys, leapfrog=leapfrog)
+    problem = problem_of(model, settings.start)
+    return backward(problem, path, x, z, keys, leapfrog=settings.leapfrog)
 
 
 class Sandwich(NamedTuple):
