@@ -38,7 +38,19 @@ def correlated_model():
 
 def exact_evidence(model, x=X):
     values = linear_gaussian.log_evidence(model, x).astype(np.float32)
-    return ExactEvidence(values, np.zeros(len(x)), "in closed form", RAW, 0.0)
+    none = np.zeros(len(x), np.float32)
+    return ExactEvidence(
+        log_evidence=values,
+        stderr=none,
+        ess=none,
+        result=np.zeros(len(x), np.int32),
+        direction="exact",
+        method="in closed form",
+        draws=0,
+        binarisation=RAW,
+        seconds=0.0,
+        diagnostics={"error": none},
+    )
 
 
 def gaps(parts, **settings):
@@ -180,10 +192,10 @@ def test_what_it_cannot_do_is_refused():
     parts = scaled(exact_parts(1), 1.1)
     with pytest.raises(UsageError, match="expected evidence of 60 data, got 3"):
         gaps(parts, evidence=exact_evidence(parts.model, X[:3]))
-    other = exact_evidence(parts.model)._replace(binarisation="one draw per item")
+    other = dataclasses.replace(exact_evidence(parts.model), binarisation="one draw per item")
     with pytest.raises(UsageError, match="expected evidence with the binarisation 'none"):
         gaps(parts, evidence=other)
-    with pytest.raises(UsageError, match="expected evidence to be an Evaluation"):
+    with pytest.raises(UsageError, match="expected evidence to be an Estimate"):
         unchecked(parts.model, parts.posterior, X, evidence=other.log_evidence)
     with pytest.raises(UsageError, match="expected learning_rate > 0, got -1.0"):
         gaps(parts, learning_rate=-1.0)

@@ -30,6 +30,8 @@ from tightbound.evidence.evaluate import evaluate as evaluate
 from tightbound.evidence.exact.exact import Exact as Exact
 from tightbound.evidence.exact.exact import ExactEvidence as ExactEvidence
 from tightbound.evidence.exact.exact import exact as exact
+from tightbound.evidence.execution import Execution as Execution
+from tightbound.evidence.execution import ExecutionSettings as ExecutionSettings
 from tightbound.evidence.importance.importance import Evidence as Evidence
 from tightbound.evidence.importance.importance import importance as importance
 from tightbound.evidence.importance.jackknife import JackknifeSampling as JackknifeSampling

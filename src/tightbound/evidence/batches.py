@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from tightbound.core.errors import NonFiniteError, UsageError, at_least
+from tightbound.core.errors import NonFiniteError, UsageError
 from tightbound.core.items import Data, Datum, without_holes
 from tightbound.core.progress import Progress
 from tightbound.core.streams import as_key, stream
@@ -175,17 +175,6 @@ def drawn(data: Prepared, rows: Int[np.ndarray, " b"]) -> tuple[Data, Int[Array,
     if data.observed is None:
         return values, items
     return Datum(values, jnp.asarray(data.observed[rows])), items
-
-
-def data_at_once(batch_size: Any, *, draws: int, at_once: int) -> int:
-    """The batch size that was given, or what has `at_once` draws on each device.
-
-    Raises:
-        UsageError: A batch_size that is no whole number from 1.
-    """
-    if batch_size is None:
-        return max(1, at_once // draws) * jax.device_count()
-    return at_least(1, batch_size=batch_size)[0]
 
 
 def headline(

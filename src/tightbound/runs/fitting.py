@@ -12,6 +12,7 @@ from tightbound import data
 from tightbound.core.digests.record import write_record
 from tightbound.core.errors import Interrupted
 from tightbound.core.locks import SETTINGS, Folder, check_unused
+from tightbound.models import plug_in
 from tightbound.models.standardization import standardization
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.recipes.build import build
@@ -96,6 +97,7 @@ def _write_records(
     write_units(directory, run, ds, config, weights)
     write_pictures(directory, run, ds, config, weights)
     write_calibration(directory, run, objective, ds, config, weights)
+    support = plug_in(run.model).likelihood.support
     record = {
         "name": directory.name,
         "weights": weights,
@@ -115,6 +117,7 @@ def _write_records(
             "binarisation": run.binarisation,
             "notes": "; ".join((*ds.notes, *_standardised(run))),
         },
+        "likelihood": {"support": str(support), "discrete": getattr(support, "discrete", False)},
         "parameters": count_parameters(run.replicas[0]),
         "seeds": config.seeds,
         "versions": {"python": platform.python_version()}

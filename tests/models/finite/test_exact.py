@@ -133,7 +133,8 @@ def test_the_catalogue_says_that_it_takes_no_options():
 
 def test_the_summary_says_that_it_is_exact():
     words = tb.evidence.exact(models.network(), models.binary_data(9)).summary()
-    assert "exact: the sum over 16 latent values, n=9" in words
+    assert "(exact, n=9; " in words
+    assert "\n  the sum over 16 latent values\n" in words
     assert "none from draws" in words
 
 
