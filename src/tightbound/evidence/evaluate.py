@@ -12,7 +12,7 @@ from tightbound.core.items import Data
 from tightbound.core.streams import item_keys
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
-from tightbound.evidence.annealing.annealed import annealed
+from tightbound.evidence.annealing.ais import annealed
 from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import Estimate

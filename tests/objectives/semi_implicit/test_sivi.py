@@ -17,7 +17,7 @@ from tests.ztest import LIMIT, z_of_mean
 import tightbound as tb
 from tightbound.core.errors import UsageError
 from tightbound.distributions import Bernoulli, SemiImplicit
-from tightbound.evidence.densities import Mixture
+from tightbound.evidence.densities import ComponentMixture
 from tightbound.networks import MLP, Dense
 from tightbound.objectives import Parts, elbo, sivi
 from tightbound.objectives.semi_implicit.mixtures import draw
@@ -73,7 +73,7 @@ def test_the_mixture_that_stands_for_it_is_an_unbiased_proposal():
 
     def one(key):
         noise_key, key = jax.random.split(key)
-        proposal = Mixture(parts.posterior, 5, noise_key)
+        proposal = ComponentMixture(parts.posterior, 5, noise_key)
         z = proposal.sample(X, key=key)
         return parts.model.log_joint(X, z) - proposal.log_prob(z, X)
 

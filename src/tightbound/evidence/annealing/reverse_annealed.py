@@ -23,7 +23,7 @@ from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Data
 from tightbound.core.streams import first_keys, streams
 from tightbound.distributions import AbstractConditional
-from tightbound.evidence.annealing.annealed import Annealing, annealed, problem_of, settled
+from tightbound.evidence.annealing.ais import Annealing, annealed, problem_of, settled
 from tightbound.evidence.batches import mean, prepared
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.estimate import Estimate
