@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from tightbound.data.dataset import Dataset
 from tightbound.data.published import Fetched, File
-from tightbound.data.sources import Source, combined
+from tightbound.data.sources import Published, combined
 from tightbound.data.splits import sizes_in_words
 from tightbound.errors import UsageError
 
@@ -56,7 +56,7 @@ def _read_amat(file: Fetched) -> Float32[np.ndarray, "n 784"]:
     return (rows[:, ::2] - np.uint8(ord("0"))).astype(np.float32)
 
 
-BINARIZED_MNIST = Source(
+BINARIZED_MNIST = Published(
     name="binarized_mnist",
     description="50,000 / 10,000 / 10,000 handwritten digits, 28x28, binarised once",
     splits=SPLITS["binarized_mnist"],

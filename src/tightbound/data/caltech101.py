@@ -9,7 +9,7 @@ from tightbound.data.check import check_values
 from tightbound.data.dataset import Dataset
 from tightbound.data.matlab import read_matlab, upright
 from tightbound.data.published import Fetched, File
-from tightbound.data.sources import Source
+from tightbound.data.sources import Published
 from tightbound.data.splits import PARTS, sizes_in_words
 from tightbound.errors import UsageError
 
@@ -49,7 +49,7 @@ def _read(split: str, files: list[Fetched]) -> Dataset:
     )
 
 
-CALTECH101_SILHOUETTES = Source(
+CALTECH101_SILHOUETTES = Published(
     name="caltech101_silhouettes",
     description="4,100 / 2,264 / 2,307 silhouettes of objects of 101 classes, 28x28, binary",
     splits=SPLITS["caltech101_silhouettes"],

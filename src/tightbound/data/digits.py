@@ -4,7 +4,7 @@ import numpy as np
 
 from tightbound.data.dataset import Dataset
 from tightbound.data.published import Fetched, sha256
-from tightbound.data.sources import Source
+from tightbound.data.sources import Published
 from tightbound.data.splits import PARTS, SEED, in_three, sizes_in_words
 from tightbound.errors import UsageError
 
@@ -40,7 +40,7 @@ def _read(split: str, files: list[Fetched]) -> Dataset:
     )
 
 
-DIGITS = Source(
+DIGITS = Published(
     name="digits",
     description="1,797 handwritten digits, 8x8, grey; embedded in scikit-learn",
     splits=SPLITS["digits"],

@@ -6,7 +6,7 @@ from jaxtyping import UInt8
 from tightbound.data.dataset import UNVERIFIED, Dataset
 from tightbound.data.matlab import read_matlab
 from tightbound.data.published import Fetched, File, sha256
-from tightbound.data.sources import Source
+from tightbound.data.sources import Published
 from tightbound.data.splits import SEED, in_three, sizes_in_words, tenths
 from tightbound.errors import UsageError
 
@@ -50,7 +50,7 @@ def _faces(content: bytes, where: str) -> UInt8[np.ndarray, "n 560"]:
     return np.ascontiguousarray(faces.T)
 
 
-FREY_FACES = Source(
+FREY_FACES = Published(
     name="frey_faces",
     description="1,965 frames of one video of a face, 28x20, grey (S. Roweis's page)",
     splits=SPLITS["frey_faces"],

@@ -12,7 +12,7 @@ import numpy as np
 from tightbound.data.dataset import UNVERIFIED, Dataset
 from tightbound.data.idx import read_idx
 from tightbound.data.published import Fetched, File
-from tightbound.data.sources import Source, combined
+from tightbound.data.sources import Published, combined
 from tightbound.data.splits import HoldOut, hold_out
 from tightbound.errors import UsageError
 
@@ -79,13 +79,13 @@ def _grey(images: np.ndarray) -> np.ndarray:
 
 def _source(
     name: str, description: str, base: str, splits: tuple[str, ...], digests: list[tuple[str, str]]
-) -> Source:
+) -> Published:
     names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
     files = [
         File(f"{file}-ubyte.gz", f"{base}/{file}-ubyte.gz", (packed,), plain)
         for file, (packed, plain) in zip(names, digests, strict=True)
     ]
-    return Source(
+    return Published(
         name=name,
         description=description,
         splits=splits,
