@@ -7,9 +7,10 @@ from typing import NamedTuple
 from tightbound.data.arrays import load_arrays
 from tightbound.data.check import check_values
 from tightbound.data.dataset import Dataset
-from tightbound.data.door import DataLike, as_table, as_values
+from tightbound.data.door import DataLike, as_array, as_table, as_values
 from tightbound.data.files import Unsplit, load_items, load_own
-from tightbound.data.sources import Published, fetch, find, folders
+from tightbound.data.named import Published, fetch, find, folders
+from tightbound.data.source import Source
 from tightbound.errors import UsageError, unknown
 from tightbound.names import sources
 
@@ -17,7 +18,9 @@ __all__ = [
     "DataLike",
     "Dataset",
     "Entry",
+    "Source",
     "Unsplit",
+    "as_array",
     "as_table",
     "as_values",
     "check_values",

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from tightbound.data.dataset import Dataset
+from tightbound.data.named import Published, combined
 from tightbound.data.published import Fetched, File
-from tightbound.data.sources import Published, combined
 from tightbound.data.splits import sizes_in_words
 from tightbound.errors import UsageError
 

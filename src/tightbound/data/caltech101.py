@@ -8,8 +8,8 @@ import numpy as np
 from tightbound.data.check import check_values
 from tightbound.data.dataset import Dataset
 from tightbound.data.matlab import read_matlab, upright
+from tightbound.data.named import Published
 from tightbound.data.published import Fetched, File
-from tightbound.data.sources import Published
 from tightbound.data.splits import PARTS, sizes_in_words
 from tightbound.errors import UsageError
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from tightbound.data.dataset import Dataset
+from tightbound.data.named import Published
 from tightbound.data.published import Fetched, sha256
-from tightbound.data.sources import Published
 from tightbound.data.splits import PARTS, SEED, in_three, sizes_in_words
 from tightbound.errors import UsageError
 

@@ -5,8 +5,8 @@ from jaxtyping import UInt8
 
 from tightbound.data.dataset import UNVERIFIED, Dataset
 from tightbound.data.matlab import read_matlab
+from tightbound.data.named import Published
 from tightbound.data.published import Fetched, File, sha256
-from tightbound.data.sources import Published
 from tightbound.data.splits import SEED, in_three, sizes_in_words, tenths
 from tightbound.errors import UsageError
 

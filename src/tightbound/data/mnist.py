@@ -11,8 +11,8 @@ import numpy as np
 
 from tightbound.data.dataset import UNVERIFIED, Dataset
 from tightbound.data.idx import read_idx
+from tightbound.data.named import Published, combined
 from tightbound.data.published import Fetched, File
-from tightbound.data.sources import Published, combined
 from tightbound.data.splits import HoldOut, hold_out
 from tightbound.errors import UsageError
 

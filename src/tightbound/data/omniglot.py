@@ -12,8 +12,8 @@ import numpy as np
 from tightbound.data.check import check_values
 from tightbound.data.dataset import Dataset
 from tightbound.data.matlab import read_matlab, upright
+from tightbound.data.named import Published
 from tightbound.data.published import Fetched, File, sha256
-from tightbound.data.sources import Published
 from tightbound.data.splits import HoldOut, hold_out
 from tightbound.errors import UsageError
 

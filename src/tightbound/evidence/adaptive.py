@@ -23,7 +23,7 @@ from tightbound.evidence.estimator import estimator
 from tightbound.evidence.pareto import khat, tail_length
 from tightbound.evidence.per_datum import Batch, data_at_once, in_batches, prepared
 from tightbound.evidence.rounding import rounding
-from tightbound.items import Data, One
+from tightbound.items import Data, One, condition
 from tightbound.mcmc import check_moves
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
@@ -110,7 +110,9 @@ def _estimated(
     """The estimate of each datum, its diagnostics, and its rounding."""
 
     def begin(x: One, key: PRNGKeyArray) -> Any:
-        return model.prior.sample(None, key=key) if start is None else start.sample(x, key=key)
+        if start is None:
+            return model.prior.sample(condition(x), key=key)
+        return start.sample(x, key=key)
 
     def one(x: One, keys: Key[Array, " two"]) -> Any:
         start_keys = split_each(keys[:1], START_DRAWS)[0]

@@ -28,13 +28,12 @@ from tightbound.evidence.per_datum import (
     Batch,
     Prepared,
     data_at_once,
-    drawn,
     in_batches,
     prepared,
 )
 from tightbound.evidence.resume import Finished
 from tightbound.evidence.rounding import heaviest, rounding
-from tightbound.items import Data
+from tightbound.items import Data, condition
 from tightbound.mcmc import Passed, Path, Problem, check_moves, check_tuning, forward, tuned
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
@@ -147,7 +146,7 @@ class Annealing(NamedTuple):
         batch_size = data_at_once(batch_size, draws=self.chains, at_once=CHAINS_AT_ONCE)
         noise_key, pilot_key = streams(data.noise_key, "annealed.chains", "annealed.pilot")
         began = time.perf_counter()
-        values, first = drawn(data, np.arange(min(self.pilot, len(data.x))))
+        values, first = data.seen(np.arange(min(self.pilot, data.n)))
         keys = split_each(item_keys(pilot_key, first), self.chains)
         path = _tuned(
             model,
@@ -249,9 +248,9 @@ def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
     """From the prior the tilt is the log-likelihood, from q(z|x) the log-weight."""
     if start is None:
         return Problem(
-            lambda x, key: model.prior.sample(None, key=key),
-            lambda x, z: model.prior.log_prob(z, None),
-            lambda x, z: model.log_likelihood(x, z),
+            lambda x, key: model.prior.sample(condition(x), key=key),
+            model.log_prior,
+            model.log_likelihood,
         )
     return Problem(
         lambda x, key: start.sample(x, key=key),

@@ -137,13 +137,14 @@ def evaluate(
         posterior: q(z|x), the proposal. One without a density is stood in for: a semi-implicit one
             by a mixture of 100 of its components, an implicit one by the normal with the moments
             of its draws. Both leave the estimate valid; `temperatures` helps where they fit badly.
-        x: Data of shape (n, d); none for a `Target`.
+        x: Data of shape (n, d), or a source of them (`tb.source`), as for a model with a condition,
+            whose evidence is log p(x|c); none for a `Target`. Those in a file are read by batches.
         by: Another estimator with its settings, such as `tb.evidence.AIS(temperatures=1000)`; the
             result is then an `Estimate` (`ExactEvidence` by `Exact`). Posterior, key, binarize,
             batch_size, progress and resume go to it.
         k: Draws per datum.
         key: Seed or key of draws and binarisation.
-        binarize: As for `fit`; "dynamic" draws each item once, by its row.
+        binarize: As for `fit`; "dynamic" draws each item once, by its row. A source has its own.
         batch_size: Data at once; by default 5000 draws of them together on each device.
         chunk: Draws per datum at once; by default 250.
         temperatures: If given, annealed importance sampling with so many temperatures, from q(z|x)
@@ -205,12 +206,11 @@ def evaluate(
     if temperatures is not None:
         ais = annealed(
             model,
-            x,
+            None if x is None else data.source,
             start=proposal,
             temperatures=temperatures,
             chains=chains,
             key=key,
-            binarize=binarize,
             progress=progress,
             resume=None if resume is None else Path(resume).with_suffix(".annealed.npz"),
         )

@@ -31,7 +31,7 @@ from tightbound.evidence.per_datum import (
     prepared,
 )
 from tightbound.evidence.rounding import heaviest, rounding
-from tightbound.items import Data, One
+from tightbound.items import Data, One, condition
 from tightbound.mcmc import chain, check_moves, check_tuning
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z
@@ -141,7 +141,7 @@ def _estimated(
         start_key, chain_key = streams(key, "hmc_density.start", "hmc_density.moves")
         return chain(
             lambda z: model.log_joint(x, z),
-            model.prior.sample(None, key=start_key),
+            model.prior.sample(condition(x), key=start_key),
             first_keys(chain_key, transitions),
             leapfrog=leapfrog,
             target=acceptance,

@@ -96,7 +96,7 @@ def to_arviz(
     values, proposed, chosen, stats = in_batches(
         estimate, data, batch_size=batch_size, doing="drawing", progress=progress
     )
-    axes = {"chain": [0], "draw": np.arange(k), "datum": np.arange(len(data.x))}
+    axes = {"chain": [0], "draw": np.arange(k), "datum": np.arange(data.n)}
     columns = {
         "posterior": _variables(model, chosen),
         "proposal": _variables(model, proposed),

@@ -177,11 +177,9 @@ def inference_gap(
     batch_size = data_at_once(batch_size, draws=samples, at_once=AT_ONCE)
     began = time.perf_counter()
     if evidence is None:
-        own: Evaluation = evaluate(
-            model, posterior, x, k=k, key=key, binarize=binarize, progress=progress
-        )
+        own: Evaluation = evaluate(model, posterior, data.source, k=k, key=key, progress=progress)
         evidence = own
-    _check_evidence(evidence, len(data.x), data.once)
+    _check_evidence(evidence, data.n, data.once)
     keys = streams(data.noise_key, "inference_gap.ascent", "inference_gap.report")
 
     def estimate(values: Data, items: Int[Array, " b"]) -> Batch:

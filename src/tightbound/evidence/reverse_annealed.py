@@ -20,6 +20,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 from numpy.typing import ArrayLike
 
 from tightbound.compilation import filter_jit, jit
+from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
 from tightbound.errors import UsageError, at_least
 from tightbound.evidence.annealed import annealed, problem_of, settled
@@ -30,12 +31,14 @@ from tightbound.items import Data
 from tightbound.mcmc import Passed, Path, backward
 from tightbound.models.model import Model
 from tightbound.models.shapes import item_shape
+from tightbound.models.source import as_conditions, as_source
+from tightbound.models.target import Target
 from tightbound.randomness import as_key, first_keys, streams
 
 
 def reverse_annealed(
     model: Model,
-    x: Float[np.ndarray, "n *item"] | None,
+    x: DataLike | None,
     z: Any,
     *,
     start: AbstractConditional | None = None,
@@ -74,8 +77,8 @@ def reverse_annealed(
     """
     data = prepared(model, x, "none", key)
     lengths = {len(leaf) for leaf in jax.tree.leaves(z)}
-    if lengths != {len(data.x)}:
-        raise UsageError(f"expected {len(data.x)} exact draws z, one for each datum, got {lengths}")
+    if lengths != {data.n}:
+        raise UsageError(f"expected {data.n} exact draws z, one for each datum, got {lengths}")
 
     end = None if start is None else with_density(start, model, key, "annealing")
 
@@ -149,6 +152,7 @@ def sandwich(
     *,
     n: int = 100,
     observed: ArrayLike | None = None,
+    conditions: ArrayLike | None = None,
     temperatures: int = 1000,
     chains: int = 16,
     schedule: str = "sigmoid",
@@ -164,9 +168,11 @@ def sandwich(
     Args:
         model: p(x, z), with a prior on all real numbers.
         posterior: Where annealing starts and ends; the prior if left out.
-        n: Data to draw; with `observed` as many as it has rows.
+        n: Data to draw; with `observed` or `conditions` as many as they have rows.
         observed: Which values of the drawn data are known, such as `~np.isnan(x)` of real data x:
             the others are taken away, and the bounds are of log p(x_observed).
+        conditions: Of a model with a condition, those that data are drawn for, of shape (n, c): the
+            bounds are of log p(x|c).
         temperatures: As for `tb.evidence.annealed`, for both directions.
         chains: As for `tb.evidence.annealed`, for both directions.
         schedule: As for `tb.evidence.annealed`.
@@ -178,19 +184,25 @@ def sandwich(
         progress: Show progress bars on standard error; by default if that is a terminal.
 
     Raises:
-        UsageError: As for `tb.evidence.annealed`, or a mask of another shape.
+        UsageError: As for `tb.evidence.annealed`, or a mask or conditions of another shape.
     """
     (n,) = at_least(1, n=n)
+    given = None if n == 100 else n
+    beside = as_conditions(conditions, model, given)
+    if beside is not None:
+        n = given = len(beside)
     if observed is not None:
-        observed = _mask(observed, item_shape(model), None if n == 100 else n)
+        observed = _mask(observed, item_shape(model), given)
         n = len(observed)
     data_key, forward_key, backward_key = streams(
         as_key(key), "sandwich.data", "sandwich.forward", "sandwich.backward"
     )
-    x, z = jit(jax.vmap(model.sample))(first_keys(data_key, n))
+    x, z = jit(jax.vmap(model.sample))(first_keys(data_key, n), beside)
     x = np.asarray(x)
     if observed is not None:
         x = np.where(observed, x, np.float32(np.nan))
+    is_target = isinstance(model, Target)  # which says that it takes no data
+    data = x if is_target else as_source(model, x, "the data", "none", conditions=beside)
     settings: dict[str, Any] = {
         "start": posterior,
         "temperatures": temperatures,
@@ -202,8 +214,8 @@ def sandwich(
         "batch_size": batch_size,
         "progress": progress,
     }
-    lower = annealed(model, x, key=forward_key, binarize="none", **settings)
-    upper = reverse_annealed(model, x, z, key=backward_key, **settings)
+    lower = annealed(model, data, key=forward_key, binarize="none", **settings)
+    upper = reverse_annealed(model, data, z, key=backward_key, **settings)
     return Sandwich(lower, upper, x)
 
 

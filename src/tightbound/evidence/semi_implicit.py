@@ -144,7 +144,7 @@ def semi_implicit_sandwich(
     (draws,) = at_least(2, draws=draws)
     data = prepared(model, x, binarize, key)
     batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)
-    chunk = max(1, AT_ONCE // (k * min(batch_size, len(data.x))))
+    chunk = max(1, AT_ONCE // (k * min(batch_size, data.n)))
     began = time.perf_counter()
 
     def estimate(values: Data, items: Int[Array, " b"]) -> Batch:

@@ -2,15 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from tightbound import data
 from tightbound.config import Config
 from tightbound.digests.record import write_record
 from tightbound.objectives import AbstractObjective
 from tightbound.objectives.nested import Nested
 from tightbound.objectives.terms import Classifier
-from tightbound.runs.seen import as_seen
 from tightbound.training import Run
 from tightbound.training.calibration import ratio_calibration
 
@@ -33,8 +30,9 @@ def write_calibration(
     if not nested or not any(isinstance(term, Classifier) for term in objective.terms):
         return
     x = ds.validation if len(ds.validation) else ds.train
-    shown = np.asarray(as_seen(run, config, x, "the data"))
-    found = ratio_calibration(run, objective, shown, draws=DRAWS, key=config.key)
+    found = ratio_calibration(
+        run, objective, x, draws=DRAWS, key=config.key, binarize=config.binarize
+    )
     record = {
         "weights": weights,
         "data": "validation" if len(ds.validation) else "training",

@@ -11,14 +11,15 @@ from jaxtyping import Array, Float
 from tightbound import data
 from tightbound.compilation import jit
 from tightbound.config import Config
+from tightbound.data.binarise import evaluated_key
 from tightbound.digests.arrays import write_arrays
 from tightbound.distributions import StandardNormal
 from tightbound.errors import at_least
 from tightbound.evidence.densities import with_density
 from tightbound.items import Data, One, with_holes
+from tightbound.models.source import as_source
 from tightbound.randomness import as_key, item_keys, stream
 from tightbound.runs.folder import open_run
-from tightbound.runs.seen import as_seen
 from tightbound.runs.source import load_scored
 from tightbound.training import Run
 
@@ -31,7 +32,8 @@ def write_pictures(
     directory: Path, run: Run, ds: data.Dataset, config: Config, weights: str
 ) -> None:
     """Samples, reconstructions and, for two latent dimensions, the manifold of replica 0."""
-    originals = as_seen(run, config, ds.test, "the test data", first=PAIRS)
+    test = as_source(run.model, ds.test, "the test data", config.binarize)
+    originals = test.seen(np.arange(len(test))[:PAIRS], key=evaluated_key(config.key)).data
     arrays = {
         "samples": sample_means(run, PICTURES, config.key),
         "originals": np.asarray(with_holes(originals)),
@@ -116,6 +118,7 @@ def reconstruct_data(
     opened = open_run(directory)
     config, run = opened.config, opened.run
     x = load_scored(directory, opened, name).first(limit).x
-    values = as_seen(run, config, x, name)
+    source = as_source(run.model, x, name, config.binarize)
+    values = source.seen(key=evaluated_key(config.key)).data
     means = reconstruct(run, values)
     return means, float(np.nanmean((means - np.asarray(with_holes(values))) ** 2))
