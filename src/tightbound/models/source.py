@@ -84,7 +84,7 @@ def as_source(
     if isinstance(model, Target):
         raise UsageError(f"a Target has no data: expected none, got shape {np.shape(x)}")
     if x is None:
-        raise UsageError(f"{what}: expected an array of shape (n, d) for the model, got none")
+        raise UsageError(f"{what}: expected data of shape (n, d) for the model, got none")
     found = as_array(x, what)
     check_precision(found.x, dtype, what, found.columns)
     check_values(found.x, "real", what, found.columns, holes=True, dtype=dtype)
