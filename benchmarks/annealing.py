@@ -24,12 +24,12 @@ import jax.numpy as jnp
 
 import tightbound as tb
 from benchmarks.sizes import Sizes, binary_data
-from tightbound.evidence.annealed import problem_of
+from tightbound.core.streams import item_keys
+from tightbound.evidence.annealing.annealed import problem_of
 from tightbound.mcmc import Path as TemperaturePath
 from tightbound.mcmc import forward
 from tightbound.mcmc.annealing import Problem, betas
 from tightbound.models.weights import split_each
-from tightbound.randomness import item_keys
 
 STARTS = ("prior", "q")
 STEP_SIZE = 0.05

@@ -23,9 +23,9 @@ import optax
 
 import tightbound as tb
 from benchmarks.sizes import Sizes, binary_data
-from tightbound.items import Items
-from tightbound.objectives.catalogue import parse
-from tightbound.randomness import item_keys
+from tightbound.core.items import Items
+from tightbound.core.streams import item_keys
+from tightbound.objectives.registry import parse
 
 K = 48
 """Draws per datum: a number that divides by 6 and 8."""

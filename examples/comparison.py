@@ -13,7 +13,7 @@ import optax
 from matplotlib.figure import Figure
 
 import tightbound as tb
-from tightbound.objectives.catalogue import parse
+from tightbound.objectives.registry import parse
 
 
 def parser(

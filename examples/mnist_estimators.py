@@ -34,8 +34,8 @@ import numpy as np
 
 import tightbound as tb
 from tightbound.evidence import Estimate, annealed, compare, jackknife
-from tightbound.objectives.catalogue import parse
-from tightbound.optimizers import muon, schedule_by_name
+from tightbound.objectives.registry import parse
+from tightbound.training.optimizers import muon, schedule_by_name
 
 MODELS = {"VAE": "iwae(1, 'dreg')", "IWAE": "iwae(50, 'dreg@8')"}
 BATCH = 100

@@ -20,8 +20,8 @@ import numpy as np
 from scipy import stats
 
 import tightbound as tb
-from tightbound.objectives.catalogue import parse
-from tightbound.optimizers import muon, schedule_by_name
+from tightbound.objectives.registry import parse
+from tightbound.training.optimizers import muon, schedule_by_name
 
 BATCH = 100
 RATE = 0.02

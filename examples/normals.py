@@ -14,7 +14,7 @@ import optax
 from comparison import selected, several
 
 import tightbound as tb
-from tightbound.objectives.catalogue import parse
+from tightbound.objectives.registry import parse
 
 TARGETS = {
     "one": ((1.0,), (0.5,)),

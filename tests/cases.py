@@ -11,10 +11,10 @@ import numpy as np
 from tightbound import bounds, evidence, networks, objectives
 from tightbound.gradients import DoublyReparameterized, SingleSample, by_name
 from tightbound.objectives import AbstractObjective
-from tightbound.objectives.catalogue import all_objectives
-from tightbound.objectives.map_estimate import MAP
-from tightbound.objectives.multisample import Multisample
-from tightbound.objectives.sleep import Sleep
+from tightbound.objectives.multisample.multisample import Multisample
+from tightbound.objectives.registry import all_objectives
+from tightbound.objectives.wake.sleep import Sleep
+from tightbound.objectives.wrappers.map_estimate import MAP
 
 K = 5
 # Bounds see log-weights alone: several layers are for the gradients to get right.

@@ -5,7 +5,7 @@ import functools
 import equinox as eqx
 import jax
 
-from tightbound.items import Items
+from tightbound.core.items import Items
 
 
 def started(objective, parts, x):

@@ -16,7 +16,7 @@ from tests.cases import CASES
 from tightbound.bounds import AbstractBound
 from tightbound.gradients import AbstractGradient
 from tightbound.objectives import AbstractObjective
-from tightbound.objectives.catalogue import all_objectives
+from tightbound.objectives.registry import all_objectives
 
 PACKAGES = {
     AbstractBound: tightbound.bounds,

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.audit.report import PEERS, audit, document, markdown
-from tightbound.files import write_atomic
+from tightbound.core.files import write_atomic
 
 
 def main() -> None:

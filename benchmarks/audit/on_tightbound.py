@@ -25,10 +25,10 @@ from benchmarks.audit.checks import (
     K,
     X,
 )
+from tightbound.core.items import Items
 from tightbound.distributions import Bernoulli, DiagonalNormal, StandardNormal
-from tightbound.evidence.importance import FIRST
+from tightbound.evidence.importance.importance import FIRST
 from tightbound.evidence.rounding import PATTERNS
-from tightbound.items import Items
 from tightbound.networks import MLP, Dense
 from tightbound.objectives import AbstractObjective, Parts
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from tightbound import distributions as distributions
     from tightbound import evidence as evidence
     from tightbound import gradients as gradients
+    from tightbound import likelihoods as likelihoods
     from tightbound import models as models
     from tightbound import networks as networks
     from tightbound import objectives as objectives
-    from tightbound import optimizers as optimizers
+    from tightbound.core.errors import NonFiniteError as NonFiniteError
+    from tightbound.core.errors import UsageError as UsageError
     from tightbound.distributions import AbstractExplicit as AbstractExplicit
-    from tightbound.errors import NonFiniteError as NonFiniteError
-    from tightbound.errors import UsageError as UsageError
     from tightbound.evidence import Evaluation as Evaluation
     from tightbound.evidence import draws as draws
     from tightbound.evidence import evaluate as evaluate
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tightbound.training import em as em
     from tightbound.training import fit as fit
     from tightbound.training import load as load
+    from tightbound.training import optimizers as optimizers
     from tightbound.training import save as save
 
 _MODULES = (
@@ -45,19 +46,19 @@ _MODULES = (
     "distributions",
     "evidence",
     "gradients",
+    "likelihoods",
     "models",
     "networks",
     "objectives",
-    "optimizers",
 )
 _NAMES = {
     "AbstractExplicit": "distributions",
     "Evaluation": "evidence",
     "Model": "models",
-    "NonFiniteError": "errors",
+    "NonFiniteError": "core.errors",
     "Run": "training",
     "Target": "models",
-    "UsageError": "errors",
+    "UsageError": "core.errors",
     "autoencoder": "models",
     "draws": "evidence",
     "em": "training",
@@ -66,6 +67,7 @@ _NAMES = {
     "from_numpyro": "models",
     "load": "training",
     "open_run": "runs",
+    "optimizers": "training",
     "posterior": "models",
     "sandwich": "evidence",
     "save": "training",

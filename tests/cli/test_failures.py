@@ -9,7 +9,7 @@ import jax
 import pytest
 
 from tightbound.cli.output import say
-from tightbound.errors import NonFiniteError, UsageError
+from tightbound.core.errors import NonFiniteError, UsageError
 
 
 @pytest.mark.parametrize(

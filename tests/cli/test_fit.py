@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import tightbound as tightbound_package
+from tightbound.core.errors import Interrupted
 from tightbound.data import load_arrays
-from tightbound.errors import Interrupted
 
 SMALL = ("--latent", "2", "--hidden", "16", "--k", "3", "--epochs", "2", "--evaluate-k", "50")
 

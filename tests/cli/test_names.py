@@ -7,25 +7,26 @@ import pytest
 from tests.cases import CASES
 
 import tightbound.objectives
-from tightbound import data, distributions, names
-from tightbound.calls import Call, signature
+from tightbound import data, distributions, likelihoods
+from tightbound.core import names
+from tightbound.core.calls import Call, signature
+from tightbound.core.errors import UsageError
 from tightbound.data import binarise
-from tightbound.errors import UsageError
 from tightbound.gradients.names import GRADIENTS, SHORT
 from tightbound.models.autoencoder import NOISE_DRIVEN
 from tightbound.models.latents import DISCRETE
-from tightbound.networks.mlp import ACTIVATIONS
-from tightbound.objectives.catalogue import all_objectives, make, parse
-from tightbound.optimizers import by_name
+from tightbound.networks.dense import ACTIVATIONS
+from tightbound.objectives.registry import all_objectives, make, parse
+from tightbound.training.optimizers import by_name
 
 
 def test_names_are_those_of_the_registries():
-    assert set(names.GRADIENTS) == set(GRADIENTS)
+    assert set(names.gradients()) == set(GRADIENTS)
     assert set(names.SHORT_GRADIENTS) == set(SHORT)
     assert set(names.FAMILIES) == set(distributions.FAMILIES)
     assert set(names.PRIORS) == {*distributions.FAMILIES, DISCRETE}
     assert set(names.POSTERIORS) == {*names.PRIORS, *NOISE_DRIVEN}
-    assert set(distributions.likelihoods()) >= {"bernoulli", "gaussian", "gaussian_unit_mean"}
+    assert set(likelihoods.likelihoods()) >= {"bernoulli", "gaussian", "gaussian_unit_mean"}
     assert set(names.ACTIVATIONS) == set(ACTIVATIONS)
     assert set(names.BINARISATIONS) == set(binarise.MODES)
     assert {entry.name: entry.splits for entry in data.names()} == names.splits()
@@ -38,7 +39,7 @@ def test_other_words_lead_to_names():
         "likelihood": tuple(names.likelihoods()),
         "posterior": names.POSTERIORS,
         "prior": names.PRIORS,
-        "gradient": names.GRADIENTS,
+        "gradient": tuple(names.gradients()),
         "objective": tuple(names.objectives()),
     }
     for kind, words in names.OTHER_WORDS.items():

@@ -5,8 +5,8 @@ import tomllib
 
 import pytest
 
-from tightbound.config import PRESETS, Config, preset
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
+from tightbound.recipes.settings import PRESETS, Config, preset
 
 SMALL = ("--latent", "2", "--hidden", "8", "--epochs", "1", "--name", "run")
 

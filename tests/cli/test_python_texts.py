@@ -4,7 +4,7 @@ CODE = """
 import math
 import numpy as np
 import tightbound as tb
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 x = (np.random.default_rng(0).random((40, 3)) < 0.5).astype(np.float32)
 model, posterior = tb.autoencoder(x, latent=1, hidden=(3,))

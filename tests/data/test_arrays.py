@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from tightbound.core.errors import UsageError
 from tightbound.data import load_arrays
-from tightbound.errors import UsageError
 
 ARRAYS = {
     "decoder.0.weight": np.arange(6, dtype=np.float32).reshape(2, 3),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tightbound import data
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 NAMES = [f"binarized_mnist_{part}.amat" for part in ("train", "valid", "test")]
 

@@ -6,7 +6,7 @@ import pytest
 import scipy.io
 
 from tightbound import data
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 SIZES = {"train": 5, "val": 3, "test": 2}
 

@@ -3,9 +3,9 @@ import time
 import numpy as np
 import pytest
 
+from tightbound.core.errors import UsageError
+from tightbound.core.supports import Support
 from tightbound.data import check_values
-from tightbound.errors import UsageError
-from tightbound.supports import Support
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from tightbound import data
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 
 def test_digits_are_those_of_scikit_learn():

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import tightbound as tb
+from tightbound.core.errors import UsageError
 from tightbound.data import as_table, as_values
 from tightbound.data.door import as_array
-from tightbound.errors import UsageError
 
 TRUTH = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 100.0]])
 HOLED = np.array([[0.0, np.nan, 2.0], [3.0, 4.0, np.nan]])

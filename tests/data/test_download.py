@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tightbound import data
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 
 class Server(http.server.ThreadingHTTPServer):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tightbound import data
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 
 def whole(ds):
@@ -59,7 +59,7 @@ def test_bytes_are_scaled():
 
 def test_the_scale_of_bytes_goes_by_their_type_and_is_asked_for_where_it_matters():
     x = np.tile(np.array([[0, 1, 1]], np.uint8), (10, 1))
-    with pytest.raises(UsageError, match="got 0 and 1 alone: .* pass scale=1 or scale=255"):
+    with pytest.raises(UsageError, match="got 0 and 1 alone: .* --scale 1 or --scale 255"):
         data.load(x)
     ds = data.load(x, scale=1)
     assert (ds.units, ds.train[0].tolist(), ds.scale) == ("binary", [0, 1, 1], 1)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tightbound import data
+from tightbound.core.errors import UsageError
 from tightbound.data.readers import numpy_files, parquet
-from tightbound.errors import UsageError
 
 X = np.arange(6.0).reshape(3, 2)
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tightbound import data
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 
 @pytest.fixture

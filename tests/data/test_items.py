@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tightbound import data
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 X = np.random.RandomState(3).normal(size=(23, 4)).astype(np.float32)
 
@@ -52,7 +52,7 @@ def test_bytes_to_be_scored_take_the_scale_of_the_data_fitted():
     fitted = data.load(pixels)
     assert fitted.scale == 255
     dark = pixels[:1] // 2
-    with pytest.raises(UsageError, match="pass scale=1 or scale=255"):
+    with pytest.raises(UsageError, match="--scale 1 or --scale 255"):
         data.load_items(dark)
     found = data.load_items(dark, scale=fitted.scale)
     np.testing.assert_array_equal(found.x, dark / np.float32(255))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tightbound import data
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 
 def marked(tiny_mnist, idx, mark):

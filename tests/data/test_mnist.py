@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tightbound import data
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tightbound import data
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 TRUTH = np.random.RandomState(4).normal(size=(12, 3)).round(3)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tightbound import data
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 TRUTH = np.random.RandomState(4).normal(size=(12, 3)).round(3)
 
@@ -120,7 +120,10 @@ def test_headers_of_numbers(tmp_path, header, rows):
 )
 def test_a_first_line_that_may_be_either_is_refused_with_the_way_out(tmp_path, header, rows):
     content = text(rows, header=header)
-    with pytest.raises(UsageError, match="may name the columns or be a row; .* pass header=True"):
+    with pytest.raises(
+        UsageError,
+        match="may name the columns or be a row; .* --header yes or no, in Python header=True",
+    ):
         load(tmp_path, content)
     assert len(load(tmp_path, content, header=True).x) == len(rows)
     found = load(tmp_path, content, header=False)

@@ -1,6 +1,6 @@
 import pytest
 
-from tightbound.errors import UsageError, unknown
+from tightbound.core.errors import UsageError, unknown
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ from tests.evidence import targets
 from tests.evidence.toys import repeated, scaled
 from tests.oracles.linear_gaussian import exact_parts
 from tests.ztest import LIMIT, z_of_mean
+from tightbound.core.errors import UsageError
 from tightbound.distributions import CouplingFlow
-from tightbound.errors import UsageError
 from tightbound.evidence import AMIS, DMPMC, FAB, PMC, adaptive
-from tightbound.evidence.adaptation import draw_kernel, log_kernel
-from tightbound.evidence.amis import Mixture
+from tightbound.evidence.adaptive.adaptation import draw_kernel, log_kernel
+from tightbound.evidence.adaptive.amis import Mixture
 
 SHORT = {"rounds": 4, "warmup": 2}
 UNBIASED = {

@@ -15,12 +15,12 @@ from tests.laws import runs
 from tests.laws.runs import EXACT, WRONG
 from tests.oracles import linear_gaussian
 from tests.ztest import LIMIT, z_of_mean
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
+from tightbound.core.streams import item_keys, stream
 from tightbound.evidence import annealed, reverse_annealed, sandwich
-from tightbound.evidence.annealed import problem_of
+from tightbound.evidence.annealing.annealed import problem_of
 from tightbound.mcmc import Path, backward, forward, tuned
 from tightbound.models.weights import split_each
-from tightbound.randomness import item_keys, stream
 
 CHAINS = 20_000
 

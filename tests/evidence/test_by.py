@@ -8,7 +8,7 @@ import pytest
 import tightbound as tb
 from tests.cases import ESTIMATORS
 from tests.oracles import linear_gaussian
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.evidence import AIS, Estimator, HMCDensity
 from tightbound.evidence.estimator import estimators
 

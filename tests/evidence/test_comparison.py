@@ -11,7 +11,7 @@ from tests.evidence.toys import estimate, scaled
 from tests.oracles import linear_gaussian
 from tests.oracles.linear_gaussian import affine_normal, exact_posterior, one_layer_model, read
 from tests.ztest import LIMIT
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.evidence import Estimate, Evaluation, ExactEvidence, compare
 from tightbound.evidence.verdict import Verdict
 from tightbound.models import Model

@@ -13,7 +13,7 @@ import tightbound as tb
 from tests.oracles import linear_gaussian
 from tests.oracles.linear_gaussian import data, exact_parts
 from tests.ztest import LIMIT, z_of_mean
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.evidence import draws_to_arviz, to_arviz
 
 PARTS = exact_parts(1)

@@ -13,9 +13,9 @@ from scipy import integrate, special, stats
 
 import tightbound as tb
 from tests.ztest import LIMIT, z_of_mean
-from tightbound.errors import NonFiniteError, UsageError
+from tightbound.core.errors import NonFiniteError, UsageError
 from tightbound.evidence import adaptive, annealed, evaluate, exact
-from tightbound.models.site_laws import law_of
+from tightbound.models.numpyro.site_laws import law_of
 
 Y = np.array([0.3, 1.2, -0.4, 0.8], np.float32)
 

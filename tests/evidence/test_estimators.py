@@ -12,7 +12,7 @@ from tests.laws import runs
 from tests.laws.runs import EXACT, WRONG
 from tests.oracles import linear_gaussian
 from tests.ztest import LIMIT
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.evidence import hmc_density, jackknife, prior_sampling
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.evidence.toys import estimate, scaled
 from tests.oracles.linear_gaussian import data, exact_parts, log_evidence
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.evidence import Evaluation, evaluate
 from tightbound.evidence.verdict import Verdict
 from tightbound.models import autoencoder

@@ -15,7 +15,7 @@ from tests.evidence.toys import (
 )
 from tests.oracles.linear_gaussian import data, exact_parts, log_evidence
 from tests.ztest import LIMIT, paired_z, z_of_mean
-from tightbound.evidence.pareto import khat, tail_length, threshold
+from tightbound.evidence.importance.pareto import khat, tail_length, threshold
 
 REPLICAS = 10_000
 

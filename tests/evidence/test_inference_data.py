@@ -12,7 +12,7 @@ from tests.evidence.toys import scaled
 from tests.oracles import linear_gaussian
 from tests.oracles.linear_gaussian import data, exact_parts
 from tests.ztest import LIMIT, z_of_mean
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.evidence import to_arviz
 
 pytest.importorskip("xarray", reason="xarray is not installed")
@@ -95,8 +95,11 @@ def test_resampled_draws_have_the_moments_of_the_posterior(tree):
 
 
 def test_posterior_draws_are_among_those_proposed(tree):
+    # To the last place but one, in which the compiler's ways to them differ; of other draws two
+    # in a thousand would come as near.
     one, other = (tree[group]["z"].values[0, :, 0, 0] for group in ("posterior", "proposal"))
-    assert set(one) < set(other)
+    assert np.abs(one[:, None] - other[None]).min(axis=1).max() < 1e-6
+    assert len(np.unique(one)) < len(np.unique(other))
 
 
 def test_several_layers_are_several_variables():

@@ -8,7 +8,7 @@ import pytest
 from tests.evidence.toys import estimate, repeated, scaled
 from tests.oracles.linear_gaussian import exact_parts
 from tests.ztest import LIMIT, z_of_mean
-from tightbound.evidence.pareto import khat, tail_length, threshold
+from tightbound.evidence.importance.pareto import khat, tail_length, threshold
 from tightbound.evidence.verdict import judge
 
 khats = jax.jit(jax.vmap(khat))

@@ -13,7 +13,7 @@ import tightbound as tb
 from tests.evidence.toys import repeated, scaled
 from tests.oracles.linear_gaussian import exact_parts
 from tests.ztest import LIMIT, z_of_mean
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.evidence import defensive, evaluate, tempered
 
 

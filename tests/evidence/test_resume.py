@@ -10,9 +10,9 @@ import pytest
 
 from tests.laws import runs
 from tests.laws.runs import EXACT, WRONG
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.evidence import annealed, evaluate, resume
-from tightbound.evidence.per_datum import Progress
+from tightbound.evidence.batches import Progress
 
 MODEL, POSTERIOR = runs.parts_of(EXACT, 1).model, runs.parts_of(WRONG, 1).posterior
 X = np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32)

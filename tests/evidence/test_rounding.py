@@ -10,7 +10,7 @@ import pytest
 
 import tightbound as tb
 from tests.ztest import LIMIT
-from tightbound.errors import NonFiniteError
+from tightbound.core.errors import NonFiniteError
 from tightbound.evidence import (
     AMIS,
     DMPMC,

@@ -14,8 +14,8 @@ from tests.oracles.linear_gaussian import data, exact_parts
 from tests.ztest import LIMIT
 from tightbound.distributions import AbstractExplicit, StandardNormal
 from tightbound.evidence import evaluate, importance
-from tightbound.evidence.importance import FIRST
-from tightbound.evidence.pareto import tail_length
+from tightbound.evidence.importance.importance import FIRST
+from tightbound.evidence.importance.pareto import tail_length
 from tightbound.evidence.rounding import PATTERNS
 from tightbound.models import Model, autoencoder
 from tightbound.objectives import Parts

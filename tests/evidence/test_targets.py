@@ -13,9 +13,9 @@ from tests.evidence import targets
 from tests.evidence.toys import pixels
 from tests.oracles import linear_gaussian
 from tests.ztest import LIMIT, z_of_mean
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.evidence import annealed, exact, jackknife, prior_sampling, reverse_annealed
-from tightbound.evidence.exact import _integrated
+from tightbound.evidence.exact.exact import _integrated
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from tests.evidence.toys import estimate, many_units
 from tests.oracles.linear_gaussian import affine_normal, log_evidence
 from tightbound.distributions import AbstractExplicit, StandardNormal
 from tightbound.evidence import annealed, evaluate
-from tightbound.evidence.growth import bias_by_growth
-from tightbound.evidence.pareto import threshold
+from tightbound.evidence.importance.growth import bias_by_growth
+from tightbound.evidence.importance.pareto import threshold
 from tightbound.evidence.verdict import (
     BIAS,
     FACTOR,

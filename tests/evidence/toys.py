@@ -9,13 +9,13 @@ import numpy as np
 from scipy import special
 
 from tests.oracles.linear_gaussian import affine_normal, log_evidence
+from tightbound.core.streams import item_keys
 from tightbound.distributions import Bernoulli, DiagonalNormal, Layered, StandardNormal
 from tightbound.evidence import importance
 from tightbound.models import Model
 from tightbound.models.weights import log_weights, split_each
 from tightbound.networks import MLP, Dense
 from tightbound.objectives import Parts
-from tightbound.randomness import item_keys
 
 
 def keys_of(n: int, *, seed: int = 0) -> jax.Array:

@@ -13,7 +13,7 @@ from tests.faults.core import Attempt, Result
 from tests.faults.workplace import FLAGS, workplace
 from tightbound.cli import COMMANDS
 from tightbound.cli.fit import WORDS
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 OPTIONS = {
     "fit": [*(f"--{name.replace('_', '-')}" for name in WORDS), "--name", "--preset", "--config"],
@@ -124,7 +124,7 @@ def arguments() -> Iterator[Attempt]:
         mock.patch("tightbound.runs.evaluation.evaluate", _reached),
         mock.patch("tightbound.runs.reconstruct_data", _reached),
         mock.patch("tightbound.runs.sample_chunks", _reached),
-        mock.patch("tightbound.data.download.get", _reached),
+        mock.patch("tightbound.data.published.download.get", _reached),
     ):
 
         def attempt(number: int, rng: np.random.Generator) -> Result:

@@ -18,8 +18,8 @@ import numpy as np
 from tests.faults.commands import Said, called
 from tests.faults.workplace import FIT, RUN, UNFINISHED
 from tightbound import data
-from tightbound.digests.arrays import digest_of
-from tightbound.errors import UsageError
+from tightbound.core.digests.arrays import digest_of
+from tightbound.core.errors import UsageError
 
 NEW = Path("runs/new")
 

@@ -19,7 +19,7 @@ from PIL import Image
 from tests.faults.core import Attempt, Result
 from tests.faults.damage import damaged
 from tightbound import data
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 X = np.random.RandomState(0).normal(size=(12, 3)).astype(np.float32)
 PIXELS = np.random.RandomState(1).randint(0, 256, size=(9, 7, 3)).astype(np.uint8)

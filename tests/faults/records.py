@@ -12,12 +12,12 @@ from tests.faults.commands import Said, Tree, called, changed, files
 from tests.faults.core import Attempt, Result
 from tests.faults.damage import FOREIGN, IN_PLACE, damaged, in_place, remove
 from tests.faults.workplace import OTHER, RUN, UNFINISHED, workplace
-from tightbound.config import read_settings
+from tightbound.core.digests.arrays import read_arrays
+from tightbound.core.digests.lines import read_lines
+from tightbound.core.digests.record import read_record
+from tightbound.core.errors import UsageError
 from tightbound.data import load_arrays
-from tightbound.digests.arrays import read_arrays
-from tightbound.digests.lines import read_lines
-from tightbound.digests.record import read_record
-from tightbound.errors import UsageError
+from tightbound.recipes.settings import read_settings
 from tightbound.training import load
 
 LOCKS = (".lock", ".report.lock")

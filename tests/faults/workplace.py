@@ -16,10 +16,10 @@ import numpy as np
 
 from tests.faults.commands import Tree, called, files
 from tightbound.cli.compilation import SWITCH
-from tightbound.config import Config
-from tightbound.digests.record import read_record, write_record
-from tightbound.errors import UsageError
-from tightbound.files import write_atomic
+from tightbound.core.digests.record import read_record, write_record
+from tightbound.core.errors import UsageError
+from tightbound.core.files import write_atomic
+from tightbound.recipes.settings import Config
 from tightbound.report.figures import Exhibit
 from tightbound.report.records import Records
 from tightbound.training.loop import Loop

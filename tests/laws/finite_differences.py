@@ -20,11 +20,11 @@ from jax.flatten_util import ravel_pytree
 
 from tests import once
 from tests.cases import CASES
+from tightbound.core.streams import item_keys
 from tightbound.models import autoencoder
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.objectives import Parts
-from tightbound.objectives.multisample import Multisample
-from tightbound.randomness import item_keys
+from tightbound.objectives.multisample.multisample import Multisample
 
 N, STEP = 2, 1e-5
 MOST = 6

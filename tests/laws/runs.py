@@ -14,8 +14,8 @@ import pytest
 from tests import once
 from tests.cases import CASES
 from tests.oracles import linear_gaussian
+from tightbound.core.streams import item_keys
 from tightbound.objectives import Parts, Step
-from tightbound.randomness import item_keys
 
 N = 7
 EXACT, WRONG = 0, 1

@@ -18,7 +18,7 @@ import tightbound as tb
 from tests.cases import CASES
 from tests.laws.runs import WRONG, parts_of
 from tests.once import step
-from tightbound.compilation import filter_jit
+from tightbound.core.compilation import filter_jit
 
 HERE = Path(__file__)
 ON = "optimization_level=0" not in os.environ.get("XLA_FLAGS", "")

@@ -15,8 +15,8 @@ from tests.laws import runs
 from tests.laws.runs import WRONG
 from tests.oracles import linear_gaussian
 from tests.ztest import paired_z, z_of_mean
+from tightbound.core.errors import UsageError
 from tightbound.distributions import AbstractConditional
-from tightbound.errors import UsageError
 from tightbound.objectives import Parts, elbo, iwae
 
 REPLICAS = 2**12

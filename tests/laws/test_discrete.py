@@ -16,7 +16,7 @@ from jax.flatten_util import ravel_pytree
 import tightbound as tb
 from tests import once
 from tests.ztest import z_of_mean
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.objectives import Parts, elbo, iwae, rws, wake_sleep
 
 pytestmark = pytest.mark.stat

@@ -14,8 +14,8 @@ import pytest
 import tightbound as tb
 from tests.oracles import linear_gaussian
 from tightbound import evidence, models
-from tightbound.errors import UsageError
-from tightbound.training.calibration import ratio_calibration
+from tightbound.core.errors import UsageError
+from tightbound.diagnostics.ratio_calibration import ratio_calibration
 
 SRC = Path(tb.__file__).parent
 X = (np.random.default_rng(0).integers(0, 9, size=(12, 4)) / 8).astype(np.float32)

@@ -11,7 +11,7 @@ import tightbound as tb
 from tests.cases import LIKELIHOODS, NETWORKS, SOURCES
 from tests.training.test_saving import run_of
 from tests.ztest import LIMIT, z_of_mean
-from tightbound import data, distributions
+from tightbound import data, likelihoods
 from tightbound.data import check_values
 from tightbound.distributions import AbstractExplicit
 from tightbound.networks import Whole
@@ -33,7 +33,7 @@ def same_bits(one, other):
 
 
 def test_every_part_has_a_case():
-    assert set(distributions.likelihoods()) == set(LIKELIHOODS)
+    assert set(likelihoods.likelihoods()) == set(LIKELIHOODS)
     assert {entry.name for entry in data.names()} == set(SOURCES)
 
 

@@ -12,11 +12,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PARTS = {
     "src/tightbound/bounds/halfway.py": ("CASES = {", '"halfway": Case("Halfway", {"k": K}),'),
-    "src/tightbound/objectives/twice.py": (
+    "src/tightbound/objectives/multisample/twice.py": (
         "CASES = {",
         '"twice": Case("twice", {"k": 3, "gradient": "reparameterized"}, reference="iwae-6"),',
     ),
-    "src/tightbound/distributions/poisson.py": (
+    "src/tightbound/likelihoods/poisson.py": (
         "LIKELIHOODS = {",
         '"poisson": lambda u: np.floor(4 * u),',
     ),
@@ -24,8 +24,8 @@ PARTS = {
         "NETWORKS = {",
         '"upsampling": lambda key: networks.Whole(networks.Upsampling.of(2, key=key)),',
     ),
-    "src/tightbound/data/counted.py": ("SOURCES = (", '"counted",'),
-    "src/tightbound/evidence/halved.py": ("ESTIMATORS = {", '"Halved": {"k": 200},'),
+    "src/tightbound/data/published/counted.py": ("SOURCES = (", '"counted",'),
+    "src/tightbound/evidence/importance/halved.py": ("ESTIMATORS = {", '"Halved": {"k": 200},'),
 }
 """Each file of `tests/scratch/`, where it goes, and its line in `tests/cases.py` with its place."""
 
@@ -67,7 +67,12 @@ def test_nothing_else_is_edited(tmp_path):
 @pytest.mark.slow
 def test_parts_of_ones_own_are_found_used_and_held_to_the_laws(tmp_path):
     added(tmp_path)
-    laws = ["test_completeness.py", "test_bounds.py", "laws/test_parts.py", "cli/test_names.py"]
+    laws = [
+        "test_completeness.py",
+        "bounds/test_bounds.py",
+        "laws/test_parts.py",
+        "cli/test_names.py",
+    ]
     laws.append("evidence/test_by.py")
     parts = ("halfway", "Halfway", "twice", "poisson", "upsampling", "counted", "Halved")
     names = " or ".join((*parts, "own", "every_part"))

@@ -16,14 +16,14 @@ import pytest
 import tightbound as tb
 from tests.cases import CASES
 from tests.laws.runs import QUICK
+from tightbound.core.errors import UsageError
+from tightbound.core.items import Items
+from tightbound.core.streams import first_keys, numbered
 from tightbound.distributions import AbstractExplicit, SemiImplicit
-from tightbound.errors import UsageError
-from tightbound.items import Items
 from tightbound.models import bayesian
 from tightbound.objectives import Parts, full_vb, map_estimate, schedule
-from tightbound.objectives.catalogue import all_objectives
-from tightbound.objectives.schedule import Schedule
-from tightbound.randomness import first_keys, numbered
+from tightbound.objectives.registry import all_objectives
+from tightbound.objectives.wrappers.schedule import Schedule
 
 N = 4
 """Training data, and those of a minibatch."""

@@ -14,6 +14,7 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from numpy.typing import ArrayLike
 
+from tightbound.core.items import Datum, values
 from tightbound.distributions import (
     AbstractExplicit,
     BottomLayer,
@@ -21,7 +22,6 @@ from tightbound.distributions import (
     Layered,
     StandardNormal,
 )
-from tightbound.items import Datum, values
 from tightbound.models import Model
 from tightbound.networks import MLP, Dense
 from tightbound.objectives import Parts

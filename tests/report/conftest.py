@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tightbound.digests.arrays import read_arrays, write_arrays
-from tightbound.digests.lines import START, read_lines, to_line
-from tightbound.digests.record import read_record, write_record
-from tightbound.digests.text import sealed
+from tightbound.core.digests.arrays import read_arrays, write_arrays
+from tightbound.core.digests.lines import START, read_lines, to_line
+from tightbound.core.digests.record import read_record, write_record
+from tightbound.core.digests.text import sealed
 
 WEIGHTS = "5e" * 32
 DATA = {part: f"{number}a" * 32 for number, part in enumerate(("train", "validation", "test"))}

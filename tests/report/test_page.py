@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from tightbound.digests.arrays import read_arrays
-from tightbound.digests.record import read_record, write_record
-from tightbound.digests.text import read_sealed, sealed
+from tightbound.core.digests.arrays import read_arrays
+from tightbound.core.digests.record import read_record, write_record
+from tightbound.core.digests.text import read_sealed, sealed
 from tightbound.report import figures, write_report
 from tightbound.report.headline import tone
 from tightbound.report.pictures import samples_sheet

@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.report import json_records, summary_lines, write_report
 from tightbound.report.records import read_records
 

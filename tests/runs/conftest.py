@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tightbound import runs
-from tightbound.config import Config
+from tightbound.recipes.settings import Config
 from tightbound.training.loop import Loop
 
 RUN = Path("runs") / "r"

@@ -7,8 +7,8 @@ import pytest
 
 from tests.runs.conftest import K
 from tightbound import runs
-from tightbound.digests.record import read_record, write_record
-from tightbound.errors import UsageError
+from tightbound.core.digests.record import read_record, write_record
+from tightbound.core.errors import UsageError
 from tightbound.report import json_records
 
 METRICS, CHECKPOINT = "metrics.jsonl", "checkpoints/last.safetensors"

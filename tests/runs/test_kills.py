@@ -9,8 +9,8 @@ import pytest
 
 from tests.runs.conftest import RUN, K
 from tightbound import runs
-from tightbound.errors import Interrupted, UsageError
-from tightbound.locks import Folder
+from tightbound.core.errors import Interrupted, UsageError
+from tightbound.core.locks import Folder
 from tightbound.report import json_records, write_report
 
 RENAMINGS = 8

@@ -7,8 +7,8 @@ import pytest
 
 from tests.runs.conftest import K
 from tightbound import runs
+from tightbound.core.errors import UsageError
 from tightbound.data import load_arrays
-from tightbound.errors import UsageError
 from tightbound.report import json_records, summary_lines, write_report
 from tightbound.runs.question import question
 

@@ -9,9 +9,9 @@ import tightbound as tb
 from tests.oracles.linear_gaussian import log_normal
 from tests.runs.conftest import K
 from tightbound import runs
+from tightbound.core.digests.record import read_record, write_record
+from tightbound.core.errors import UsageError
 from tightbound.data import load_arrays
-from tightbound.digests.record import read_record, write_record
-from tightbound.errors import UsageError
 from tightbound.report import json_records, summary_lines, write_report
 from tightbound.runs.baselines import FULL, INDEPENDENT, gaussian_baselines
 
@@ -66,16 +66,18 @@ def test_reconstructions_stand_in_the_order_of_the_file(run, new, table):
     likelihood, q = fitted.model.likelihood, fitted.posterior
     right = np.array([likelihood.mean(q.mean(jnp.asarray(x))) for x in new])
     np.save("new.npy", new)
-    means, error = runs.reconstruct_data(run, "new.npy")
+    means, error, measure = runs.reconstruct_data(run, "new.npy")
     np.testing.assert_allclose(means, right, rtol=1e-5)
-    assert error == pytest.approx(float(np.mean((right - new) ** 2)), rel=1e-5)
+    apart = (right - new) / table[tb.data.load("table.npy").rows["train"]].std(axis=0)
+    assert measure == "mean_squared_error_standardised"
+    assert error == pytest.approx(float(np.mean(apart**2)), rel=1e-4)
     assert len({tuple(row) for row in means.tolist()}) == 7
     np.save("reversed.npy", new[::-1])
     np.testing.assert_allclose(runs.reconstruct_data(run, "reversed.npy")[0], means[::-1])
     np.save("one.npy", new[3:4])
     np.testing.assert_allclose(runs.reconstruct_data(run, "one.npy")[0], means[3:4], rtol=1e-5)
     np.testing.assert_allclose(runs.reconstruct_data(run, "new.npy", limit=2)[0], means[:2])
-    own, _ = runs.reconstruct_data(run, "table.npy")  # all of it, not in the order of the fit
+    own = runs.reconstruct_data(run, "table.npy").means  # all of it, not in the order of the fit
     np.testing.assert_allclose(own[29], likelihood.mean(q.mean(jnp.asarray(table[29]))), rtol=1e-5)
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from tightbound.data.dataset import Dataset
-from tightbound.data.named import Published
-from tightbound.data.published import Fetched, sha256
+from tightbound.data.published.file import Fetched, sha256
+from tightbound.data.published.lookup import Published
 
 SPLITS = {"counted": ("default", "halves")}
 

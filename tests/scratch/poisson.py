@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.distributions.abstract import AbstractExplicit
-from tightbound.distributions.likelihood import Likelihood
+from tightbound.core.streams import streams
+from tightbound.core.supports import Support
+from tightbound.distributions.contracts import AbstractExplicit
+from tightbound.likelihoods.registry import Likelihood
 from tightbound.networks import Body, Head
-from tightbound.randomness import streams
-from tightbound.supports import Support
 
 COUNTS = Support("counts", "a whole number >= 0", lambda x: (x >= 0) & (x == np.floor(x)))
 

@@ -7,10 +7,10 @@ Bias: that of the bound on 2k draws.
 """
 
 from tightbound.bounds import IWAE
-from tightbound.errors import at_least
+from tightbound.core.errors import at_least
 from tightbound.gradients import by_name
-from tightbound.objectives.abstract import About
-from tightbound.objectives.multisample import Multisample
+from tightbound.objectives.contract import About
+from tightbound.objectives.multisample.multisample import Multisample
 
 ABOUT = About(example={"k": 2})
 

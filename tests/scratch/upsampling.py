@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.randomness import streams
+from tightbound.core.streams import streams
 
 
 class Upsampling(eqx.Module):

@@ -12,7 +12,7 @@ from tightbound.cli import run
 from tightbound.cli.compilation import SWITCH
 from tightbound.gradients import by_name
 from tightbound.networks import Whole
-from tightbound.objectives.multisample import Multisample
+from tightbound.objectives.multisample.multisample import Multisample
 
 COUNTS = tb.data.load("counted", split="halves")
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import tightbound as tb
+from tightbound.core.streams import as_key, numbered, stream
 from tightbound.data.order import items_at
 from tightbound.objectives import AbstractObjective, Parts, Step
-from tightbound.randomness import as_key, numbered, stream
 from tightbound.training.epoch import Keys
 from tightbound.training.loop import Loop
 

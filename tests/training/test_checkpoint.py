@@ -4,8 +4,8 @@ import pytest
 from safetensors.numpy import save
 
 import tightbound as tb
-from tightbound.digests import arrays as arrays_of_files
-from tightbound.digests.arrays import read_arrays
+from tightbound.core.digests import arrays as arrays_of_files
+from tightbound.core.digests.arrays import read_arrays
 from tightbound.training import checkpoint
 
 TREE = {

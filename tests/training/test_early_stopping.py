@@ -6,8 +6,8 @@ import pytest
 from tests import once
 
 import tightbound as tb
+from tightbound.core.streams import item_keys, streams
 from tightbound.data.binarise import Binarisation
-from tightbound.randomness import item_keys, streams
 from tightbound.training.epoch import EpochSettings, _mean_bound
 
 

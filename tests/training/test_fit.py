@@ -10,11 +10,11 @@ import pytest
 from tests import once
 
 import tightbound as tb
+from tightbound.core.streams import item_keys
+from tightbound.core.streams import streams as derived
 from tightbound.data.binarise import Binarisation
 from tightbound.data.order import items_at
 from tightbound.objectives import Parts
-from tightbound.randomness import item_keys
-from tightbound.randomness import streams as derived
 
 GREY = np.random.default_rng(0).random((11, 4)).astype(np.float32)
 

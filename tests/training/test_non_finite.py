@@ -6,8 +6,8 @@ import optax
 import pytest
 
 import tightbound as tb
+from tightbound.core.digests.arrays import read_arrays
 from tightbound.data.order import items_at
-from tightbound.digests.arrays import read_arrays
 
 N, BATCH, PER_EPOCH = 9, 2, 4
 

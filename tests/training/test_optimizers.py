@@ -8,8 +8,8 @@ import optax
 import pytest
 
 import tightbound as tb
-from tightbound.names import check_optimizer
-from tightbound.optimizers import (
+from tightbound.core.names import check_optimizer
+from tightbound.training.optimizers import (
     IWAE_EPOCHS,
     IWAE_RATES,
     SCHEDULES,

@@ -1,6 +1,6 @@
 import pytest
 
-from tightbound.progress import Progress
+from tightbound.core.progress import Progress
 
 
 def test_silent_where_standard_error_is_no_terminal(capsys):

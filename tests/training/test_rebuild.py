@@ -14,7 +14,9 @@ import pytest
 from tests.training.test_saving import run_of
 
 import tightbound as tb
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
+from tightbound.core.supports import UNIT, Support
+from tightbound.distributions import from_functions
 from tightbound.networks import Whole
 from tightbound.objectives import Parts
 from tightbound.training.imports import TRUST, ours
@@ -130,6 +132,22 @@ def test_what_no_path_leads_to_needs_like(tmp_path, same_bits):
         same_bits(tb.load(path, like=tuple(parts)).replicas, [parts])
 
 
+def test_a_support_of_ones_own_is_not_taken_for_its_name(tmp_path, same_bits):
+    even = Support("even", "an even number", lambda x: x % 2 == 0)
+    of = {s: from_functions(log_prob=wave, mean=wave, support=s) for s in (even, UNIT)}
+    model, _ = tb.autoencoder(GREY, latent=1, hidden=(3,))
+    for support, likelihood in of.items():
+        parts = Parts(eqx.tree_at(lambda m: m.likelihood, model, likelihood), None)
+        path = saved(tmp_path / "run.safetensors", parts)
+        if support is even:
+            with pytest.raises(UsageError, match=r"the support 'even'.*: pass like=\(model,"):
+                tb.load(path, trust=HERE)
+        how = {"like": tuple(parts)} if support is even else {"trust": HERE}
+        loaded = tb.load(path, **how)
+        assert loaded.model.likelihood.support == support
+        same_bits(loaded.replicas, [parts])
+
+
 def test_code_that_has_changed_is_refused(tmp_path, monkeypatch):
     parts = Parts(*build(jax.random.key(0)))
     path = saved(tmp_path / "run.safetensors", parts)
@@ -204,7 +222,7 @@ HOSTILE = [
     {"module": ["equinox.nn", "__loader__"], "fields": {}, "defaults": []},
     {"module": ["equinox.nn", "np"], "fields": {}, "defaults": []},
     {"module": ["equinox", "Module"], "fields": {}, "defaults": []},
-    {"function": ["tightbound.files", "write_atomic"]},
+    {"function": ["tightbound.core.files", "write_atomic"]},
     {"class": "Popen", "fields": {}, "defaults": []},
     {"class": ["Model"], "fields": {}, "defaults": []},
     {"module": "os.system", "fields": {}, "defaults": []},

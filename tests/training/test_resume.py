@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 import tightbound as tb
-from tightbound.digests import arrays as arrays_of_files
-from tightbound.digests.arrays import read_arrays
+from tightbound.core.digests import arrays as arrays_of_files
+from tightbound.core.digests.arrays import read_arrays
 
 EPOCHS = 40
 VARIANTS = {
@@ -155,8 +155,8 @@ def test_the_kills_came_when_they_should(variant, outcome):
 
 def arrange(what, at):
     """Has this process kill itself at the moment named, or be slow enough to be killed."""
+    from tightbound.training.history import MetricsFile
     from tightbound.training.loop import Loop
-    from tightbound.training.records import MetricsFile
 
     written = 0
     write, run_epoch, append = arrays_of_files.write_atomic, Loop.epoch, MetricsFile.append

@@ -9,11 +9,11 @@ import pytest
 from tests import once
 
 import tightbound as tb
-from tightbound.digests.arrays import read_arrays, write_arrays
+from tightbound.core.digests.arrays import read_arrays, write_arrays
 from tightbound.distributions import FamilyPrior
 from tightbound.objectives import Parts
 from tightbound.training.fit import Run
-from tightbound.training.records import EpochRecord, History
+from tightbound.training.history import EpochRecord, History
 from tightbound.training.state import reinitialised
 from tightbound.training.structure import differences
 
@@ -233,7 +233,7 @@ def test_a_class_of_ones_own_with_a_known_name_is_ones_own(tmp_path):
     network = impostor(jnp.ones((4, 3)), np.zeros(3, np.float32), jnp.arange(2))
     path = tmp_path / "run.safetensors"
     tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, encoder=network)), 1))
-    with pytest.raises(tb.UsageError, match="network of your own"):
+    with pytest.raises(tb.UsageError, match="something of your own"):
         tb.load(path)
 
 

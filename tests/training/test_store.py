@@ -9,11 +9,11 @@ import pytest
 from safetensors.numpy import save
 
 import tightbound as tb
-from tightbound.digests.arrays import read_arrays
-from tightbound.locks import Folder
+from tightbound.core.digests.arrays import read_arrays
+from tightbound.core.locks import Folder
 from tightbound.objectives import Parts
 from tightbound.training import store
-from tightbound.training.records import EpochRecord, History, MetricsFile
+from tightbound.training.history import EpochRecord, History, MetricsFile
 from tightbound.training.state import start
 
 DATA = np.random.default_rng(0).random(size=(7, 3)).astype(np.float32)

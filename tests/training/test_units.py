@@ -8,10 +8,10 @@ import optax
 import pytest
 
 import tightbound as tb
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.objectives import Parts
 from tightbound.training.fit import Run
-from tightbound.training.records import History
+from tightbound.training.history import History
 
 RNG = np.random.default_rng(4)
 LOADING = np.array([[1.0, 0.3], [-0.4, 1.0], [0.6, 0.9], [-1.0, 0.2], [0.5, 0.5]])

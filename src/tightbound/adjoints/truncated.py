@@ -13,7 +13,7 @@ from jaxtyping import Array, Int
 from tightbound.adjoints.abstract import AbstractAdjoint, Inner, InnerLoss
 from tightbound.adjoints.first_order import FirstOrder
 from tightbound.adjoints.unrolled import Unrolled
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 
 class Truncated(AbstractAdjoint):

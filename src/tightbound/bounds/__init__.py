@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from tightbound.bounds.abstract import AbstractBound as AbstractBound
-from tightbound.discovery import classes as _classes
+from tightbound.core.discovery import classes as _classes
 
 if TYPE_CHECKING:  # what type checkers see of those that the last line finds
     from tightbound.bounds.ciwae import CIWAE as CIWAE

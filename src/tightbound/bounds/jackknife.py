@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float
 
 from tightbound.bounds.abstract import AbstractBound
 from tightbound.bounds.iwae import IWAE
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 SMALL = 1e-15
 """Sums of weights below it are kept as logarithms, lest they or their squares underflow."""

@@ -58,7 +58,7 @@ def run(arguments: list[str]) -> int:
         print(f"tightbound {tightbound.__version__}")
         return 0
     if name not in COMMANDS:
-        from tightbound.errors import unknown
+        from tightbound.core.errors import unknown
 
         raise unknown("option" if name.startswith("-") else "command", name, COMMANDS)
     from importlib import import_module

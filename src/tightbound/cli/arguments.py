@@ -5,9 +5,9 @@ import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from tightbound.calls import LARGEST, shortened
-from tightbound.config import check_whole
-from tightbound.errors import UsageError, unknown
+from tightbound.core.calls import LARGEST, shortened
+from tightbound.core.errors import UsageError, unknown
+from tightbound.recipes.settings import check_whole
 
 
 class Parser:
@@ -110,6 +110,12 @@ class _Wide(argparse.HelpFormatter):
         super().__init__(prog, max_help_position=28)
 
 
+def of_a_file(parser: Parser) -> None:
+    """The options that say how a file of one's own is read."""
+    parser.option("scale", "What its numbers are divided by; their type says it if left out.", real)
+    parser.option("header", "Whether its first line names the columns: yes or no.", yes_or_no)
+
+
 def whole(least: int, most: int = LARGEST) -> Callable[[str, str], int]:
     """A kind of option: a whole number between two limits."""
 
@@ -133,6 +139,13 @@ def real(flag: str, text: str) -> float:
     if not math.isfinite(number):
         raise UsageError(f"expected {flag} as a finite number, got {shortened(text)}")
     return number
+
+
+def yes_or_no(flag: str, text: str) -> bool:
+    """A kind of option: yes or no."""
+    if text not in ("yes", "no"):
+        raise UsageError(f"expected {flag} as yes or no, got {shortened(text)}")
+    return text == "yes"
 
 
 def _plain(text: str) -> str:

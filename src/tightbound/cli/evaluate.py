@@ -2,13 +2,13 @@
 
 from argparse import Namespace
 
-from tightbound.calls import LARGEST
-from tightbound.cli.arguments import Parser, whole
+from tightbound.cli.arguments import Parser, of_a_file, whole
 from tightbound.cli.folders import find_run
 from tightbound.cli.output import show_run, visible
-from tightbound.config import LARGEST_KEY, check_data
-from tightbound.errors import Interrupted, UsageError
-from tightbound.names import PARTS, check_name
+from tightbound.core.calls import LARGEST
+from tightbound.core.errors import Interrupted, UsageError
+from tightbound.core.names import PARTS, check_name
+from tightbound.recipes.settings import LARGEST_KEY, check_data
 
 
 def declare(parser: Parser) -> None:
@@ -18,6 +18,7 @@ def declare(parser: Parser) -> None:
     parser.option("key", "Seed of draws and binarisation.", whole(0, LARGEST_KEY), 0)
     parser.option("split", "Part of the data: train, validation or test. [default: test]")
     parser.option("data", "Other data in its place: a file, all rows in order, or a named set.")
+    of_a_file(parser)
     parser.option("limit", "Only the first so many items.", whole(1))
     parser.option(
         "temperatures",
@@ -35,6 +36,8 @@ def run(given: Namespace) -> int:
         if given.split is not None:
             raise UsageError("--split is a part of the run's own data: leave it out with --data")
         check_data(given.data)
+    elif given.scale is not None or given.header is not None:
+        raise UsageError("--scale and --header say how the file of --data is read: name one")
     split = "test" if given.split is None else given.split
     check_name("split", split, PARTS)
     from tightbound.cli.compilation import kept_compilations
@@ -52,6 +55,8 @@ def run(given: Namespace) -> int:
                 split=split,
                 data=given.data,
                 limit=given.limit,
+                scale=given.scale,
+                header=given.header,
                 temperatures=given.temperatures,
                 chains=given.chains,
                 overwrite=given.overwrite,

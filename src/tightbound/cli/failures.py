@@ -4,8 +4,8 @@ import os
 import sys
 
 from tightbound.cli.output import visible
-from tightbound.errors import Interrupted, NonFiniteError, UsageError
-from tightbound.files import why
+from tightbound.core.errors import Interrupted, NonFiniteError, UsageError
+from tightbound.core.files import why
 
 
 def told(error: BaseException) -> int:

@@ -6,16 +6,18 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from tightbound import names
-from tightbound.cli.arguments import Parser, real, whole
+from tightbound.cli.arguments import Parser, real, whole, yes_or_no
 from tightbound.cli.folders import new_run
 from tightbound.cli.output import show_run
-from tightbound.config import PRESETS, WHOLE, Config, preset, read_settings, read_toml
-from tightbound.errors import Interrupted, UsageError
-from tightbound.locks import check_unused
+from tightbound.core import names
+from tightbound.core.errors import Interrupted, UsageError
+from tightbound.core.locks import check_unused
+from tightbound.recipes.settings import PRESETS, WHOLE, Config, preset, read_settings, read_toml
 
 WORDS = {
     "split": "Which split; see `datasets`.",
+    "scale": "What a file's numbers are divided by; its type says it if left out.",
+    "header": "Whether the first line of a text table names its columns: yes or no.",
     "objective": "A name, or a call such as 'jvi(k=8, order=1)': see `objectives`.",
     "k": "Draws per datum of iwae; 50 if left out.",
     "samples": "Draws per datum of elbo.",
@@ -32,7 +34,7 @@ WORDS = {
     "weight_prior": "MAP: a prior N(0, WEIGHT_PRIOR^2) on all parameters.",
     "bayesian": "Full variational Bayes, with that prior on the model's parameters.",
     "epochs": "Passes over the data.",
-    "batch_size": "Items per step.",
+    "batch_size": "Items per step; 100, or all where there are fewer, if left out.",
     "optimizer": "adam, muon, iwae_adam, adagrad ... (any of Optax), or 'adam(b1=0.5)'.",
     "learning_rate": "Highest rate; 0.02 for muon, 0.002 for adam if left out.",
     "schedule": "constant, cosine, linear or iwae.",
@@ -61,6 +63,8 @@ def declare(parser: Parser) -> None:
         kind = whole(*WHOLE[name]) if name in WHOLE else None
         if kind is None and float in typing.get_args(hints[name]):
             kind = real
+        if bool in typing.get_args(hints[name]):
+            kind = yes_or_no
         parser.option(name, shown, kind)
     parser.option("name", "Folder under runs/; DATA-OBJECTIVE if left out.")
     parser.option("preset", f"Settings of an experiment: {', '.join(PRESETS)}.")

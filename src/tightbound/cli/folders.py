@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tightbound.calls import shortened
-from tightbound.errors import UsageError, unknown
+from tightbound.core.calls import shortened
+from tightbound.core.errors import UsageError, unknown
 
 RUNS = Path("runs")
 LONGEST = 200

@@ -13,7 +13,7 @@ def declare(parser: Parser) -> None:
 
 def run(given: Namespace) -> int:
     """Prints one paragraph for each."""
-    from tightbound.objectives.catalogue import all_objectives
+    from tightbound.objectives.registry import all_objectives
 
     rows = [
         {

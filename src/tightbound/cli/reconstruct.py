@@ -2,17 +2,18 @@
 
 from argparse import Namespace
 
-from tightbound.cli.arguments import Parser, whole
+from tightbound.cli.arguments import Parser, of_a_file, whole
 from tightbound.cli.folders import find_run, out_file
 from tightbound.cli.output import say
 from tightbound.cli.writers import FORMATS, write_rows
-from tightbound.config import check_data
+from tightbound.recipes.settings import check_data
 
 
 def declare(parser: Parser) -> None:
     """What the command takes."""
     parser.positional("run", "A run: its folder, or its name under runs/.")
     parser.positional("data", "A named set (its test part), or a file (all rows in order).")
+    of_a_file(parser)
     parser.option("limit", "Only the first so many items.", whole(1))
     parser.option("out", f"A file: {' '.join(FORMATS)}. [default: RUN/reconstructions.npy]")
 
@@ -27,8 +28,11 @@ def run(given: Namespace) -> int:
     with kept_compilations():
         from tightbound import runs
 
-        means, error = runs.reconstruct_data(directory, given.data, limit=given.limit)
-        write_rows(path, iter([means]), n=len(means), shape=runs.item_shape(directory))
-    record = {"file": str(path), "n": len(means), "mean_squared_error": error}
+        found = runs.reconstruct_data(
+            directory, given.data, limit=given.limit, scale=given.scale, header=given.header
+        )
+        rows, items = iter([found.means]), runs.items_of(directory)
+        write_rows(path, rows, n=len(found.means), shape=items.shape, columns=items.columns)
+    record = {"file": str(path), "n": len(found.means), found.measure: found.error}
     say(record, as_json=given.json)
     return 0

@@ -6,7 +6,7 @@ from tightbound.cli.arguments import Parser, whole
 from tightbound.cli.folders import find_run, out_file
 from tightbound.cli.output import say
 from tightbound.cli.writers import FORMATS, write_rows
-from tightbound.config import LARGEST_KEY
+from tightbound.recipes.settings import LARGEST_KEY
 
 CHUNK = 1000
 """Items in memory at once."""
@@ -31,6 +31,7 @@ def run(given: Namespace) -> int:
 
         fitted = runs.open_run(directory).run
         chunks = runs.sample_chunks(fitted, given.n, given.key, chunk=CHUNK)
-        write_rows(path, chunks, n=given.n, shape=runs.item_shape(directory))
+        items = runs.items_of(directory)
+        write_rows(path, chunks, n=given.n, shape=items.shape, columns=items.columns)
     say({"file": str(path), "n": given.n}, as_json=given.json)
     return 0

@@ -1,15 +1,17 @@
 """Rows into a file whose suffix names the format, a chunk at a time, whole or not at all."""
 
 import contextlib
+import csv
+import io
 import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 MOST_PICTURES = 10_000
 BORDER = 1
@@ -18,7 +20,17 @@ Rows = Iterator[Any]
 """Chunks of shape (rows, d), float32."""
 
 
-def write_rows(path: Path, chunks: Rows, *, n: int, shape: tuple[int, ...]) -> None:
+class Items(NamedTuple):
+    """What one item is."""
+
+    shape: tuple[int, ...]
+    columns: tuple[str, ...]
+    """Names of its columns, if they have any."""
+
+
+def write_rows(
+    path: Path, chunks: Rows, *, n: int, shape: tuple[int, ...], columns: tuple[str, ...] = ()
+) -> None:
     """Writes n rows beside the target and renames them into place.
 
     Args:
@@ -26,6 +38,7 @@ def write_rows(path: Path, chunks: Rows, *, n: int, shape: tuple[int, ...]) -> N
         chunks: The rows, in chunks; none is asked for before all checks have passed.
         n: How many rows they hold together.
         shape: The shape of one item, for pictures.
+        columns: Names of the columns; x0, x1 and so on where there are none.
 
     Raises:
         UsageError: The disk has no room for them, or the format cannot hold them.
@@ -38,7 +51,7 @@ def write_rows(path: Path, chunks: Rows, *, n: int, shape: tuple[int, ...]) -> N
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as handle:
-            write(handle, chunks, n, shape)
+            write(handle, chunks, n, Items(shape, columns))
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)
@@ -56,7 +69,7 @@ def _check_room(path: Path, needed: int | float) -> None:
         )
 
 
-def _npy(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+def _npy(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None:
     from numpy.lib import format as npy
 
     first = next(chunks)
@@ -67,24 +80,25 @@ def _npy(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -
         handle.write(chunk.tobytes())
 
 
-def _npz(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+def _npz(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None:
     with (
         zipfile.ZipFile(cast("IO[bytes]", handle), "w") as archive,
         archive.open("rows.npy", "w", force_zip64=True) as member,
     ):
-        _npy(cast("BufferedIOBase", member), chunks, n, shape)
+        _npy(cast("BufferedIOBase", member), chunks, n, items)
 
 
-def _csv(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+def _csv(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None:
     for number, chunk in enumerate(chunks):
         if number == 0:
-            handle.write((",".join(_columns(chunk)) + "\n").encode())
+            csv.writer(text := io.StringIO(), lineterminator="\n").writerow(_columns(chunk, items))
+            handle.write(text.getvalue().encode())
         # The shortest text that is the same float32 again.
         lines = (",".join(map(str, row)) for row in chunk.astype("U32"))
         handle.write(("\n".join(lines) + "\n").encode())
 
 
-def _parquet(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+def _parquet(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None:
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -95,16 +109,17 @@ def _parquet(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...
     with contextlib.ExitStack() as stack:
         writer = None
         for chunk in chunks:
-            table = pa.table(dict(zip(_columns(chunk), chunk.T, strict=True)))
+            table = pa.table(dict(zip(_columns(chunk, items), chunk.T, strict=True)))
             if writer is None:
                 writer = stack.enter_context(parquet.ParquetWriter(handle, table.schema))
             writer.write_table(table)
 
 
-def _png(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -> None:
+def _png(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None:
     import numpy as np
     from PIL import Image
 
+    shape = items.shape
     if len(shape) != 2:
         raise UsageError(f"expected pictures for .png, got items of shape {shape}: write .csv")
     if n > MOST_PICTURES:
@@ -112,8 +127,7 @@ def _png(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -
     columns = int(np.ceil(np.sqrt(n)))
     height, width = (size + BORDER for size in shape)
     sheet = np.zeros((-(-n // columns) * height + BORDER, columns * width + BORDER), np.uint8)
-    items = (row for chunk in chunks for row in chunk)
-    for number, item in enumerate(items):
+    for number, item in enumerate(row for chunk in chunks for row in chunk):
         top = number // columns * height + BORDER
         left = number % columns * width + BORDER
         grey = np.clip(item.reshape(shape), 0, 1) * 255
@@ -121,11 +135,11 @@ def _png(handle: BufferedIOBase, chunks: Rows, n: int, shape: tuple[int, ...]) -
     Image.fromarray(sheet).save(cast("IO[bytes]", handle), format="PNG")
 
 
-def _columns(chunk: Any) -> list[str]:
-    return [f"x{column}" for column in range(chunk.shape[1])]
+def _columns(chunk: Any, items: Items) -> list[str]:
+    return list(items.columns) or [f"x{column}" for column in range(chunk.shape[1])]
 
 
-FORMATS: dict[str, Callable[[BufferedIOBase, Rows, int, tuple[int, ...]], None]] = {
+FORMATS: dict[str, Callable[[BufferedIOBase, Rows, int, Items], None]] = {
     ".npy": _npy,
     ".npz": _npz,
     ".csv": _csv,

@@ -4,15 +4,15 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from tightbound.core.errors import UsageError, unknown
+from tightbound.core.names import sources
 from tightbound.data.arrays import load_arrays
 from tightbound.data.check import check_values
 from tightbound.data.dataset import Dataset
 from tightbound.data.door import DataLike, as_array, as_table, as_values
 from tightbound.data.files import Unsplit, load_items, load_own
-from tightbound.data.named import Published, fetch, find, folders
+from tightbound.data.published.lookup import Published, fetch, find, folders
 from tightbound.data.source import Source
-from tightbound.errors import UsageError, unknown
-from tightbound.names import sources
 
 __all__ = [
     "DataLike",

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, deserialize
 
+from tightbound.core.errors import UsageError
+from tightbound.core.files import write_atomic
 from tightbound.data.readers.numpy_files import parse_numpy
 from tightbound.data.readers.raw import first_line, read_whole, shown
-from tightbound.errors import UsageError
-from tightbound.files import write_atomic
 
 Arrays = dict[str, np.ndarray]
 _TYPES = {

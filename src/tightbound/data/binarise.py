@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
-from tightbound.compilation import jit
+from tightbound.core.compilation import jit
+from tightbound.core.errors import UsageError
+from tightbound.core.items import Items
+from tightbound.core.streams import as_key, item_keys, numbered, stream
 from tightbound.data.check import blocks, check_values
-from tightbound.errors import UsageError
-from tightbound.items import Items
-from tightbound.randomness import as_key, item_keys, numbered, stream
 
 MODES = ("auto", "dynamic", "fixed", "none")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tightbound.errors import UsageError
-from tightbound.supports import COLUMNWISE, Support
+from tightbound.core.errors import UsageError
+from tightbound.core.supports import COLUMNWISE, Support
 
 _ROWS = 4096  # rows looked at together: bounds the memory, and stops early at a bad entry
 _NUMBERS = 2**24  # and numbers

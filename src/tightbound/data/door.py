@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from tightbound.core.errors import UsageError
 from tightbound.data.check import check_table, check_values
 from tightbound.data.frames import Table, from_arrow, from_pandas, from_polars
 from tightbound.data.numbers import from_objects, to_double
 from tightbound.data.precision import rounded
-from tightbound.errors import UsageError
 
 DataLike = Any
 """What holds numbers: arrays of NumPy or JAX, masked arrays, nested lists, frames and series of

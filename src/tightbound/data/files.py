@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
+from tightbound.core.errors import UsageError
 from tightbound.data.check import check_table, check_values
 from tightbound.data.dataset import Dataset
 from tightbound.data.door import DataLike, Values, as_array
 from tightbound.data.precision import rounded
-from tightbound.data.published import sha256
+from tightbound.data.published.file import sha256
 from tightbound.data.readers import Contents, read, shown
 from tightbound.data.splits import PARTS, SEED, in_three, sizes_in_words, tenths
-from tightbound.errors import UsageError
 
 
 class Unsplit(NamedTuple):
@@ -168,7 +168,8 @@ def _divisor(parts: list[Values], what: str, scale: float | int | None) -> float
     if max(int(values.x.max()) for values in parts) == 1:
         raise UsageError(
             f"{what}: expected bytes from 0 to 255, got 0 and 1 alone: either binary values or "
-            "nearly black; pass scale=1 or scale=255, or save them as booleans"
+            "nearly black; say which, --scale 1 or --scale 255 (in Python scale=), or save them as "
+            "booleans"
         )
     return 255.0
 

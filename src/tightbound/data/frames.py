@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Shaped
 
+from tightbound.core.errors import UsageError
 from tightbound.data.numbers import from_objects, no_numbers, to_double
-from tightbound.errors import UsageError
 
 Column = Shaped[np.ndarray, " n"]
 _UNNAMED_INDEX = "__index_level_"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Shaped
 
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 _EXACT = 2**53  # beyond it, not every integer is a float64
 _EXAMPLES = 3

@@ -3,7 +3,7 @@
 import jax
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from tightbound.randomness import numbered
+from tightbound.core.streams import numbered
 
 
 def epoch_order(

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from tightbound.core.errors import UsageError
 from tightbound.data.check import blocks
-from tightbound.errors import UsageError
 
 LOSS = 1e-3
 """The most that rounding may take, as a share of the spread of a column."""

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, Int, Int32, PRNGKeyArray, Shaped
 
+from tightbound.core.items import Items
 from tightbound.data.binarise import Binarisation
 from tightbound.data.check import blocks
-from tightbound.items import Items
 
 
 @dataclass(frozen=True, eq=False)

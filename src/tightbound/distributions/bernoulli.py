@@ -9,17 +9,12 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.data import check_values
-from tightbound.distributions.abstract import AbstractExplicit
-from tightbound.distributions.likelihood import Likelihood
-from tightbound.errors import UsageError
-from tightbound.items import One
-from tightbound.networks import Body, Dense, Head, read
-from tightbound.randomness import streams
-from tightbound.supports import BINARY, UNIT
+from tightbound.core.items import One
+from tightbound.core.supports import BINARY
+from tightbound.distributions.contracts import AbstractExplicit
+from tightbound.networks import Head, read
 
 
 class Bernoulli(AbstractExplicit):
@@ -74,23 +69,3 @@ def log_mass_each(
     size = jnp.abs(logits)
     softplus = 0.5 * (logits + size) + jnp.log1p(jnp.exp(-size))
     return value * logits - softplus
-
-
-def _of(body: Body, train: Float[np.ndarray, "n d"], key: PRNGKeyArray) -> Bernoulli:
-    """A likelihood for binary or grey data; the bias of a dense head starts at their mean."""
-    try:
-        check_values(train, UNIT, "the training data of a Bernoulli likelihood", holes=True)
-    except UsageError as error:
-        raise UsageError(f"{error}; likelihood='gaussian' is for values like these") from None
-    trunk_key, head_key = streams(key, "autoencoder.visible.trunk", "autoencoder.visible.head")
-    trunk, (head,) = body.build({"the logits": train.shape[1]}, trunk_key, [head_key])
-    if isinstance(head, Dense):
-        mean = np.clip(np.nanmean(train, axis=0, dtype=np.float64), 0.001, 0.999)
-        bias = jnp.asarray(np.log(mean) - np.log1p(-mean), dtype=jnp.float32)
-        head = Dense(head.weight, bias)
-    return Bernoulli(trunk, head)
-
-
-LIKELIHOODS = {
-    "bernoulli": Likelihood("binary values; grey values are binarised first", _of),
-}

@@ -9,8 +9,8 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.distributions.abstract import AbstractSemiImplicit
-from tightbound.randomness import first_keys
+from tightbound.core.streams import first_keys
+from tightbound.distributions.contracts import AbstractSemiImplicit
 
 
 def fresh_noise(conditional: AbstractSemiImplicit, given: Any, key: PRNGKeyArray, k: int) -> Any:

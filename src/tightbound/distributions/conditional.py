@@ -10,10 +10,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.distributions.abstract import AbstractExplicit
-from tightbound.distributions.catalogue import by_name
-from tightbound.errors import UsageError
-from tightbound.items import One
+from tightbound.core.errors import UsageError
+from tightbound.core.items import One
+from tightbound.distributions.contracts import AbstractExplicit
+from tightbound.distributions.families import by_name
 from tightbound.networks import Head, read
 
 

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.distributions.abstract import AbstractExplicit
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
+from tightbound.core.streams import first_keys
+from tightbound.distributions.contracts import AbstractExplicit
 from tightbound.networks import MLP, Dense
-from tightbound.randomness import first_keys
 
 MOST_STRETCH = 2.0
 """Bound of each layer's log-scale: one layer stretches by no more than e^2."""

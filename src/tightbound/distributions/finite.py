@@ -15,9 +15,9 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from tightbound.distributions.abstract import AbstractExplicit
+from tightbound.core.errors import UsageError
 from tightbound.distributions.bernoulli import draw, log_mass, log_mass_each
-from tightbound.errors import UsageError
+from tightbound.distributions.contracts import AbstractExplicit
 
 MAX_UNITS = 16
 """Most binary units that are enumerated: 65,536 values."""

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.distributions.abstract import AbstractExplicit
-from tightbound.errors import UsageError
-from tightbound.items import condition, values
-from tightbound.supports import COLUMNWISE, SIMPLEX, Support
+from tightbound.core.errors import UsageError
+from tightbound.core.items import condition, values
+from tightbound.core.supports import COLUMNWISE, SIMPLEX, Support
+from tightbound.distributions.contracts import AbstractExplicit
 
 SUPPORTS = (*COLUMNWISE, SIMPLEX)
 

@@ -10,14 +10,14 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.distributions.abstract import (
+from tightbound.core.items import One
+from tightbound.distributions.contracts import (
     AbstractConditional,
     AbstractExplicit,
     AbstractImplicit,
     AbstractSemiImplicit,
 )
 from tightbound.distributions.normal import StandardNormal
-from tightbound.items import One
 from tightbound.networks import joined
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from tightbound.distributions.abstract import AbstractExplicit
-from tightbound.items import Given, condition, having, values
-from tightbound.randomness import first_keys
+from tightbound.core.items import Given, condition, having, values
+from tightbound.core.streams import first_keys
+from tightbound.distributions.contracts import AbstractExplicit
 
 
 class Layered(AbstractExplicit):

@@ -12,12 +12,11 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.distributions.abstract import AbstractExplicit
-from tightbound.distributions.likelihood import Likelihood
-from tightbound.items import One
+from tightbound.core.items import One
+from tightbound.core.streams import streams
+from tightbound.core.supports import REAL, UNIT
+from tightbound.distributions.contracts import AbstractExplicit
 from tightbound.networks import Body, Head, read
-from tightbound.randomness import streams
-from tightbound.supports import REAL, UNIT
 
 
 class StandardNormal(AbstractExplicit):
@@ -120,16 +119,3 @@ class DiagonalNormal(AbstractExplicit):
 
 def _normal(location: Float[Array, " dim"], scale: Float[Array, " dim"]) -> dist.Distribution:
     return dist.Normal(location, scale).to_event(1)
-
-
-LIKELIHOODS = {
-    "gaussian": Likelihood(
-        "real values, standardised inside; linear means and predicted log-variances",
-        lambda body, train, key: DiagonalNormal.of(body, train.shape[1], key=key),
-        standardised=True,
-    ),
-    "gaussian_unit_mean": Likelihood(
-        "values in [0, 1]; means kept in (0, 1) by a sigmoid (AEVB's Frey faces)",
-        lambda body, train, key: DiagonalNormal.of(body, train.shape[1], unit_mean=True, key=key),
-    ),
-}

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.distributions.abstract import AbstractConditional
+from tightbound.distributions.contracts import AbstractConditional
 from tightbound.networks import Fixed
 
 

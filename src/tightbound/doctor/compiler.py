@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tightbound.compilation import FUSES_WRONGLY, JAXLIB, jit
+from tightbound.core.compilation import FUSES_WRONGLY, JAXLIB, jit
 from tightbound.doctor.check import Check, judged, tolerance
 
 PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpyro", "blackjax", "numpy", "safetensors")

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from tightbound import evidence
-from tightbound.compilation import jit
+from tightbound.core.compilation import jit
 from tightbound.distributions import DiagonalNormal, StandardNormal
 from tightbound.doctor.check import ROUNDING, Check, judged
 from tightbound.models import Model

@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.core.errors import UsageError
+from tightbound.core.streams import as_key, first_keys, stream, streams
 from tightbound.distributions import AbstractConditional, AbstractExplicit, AbstractSemiImplicit
 from tightbound.distributions.components import fresh_noise, log_components, log_mean_exp
-from tightbound.errors import UsageError
 from tightbound.models import Bayesian, Model
 from tightbound.models.shapes import like_z
-from tightbound.randomness import as_key, first_keys, stream, streams
 
 COMPONENTS = 100
 """Components of the mixture that stands for a semi-implicit posterior."""

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from tightbound.compilation import filter_jit
+from tightbound.core.compilation import filter_jit
+from tightbound.core.errors import UsageError, at_least
+from tightbound.core.items import Data, One
+from tightbound.core.streams import numbered
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
-from tightbound.errors import UsageError, at_least
-from tightbound.evidence.per_datum import prepared
-from tightbound.items import Data, One
+from tightbound.evidence.batches import prepared
 from tightbound.models import Bayesian, Model, NumPyroTarget, Target
-from tightbound.randomness import numbered
 
 AT_ONCE = 10_000
 """Draws on the device at once."""

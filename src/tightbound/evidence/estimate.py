@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from tightbound.evidence.per_datum import (
+from tightbound.evidence.batches import (
     errors,
     headline,
     mean,

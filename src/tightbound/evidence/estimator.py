@@ -8,9 +8,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tightbound.core.discovery import defined
+from tightbound.core.errors import UsageError, unknown
 from tightbound.data import DataLike
-from tightbound.discovery import defined
-from tightbound.errors import UsageError, unknown
 from tightbound.models.model import Model
 
 EXECUTION = ("key", "binarize", "batch_size", "progress", "resume")

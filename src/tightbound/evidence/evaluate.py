@@ -8,16 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from tightbound.core.errors import UsageError, at_least
+from tightbound.core.items import Data
+from tightbound.core.streams import item_keys
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
-from tightbound.errors import UsageError, at_least
-from tightbound.evidence.annealed import annealed
-from tightbound.evidence.densities import in_words, with_density
-from tightbound.evidence.estimate import Estimate
-from tightbound.evidence.estimator import EXECUTION, Estimator
-from tightbound.evidence.growth import bias_by_growth
-from tightbound.evidence.importance import examined, prefixes
-from tightbound.evidence.per_datum import (
+from tightbound.evidence.annealing.annealed import annealed
+from tightbound.evidence.batches import (
     Batch,
     data_at_once,
     errors,
@@ -28,6 +25,11 @@ from tightbound.evidence.per_datum import (
     stderr_of_draws,
     stderr_of_mean,
 )
+from tightbound.evidence.densities import in_words, with_density
+from tightbound.evidence.estimate import Estimate
+from tightbound.evidence.estimator import EXECUTION, Estimator
+from tightbound.evidence.importance.growth import bias_by_growth
+from tightbound.evidence.importance.importance import examined, prefixes
 from tightbound.evidence.resume import Finished
 from tightbound.evidence.verdict import (
     WORDS,
@@ -38,9 +40,7 @@ from tightbound.evidence.verdict import (
     rounded_each,
     rounded_off,
 )
-from tightbound.items import Data
 from tightbound.models import Bayesian, Model
-from tightbound.randomness import item_keys
 
 AT_ONCE = 5000
 """Draws of all data together that are made at once by default."""

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tightbound.core.digests.arrays import digest_of
+from tightbound.core.errors import UsageError
 from tightbound.data import Source
 from tightbound.data.arrays import load_arrays, save_arrays
-from tightbound.digests.arrays import digest_of
-from tightbound.errors import UsageError
 
 SECONDS = 10.0
 """Least time between two writings."""

@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from tightbound.items import Data, One, values
+from tightbound.core.items import Data, One, values
+from tightbound.core.streams import as_key, first_keys, numbered, stream
 from tightbound.models.model import Model
 from tightbound.models.standardization import standardization
-from tightbound.randomness import as_key, first_keys, numbered, stream
 
 PATTERNS = 8
 """Sets of numbers that are moved."""

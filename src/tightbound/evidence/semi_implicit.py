@@ -18,12 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
-from tightbound.compilation import filter_jit
+from tightbound.core.compilation import filter_jit
+from tightbound.core.errors import UsageError, at_least
+from tightbound.core.items import Data, One
+from tightbound.core.streams import item_keys, stream, streams
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractSemiImplicit
 from tightbound.distributions.components import fresh_noise, log_components
-from tightbound.errors import UsageError, at_least
-from tightbound.evidence.per_datum import (
+from tightbound.evidence.batches import (
     Batch,
     data_at_once,
     in_batches,
@@ -32,10 +34,8 @@ from tightbound.evidence.per_datum import (
     stderr_of_draws,
     stderr_of_mean,
 )
-from tightbound.items import Data, One
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
-from tightbound.randomness import item_keys, stream, streams
 
 AT_ONCE = 50_000
 """Components of all data and draws together that are held at once by default."""

@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.evidence.pareto import threshold
+from tightbound.evidence.importance.pareto import threshold
 
 WORDS = ("trust", "raise k", "use AIS")
 """From the best to the worst."""

@@ -8,7 +8,7 @@ Bias: none for the bound. The signal-to-noise ratio of the posterior's part grow
 from jaxtyping import Array, Float
 
 from tightbound.bounds import AbstractBound
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.gradients.abstract import AbstractGradient, Coefficients
 
 
@@ -32,3 +32,6 @@ class DoublyReparameterized(AbstractGradient):
     def coefficients(self, bound: AbstractBound, log_w: Float[Array, " k"]) -> Coefficients:
         """The bound's weights on the model, its doubly reparameterised ones on the path."""
         return Coefficients(bound.weights(log_w), bound.path_weights(log_w), score=None)
+
+
+GRADIENTS = {"doubly_reparameterized": DoublyReparameterized()}

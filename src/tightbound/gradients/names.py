@@ -1,27 +1,11 @@
-"""The names under which users choose a gradient estimator."""
+"""Gradient estimators by name: each file says in `GRADIENTS` which it has, and is found by that."""
 
+from tightbound.core import names
 from tightbound.gradients.abstract import AbstractGradient
-from tightbound.gradients.doubly_reparameterized import DoublyReparameterized
-from tightbound.gradients.reparameterized import Reparameterized
-from tightbound.gradients.score_function import ScoreFunction
 from tightbound.gradients.single_sample import SingleSample
-from tightbound.gradients.sticking_the_landing import StickingTheLanding
-from tightbound.gradients.vimco import VIMCO
-from tightbound.gradients.wake import Wake
-from tightbound.names import check_gradient
 
-GRADIENTS = {
-    gradient.name: gradient
-    for gradient in (
-        Reparameterized(),
-        StickingTheLanding(),
-        DoublyReparameterized(),
-        ScoreFunction(),
-        ScoreFunction(control=True),
-        VIMCO(),
-        Wake(),
-        Wake(reparameterized=True),
-    )
+GRADIENTS: dict[str, AbstractGradient] = {
+    name: place.load().GRADIENTS[name] for name, place in names.gradients().items()
 }
 SHORT = {
     "stl": "sticking_the_landing",
@@ -41,7 +25,7 @@ def by_name(gradient: str | AbstractGradient) -> AbstractGradient:
     """
     if isinstance(gradient, AbstractGradient):
         return gradient
-    check_gradient(gradient)
+    names.check_gradient(gradient)
     name, at, draws = SHORT.get(gradient, gradient).partition("@")
     estimator = GRADIENTS[SHORT.get(name, name)]
     return SingleSample(estimator, int(draws)) if at else estimator

@@ -28,3 +28,6 @@ class Reparameterized(AbstractGradient):
         """Equal weights for the three terms."""
         a = bound.weights(log_w)
         return Coefficients(model=a, path=a, score=-a)
+
+
+GRADIENTS = {"reparameterized": Reparameterized()}

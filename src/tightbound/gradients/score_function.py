@@ -47,3 +47,9 @@ class ScoreFunction(AbstractGradient):
             each = jnp.mean(signals, axis=1)
             signals = signals - ((jnp.sum(each) - each) / (n - 1))[:, None]
         return Coefficients(a, path=None, score=signals - a)
+
+
+GRADIENTS = {
+    "score_function": ScoreFunction(),
+    "score_function_cv": ScoreFunction(control=True),
+}

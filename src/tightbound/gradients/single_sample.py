@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.bounds import AbstractBound
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.gradients.abstract import AbstractGradient, Coefficients
 from tightbound.gradients.reparameterized import Reparameterized
 

@@ -24,3 +24,6 @@ class StickingTheLanding(AbstractGradient):
         """The bound's weights on model and path, none on the score."""
         a = bound.weights(log_w)
         return Coefficients(model=a, path=a, score=None)
+
+
+GRADIENTS = {"sticking_the_landing": StickingTheLanding()}

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from tightbound.bounds import AbstractBound
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.gradients.abstract import AbstractGradient, Coefficients
 
 
@@ -46,3 +46,6 @@ class VIMCO(AbstractGradient):
         baseline = jnp.diag(jax.vmap(bound.signals)(replaced))
         a = bound.weights(log_w)
         return Coefficients(a, path=None, score=bound.signals(log_w) - baseline - a)
+
+
+GRADIENTS = {"vimco": VIMCO()}

@@ -10,7 +10,7 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from tightbound.bounds import IWAE, AbstractBound
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 from tightbound.gradients.abstract import AbstractGradient, Coefficients
 
 
@@ -47,3 +47,6 @@ class Wake(AbstractGradient):
         if self.reparameterized:
             return Coefficients(w, path=w * (1 - w), score=None)
         return Coefficients(w, path=None, score=w)
+
+
+GRADIENTS = {"wake": Wake(), "wake_dreg": Wake(reparameterized=True)}

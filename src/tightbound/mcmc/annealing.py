@@ -21,9 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
-from tightbound.errors import UsageError, at_least
+from tightbound.core.errors import UsageError, at_least
+from tightbound.core.streams import numbered, stream
 from tightbound.mcmc.hmc import adapted, transition
-from tightbound.randomness import numbered, stream
 
 SCHEDULES = ("sigmoid", "linear", "adaptive")
 DELTA = 4.0

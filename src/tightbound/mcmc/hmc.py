@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
-from tightbound.errors import UsageError, at_least
+from tightbound.core.errors import UsageError, at_least
 
 LogDensity = Callable[[Any], Float[Array, ""]]
 

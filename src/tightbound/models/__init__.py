@@ -11,8 +11,8 @@ from tightbound.models.finite import gaussian_mixture as gaussian_mixture
 from tightbound.models.foreign import from_log_joint as from_log_joint
 from tightbound.models.linear_gaussian import linear_gaussian as linear_gaussian
 from tightbound.models.model import Model as Model
-from tightbound.models.numpyro_target import NumPyroTarget as NumPyroTarget
-from tightbound.models.numpyro_target import from_numpyro as from_numpyro
+from tightbound.models.numpyro.target import NumPyroTarget as NumPyroTarget
+from tightbound.models.numpyro.target import from_numpyro as from_numpyro
 from tightbound.models.posteriors import posterior as posterior
 from tightbound.models.restoration import restoration as restoration
 from tightbound.models.simulators import simulate as simulate

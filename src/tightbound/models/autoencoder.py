@@ -11,20 +11,20 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
+from tightbound.core.errors import UsageError, at_least
+from tightbound.core.items import Datum
+from tightbound.core.names import check_name
+from tightbound.core.streams import as_key, first_keys, stream
 from tightbound.data import DataLike, Dataset, as_values, check_values
 from tightbound.distributions import (
     AbstractExplicit,
     BottomLayer,
     Layered,
-    Standardized,
-    likelihoods,
 )
-from tightbound.errors import UsageError, at_least
-from tightbound.items import Datum
+from tightbound.likelihoods import Standardized, likelihoods
 from tightbound.models.latents import check_latents, latent_conditional, latent_prior
 from tightbound.models.model import Model
 from tightbound.models.posteriors import posterior as noise_posterior
-from tightbound.names import check_name
 from tightbound.networks import (
     Body,
     Dense,
@@ -34,7 +34,6 @@ from tightbound.networks import (
     reshaped,
     standardizing,
 )
-from tightbound.randomness import as_key, first_keys, stream
 
 NOISE_DRIVEN = ("implicit", "semi_implicit")
 
@@ -73,7 +72,7 @@ def autoencoder(
         layers: Number of stochastic layers. `layers=2` with the other defaults is the 2-layer
             network of IWAE: 100 and 50 latent units, 200 and 100 deterministic ones.
         likelihood: "bernoulli", "gaussian", "gaussian_unit_mean" or another of
-            `tightbound.distributions.likelihoods()`.
+            `tightbound.likelihoods.likelihoods()`.
         activation: Name of the activation of the deterministic units.
         posterior: Family of q(z|x): one of the reparameterisation catalogue, such as "gamma"
             (`tightbound.distributions.FAMILIES`), or "bernoulli" for discrete latents. With

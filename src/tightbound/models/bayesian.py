@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.core.errors import UsageError
+from tightbound.core.streams import first_keys, streams
 from tightbound.distributions import AbstractExplicit
-from tightbound.errors import UsageError
 from tightbound.models.model import Model
-from tightbound.randomness import first_keys, streams
 
 
 class Bayesian(eqx.Module):

@@ -11,6 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.core.errors import UsageError
+from tightbound.core.items import Data
+from tightbound.core.streams import as_key, stream, streams
 from tightbound.data import DataLike, Dataset, as_table, check_values
 from tightbound.distributions import (
     AbstractFinite,
@@ -21,11 +24,8 @@ from tightbound.distributions import (
     GaussianComponents,
 )
 from tightbound.distributions.finite import MAX_UNITS
-from tightbound.errors import UsageError
-from tightbound.items import Data
 from tightbound.models.model import Model
 from tightbound.networks import MLP, Dense
-from tightbound.randomness import as_key, stream, streams
 
 FAMILIES = ("bernoulli", "categorical")
 ENTRIES = 2**23

@@ -7,9 +7,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from tightbound.core.errors import at_least
 from tightbound.distributions import AbstractExplicit, NoPrior, from_functions
 from tightbound.distributions.functions import called_for_one
-from tightbound.errors import at_least
 from tightbound.models.model import Model
 
 

@@ -7,10 +7,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from tightbound.core.errors import UsageError
+from tightbound.core.items import Datum, One
 from tightbound.data import Source
 from tightbound.distributions import AbstractConditional
-from tightbound.errors import UsageError
-from tightbound.items import Datum, One
 from tightbound.models.bayesian import Bayesian, plug_in
 from tightbound.models.model import Model
 from tightbound.models.shapes import item_shape, like_condition, like_z

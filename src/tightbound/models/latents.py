@@ -6,6 +6,9 @@ Kingma & Welling 2013, arXiv 1312.6114, section 2.4.
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
+from tightbound.core.errors import UsageError
+from tightbound.core.names import check_family
+from tightbound.core.streams import first_keys, streams
 from tightbound.distributions import (
     AbstractExplicit,
     Bernoulli,
@@ -17,10 +20,7 @@ from tightbound.distributions import (
     StandardNormal,
     by_name,
 )
-from tightbound.errors import UsageError
-from tightbound.names import check_family
 from tightbound.networks import Body
-from tightbound.randomness import first_keys, streams
 
 DISCRETE = "bernoulli"
 WIDER = {"unit": ("positive", "real"), "positive": ("real",)}

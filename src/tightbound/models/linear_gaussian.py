@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
-from tightbound.distributions import DiagonalNormal, Standardized, StandardNormal
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
+from tightbound.distributions import DiagonalNormal, StandardNormal
+from tightbound.likelihoods import Standardized
 from tightbound.models.model import Model
 from tightbound.models.standardization import standardization
 from tightbound.networks import MLP, Dense

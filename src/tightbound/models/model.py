@@ -5,9 +5,9 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.errors import UsageError
-from tightbound.items import Datum, One, condition, having
-from tightbound.randomness import streams
+from tightbound.core.errors import UsageError
+from tightbound.core.items import Datum, One, condition, having
+from tightbound.core.streams import streams
 
 
 class Model(eqx.Module):

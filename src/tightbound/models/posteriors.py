@@ -11,18 +11,18 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
+from tightbound.core.errors import UsageError, at_least
+from tightbound.core.streams import as_key, stream, streams
 from tightbound.distributions import (
     AbstractConditional,
     DiagonalNormal,
     Implicit,
     SemiImplicit,
 )
-from tightbound.errors import UsageError, at_least
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z, width
 from tightbound.models.standardization import standardization
 from tightbound.networks import MLP, Dense, Joined, Squashed, WithCondition, standardizing
-from tightbound.randomness import as_key, stream, streams
 
 KINDS = ("normal", "semi_implicit", "implicit")
 LOG_SCALE = -1.0

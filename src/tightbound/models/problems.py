@@ -16,12 +16,12 @@ import numpy as np
 from jax.scipy import stats
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.core.errors import UsageError, at_least
+from tightbound.core.streams import streams
 from tightbound.distributions import StandardNormal, from_functions
-from tightbound.errors import UsageError, at_least
 from tightbound.models.model import Model
 from tightbound.models.simulators import simulator
 from tightbound.models.target import Target
-from tightbound.randomness import streams
 
 EFFECTS = (2.8, 0.8, -0.3, 0.7, -0.1, 0.1, 1.8, 1.2)
 """Measured effects of the eight schools, in tens of points."""

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from tightbound.core.errors import UsageError
+from tightbound.core.streams import as_key, stream
 from tightbound.data import DataLike, as_table
 from tightbound.distributions.restoration import Degradation, Empirical, Projected
-from tightbound.errors import UsageError
 from tightbound.models.model import Model
 from tightbound.networks import Fixed, Joined
-from tightbound.randomness import as_key, stream
 
 
 def restoration(

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from tightbound.core.errors import UsageError
+from tightbound.core.items import having
 from tightbound.distributions import FromFunctions
-from tightbound.errors import UsageError
-from tightbound.items import having
 from tightbound.models.bayesian import Bayesian
 from tightbound.models.model import Model
 from tightbound.models.target import Target

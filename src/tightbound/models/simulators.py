@@ -13,13 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.core.errors import UsageError, at_least
+from tightbound.core.progress import Progress
 from tightbound.data import DataLike, as_table
 from tightbound.distributions import AbstractConditional, FromSimulator
 from tightbound.distributions.functions import called
-from tightbound.errors import UsageError, at_least
 from tightbound.models.model import Model
 from tightbound.networks import Fixed
-from tightbound.progress import Progress
 
 
 class _FromKey(eqx.Module):

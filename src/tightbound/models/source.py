@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int32, Shaped
 
+from tightbound.core.errors import UsageError
 from tightbound.data import DataLike, Source, as_array, as_table, check_values
 from tightbound.data.binarise import Binarisation, resolve
 from tightbound.data.check import missing
 from tightbound.data.precision import check_precision
-from tightbound.errors import UsageError
 from tightbound.models.bayesian import Bayesian
 from tightbound.models.model import Model
 from tightbound.models.shapes import item_shape

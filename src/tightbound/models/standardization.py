@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tightbound.distributions import Standardized
+from tightbound.likelihoods import Standardized
 from tightbound.models.bayesian import Bayesian
 from tightbound.models.model import Model
 from tightbound.networks import Standardization

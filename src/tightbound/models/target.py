@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightbound.core.errors import UsageError, at_least
 from tightbound.distributions import AbstractExplicit, NoPrior
-from tightbound.errors import UsageError, at_least
 from tightbound.models.model import Model
 
 LogDensity = Callable[[Float[Array, " dim"]], Float[Array, ""]]

@@ -5,10 +5,10 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from tightbound.core.items import Data, One
+from tightbound.core.streams import first_keys
 from tightbound.distributions import AbstractExplicit
-from tightbound.items import Data, One
 from tightbound.models.model import Model
-from tightbound.randomness import first_keys
 
 
 def sample(

@@ -4,20 +4,20 @@ from typing import TYPE_CHECKING, Any
 
 from equinox import Module as _Module
 
-from tightbound.discovery import classes as _classes
+from tightbound.core.discovery import classes as _classes
+from tightbound.networks.dense import ACTIVATIONS as ACTIVATIONS
+from tightbound.networks.dense import MLP as MLP
+from tightbound.networks.dense import Dense as Dense
+from tightbound.networks.dense import Joined as Joined
+from tightbound.networks.dense import Squashed as Squashed
+from tightbound.networks.dense import flat as flat
+from tightbound.networks.dense import joined as joined
+from tightbound.networks.dense import over_layers as over_layers
 from tightbound.networks.fixed import Fixed as Fixed
 from tightbound.networks.holes import AbstractReader as AbstractReader
 from tightbound.networks.holes import Reshaped as Reshaped
 from tightbound.networks.holes import WithMask as WithMask
 from tightbound.networks.holes import read as read
-from tightbound.networks.mlp import ACTIVATIONS as ACTIVATIONS
-from tightbound.networks.mlp import MLP as MLP
-from tightbound.networks.mlp import Dense as Dense
-from tightbound.networks.mlp import Joined as Joined
-from tightbound.networks.mlp import Squashed as Squashed
-from tightbound.networks.mlp import flat as flat
-from tightbound.networks.mlp import joined as joined
-from tightbound.networks.mlp import over_layers as over_layers
 from tightbound.networks.standardization import Standardization as Standardization
 from tightbound.networks.standardization import Standardizing as Standardizing
 from tightbound.networks.standardization import standardizing as standardizing

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from jaxtyping import Array, Float
 
-from tightbound.errors import UsageError
-from tightbound.items import Datum, Given, One, condition
+from tightbound.core.errors import UsageError
+from tightbound.core.items import Datum, Given, One, condition
+from tightbound.networks.dense import joined
 from tightbound.networks.holes import AbstractReader, read
-from tightbound.networks.mlp import joined
 
 
 class WithCondition(AbstractReader):

@@ -15,8 +15,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from tightbound.errors import UsageError
-from tightbound.items import Datum, One, condition, values
+from tightbound.core.errors import UsageError
+from tightbound.core.items import Datum, One, condition, values
 
 
 class AbstractReader(eqx.Module):

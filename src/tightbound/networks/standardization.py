@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tightbound.errors import UsageError
-from tightbound.items import Datum, One
+from tightbound.core.errors import UsageError
+from tightbound.core.items import Datum, One
 from tightbound.networks.fixed import Fixed
 from tightbound.networks.holes import AbstractReader, read
 

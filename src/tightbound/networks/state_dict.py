@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from tightbound.errors import UsageError
-from tightbound.networks.mlp import MLP, Dense
+from tightbound.core.errors import UsageError
+from tightbound.networks.dense import MLP, Dense
 
 
 def dense_from_state_dict(arrays: Mapping[str, np.ndarray], layer: str) -> Dense:

@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.errors import UsageError
-from tightbound.items import Given, One
+from tightbound.core.errors import UsageError
+from tightbound.core.items import Given, One
 from tightbound.networks.condition import WithCondition
+from tightbound.networks.dense import MLP, Dense, flat
 from tightbound.networks.holes import AbstractReader, Reshaped, read
-from tightbound.networks.mlp import MLP, Dense, flat
 
 Trunk = Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]]
 """From one item to features."""

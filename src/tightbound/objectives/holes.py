@@ -1,9 +1,9 @@
 """Which objectives and parts take data with missing values or conditions."""
 
+from tightbound.core.errors import UsageError
 from tightbound.data import Source
-from tightbound.errors import UsageError
 from tightbound.models.holes import check_model, check_posterior
-from tightbound.objectives.abstract import AbstractObjective, Parts
+from tightbound.objectives.contract import AbstractObjective, Parts
 
 
 def check_data(parts: Parts, objective: AbstractObjective, *sources: Source | None) -> None:

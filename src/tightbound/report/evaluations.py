@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.digests.arrays import read_arrays
-from tightbound.digests.record import entry
-from tightbound.files import refusals
+from tightbound.core.digests.arrays import read_arrays
+from tightbound.core.digests.record import entry
+from tightbound.core.files import refusals
 from tightbound.report.present import Present, why_not
 from tightbound.report.values import as_mapping, as_number, tables
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.digests.lines import read_lines
-from tightbound.errors import UsageError
-from tightbound.files import is_file
+from tightbound.core.digests.lines import read_lines
+from tightbound.core.errors import UsageError
+from tightbound.core.files import is_file
 from tightbound.report.values import as_mapping, as_number, as_sequence
 
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tightbound.digests.arrays import read_arrays
-from tightbound.digests.lines import unspelled
-from tightbound.digests.record import entry
-from tightbound.files import is_file
+from tightbound.core.digests.arrays import read_arrays
+from tightbound.core.digests.lines import unspelled
+from tightbound.core.digests.record import entry
+from tightbound.core.files import is_file
 
 MODEL = "model.safetensors"
 METRICS = "metrics.jsonl"

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from tightbound.digests.arrays import read_arrays
-from tightbound.digests.record import read_record
-from tightbound.digests.text import read_sealed
-from tightbound.errors import UsageError
-from tightbound.files import is_file, refusals
+from tightbound.core.digests.arrays import read_arrays
+from tightbound.core.digests.record import read_record
+from tightbound.core.digests.text import read_sealed
+from tightbound.core.errors import UsageError
+from tightbound.core.files import is_file, refusals
 from tightbound.report.evaluations import EVALUATIONS, Judged, chosen, read_evaluations
 from tightbound.report.history import History, read_history
 from tightbound.report.present import Present, present, why_not

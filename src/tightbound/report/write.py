@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tightbound.files import clear_torn, remove, write_atomic
-from tightbound.locks import Folder
+from tightbound.core.files import clear_torn, remove, write_atomic
+from tightbound.core.locks import Folder
 from tightbound.report.figures import Exhibit, exhibits
 from tightbound.report.page import page
 from tightbound.report.records import read_records

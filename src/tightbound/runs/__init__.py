@@ -2,7 +2,7 @@
 
 from tightbound.runs.evaluation import evaluate_run as evaluate_run
 from tightbound.runs.fitting import fit_run as fit_run
-from tightbound.runs.folder import item_shape as item_shape
+from tightbound.runs.folder import items_of as items_of
 from tightbound.runs.folder import open_run as open_run
-from tightbound.runs.pictures import reconstruct_data as reconstruct_data
-from tightbound.runs.pictures import sample_chunks as sample_chunks
+from tightbound.runs.images import reconstruct_data as reconstruct_data
+from tightbound.runs.images import sample_chunks as sample_chunks

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from tightbound import data
-from tightbound.config import Config
-from tightbound.digests.record import write_record
+from tightbound.core.digests.record import write_record
+from tightbound.diagnostics.ratio_calibration import ratio_calibration
 from tightbound.objectives import AbstractObjective
-from tightbound.objectives.nested import Nested
-from tightbound.objectives.terms import Classifier
+from tightbound.objectives.implicit.nested import Nested
+from tightbound.objectives.implicit.terms import Classifier
+from tightbound.recipes.settings import Config
 from tightbound.training import Run
-from tightbound.training.calibration import ratio_calibration
 
 DRAWS = 10_000
 

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.digests.arrays import read_arrays, write_arrays
-from tightbound.digests.record import entry, finite
-from tightbound.errors import Interrupted, UsageError, at_least
+from tightbound.core.digests.arrays import read_arrays, write_arrays
+from tightbound.core.digests.record import entry, finite
+from tightbound.core.errors import Interrupted, UsageError, at_least
+from tightbound.core.files import clear_torn, is_file
+from tightbound.core.locks import Folder
 from tightbound.evidence import Estimate, Evaluation, evaluate
 from tightbound.evidence.verdict import WORDS
-from tightbound.files import clear_torn, is_file
-from tightbound.locks import Folder
 from tightbound.models import plug_in
 from tightbound.models.source import as_source
 from tightbound.runs.baselines import gaussian_baselines
@@ -41,6 +41,8 @@ def evaluate_run(
     split: str = "test",
     data: str | None = None,
     limit: int | None = None,
+    scale: float | None = None,
+    header: bool | None = None,
     temperatures: int | None = None,
     chains: int = 16,
     overwrite: bool = False,
@@ -59,6 +61,8 @@ def evaluate_run(
         data: Other data in its place: a file, all rows in their order, or a named set (its test
             part). Their record never leads the report.
         limit: Only the first so many items.
+        scale: What the numbers of a file are divided by, as for `tb.data.load`.
+        header: Whether its first line names the columns, as there.
         temperatures: If given, annealed importance sampling estimates the same data too.
         chains: Chains of it for each datum.
         overwrite: Evaluate anew even if there is a record.
@@ -76,7 +80,8 @@ def evaluate_run(
     if data is None:
         scored = load_part(directory, opened, split).first(limit)
     else:
-        scored = load_scored(directory, opened, data).first(limit)
+        found = load_scored(directory, opened, data, scale=scale, header=header)
+        scored = found.first(limit)
     asked = question(
         split=split if data is None else FILE,
         k=k,

@@ -9,19 +9,19 @@ import equinox as eqx
 import jax
 
 from tightbound import data
-from tightbound.config import Config, read_settings
-from tightbound.digests.record import write_record
-from tightbound.errors import Interrupted
-from tightbound.locks import SETTINGS, Folder, check_unused
+from tightbound.core.digests.record import write_record
+from tightbound.core.errors import Interrupted
+from tightbound.core.locks import SETTINGS, Folder, check_unused
 from tightbound.models.source import as_source
 from tightbound.models.standardization import standardization
 from tightbound.objectives import AbstractObjective, Parts
-from tightbound.recipes import build
+from tightbound.recipes.build import build
+from tightbound.recipes.settings import Config, read_settings
 from tightbound.runs.calibration import write_calibration
 from tightbound.runs.folder import MODEL, RUN
-from tightbound.runs.pictures import write_pictures
+from tightbound.runs.images import write_pictures
 from tightbound.runs.question import clear_unfinished
-from tightbound.runs.source import part_digests
+from tightbound.runs.source import load, part_digests
 from tightbound.runs.units import write_units
 from tightbound.training import Run, fit, save
 
@@ -44,7 +44,7 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
         read_settings(directory)  # which refuses what is damaged, also where others replace it
     else:
         check_unused(directory)
-    ds = data.load(config.data, split=config.split)
+    ds = load(config)
     recipe = build(config, ds)
     began = time.perf_counter()
     with Folder(directory, settings=config.to_toml()) as folder:
@@ -65,7 +65,7 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
                 train,
                 objective=recipe.objective,
                 optimizer=recipe.optimizer,
-                batch_size=config.batch_size,
+                batch_size=recipe.batch_size,
                 epochs=config.epochs,
                 seeds=config.seeds,
                 key=config.key,

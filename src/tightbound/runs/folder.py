@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tightbound.config import Config, read_settings
-from tightbound.digests.arrays import read_arrays
-from tightbound.digests.record import entry, read_record
-from tightbound.errors import UsageError
-from tightbound.files import is_file
-from tightbound.locks import SETTINGS
+from tightbound.core.digests.arrays import read_arrays
+from tightbound.core.digests.record import entry, read_record
+from tightbound.core.errors import UsageError
+from tightbound.core.files import is_file
+from tightbound.core.locks import SETTINGS
+from tightbound.recipes.settings import Config, read_settings
 from tightbound.training import Run, load
 from tightbound.training.saving import weights_of
 
@@ -95,14 +95,25 @@ def open_run(directory: Path | str, *, trust: str | Sequence[str] = ()) -> Opene
     return Opened(directory, config, run, record, weights)
 
 
-def item_shape(directory: Path) -> tuple[int, ...]:
-    """The shape of one item of a run's data, as `run.json` says.
+class ItemsOf(NamedTuple):
+    """What one item of a run's data is."""
+
+    shape: tuple[int, ...]
+    columns: tuple[str, ...]
+    """Names of the columns of a table; none where they have none."""
+
+
+def items_of(directory: Path) -> ItemsOf:
+    """What one item of a run's data is, as `run.json` says.
 
     Raises:
         UsageError: No such record, or a damaged one.
     """
     path = directory / RUN
-    sizes = entry(entry(read_record(path, "run"), path, "data", dict), path, "shape", list)
+    about = entry(read_record(path, "run"), path, "data", dict)
+    sizes, columns = entry(about, path, "shape", list), entry(about, path, "columns", list)
     if not all(type(size) is int and size > 0 for size in sizes):
         raise UsageError(f"{path} is damaged: expected the sizes of an item, got {sizes}")
-    return tuple(sizes)
+    if not all(isinstance(column, str) for column in columns):
+        raise UsageError(f"{path} is damaged: expected names of columns, got {columns}")
+    return ItemsOf(tuple(sizes), tuple(columns))

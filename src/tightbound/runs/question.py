@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tightbound.files import remove
+from tightbound.core.files import remove
 from tightbound.runs.folder import EVALUATIONS
 
 

@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from tightbound import data
-from tightbound.digests.arrays import digest_of
-from tightbound.digests.record import entry
-from tightbound.errors import UsageError
-from tightbound.runs.folder import RUN, Opened, item_shape
+from tightbound.core.digests.arrays import digest_of
+from tightbound.core.digests.record import entry
+from tightbound.core.errors import UsageError
+from tightbound.recipes.settings import Config
+from tightbound.runs.folder import RUN, Opened, items_of
 
 PARTS = ("train", "validation", "test")
 FILE = "file"
@@ -48,6 +49,15 @@ def part_digests(ds: data.Dataset) -> dict[str, str]:
     return {part: part_digest(getattr(ds, part)) for part in PARTS}
 
 
+def load(config: Config) -> data.Dataset:
+    """Loads the data that settings name.
+
+    Raises:
+        UsageError: As `tb.data.load` says.
+    """
+    return data.load(config.data, split=config.split, scale=config.scale, header=config.header)
+
+
 def load_source(directory: Path, opened: Opened) -> data.Dataset:
     """Loads the data that a run's settings name.
 
@@ -55,7 +65,7 @@ def load_source(directory: Path, opened: Opened) -> data.Dataset:
         UsageError: They are no longer those that the run was fitted to.
     """
     config = opened.config
-    ds = data.load(config.data, split=config.split)
+    ds = load(config)
     path = directory / RUN
     then = entry(entry(opened.record, path, "data", dict), path, "digests", dict)
     now = part_digests(ds)
@@ -82,8 +92,23 @@ def load_part(directory: Path, opened: Opened, part: str) -> Scored:
     return Scored(ds.name, x, ds.rows.get(part, np.arange(len(x))), about, ds.train)
 
 
-def load_scored(directory: Path, opened: Opened, name: str) -> Scored:
+def load_scored(
+    directory: Path,
+    opened: Opened,
+    name: str,
+    *,
+    scale: float | None = None,
+    header: bool | None = None,
+) -> Scored:
     """Loads the test part of a named set, or all rows of a file in their order.
+
+    Args:
+        directory: The run's folder.
+        opened: What it holds.
+        name: The set or file.
+        scale: What the file's numbers are divided by, if not by what their type says; those of the
+            fit's own file by what they were divided by then.
+        header: Whether the file's first line names its columns; as then, for the fit's own file.
 
     Raises:
         UsageError: No such data, items of another shape than the run's, or a file whose columns
@@ -91,13 +116,15 @@ def load_scored(directory: Path, opened: Opened, name: str) -> Scored:
     """
     own = name == opened.config.data
     if name in {known.name for known in data.names()}:
-        ds = load_source(directory, opened) if own else data.load(name)
+        ds = load_source(directory, opened) if own else data.load(name, scale=scale, header=header)
         about = {"source": {"name": f"{name} (test part)", "checksum": ds.checksum}}
         found = Scored(name, ds.test, np.arange(len(ds.test)), about)
     else:
         if own:
             load_source(directory, opened)  # which refuses what has changed since the fit
-        items = data.load_items(name)
+            scale = opened.config.scale if scale is None else scale
+            header = opened.config.header if header is None else header
+        items = data.load_items(name, scale=scale, header=header)
         _check_like_the_fit(directory, opened, items)
         about = {
             "source": {
@@ -107,7 +134,7 @@ def load_scored(directory: Path, opened: Opened, name: str) -> Scored:
             }
         }
         found = Scored(items.name, items.x, np.arange(len(items.x)), about)
-    shape = item_shape(directory)
+    shape = items_of(directory).shape
     if found.x.shape[1] != math.prod(shape):
         raise UsageError(
             f"{name}: expected items of shape {shape} like the run's, got {found.x.shape[1]} values"
@@ -132,5 +159,5 @@ def _check_like_the_fit(directory: Path, opened: Opened, items: data.Unsplit) ->
     if scale is not None and scale != items.scale:
         raise UsageError(
             f"{items.name}: its values are divided by {items.scale:g}, those of the fit were by "
-            f"{scale:g}: store them as the data of the fit were stored"
+            f"{scale:g}: store them as the data of the fit were stored, or give --scale"
         )

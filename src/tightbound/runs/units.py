@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from tightbound import data
-from tightbound.config import Config
-from tightbound.digests.record import write_record
+from tightbound.core.digests.record import write_record
+from tightbound.diagnostics.active_units import THRESHOLD
 from tightbound.evidence import active_units
-from tightbound.evidence.active_units import THRESHOLD
+from tightbound.recipes.settings import Config
 from tightbound.training import Run
 
 ITEMS = 500

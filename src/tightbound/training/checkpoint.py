@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from tightbound.digests.arrays import write_arrays
-from tightbound.errors import UsageError
+from tightbound.core.digests.arrays import write_arrays
+from tightbound.core.errors import UsageError
 
 
 def named_leaves(tree: Any) -> dict[str, np.ndarray]:

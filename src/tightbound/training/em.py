@@ -22,17 +22,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tightbound.compilation import filter_jit
+from tightbound.core.compilation import filter_jit
+from tightbound.core.errors import NonFiniteError, UsageError, at_least
 from tightbound.data import DataLike, check_values
 from tightbound.data.binarise import Binarisation
 from tightbound.distributions import BernoulliComponents, Categorical, GaussianComponents
-from tightbound.errors import NonFiniteError, UsageError, at_least
 from tightbound.models.finite import enumerated_log_joint, items_at_once
 from tightbound.models.model import Model
 from tightbound.models.source import as_source
 from tightbound.objectives import Parts
 from tightbound.training.fit import Run
-from tightbound.training.records import EpochRecord, History
+from tightbound.training.history import EpochRecord, History
 
 RELATIVE_FLOOR = 1e-6
 """Least eigenvalue of a covariance, as a share of the mean variance of the data's columns."""

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from tightbound.core.items import Items
+from tightbound.core.streams import item_keys, numbered, streams
 from tightbound.data.binarise import Binarisation
 from tightbound.data.order import epoch_order
-from tightbound.items import Items
 from tightbound.objectives import AbstractObjective, Parts
-from tightbound.randomness import item_keys, numbered, streams
 from tightbound.training.state import NonFinite, State
 
 

@@ -12,22 +12,22 @@ import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray
 
+from tightbound.core.errors import NonFiniteError, UsageError, at_least
+from tightbound.core.locks import Folder
+from tightbound.core.progress import Progress
+from tightbound.core.streams import as_key
 from tightbound.data import DataLike, Source
 from tightbound.distributions import AbstractConditional
-from tightbound.errors import NonFiniteError, UsageError, at_least
-from tightbound.locks import Folder
 from tightbound.models import Bayesian, Model, Target
 from tightbound.models.source import as_source, nothing
 from tightbound.models.standardization import standardization
 from tightbound.objectives import AbstractObjective, Parts
-from tightbound.objectives.catalogue import parse
 from tightbound.objectives.holes import check_data
-from tightbound.optimizers import by_name
-from tightbound.progress import Progress
-from tightbound.randomness import as_key
+from tightbound.objectives.registry import parse
 from tightbound.training.epoch import EpochSettings
+from tightbound.training.history import EpochRecord, History
 from tightbound.training.loop import Build, Loop
-from tightbound.training.records import EpochRecord, History
+from tightbound.training.optimizers import by_name
 from tightbound.training.sizes import check_sizes, check_spread
 from tightbound.training.state import State
 from tightbound.training.store import Store, fingerprint

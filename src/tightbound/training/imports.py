@@ -18,12 +18,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from tightbound.discovery import classes
-from tightbound.errors import UsageError
+from tightbound.core.discovery import classes
+from tightbound.core.errors import UsageError
 
 TRUST = "TIGHTBOUND_TRUST"
 """The variable of the environment with modules to trust, separated by commas."""
-ROOMS = ("distributions", "models", "networks")
+ROOMS = ("distributions", "likelihoods", "models", "networks")
 """Folders of ours whose classes a file may name."""
 FUNCTIONS = {
     "jax.nn": (
@@ -128,14 +128,14 @@ def check_consent(node: Any, what: str, trust: Collection[str]) -> None:
     paths, nameless = _foreign(node)
     if nameless:
         raise UsageError(
-            f"{what} holds a network of your own ({nameless[0]}) that no import path leads to, "
-            "such as a lambda or a class within a function: pass like=(model, posterior)"
+            f"{what} holds something of your own ({nameless[0]}) that no import path leads to, "
+            "such as a lambda, a class within a function or a support: pass like=(model, posterior)"
         )
     wanted = dict.fromkeys(path for path in paths if not is_trusted(path[0], trust))
     if wanted:
         modules = tuple(dict.fromkeys(module for module, _ in wanted))
         raise UsageError(
-            f"{what} holds a network of your own ({', '.join(map('.'.join, wanted))}): to import "
+            f"{what} holds something of your own ({', '.join(map('.'.join, wanted))}): to import "
             f"and run that code, pass trust={modules!r} or set {TRUST}={','.join(modules)}; or "
             "pass like=(model, posterior)"
         )

@@ -10,11 +10,11 @@ import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray
 
-from tightbound.compilation import jit
+from tightbound.core.compilation import jit
+from tightbound.core.streams import first_keys, stream
 from tightbound.data import Source
 from tightbound.data.order import items_at
 from tightbound.objectives import AbstractObjective, Parts
-from tightbound.randomness import first_keys, stream
 from tightbound.training.epoch import EpochMetrics, EpochSettings, Keys, make_epoch
 from tightbound.training.state import CHECKED, NonFinite, State, built, reinitialised, start
 

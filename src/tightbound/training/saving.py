@@ -6,15 +6,15 @@ from typing import Any
 
 import equinox as eqx
 
-from tightbound.digests.arrays import digest_of, read_arrays
-from tightbound.digests.lines import spelled, unspelled
-from tightbound.digests.record import entry
-from tightbound.errors import UsageError
+from tightbound.core.digests.arrays import digest_of, read_arrays
+from tightbound.core.digests.lines import spelled, unspelled
+from tightbound.core.digests.record import entry
+from tightbound.core.errors import UsageError
 from tightbound.objectives import Parts
 from tightbound.training import checkpoint
 from tightbound.training.fit import Run
+from tightbound.training.history import EpochRecord, History, as_record
 from tightbound.training.imports import as_names
-from tightbound.training.records import EpochRecord, History, as_record
 from tightbound.training.structure import describe, differences, fixed, is_array, rebuild
 
 SAVED_RUN = "saved run"

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from tightbound.core.errors import UsageError, at_least
 from tightbound.data import Source
-from tightbound.errors import UsageError, at_least
 
 
 def check_spread(train: Source) -> None:

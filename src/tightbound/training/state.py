@@ -10,8 +10,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from tightbound.digests.arrays import digest_of
-from tightbound.errors import UsageError
+from tightbound.core.digests.arrays import digest_of
+from tightbound.core.errors import UsageError
 from tightbound.networks import Dense, Fixed, over_layers
 from tightbound.objectives import Parts
 from tightbound.training.checkpoint import mismatches, named_leaves

@@ -7,16 +7,16 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from tightbound.core.digests.arrays import read_arrays
+from tightbound.core.digests.record import entry
+from tightbound.core.errors import UsageError
+from tightbound.core.files import clear_torn, is_file, refusals
+from tightbound.core.locks import Folder
 from tightbound.data import Source
-from tightbound.digests.arrays import read_arrays
-from tightbound.digests.record import entry
-from tightbound.errors import UsageError
-from tightbound.files import clear_torn, is_file, refusals
-from tightbound.locks import Folder
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.training import checkpoint
 from tightbound.training.epoch import EpochSettings
-from tightbound.training.records import History, Kept, MetricsFile, read_history
+from tightbound.training.history import History, Kept, MetricsFile, read_history
 from tightbound.training.state import State, held
 from tightbound.training.structure import describe, differences, fixed
 

@@ -15,11 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
+from tightbound.core.supports import COLUMNWISE, Support
 from tightbound.objectives import Parts
 from tightbound.training.imports import check_consent, find, is_known, ours, path_of
 
-OWN = "a network of your own"
+OWN = "something of your own"
 CHANGED = "{path} is not the code that was saved, pass like=(model, posterior)"
 
 
@@ -40,6 +41,8 @@ def describe(node: Any) -> Any:
         return {"array": [list(node.shape), str(node.dtype)]}
     if isinstance(node, float) and not math.isfinite(node):
         return {"float": str(float(node))}
+    if isinstance(node, Support) and COLUMNWISE.get(node) is not node:
+        return {"own": f"the support {str(node)!r}"}
     if node is None or isinstance(node, bool | int | float | str):
         return {"value": node}
     kind = type(node)

@@ -5,15 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tightbound.core.errors import UsageError, unknown
 from tightbound.data.door import Values, from_table
-from tightbound.data.published import sha256
+from tightbound.data.published.file import sha256
 from tightbound.data.readers.images import Folder, read_images
 from tightbound.data.readers.numpy_files import parse_numpy
 from tightbound.data.readers.parquet import parse_parquet
 from tightbound.data.readers.raw import read_whole, shown
 from tightbound.data.readers.text import parse_text
 from tightbound.data.splits import PARTS
-from tightbound.errors import UsageError, unknown
 
 __all__ = ["SUFFIXES", "Contents", "read", "shown"]
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable
 from itertools import islice
 
+from tightbound.core.errors import UsageError
 from tightbound.data.numbers import no_numbers, too_long
-from tightbound.errors import UsageError
 
 _MISSING = {"", "?", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"}
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")

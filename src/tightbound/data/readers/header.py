@@ -11,8 +11,8 @@ import re
 import numpy as np
 from jaxtyping import Float64
 
+from tightbound.core.errors import UsageError
 from tightbound.data.readers.cells import is_missing, is_number
-from tightbound.errors import UsageError
 
 _INTEGER = re.compile(r"\s*\d{1,9}\s*")
 _YEARS = range(1800, 2201)
@@ -89,7 +89,7 @@ def decide(
     if outside or fractions or from_zero:
         raise UsageError(
             f"{what}: the first line ({shown}) may name the columns or be a row; put a line of "
-            "names in words above it or in its place, or pass header=True or header=False to "
-            "tightbound.data.load"
+            "names in words above it or in its place, or say which: --header yes or no, in Python "
+            "header=True or False"
         )
     return False, as_row

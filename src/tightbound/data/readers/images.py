@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from tightbound.data.published import sha256
+from tightbound.core.errors import UsageError
+from tightbound.data.published.file import sha256
 from tightbound.data.readers.raw import first_line, read_whole, shown
-from tightbound.errors import UsageError
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "TGA")
 _SUFFIXES = ".png .jpg .jpeg .jpe .jfif .tif .tiff .bmp .gif .webp .pbm .pgm .ppm .pnm .tga".split()

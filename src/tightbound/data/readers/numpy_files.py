@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Shaped
 from numpy.lib import format as npy
 
+from tightbound.core.errors import UsageError
 from tightbound.data.readers.raw import read_whole, shown
-from tightbound.errors import UsageError
 
 _MAGIC = b"\x93NUMPY"
 _LARGE = 2**30  # bytes unpacked from which an archive's sizes must be plausible

@@ -2,9 +2,9 @@
 
 import io
 
+from tightbound.core.errors import UsageError
 from tightbound.data.frames import Table, from_arrow
 from tightbound.data.readers.raw import first_line
-from tightbound.errors import UsageError
 
 _MAGIC = b"PAR1"
 _LARGE = 2**30

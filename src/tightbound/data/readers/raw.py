@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from tightbound.errors import UsageError
+from tightbound.core.errors import UsageError
 
 
 def shown(path: Path | str) -> str:

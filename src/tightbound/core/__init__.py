@@ -1,0 +1,1 @@
+"""What everything stands on: errors, files and digests, streams of random numbers, items."""

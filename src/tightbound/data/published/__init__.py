@@ -1,0 +1,1 @@
+"""Named data sets: where their files are looked for, fetched, verified and read."""

@@ -1,0 +1,1 @@
+"""Adaptive importance sampling: proposals that learn from their own draws."""

@@ -1,0 +1,154 @@
+"""Adaptive importance sampling of log p(x): proposals that learn from the weights they earned.
+
+Reference: Bugallo et al. 2017, IEEE Signal Process. Mag. 34(4).
+Bias: that of the method: none in Z-hat for `PMC`, `DMPMC` and `FAB` (the log is low on average),
+and not known for `AMIS`.
+"""
+
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+
+from tightbound.core.compilation import filter_jit
+from tightbound.core.items import Data, One, condition
+from tightbound.core.streams import item_keys, stream
+from tightbound.data import DataLike
+from tightbound.distributions import AbstractConditional
+from tightbound.evidence.adaptive.adaptation import AbstractAdaptation
+from tightbound.evidence.adaptive.amis import AMIS
+from tightbound.evidence.batches import Batch, data_at_once, in_batches, prepared
+from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
+from tightbound.evidence.estimator import estimator
+from tightbound.evidence.importance.pareto import khat, tail_length
+from tightbound.evidence.rounding import rounding
+from tightbound.mcmc import check_moves
+from tightbound.models.model import Model
+from tightbound.models.weights import split_each
+
+START_DRAWS = 1000
+"""Draws of the start that give location and scale, and first locations."""
+AT_ONCE = 10_000
+
+
+def adaptive(
+    model: Model,
+    x: DataLike | None = None,
+    *,
+    method: AbstractAdaptation | None = None,
+    start: AbstractConditional | None = None,
+    key: int | PRNGKeyArray = 0,
+    binarize: str = "auto",
+    batch_size: int | None = None,
+    progress: bool | None = None,
+) -> Estimate:
+    """Estimates log p(x) of each datum by importance sampling that adapts to it; nats.
+
+    Each datum has proposals of its own. Apart from rounding, `batch_size` does not change the
+    result: a datum's draws depend on the key and on its row alone.
+
+    Args:
+        model: p(x, z), with a prior on all real numbers.
+        x: Data of shape (n, d); none for a `Target`.
+        method: `AMIS`, `PMC`, `DMPMC` or `FAB` with their settings; `AMIS()` if left out.
+        start: Where proposals come from: a posterior q(z|x), which needs no density, or the prior
+            if left out. It should be rather too wide than too narrow.
+        key: Seed or key of draws and binarisation.
+        binarize: As for `fit`; "dynamic" draws each item once, by its row, as `tb.evaluate` does
+            with the same key.
+        batch_size: Data at once; by default 10,000 draws of them together.
+        progress: Show a progress bar on standard error; by default if that is a terminal.
+
+    Returns:
+        An estimate whose `diagnostics` hold, per datum, `khat`, the posterior's `mean` and `sd`
+        for each dimension of z as one vector, and `ess_by_round`, the effective share of each
+        round's draws.
+
+    Raises:
+        UsageError: A prior on something else than all real numbers, or data outside the
+            likelihood's support (row and column are named).
+    """
+    method = AMIS() if method is None else method
+    check_moves(model.prior, "adaptive importance sampling")
+    data = prepared(model, x, binarize, key)
+    batch_size = data_at_once(batch_size, draws=method.at_once, at_once=AT_ONCE)
+    began = time.perf_counter()
+
+    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
+        keys = item_keys(stream(data.noise_key, "adaptive.rounds"), items)
+        return _estimated(model, start, method, values, keys)
+
+    (log_z, stderr, ess, result), diagnostics, rounded = in_batches(
+        estimate, data, batch_size=batch_size, doing="adapting", progress=progress
+    )
+    return Estimate(
+        log_evidence=log_z,
+        stderr=stderr,
+        ess=ess,
+        result=result,
+        direction=method.kind,
+        method=method.words,
+        draws=method.draws,
+        binarisation=data.once,
+        diagnostics=diagnostics,
+        seconds=time.perf_counter() - began,
+        rounding=rounded,
+    )
+
+
+@filter_jit
+def _estimated(
+    model: Model,
+    start: AbstractConditional | None,
+    method: AbstractAdaptation,
+    x: Data,
+    keys: Key[Array, " n"],
+) -> Batch:
+    """The estimate of each datum, its diagnostics, and its rounding."""
+
+    def begin(x: One, key: PRNGKeyArray) -> Any:
+        if start is None:
+            return model.prior.sample(condition(x), key=key)
+        return start.sample(x, key=key)
+
+    def one(x: One, keys: Key[Array, " two"]) -> Any:
+        start_keys = split_each(keys[:1], START_DRAWS)[0]
+        z = jax.vmap(lambda key: begin(x, key))(start_keys)
+        unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], z))[1]
+        flat = jax.vmap(lambda z: ravel_pytree(z)[0])(z)
+        mean, sd = jnp.mean(flat, axis=0), jnp.std(flat, axis=0)
+        log_volume = jnp.sum(jnp.log(sd))
+
+        def log_density(u: Float[Array, " k"]) -> Float[Array, ""]:
+            # A NaN goes on from here into all that follows: it is refused in the end.
+            return model.log_joint(x, unravel(mean + sd * u)) + log_volume
+
+        found = method.run(log_density, (flat - mean[None]) / sd[None], keys[1])
+        weight = jax.nn.softmax(found.log_w)
+        centre = weight @ found.u
+        spread = jnp.sqrt(weight @ (found.u - centre[None]) ** 2)
+        largest = jax.lax.top_k(found.log_w, tail_length(method.draws) + 1)[0]
+        z = unravel(mean + sd * found.u[jnp.argmax(found.log_w)])
+        return (
+            found.log_w,
+            z,
+            {
+                "khat": khat(largest[::-1]),
+                "mean": mean + sd * centre,
+                "sd": sd * spread,
+                "ess_by_round": found.ess_by_round,
+            },
+        )
+
+    log_w, z, diagnostics = jax.vmap(one)(x, split_each(keys, 2))
+    # Draws of rounds that only adapt have no weight in the end, and a say in what follows.
+    astray = jnp.any(jnp.isnan(diagnostics["ess_by_round"]), axis=1)
+    found = of_log_weights(log_w), diagnostics, rounding(model, x, z)
+    return Batch(found, undefined(log_w) + jnp.astype(astray, jnp.int32))
+
+
+AdaptiveSampling = estimator("AdaptiveSampling", adaptive, posterior="start")
+"""`adaptive` with its settings, as a value: see `tb.evaluate(by=...)`."""

@@ -1,0 +1,1 @@
+"""Annealed importance sampling, forwards and in reverse, and HMC's density."""

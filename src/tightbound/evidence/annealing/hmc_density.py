@@ -1,0 +1,176 @@
+"""Log p(x) from posterior draws by HMC and a density fitted to them, for few latent dimensions.
+
+One half of each datum's chains gives draws to which a normal density q is fitted; the other half
+gives the draws at which the mean of q(z) / p(x, z) is taken, which is 1 / p(x) for any q.
+
+Reference: Kingma & Welling 2013, arXiv 1312.6114, appendix D (which leaves q open; good below
+5 dimensions); Gelfand & Dey 1994, JRSS B 56(3) (the estimator).
+Bias: E[1 / p-hat] = 1 / p(x) for draws of p(z|x) itself: a stochastic upper bound, as far as the
+chains have arrived. q has the draws' covariance shrunk, since draws of p(z|x) are rare where q has
+tails that p(z|x) has not.
+"""
+
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+
+from tightbound.core.compilation import filter_jit
+from tightbound.core.errors import UsageError, at_least
+from tightbound.core.items import Data, One, condition
+from tightbound.core.streams import first_keys, item_keys, stream, streams
+from tightbound.data import DataLike
+from tightbound.evidence.batches import (
+    CHAINS_AT_ONCE,
+    Batch,
+    data_at_once,
+    in_batches,
+    prepared,
+)
+from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
+from tightbound.evidence.estimator import estimator
+from tightbound.evidence.rounding import heaviest, rounding
+from tightbound.mcmc import chain, check_moves, check_tuning
+from tightbound.models.model import Model
+from tightbound.models.shapes import like_z
+from tightbound.models.weights import split_each
+
+SHRUNK = 0.8
+"""Variances of q, as a share of the draws'."""
+MOST_DIMENSIONS = 5
+
+
+def hmc_density(
+    model: Model,
+    x: DataLike,
+    *,
+    chains: int = 200,
+    transitions: int = 100,
+    leapfrog: int = 10,
+    acceptance: float = 0.9,
+    key: int | PRNGKeyArray = 0,
+    binarize: str = "auto",
+    batch_size: int | None = None,
+    progress: bool | None = None,
+) -> Estimate:
+    """Estimates log p(x) of each datum from draws of its posterior; nats, an upper bound.
+
+    Args:
+        model: p(x, z), with a prior on all real numbers and at most 5 latent dimensions.
+        x: Data of shape (n, d).
+        chains: Chains per datum, started at the prior; each gives one draw, its last state. The
+            first half fits the density.
+        transitions: Transitions of each chain; over their first half the step size is tuned.
+        leapfrog: Leapfrog steps of a transition.
+        acceptance: What step sizes are tuned to.
+        key: Seed or key of draws and binarisation.
+        binarize: As for `fit`.
+        batch_size: Data at once; by default 1,600 chains of them together.
+        progress: Show a progress bar on standard error; by default if that is a terminal.
+
+    Raises:
+        UsageError: Another prior, more dimensions, data outside the likelihood's support (row and
+            column are named), or numbers outside their range.
+    """
+    check_moves(model.prior, "hmc_density")
+    size = sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
+    if size > MOST_DIMENSIONS:
+        raise UsageError(
+            f"hmc_density is for at most {MOST_DIMENSIONS} latent dimensions, got {size}: a "
+            "fitted density misses too much of a posterior in more; use tb.evidence.annealed"
+        )
+    (chains,) = at_least(4 * (size + 1), chains=chains)
+    (transitions,) = at_least(2, transitions=transitions)
+    check_tuning(leapfrog=leapfrog, acceptance=acceptance)
+    data = prepared(model, x, binarize, key)
+    batch_size = data_at_once(batch_size, draws=chains, at_once=CHAINS_AT_ONCE)
+    began = time.perf_counter()
+
+    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
+        keys = split_each(item_keys(stream(data.noise_key, "hmc_density.chains"), items), chains)
+        return _estimated(
+            model,
+            values,
+            keys,
+            transitions=transitions,
+            leapfrog=leapfrog,
+            acceptance=acceptance,
+        )
+
+    log_inverse, stderr, ess, result, rounded = in_batches(
+        estimate,
+        data,
+        batch_size=batch_size,
+        doing="sampling posteriors",
+        progress=progress,
+    )
+    return Estimate(
+        log_evidence=-log_inverse,
+        stderr=stderr,
+        ess=ess,
+        result=result,
+        direction="upper",
+        method=(
+            f"{chains} chains of {transitions} HMC transitions with {leapfrog} leapfrog steps, "
+            "half of them for a normal density"
+        ),
+        draws=chains - chains // 2,
+        binarisation=data.once,
+        diagnostics={},
+        seconds=time.perf_counter() - began,
+        rounding=rounded,
+    )
+
+
+@filter_jit
+def _estimated(
+    model: Model,
+    x: Data,
+    keys: Key[Array, "n c"],
+    *,
+    transitions: int,
+    leapfrog: int,
+    acceptance: float,
+) -> Batch:
+    """Log of the mean of q(z) / p(x, z), its error, ESS and result code of each datum."""
+
+    def draw(x: One, key: PRNGKeyArray) -> Any:
+        start_key, chain_key = streams(key, "hmc_density.start", "hmc_density.moves")
+        return chain(
+            lambda z: model.log_joint(x, z),
+            model.prior.sample(condition(x), key=start_key),
+            first_keys(chain_key, transitions),
+            leapfrog=leapfrog,
+            target=acceptance,
+        )
+
+    def one(x: One, keys: Key[Array, " c"]) -> tuple[Float[Array, " half"], Any]:
+        z = jax.vmap(lambda key: draw(x, key))(keys)
+        flat = jax.vmap(lambda z: ravel_pytree(z)[0])(z)
+        half = keys.shape[0] // 2
+        log_q = _fitted(flat[:half], flat[half:])
+        log_joint = jax.vmap(lambda z: model.log_joint(x, z))(z)[half:]
+        return log_q - log_joint, jax.tree.map(lambda leaf: leaf[half:], z)
+
+    log_w, z = jax.vmap(one)(x, keys)
+    rounded = rounding(model, x, heaviest(-log_w, z)[0])
+    return Batch((*of_log_weights(log_w), rounded), undefined(log_w))
+
+
+def _fitted(draws: Float[Array, "a d"], at: Float[Array, "b d"]) -> Float[Array, " b"]:
+    """The log-density, at some points, of the normal with the draws' mean and shrunk covariance."""
+    mean = jnp.mean(draws, axis=0)
+    centred = draws - mean[None]
+    size = draws.shape[1]
+    covariance = SHRUNK * (centred.T @ centred) / (draws.shape[0] - 1)
+    factor = jnp.linalg.cholesky(covariance + 1e-6 * jnp.trace(covariance) * jnp.eye(size))
+    white = jax.scipy.linalg.solve_triangular(factor, (at - mean[None]).T, lower=True)
+    log_volume = jnp.sum(jnp.log(jnp.diagonal(factor)))
+    return -0.5 * (jnp.sum(white**2, axis=0) + size * jnp.log(2 * jnp.pi)) - log_volume
+
+
+HMCDensity = estimator("HMCDensity", hmc_density)
+"""`hmc_density` with its settings, as a value: see `tb.evaluate(by=...)`."""

@@ -1,0 +1,196 @@
+"""Paired comparison of two models by their log-evidence on the same data.
+
+The difference is taken datum by datum, so that what makes a datum hard for both models cancels.
+Its spread over the data holds the noise of the draws as well, which differs from datum to datum:
+the interval is Student's over the data, and nothing is added to it for the draws.
+
+Reference: Student 1908, Biometrika 6(1) (the interval); Nowozin 2018, "Debiasing evidence
+approximations" (the first-order bias of a log of a mean).
+Bias: that of the first estimate less that of the second. It is not in the interval; `bias` is what
+the draws show of it.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy import special
+
+from tightbound.core.errors import UsageError
+from tightbound.evidence.batches import mean, stderr_of_draws, stderr_of_mean
+from tightbound.evidence.estimate import Estimate
+from tightbound.evidence.evaluate import Evaluation
+from tightbound.evidence.exact.exact import ExactEvidence
+
+AnyEvidence = Evaluation | Estimate | ExactEvidence
+COVERAGE = 0.95
+KINDS = {
+    "exact": "exact",
+    "lower": "a stochastic lower bound",
+    "upper": "a stochastic upper bound",
+    "consistent": "consistent, no bound",
+}
+"""What log p(x) of a result is, by its direction."""
+MEANINGS = {
+    "exact": "the difference itself",
+    "lower": "a stochastic lower bound on the difference",
+    "upper": "a stochastic upper bound on the difference",
+    "none": "no bound on the difference",
+}
+"""What the directions of a comparison mean."""
+_LOW = (("lower", "exact"), ("lower", "upper"), ("exact", "upper"))
+
+
+class Comparison(NamedTuple):
+    """Differences in log p(x) per datum, first less second, in nats; arrays of shape (n,)."""
+
+    difference: Float[np.ndarray, " n"]
+    stderr: Float[np.ndarray, " n"]
+    """Standard error of each difference from its draws, as if both models' were independent."""
+    directions: tuple[str, str]
+    """"exact", "lower", "upper" or "consistent" for each of the two (see `KINDS`)."""
+    bias: float
+    """First-order bias of the mean difference from the finite draws; 0 where it is removed."""
+    stderr_unpaired: float
+    """What the standard error of the mean would be if each model had had data of its own."""
+    binarisation: str
+
+    @property
+    def direction(self) -> str:
+        """What the mean is against the true difference: "exact", "lower", "upper" or "none"."""
+        first, second = self.directions
+        if first == second == "exact":
+            return "exact"
+        if (first, second) in _LOW:
+            return "lower"
+        return "upper" if (second, first) in _LOW else "none"
+
+    @property
+    def mean(self) -> float:
+        """Mean difference over the data, in nats; positive where the first model is better."""
+        return mean(self.difference)
+
+    @property
+    def stderr_data(self) -> float:
+        """Standard error of the mean from the finite number of data, the draws' noise included."""
+        return stderr_of_mean(self.difference)
+
+    @property
+    def stderr_draws(self) -> float:
+        """The part of `stderr_data` that more draws would remove."""
+        return stderr_of_draws(self.stderr)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the mean difference over data like these; NaN for a single datum."""
+        n = len(self.difference)
+        if n == 1:
+            return math.nan, math.nan
+        half = float(special.stdtrit(n - 1, 0.5 + COVERAGE / 2)) * self.stderr_data
+        return self.mean - half, self.mean + half
+
+    @property
+    def wins(self) -> tuple[int, int]:
+        """Data on which the first model is better, and those on which the second is."""
+        return int(np.sum(self.difference > 0)), int(np.sum(self.difference < 0))
+
+    def summary(self) -> str:
+        """The result in a few lines, with unit, direction, errors and binarisation."""
+        low, high = self.interval
+        first, second = self.wins
+        return "\n".join(
+            [
+                f"log p_a(x) - log p_b(x) = {self.mean:.3f} nats per datum, 95 % interval "
+                f"[{low:.3f}, {high:.3f}] (n={len(self.difference)}; "
+                f"binarisation: {self.binarisation})",
+                f"  standard error {self.stderr_data:.3f} from the data, paired "
+                f"({self.stderr_unpaired:.3f} unpaired), of which {self.stderr_draws:.3f} from "
+                "the draws",
+                f"  a better on {first} data, b on {second}",
+                f"  {self._words()}",
+            ]
+        )
+
+    def _words(self) -> str:
+        """What the difference is, in words."""
+        first, second = (KINDS[direction] for direction in self.directions)
+        of = f"both {first}" if first == second else f"a {first}, b {second}"
+        if self.direction == "exact":
+            return f"{of}: {MEANINGS['exact']}"
+        return (
+            f"{of}: {MEANINGS[self.direction]}; first-order bias of the draws {self.bias:+.3f}, "
+            "not in the interval"
+        )
+
+
+def compare(a: AnyEvidence, b: AnyEvidence) -> Comparison:
+    """Compares two models by results on the same data, in the same order; nats.
+
+    The interval is for the mean over all data of which these are a sample. With "one draw per
+    item" both results must come from the same key, or they are about different binary data; it
+    cannot be seen from them.
+
+    Args:
+        a: What `tb.evaluate`, `tb.evidence.exact` or another estimator of `tb.evidence` gave.
+        b: The same for the other model; the estimators may differ.
+
+    Raises:
+        UsageError: Something else than such results, other numbers of data, or another
+            binarisation.
+    """
+    check_result("a", a)
+    check_result("b", b)
+    if len(a.log_evidence) != len(b.log_evidence):
+        raise UsageError(
+            "expected two results on the same data, got "
+            f"{len(a.log_evidence)} and {len(b.log_evidence)} data"
+        )
+    if a.binarisation != b.binarisation:
+        raise UsageError(
+            "expected two results on the same binary data, got the binarisations "
+            f"{a.binarisation!r} and {b.binarisation!r}: log p(x) under both is not comparable"
+        )
+    with np.errstate(invalid="ignore"):  # -inf for both models is no difference that we know
+        difference = np.asarray(a.log_evidence, np.float64) - b.log_evidence
+    return Comparison(
+        difference=difference,
+        stderr=np.hypot(stderr_of(a), stderr_of(b)),
+        directions=(direction_of(a), direction_of(b)),
+        bias=_bias(a) - _bias(b),
+        stderr_unpaired=math.hypot(a.stderr_data, b.stderr_data),
+        binarisation=a.binarisation,
+    )
+
+
+def check_result(name: str, result: Any) -> None:
+    """Refuses what has no log p(x) per datum with a direction.
+
+    Raises:
+        UsageError: The name and the type are given.
+    """
+    if not isinstance(result, AnyEvidence):
+        raise UsageError(
+            f"expected {name} to be an Evaluation, an Estimate or an ExactEvidence, "
+            f"got {type(result).__name__}"
+        )
+
+
+def direction_of(result: AnyEvidence) -> str:
+    """The mean of the estimate against log p(x): a key of `KINDS`."""
+    if isinstance(result, ExactEvidence):
+        return "exact"
+    return "lower" if isinstance(result, Evaluation) else result.direction
+
+
+def stderr_of(result: AnyEvidence) -> Float[np.ndarray, " n"]:
+    """Standard error of each datum's log p(x) from its draws; 0 where there are none."""
+    if isinstance(result, ExactEvidence):
+        return np.zeros(len(result.log_evidence))
+    return np.asarray(result.stderr, np.float64)
+
+
+def _bias(result: AnyEvidence) -> float:
+    """First-order bias of the mean: the log of a mean of k weights is low by Var / 2."""
+    sign = {"lower": -0.5, "upper": 0.5}.get(direction_of(result), 0.0)
+    return sign * float(np.mean(stderr_of(result) ** 2)) if sign else 0.0

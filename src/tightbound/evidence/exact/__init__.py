@@ -1,0 +1,1 @@
+"""Exact evidence: closed forms, enumeration and quadrature."""

@@ -1,0 +1,250 @@
+"""Log p(x) without sampling: sums over finite z, closed forms, and quadrature in 1-2 dimensions.
+
+Reference: Dempster, Laird & Rubin 1977, JRSS B 39(1), section 4.3 (finite z); Tipping & Bishop
+1999, JRSS B 61(3), eq. 4 (linear-Gaussian models); Trefethen & Weideman 2014, SIAM Review 56(3)
+(quadrature).
+Bias: none but what `error` shows. All is computed in double precision.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from tightbound.core.compilation import filter_jit
+from tightbound.core.errors import NonFiniteError, UsageError, at_least
+from tightbound.core.items import Data, Datum, One
+from tightbound.core.items import values as values_of
+from tightbound.data import DataLike
+from tightbound.distributions import AbstractFinite
+from tightbound.evidence.batches import (
+    Batch,
+    Prepared,
+    headline,
+    in_batches,
+    mean,
+    prepared,
+    stderr_of_mean,
+)
+from tightbound.evidence.estimator import estimator
+from tightbound.evidence.exact.double import double, undrawn, widened
+from tightbound.evidence.exact.quadrature import ROUNDINGS, Integral, integral
+from tightbound.models import NumPyroTarget, Target
+from tightbound.models.finite import check_finite, items_at_once, log_evidence
+from tightbound.models.linear_gaussian import is_linear_gaussian, linear_log_evidence
+from tightbound.models.model import Model
+from tightbound.models.shapes import like_z
+
+POINTS = {1: 4099, 2: 511}
+"""Grid points in each of one or two dimensions."""
+
+_summed = filter_jit(log_evidence)
+
+
+class ExactEvidence(NamedTuple):
+    """Log-evidence per datum in nats, larger is better; no estimate, and so no standard error."""
+
+    log_evidence: Float[np.ndarray, " n"]
+    """Log p(x)."""
+    error: Float[np.ndarray, " n"]
+    """How far log p(x) may be off, in nats: rounding, and what quadrature shows of itself."""
+    method: str
+    """How, in words."""
+    binarisation: str
+    seconds: float
+
+    @property
+    def mean(self) -> float:
+        """Mean log-evidence over the data, in nats."""
+        return mean(self.log_evidence)
+
+    @property
+    def stderr_data(self) -> float:
+        """Standard error of the mean from the finite number of data."""
+        return stderr_of_mean(self.log_evidence)
+
+    def summary(self) -> str:
+        """The result in two lines, with unit, direction, method and binarisation."""
+        kind = f"exact: {self.method}"
+        of_data = f"standard error {self.stderr_data:.4f} from the data, none from draws"
+        return "\n".join(
+            [
+                headline(self.log_evidence, kind, self.binarisation, digits=4),
+                f"  {'nothing is drawn' if len(self.log_evidence) == 1 else of_data}; "
+                f"largest error shown {np.max(self.error):.1e}",
+            ]
+        )
+
+
+def exact(
+    model: Model,
+    x: DataLike | None = None,
+    *,
+    points: int | None = None,
+    key: int | PRNGKeyArray = 0,
+    binarize: str = "auto",
+    batch_size: int | None = None,
+    progress: bool | None = None,
+) -> ExactEvidence:
+    """Computes log p(x) of each datum; memory does not grow with n.
+
+    Models with a `Categorical` prior or a `BernoulliPrior` are summed over all latent values,
+    linear-Gaussian ones (`tb.models.linear_gaussian`) have a closed form, and any other with one or
+    two real latent dimensions, a `Target` too, is integrated on a grid.
+
+    Args:
+        model: p(x, z).
+        x: Data of shape (n, d); none for a `Target`.
+        points: Grid points in each dimension of a quadrature, one more than a multiple of 6; by
+            default 4,099 in one and 511 in two. Too few show in `error`.
+        key: Seed or key of the binarisation; nothing else is drawn.
+        binarize: As for `fit`; "dynamic" draws each item once, by its row, as `tb.evaluate` does
+            with the same key.
+        batch_size: Data at once; by default what keeps n times states times d below 2^23.
+        progress: Show a progress bar on standard error; by default if that is a terminal.
+
+    Raises:
+        UsageError: A model with none of the three ways, data outside the likelihood's support (row
+            and column are named), or wrong sizes.
+        NonFiniteError: A density that is NaN or infinite on the grid (the z is named), zero all
+            over it, or that does not fall towards its ends.
+    """
+    if points is not None:
+        (points,) = at_least(7, points=points)
+        if points % 6 != 1:
+            raise UsageError(f"expected points one more than a multiple of 6, got {points}")
+    estimate, method, at_once = _way(model, points)
+    data = prepared(model, x, binarize, key, np.float64)
+    (batch_size,) = at_least(1, batch_size=at_once(data) if batch_size is None else batch_size)
+    began = time.perf_counter()
+
+    def in_double(values: Data, rows: Int[Array, " b"]) -> Batch:
+        with double():
+            log_z, error = estimate(undrawn(data, values, rows), rows)
+            return Batch((log_z, error), np.isnan(log_z) | (log_z == np.inf))
+
+    log_z, error = in_batches(
+        in_double,
+        data,
+        batch_size=batch_size,
+        doing="summing",
+        progress=progress,
+    )
+    return ExactEvidence(log_z, error, method, data.once, time.perf_counter() - began)
+
+
+def _way(
+    model: Model, points: int | None
+) -> tuple[Callable[[Any, Any], tuple[Any, Any]], str, Callable[[Prepared], int]]:
+    """What gives values and errors of a batch, its name, and data at once."""
+    if isinstance(model.prior, AbstractFinite):
+        states = check_finite(model).states
+
+        def summed(values: Any, rows: Any) -> tuple[Any, Any]:
+            del rows
+            log_z = _summed(widened(model), values)
+            return log_z, _rounding(log_z)
+
+        how = f"the sum over {states} latent values"
+        return summed, how, lambda data: items_at_once(model, data.source.size)
+    if not isinstance(model, Target) and is_linear_gaussian(model):
+
+        def closed(values: Any, rows: Any) -> tuple[Any, Any]:
+            del rows
+            log_z = linear_log_evidence(model, *map(np.asarray, _known(values)))
+            return log_z, _rounding(log_z)
+
+        return closed, "a linear-Gaussian model in closed form", lambda data: data.n
+    dim = _real_dimensions(model)
+    count = POINTS[dim] if points is None else points
+
+    def integrated(values: Any, rows: Any) -> tuple[Any, Any]:
+        try:
+            found = _integrated(widened(model), values, dim=dim, points=count)
+        except TypeError as error:
+            raise UsageError(
+                "quadrature is done in double precision, and log p(x, z) could not be: "
+                f"{str(error).splitlines()[0]} Write constants so that they take any precision"
+            ) from error
+        _check_integrals(found, np.asarray(rows), of_data=not isinstance(model, Target))
+        return found.log_z, found.error
+
+    how = f"quadrature with {' x '.join([str(count)] * dim)} points"
+    return integrated, how, lambda data: 8
+
+
+def _known(values: Data) -> tuple[Any, ...]:
+    """The values, and behind them which of them are known if some are missing."""
+    return (values,) if not isinstance(values, Datum) else (values.x, values.observed)
+
+
+def _rounding(log_z: Any) -> Any:
+    """What double precision may have rounded off."""
+    return ROUNDINGS * np.finfo(np.float64).eps * (1 + np.abs(np.asarray(log_z)))
+
+
+def _check_integrals(found: Integral, rows: Any, *, of_data: bool) -> None:
+    """Refuses integrals that are none, in words.
+
+    Raises:
+        NonFiniteError: The row and the z are named.
+    """
+    log_z, error, undefined, where = (np.asarray(of) for of in found)
+    for i, row in enumerate(rows):
+        what = f"log p(x, z) of row {row} (counted from 0)" if of_data else "the log-density"
+        if undefined[i]:
+            z = ", ".join(f"{value:.6g}" for value in where[i])
+            raise NonFiniteError(
+                f"{what} is NaN or infinite at z = ({z}), and no integral can be made of it: it "
+                "should be a number, or -inf where the density is zero"
+            )
+        if log_z[i] == -np.inf:
+            raise NonFiniteError(f"{what} is -inf all over the grid of the quadrature")
+        if not np.isfinite(error[i]):
+            raise NonFiniteError(
+                f"{what} does not fall towards the ends of the grid: either its integral is not "
+                "finite, or its tails are too heavy for quadrature; use tb.evaluate with a "
+                "heavy-tailed proposal"
+            )
+
+
+def _real_dimensions(model: Model) -> int:
+    """How many real dimensions z has, if they can be integrated over.
+
+    Raises:
+        UsageError: More than two, or other values.
+    """
+    if model.prior.support == "real":
+        dim = sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
+        if dim in POINTS:
+            return dim
+        got = f"{type(model.prior).__name__} in {dim} real dimensions"
+    else:
+        got = f"{type(model.prior).__name__} with {model.prior.support} values"
+    raise UsageError(
+        "expected a prior that can be summed over (Categorical or BernoulliPrior), a "
+        "linear-Gaussian model, or one or two real latent dimensions, "
+        f"got {got}; estimate log p(x) with tb.evaluate or tb.evidence.annealed"
+    )
+
+
+@filter_jit
+def _integrated(model: Model, x: Data, *, dim: int, points: int) -> Integral:
+    """The integral for each datum, in the precision of x."""
+    dtype = values_of(x).dtype
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, dtype), like_z(model))
+    unravel = ravel_pytree(zeros)[1]
+
+    def one(x: One) -> Integral:
+        check = model.continued if isinstance(model, NumPyroTarget) else None
+        return integral(lambda z: model.log_joint(x, unravel(z)), dim, points, check)
+
+    return jax.lax.map(one, x)
+
+
+Exact = estimator("Exact", exact)
+"""`exact` with its settings, as a value: see `tb.evaluate(by=...)`."""

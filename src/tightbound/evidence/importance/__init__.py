@@ -1,0 +1,1 @@
+"""Importance sampling, and what is made of its weights."""

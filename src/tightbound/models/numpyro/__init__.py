@@ -1,0 +1,1 @@
+"""NumPyro models as targets: their sites, and densities in unconstrained space."""

@@ -1,0 +1,71 @@
+"""Which objective suits which parts: what each needs of the slots against what they offer.
+
+Huszar 2017, arXiv 1702.08235 (which of prior, likelihood and posterior may be implicit).
+"""
+
+from typing import Any
+
+from tightbound.core.errors import UsageError
+from tightbound.models import Bayesian
+from tightbound.objectives.contract import AbstractObjective, Parts, Requires
+
+SLOTS = {"prior": "p(z)", "likelihood": "p(x|z)", "posterior": "q(z|x)"}
+WORDS = {
+    "samples": "draws",
+    "density": "the density",
+    "score": "the score (the gradient of the log-density)",
+    "mixture": "the explicit layer (a semi-implicit mixture)",
+}
+
+
+def check_requires(objective: AbstractObjective, parts: Parts) -> None:
+    """Refuses parts that do not offer what an objective needs.
+
+    Raises:
+        UsageError: What is missing of which slot, and which objectives would work instead.
+    """
+    lacking = missing(objective.requires, parts)
+    if lacking:
+        fitting = suitable(parts)
+        instead = (
+            f"what works with these parts: {', '.join(fitting)}"
+            if fitting
+            else ("no objective works with these parts")
+        )
+        raise UsageError(f"{objective.description} needs {'; and '.join(lacking)}; {instead}")
+
+
+def missing(requires: Requires, parts: Parts) -> list[str]:
+    """What the parts lack, in words."""
+    lacking = []
+    for slot, symbol in SLOTS.items():
+        owner = parts if slot == "posterior" else parts.model
+        part: Any = getattr(owner, slot)
+        offers = frozenset() if part is None else part.offers
+        words = [WORDS[word] for word in getattr(requires, slot) if word not in offers]
+        if words:
+            has = ", ".join(sorted(offers)) or "nothing"
+            lacking.append(
+                f"{' and '.join(words)} of the {slot} {symbol}, and {type(part).__name__} "
+                f"offers {has}"
+            )
+    return lacking
+
+
+def suitable(parts: Parts) -> list[str]:
+    """Names of the objectives whose needs the parts meet, and that accept them."""
+    from tightbound.objectives.registry import all_objectives
+
+    if isinstance(parts.model, Bayesian):
+        return ["full_vb"]
+    names = []
+    for name, entry in all_objectives().items():
+        requires = entry.about.requires
+        if requires is None or missing(requires, parts):
+            continue
+        try:
+            entry.example().check(parts)
+        except UsageError:
+            continue
+        names.append(name)
+    return names

@@ -1,0 +1,1 @@
+"""Objectives of log p(x) itself, without a posterior that is learned."""

@@ -1,0 +1,1 @@
+"""Objectives for parts that can only be sampled: sums of terms, some learned."""

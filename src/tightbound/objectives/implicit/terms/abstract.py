@@ -1,0 +1,91 @@
+"""What terms share: what they see of a minibatch, and the draws that they compare."""
+
+import abc
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PRNGKeyArray
+
+from tightbound.models.standardization import inside
+from tightbound.objectives.contract import Parts
+
+Z = Float[Array, "n z"]
+
+
+class Sizes(NamedTuple):
+    """What auxiliary networks are built from: columns of x, and numbers in one z."""
+
+    x: int
+    z: int
+
+
+class Batch(NamedTuple):
+    """A minibatch, a draw of q for each datum, and how far apart such draws are."""
+
+    x: Float[Array, "n *item"]
+    z: Any
+    """Draws z of q(z|x), one for each datum, as the model takes them."""
+    centre: Z
+    scale: Z
+    """Mean and standard deviations of q(z|x), as the moments have it; constants."""
+    keys: Key[Array, " n"]
+    """For all further draws."""
+    noise: Z
+    """Standard normal noise, of which a term's share may have been added to z."""
+    moments: Callable[[Float[Array, "n d"]], tuple[Z, Z]]
+    """The same mean and standard deviations for any x, as networks are shown it."""
+
+
+class AbstractTerm(eqx.Module):
+    """One part of log p(x, z) - log q(z|x)."""
+
+    def with_noise(self, noise: Float[Array, ""]) -> "AbstractTerm":
+        """The same with noise of another standard deviation, if it has any."""
+        del noise
+        return self
+
+    def build(self, sizes: Sizes, key: PRNGKeyArray) -> Any:
+        """The term's own network, if it has one."""
+        del sizes, key
+
+    def loss(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, ""]:
+        """What the term's own network descends."""
+        del aux, parts, batch
+        return jnp.zeros([])
+
+    @abc.abstractmethod
+    def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+        """The term at each datum's draw, differentiable in z (and in the model, if it is exact)."""
+
+    def info(self, aux: Any, parts: Parts, batch: Batch) -> dict[str, Float[Array, ""]]:
+        """Numbers to watch, on draws that the network has not seen."""
+        del aux, parts, batch
+        return {}
+
+
+def drawn(
+    name: str, parts: Parts, batch: Batch, keys: Key[Array, " n"]
+) -> tuple[Float[Array, "n d"], Any]:
+    """Pairs (x, z) of a named distribution, one for each key; x standardised as for networks."""
+    if name == "q":
+        return shown(parts, batch), batch.z
+    if name == "prior":
+        z = jax.vmap(lambda key: parts.model.prior.sample(None, key=key))(keys)
+        return shown(parts, batch), z
+    x, z = jax.vmap(parts.model.sample)(keys)
+    if name == "independent":
+        z = jax.tree.map(lambda leaf: jnp.roll(leaf, 1, axis=0), z)
+    return inside(parts.model, x), z
+
+
+def shown(parts: Parts, batch: Batch) -> Float[Array, "n d"]:
+    """The minibatch's x, standardised where the model does so."""
+    return inside(parts.model, batch.x)
+
+
+def seen(x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
+    """What networks see of a standardised x: itself near zero, its logarithm far out."""
+    return jnp.arcsinh(x)

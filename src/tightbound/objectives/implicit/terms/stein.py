@@ -1,0 +1,77 @@
+"""The Langevin-Stein discrepancy of q and the posterior, from scores and draws.
+
+Reference: Ranganath, Altosaar, Tran & Blei 2016, arXiv 1610.09033 (the operator and the game); Hu,
+Chen, Sun, Bai, Ye & Cheng 2018, arXiv 1806.03353 (test functions of bounded mean square).
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from tightbound.models.standardization import inside
+from tightbound.networks import Joined, flat
+from tightbound.objectives.contract import Parts
+from tightbound.objectives.implicit.terms.abstract import AbstractTerm, Batch, Sizes, seen
+
+
+class Stein(AbstractTerm):
+    """Minus the discrepancy 2 E_q[O f] - E_q |f / s|^2, by the best of the network's functions.
+
+    Test functions are f(x, z) = s h(x, (z - c) / s) with a network h and q's own mean c and
+    standard deviations s, so that the units of z do not matter.
+    """
+
+    hidden: tuple[int, ...] = eqx.field(static=True)
+
+    def build(self, sizes: Sizes, key: PRNGKeyArray) -> Any:
+        """The network h, zero everywhere, as it is where q is the posterior."""
+        network = Joined.glorot(sizes.x + sizes.z, self.hidden, sizes.z, key=key)
+        return eqx.tree_at(lambda n: n.head.weight, network, replace_fn=jnp.zeros_like)
+
+    def operator(
+        self,
+        aux: Any,
+        parts: Parts,
+        x: Float[Array, "*item"],
+        z: Any,
+        centre: Float[Array, " z"],
+        scale: Float[Array, " z"],
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """D log p(x, z) . f + div f, with the mean zero under p(z|x), and |f / s|^2."""
+        h = lambda u: aux(seen(inside(parts.model, x)), u)  # noqa: E731
+        u = (flat(z) - centre) / scale
+        value = h(u)
+        # f is s h, and d u / d z is 1 / s: its divergence is that of h in u.
+        applied = flat(score(parts, x, z)) @ (scale * value) + jnp.trace(jax.jacfwd(h)(u))
+        return applied, jnp.sum(value**2)
+
+    def loss(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, ""]:
+        """Minus the discrepancy."""
+        return -jnp.mean(self._discrepancy(aux, parts, batch))
+
+    def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+        """Minus the discrepancy; the model does not move."""
+        params, static = eqx.partition(parts.model, eqx.is_inexact_array)
+        model = eqx.combine(jax.lax.stop_gradient(params), static)
+        return -self._discrepancy(aux, parts._replace(model=model), batch)
+
+    def _discrepancy(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+        def each(x: Any, z: Any, centre: Any, scale: Any) -> Float[Array, ""]:
+            applied, square = self.operator(aux, parts, x, z, centre, scale)
+            return 2 * applied - square
+
+        return jax.vmap(each)(batch.x, batch.z, batch.centre, batch.scale)
+
+
+def score(parts: Parts, x: Float[Array, "*item"], z: Any) -> Any:
+    """The gradient of log p(x, z) with respect to z; a prior may have a score alone."""
+    prior, likelihood = parts.model.prior, parts.model.likelihood
+    of_likelihood = jax.grad(lambda z: likelihood.log_prob(x, z))(z)
+    if "density" in prior.offers:
+        of_prior = jax.grad(lambda z: prior.log_prob(z, None))(z)
+    else:
+        of_prior = prior.score(z, None)
+    return jax.tree.map(jnp.add, of_likelihood, of_prior)

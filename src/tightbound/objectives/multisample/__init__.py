@@ -1,0 +1,1 @@
+"""Objectives of k draws and their log-weights: a bound and a gradient estimator."""

@@ -1,0 +1,1 @@
+"""Objectives for posteriors whose density is an integral over noise."""

@@ -1,0 +1,1 @@
+"""Objectives with a wake and a sleep phase."""

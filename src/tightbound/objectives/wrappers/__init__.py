@@ -1,0 +1,1 @@
+"""Objectives around other objectives."""

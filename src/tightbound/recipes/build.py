@@ -1,0 +1,59 @@
+"""From settings and data to all that a fit needs, for whoever fits: one way, and no files."""
+
+from typing import Any, NamedTuple
+
+import optax
+
+from tightbound.data import Dataset
+from tightbound.models import autoencoder, bayesian
+from tightbound.objectives import AbstractObjective, full_vb, map_estimate
+from tightbound.objectives.registry import make
+from tightbound.recipes.settings import Config
+from tightbound.training.optimizers import by_name, default_rate, schedule_by_name
+
+BATCH_SIZE = 100
+"""Items per step for settings that name none; all of them where there are fewer."""
+
+
+class Recipe(NamedTuple):
+    """What `tb.fit` is called with: `tb.fit(recipe.model, recipe.posterior, source.train, ...)`."""
+
+    model: Any
+    posterior: Any
+    objective: AbstractObjective
+    optimizer: optax.GradientTransformation
+    batch_size: int
+
+
+def build(settings: Config, source: Dataset) -> Recipe:
+    """Builds model, posterior, objective and optimiser as configured, for a data set.
+
+    Args:
+        settings: As `tightbound fit` takes them; checked by `Config.check`.
+        source: The data: their size, first means and units, and the number of items.
+
+    Raises:
+        UsageError: Settings that do not go together, or do not suit the data.
+    """
+    objective = _objective(settings, len(source.train))
+    model, posterior = autoencoder(source, **settings.sizes(), key=settings.key)
+    if settings.bayesian is not None:
+        model = bayesian(model, scale=settings.bayesian)
+    n, batch_size = len(source.train), settings.batch_size
+    batch_size = min(BATCH_SIZE, n) if batch_size is None else batch_size
+    steps = max(1, n // batch_size)
+    highest = settings.learning_rate
+    highest = default_rate(settings.optimizer) if highest is None else highest
+    rate = schedule_by_name(
+        settings.schedule, highest, steps_per_epoch=steps, epochs=settings.epochs
+    )
+    optimizer = by_name(settings.optimizer, rate, batch_size=batch_size)
+    return Recipe(model, posterior, objective, optimizer, batch_size)
+
+
+def _objective(settings: Config, n: int) -> AbstractObjective:
+    """The objective as configured, with what is said about the parameters of n data."""
+    objective = make(settings.objective_call())
+    if settings.weight_prior is not None:
+        return map_estimate(objective, n=n, scale=settings.weight_prior)
+    return objective if settings.bayesian is None else full_vb(objective, n=n)

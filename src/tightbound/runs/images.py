@@ -1,0 +1,148 @@
+"""What a fitted model shows: samples, reconstructions and the manifold of two latent dimensions."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tightbound import data
+from tightbound.core.compilation import jit
+from tightbound.core.digests.arrays import write_arrays
+from tightbound.core.errors import at_least
+from tightbound.core.items import Data, One, with_holes
+from tightbound.core.streams import as_key, item_keys, stream
+from tightbound.data.binarise import evaluated_key
+from tightbound.distributions import StandardNormal
+from tightbound.evidence.densities import with_density
+from tightbound.models.source import as_source
+from tightbound.models.standardization import standardization
+from tightbound.recipes.settings import Config
+from tightbound.runs.folder import open_run
+from tightbound.runs.source import load_scored
+from tightbound.training import Run
+
+PICTURES = 100
+PAIRS = 20
+GRID = 20
+
+
+def write_pictures(
+    directory: Path, run: Run, ds: data.Dataset, config: Config, weights: str
+) -> None:
+    """Samples, reconstructions and, for two latent dimensions, the manifold of replica 0."""
+    test = as_source(run.model, ds.test, "the test data", config.binarize)
+    originals = test.seen(np.arange(len(test))[:PAIRS], key=evaluated_key(config.key)).data
+    arrays = {
+        "samples": sample_means(run, PICTURES, config.key),
+        "originals": np.asarray(with_holes(originals)),
+        "reconstructions": reconstruct(run, originals),
+    }
+    if config.sizes()["latent"] == 2 and isinstance(run.model.prior, StandardNormal):
+        arrays["manifold"] = manifold(run, GRID)
+    write_arrays(directory / "pictures.safetensors", "pictures", arrays, {"weights": weights})
+
+
+def sample_means(run: Run, n: int, key: int) -> Float[np.ndarray, "n d"]:
+    """Means of p(x|z) at n draws of the prior."""
+    return np.concatenate(list(sample_chunks(run, n, key, chunk=n)))
+
+
+def sample_chunks(
+    run: Run, n: int, key: int, *, chunk: int
+) -> Iterator[Float[np.ndarray, "chunk d"]]:
+    """Means of p(x|z) at n draws of the prior, a chunk at a time.
+
+    Each draw has a key of its own, by its number: apart from rounding, the size of the chunks
+    changes nothing.
+    """
+
+    @jit
+    def means(keys: Array) -> Array:
+        def one(key: Array) -> Array:
+            return run.model.likelihood.mean(run.model.prior.sample(None, key=key))
+
+        return jax.vmap(one)(keys)
+
+    drawn = stream(as_key(key), "pictures.samples")
+    for start in range(0, n, chunk):
+        # The last chunk is as long as the others, so that one program serves them all.
+        numbers = jnp.int32(start) + jnp.arange(min(chunk, n), dtype=jnp.int32)
+        yield np.asarray(means(item_keys(drawn, numbers)))[: n - start]
+
+
+def reconstruct(run: Run, x: Data) -> Float[np.ndarray, "n d"]:
+    """Means of p(x|z) at the mean of q(z|x), or of its draws where it has no density.
+
+    Missing values are reconstructed as the others are.
+    """
+    posterior = with_density(run.posterior, run.model, 0, "reconstruction")
+
+    def one(x: One) -> Array:
+        return run.model.likelihood.mean(posterior.mean(x))
+
+    return np.asarray(jit(jax.vmap(one))(x))
+
+
+def manifold(run: Run, grid: int) -> Float[np.ndarray, "cells d"]:
+    """Means of p(x|z) on a grid of the unit square through the inverse normal CDF (AEVB fig. 4).
+
+    Rows run from the top, where the second coordinate is largest.
+    """
+    u = (jnp.arange(grid, dtype=jnp.float32) + 0.5) / grid
+    z = jax.scipy.special.ndtri(u)
+    second, first = jnp.meshgrid(z[::-1], z, indexing="ij")
+    points = jnp.stack([first.ravel(), second.ravel()], axis=1)
+    return np.asarray(jax.vmap(run.model.likelihood.mean)(points))
+
+
+class Reconstructed(NamedTuple):
+    """Reconstructions of data, and how far they are from them."""
+
+    means: Float[np.ndarray, "n d"]
+    """Means of p(x|z), in the data's units."""
+    error: float
+    """The mean over all values that are not missing of what `measure` names."""
+    measure: str
+    """"mean_squared_error"; or "mean_squared_error_standardised", of differences divided by the
+    standard deviation of their column in the training data, where the model has such units."""
+
+
+def reconstruct_data(
+    directory: Path,
+    name: str,
+    *,
+    limit: int | None = None,
+    scale: float | None = None,
+    header: bool | None = None,
+) -> Reconstructed:
+    """Reconstructs the test part of a named set, or all rows of a file: row i of row i.
+
+    Args:
+        directory: The run's folder.
+        name: The set or file.
+        limit: Only the first so many.
+        scale: What the numbers of a file are divided by, as for `tb.data.load`.
+        header: Whether its first line names the columns, as there.
+
+    Raises:
+        UsageError: As for `open_run` and `load_scored`.
+    """
+    if limit is not None:
+        at_least(1, limit=limit)
+    opened = open_run(directory)
+    config, run = opened.config, opened.run
+    found = load_scored(directory, opened, name, scale=scale, header=header)
+    x = found.first(limit).x
+    source = as_source(run.model, x, name, config.binarize)
+    values = source.seen(key=evaluated_key(config.key)).data
+    means = reconstruct(run, values)
+    units, measure = standardization(run.model), "mean_squared_error"
+    told, truth = jnp.asarray(means), values
+    if units is not None:
+        told, truth, measure = units(told), units(truth), f"{measure}_standardised"
+    apart = np.asarray(told) - np.asarray(with_holes(truth))
+    return Reconstructed(means, float(np.nanmean(apart**2)), measure)

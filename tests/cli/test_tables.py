@@ -1,0 +1,63 @@
+"""Tables of one's own through the commands: how they are read, and their columns' names."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+SMALL = "--likelihood gaussian --latent 1 --hidden 2 --k 1 --epochs 1 --evaluate-k 0".split()
+
+
+@pytest.fixture
+def years(tmp_path):
+    """A table whose columns are named by numbers, in units of their own; a name with a comma."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30, 3)) * [1.0, 1e3, 1e-2] + [5.0, 0.0, 1.0]
+    lines = ["2018,2019,2020", *(",".join(map(str, row)) for row in x)]
+    (tmp_path / "years.csv").write_text("\n".join(lines))
+    (tmp_path / "words.csv").write_text("\n".join(['a,"b, c",d', *lines[1:]]))
+    return x
+
+
+def test_what_a_file_does_not_tell_is_an_option(tightbound, years):
+    status, _, err = tightbound("fit", "years.csv", *SMALL, "--name", "y")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "--header yes" in err
+    status, _, err = tightbound("fit", "years.csv", *SMALL, "--name", "y", "--header", "yes")
+    assert status == 0, err
+    # The file of the fit is read as it was then; another one as options say.
+    assert tightbound("reconstruct", "y", "years.csv", "--out", "back.csv")[0] == 0
+    with open("back.csv", newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["2018", "2019", "2020"]
+    assert len(rows) == 30
+    with open("years.csv") as old, open("more.csv", "w") as new:
+        new.writelines(old.readlines()[:4])
+    flags = ("--data", "more.csv", "--k", "5", "--json")
+    assert tightbound("evaluate", "y", *flags)[0] == 2
+    status, out, _ = tightbound("evaluate", "y", *flags, "--header", "yes")
+    assert (status, json.loads(out)["n"]) == (0, 3)
+    status, _, err = tightbound("evaluate", "y", "--header", "yes")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "--data" in err
+    for wrong in (("--header", "maybe"), ("--scale", "0"), ("--scale", "x")):
+        status, _, err = tightbound("fit", "years.csv", *SMALL, "--name", "z", *wrong)
+        assert (status, err.count("\n")) == (2, 1)
+
+
+def test_columns_keep_their_names_and_errors_their_units(tightbound, years):
+    status, _, err = tightbound("fit", "words.csv", *SMALL, "--name", "w")
+    assert status == 0, err
+    status, out, _ = tightbound("reconstruct", "w", "words.csv", "--out", "back.csv", "--json")
+    assert status == 0
+    with open("back.csv", newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["a", "b, c", "d"]
+    # The columns' deviations are 1, 1,000 and 0.01: each counts alike.
+    apart = (np.array(rows, float) - years) / years.std(axis=0)
+    error = json.loads(out)["mean_squared_error_standardised"]
+    assert error == pytest.approx(np.mean(apart**2), rel=0.3)  # of the 24 rows of the fit
+    assert tightbound("sample", "w", "--n", "2", "--out", "s.csv")[0] == 0
+    with open("s.csv", newline="") as file:
+        assert next(csv.reader(file)) == head

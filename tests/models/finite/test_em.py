@@ -1,0 +1,199 @@
+"""EM against scikit-learn, against the gradient, and against its own promise never to fall."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from scipy import special
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+from tests.models.finite import models
+
+import tightbound as tb
+from tightbound.core.errors import NonFiniteError
+from tightbound.distributions import BernoulliComponents, Categorical, GaussianComponents
+from tightbound.models import Model, bernoulli_mixture, finite_autoencoder, gaussian_mixture
+
+
+def in_double(model, x, **options):
+    """A run of EM in float64; then its weights, means and covariances on the host."""
+    with jax.enable_x64(True):
+        run = tb.em(models.as_type(model, jnp.float64), x, **options)
+        weights, likelihood = np.asarray(run.model.prior.mean()), run.model.likelihood
+        if isinstance(likelihood, GaussianComponents):
+            return run, weights, *map(np.asarray, (likelihood.means, likelihood.covariances()))
+        return run, weights, special.expit(np.asarray(likelihood.logits)), None
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 8])
+def test_gaussian_mixture_is_that_of_scikit_learn_from_the_same_start(iterations):
+    x = models.gaussian_data(300).astype(np.float64)
+    start = gaussian_mixture(x, components=3, key=2)
+    run, weights, means, covariances = in_double(start, x, iterations=iterations)
+    peer = GaussianMixture(
+        3,
+        tol=0,
+        reg_covar=0,
+        max_iter=iterations,
+        init_params="random_from_data",
+        random_state=0,
+        weights_init=np.full(3, 1 / 3),
+        means_init=np.asarray(start.likelihood.means, np.float64),
+        precisions_init=np.linalg.inv(np.asarray(start.likelihood.covariances(), np.float64)),
+    )
+    with pytest.warns(ConvergenceWarning):
+        peer.fit(x)
+    # The start is known in single precision.
+    tolerance = {"rtol": 1e-5, "atol": 1e-6}
+    np.testing.assert_allclose(weights, peer.weights_, **tolerance)
+    np.testing.assert_allclose(means, peer.means_, **tolerance)
+    np.testing.assert_allclose(covariances, peer.covariances_, **tolerance)
+    assert run.log_likelihood[-1] == pytest.approx(peer.score(x), abs=1e-6)
+    assert len(run.log_likelihood) == iterations + 1
+    assert run.log_likelihood[0] == pytest.approx(tb.evidence.exact(start, x).mean, abs=1e-5)
+
+
+STARTS = {
+    "gaussians": lambda: (models.gaussian_data(150), gaussian_mixture, 3, None),
+    "too many gaussians": lambda: (models.gaussian_data(40), gaussian_mixture, 12, None),
+    "a high floor": lambda: (models.gaussian_data(150), gaussian_mixture, 3, 0.5),
+    "pixels": lambda: (models.binary_data(60), bernoulli_mixture, 4, None),
+    "pixels, a high floor": lambda: (models.binary_data(60), bernoulli_mixture, 10, 0.1),
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_no_iteration_lowers_the_likelihood(name):
+    x, make, components, floor = STARTS[name]()
+    start = make(x, components=components, key=0)
+    run, _, p, covariances = in_double(start, x, iterations=60, floor=floor)
+    assert np.diff(run.log_likelihood).min() > -1e-10
+    assert run.log_likelihood[-1] > run.log_likelihood[0] + 0.05
+    if covariances is not None:
+        least = np.linalg.eigvalsh(covariances).min()
+        assert least > 0.999 * run.floor
+        assert (least < 1.001 * run.floor) == (name != "gaussians")
+    else:
+        assert p.min() > 0.999 * run.floor
+        assert p.min() < 1.001 * run.floor
+    single = tb.em(start, x, iterations=60, floor=floor)
+    assert np.diff(single.log_likelihood).min() > -2e-5
+
+
+def test_bernoulli_mixture_is_em_written_out():
+    x, start = models.binary_data(60), models.pixel_mixture()
+    weights = special.softmax(np.asarray(start.prior.logits, np.float64))
+    p = special.expit(np.asarray(start.likelihood.logits, np.float64))
+    for _ in range(3):
+        joint = np.log(weights) + x @ np.log(p).T + (1 - x) @ np.log1p(-p).T
+        r = special.softmax(joint, axis=1)
+        weights, p = r.mean(axis=0), r.T @ x / r.sum(axis=0)[:, None]
+    _, our_weights, our_p, _ = in_double(start, x, iterations=3)
+    np.testing.assert_allclose(our_weights, weights, rtol=1e-6)
+    np.testing.assert_allclose(our_p, p, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_gradient_and_em_reach_the_same_optimum():
+    x = models.gaussian_data(300)
+    start = gaussian_mixture(x, components=3, key=0)
+    by_em = tb.em(start, x, iterations=100)
+    run = tb.fit(
+        start,
+        None,
+        x,
+        objective=tb.objectives.exact(),
+        optimizer=optax.adam(optax.cosine_decay_schedule(0.05, 300)),
+        batch_size=300,
+        epochs=300,
+    )
+    reached = tb.evidence.exact(run.model, x).mean
+    assert reached == pytest.approx(by_em.log_likelihood[-1], abs=1e-4)
+    pairs = [
+        (m.prior.mean(), m.likelihood.means, m.likelihood.covariances())
+        for m in (run.model, by_em.model)
+    ]
+    for one, other in zip(*pairs, strict=True):
+        np.testing.assert_allclose(one, other, atol=0.01)
+    # And both are better on these data than the mixture that they come from.
+    assert reached > tb.evidence.exact(models.three_gaussians(), x).mean
+
+
+def test_a_component_without_data_stays_where_it_was():
+    x = models.gaussian_data(100)
+    model = models.three_gaussians()
+    far = model.likelihood.means.at[2].set(1e6)
+    model = Model(
+        model.prior,
+        GaussianComponents(far, model.likelihood.log_diagonal, model.likelihood.below),
+    )
+    run = tb.em(model, x, iterations=5)
+    np.testing.assert_array_equal(run.model.likelihood.means[2], far[2])
+    assert run.model.prior.mean()[2] < 1e-30
+    assert np.isfinite(tb.evidence.exact(run.model, x).log_evidence).all()
+    assert np.diff(run.log_likelihood).min() > -2e-5
+
+
+@pytest.mark.slow
+def test_a_run_of_em_is_saved_and_loaded(tmp_path):
+    x = models.gaussian_data(50)
+    by_em = tb.em(gaussian_mixture(x, components=2), x, iterations=4)
+    tb.save(tmp_path / "run.safetensors", by_em.as_run())
+    loaded = tb.load(tmp_path / "run.safetensors")
+    assert loaded.posterior is None
+    assert (loaded.epochs_run, len(loaded.history)) == (4, 4)
+    np.testing.assert_array_equal(np.ravel(loaded.history.train_bound), by_em.log_likelihood[1:])
+    for a, b in zip(jax.tree.leaves(loaded.model), jax.tree.leaves(by_em.model), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert tb.evidence.exact(loaded.model, x).mean == pytest.approx(
+        by_em.log_likelihood[-1], abs=1e-5
+    )
+
+
+def test_one_component_is_the_mean_and_the_covariance():
+    x = models.gaussian_data(100)
+    run = tb.em(gaussian_mixture(x, components=1), x, iterations=1)
+    np.testing.assert_allclose(run.model.likelihood.means[0], x.mean(axis=0), rtol=1e-4)
+    covariance = np.cov(x.T.astype(np.float64), ddof=0)
+    np.testing.assert_allclose(run.model.likelihood.covariances()[0], covariance, rtol=1e-4)
+
+
+def test_wrong_use_is_refused_in_words():
+    x, binary = models.gaussian_data(20), models.binary_data(20)
+    mixture = gaussian_mixture(x, components=2)
+    for model, data, options, words in (
+        (finite_autoencoder(binary, latent=2), binary, {}, "got BernoulliPrior with Bernoulli"),
+        (mixture, binary, {}, "expected 2 columns, .* got 6"),
+        (mixture, x, {"iterations": 0}, "iterations >= 1, got 0"),
+        (mixture, x, {"floor": 0.0}, "floor between 0 and inf, got 0.0"),
+        (mixture, np.ones((4, 2), np.float32), {}, "some spread"),
+        (bernoulli_mixture(binary, components=2), binary, {"floor": 0.5}, "between 0 and 0.5"),
+        (bernoulli_mixture(binary, components=2), binary / 2, {}, "expected 0 or 1"),
+    ):
+        with pytest.raises(tb.UsageError, match=words):
+            tb.em(model, data, **options)
+
+
+def test_numbers_that_are_not_finite_are_an_error():
+    x = models.gaussian_data(20)
+    broken = Model(
+        Categorical(jnp.array([0.0, jnp.nan])), gaussian_mixture(x, components=2).likelihood
+    )
+    with pytest.raises(NonFiniteError, match="not finite after 0 iterations"):
+        tb.em(broken, x, iterations=2)
+
+
+@pytest.mark.slow
+def test_memory_is_bounded_by_batches_of_data(monkeypatch):
+    from tightbound.models import finite
+
+    x = models.binary_data(23)
+    start = Model(
+        Categorical(jnp.zeros(3)), BernoulliComponents(models.pixel_mixture().likelihood.logits)
+    )
+    whole = tb.em(start, x, iterations=3)
+    monkeypatch.setattr(finite, "ENTRIES", 3 * 6 * 5)
+    jax.clear_caches()
+    parts = tb.em(start, x, iterations=3)
+    np.testing.assert_allclose(parts.log_likelihood, whole.log_likelihood, rtol=1e-6)
