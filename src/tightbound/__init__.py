@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tightbound.models import autoencoder as autoencoder
     from tightbound.models import from_numpyro as from_numpyro
     from tightbound.models import posterior as posterior
+    from tightbound.models import source as source
     from tightbound.runs import open_run as open_run
     from tightbound.training import Run as Run
     from tightbound.training import em as em
@@ -70,6 +71,7 @@ _NAMES = {
     "posterior": "models",
     "sandwich": "evidence",
     "save": "training",
+    "source": "models",
 }
 
 

@@ -20,7 +20,8 @@ from tightbound.diagnostics.ratio_calibration import ratio_calibration
 SRC = Path(tb.__file__).parent
 X = (np.random.default_rng(0).integers(0, 9, size=(12, 4)) / 8).astype(np.float32)
 INNER = {
-    "as_array", "as_items", "as_table", "as_values", "estimate", "load_own", "prepared",
+    "as_array", "as_conditions", "as_source", "as_table", "as_values", "estimate", "load_own",
+    "prepared",
 }  # fmt: skip
 """What the public functions hand data on to."""
 PLANE = {"kl_on_grid"}
@@ -82,14 +83,22 @@ CALLS = {
         ].loss
     ),
     "restoration": lambda x: models.restoration(x, np.eye(4)[:2])[0],
+    "reverse_annealed": lambda x: (
+        evidence.reverse_annealed(
+            model(), x, np.zeros((12, 2), np.float32), temperatures=3, chains=2
+        ).log_evidence
+    ),
     "semi_implicit_sandwich": lambda x: (
         evidence.semi_implicit_sandwich(model(), posterior("semi_implicit"), x, k=2, draws=2).lower
     ),
     "simulated": lambda x: models.simulated(x, x),
+    "source": lambda x: tb.source(model(), x).seen(key=jax.random.key(0)).x,
     "to_arviz": lambda x: evidence.to_arviz(model(), posterior(), x, k=2)["proposal"]["z"].values,
 }
 """From data to numbers, for each function."""
-QUICK = ("active_units", "autoencoder", "draws", "evaluate", "exact", "load", "load_items")
+QUICK = (
+    "active_units", "autoencoder", "draws", "evaluate", "exact", "load", "load_items", "source",
+)  # fmt: skip
 
 
 def entries():

@@ -11,9 +11,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.linalg import solve_triangular
 from numpy.typing import ArrayLike
 
-from tightbound.distributions import BottomLayer, DiagonalNormal, Layered, StandardNormal
+from tightbound.core.items import Datum, values
+from tightbound.distributions import (
+    AbstractExplicit,
+    BottomLayer,
+    DiagonalNormal,
+    Layered,
+    StandardNormal,
+)
 from tightbound.models import Model
 from tightbound.networks import MLP, Dense
 from tightbound.objectives import Parts
@@ -151,3 +159,37 @@ def exact_elbo(parts: Parts, x: jax.Array) -> jax.Array:
     log_lik = -0.5 * jnp.sum(jnp.log(2 * jnp.pi * noise) + error / noise)
     divergence = 0.5 * jnp.sum(mean**2 + variance - 1.0 - 2 * log_scale)
     return log_lik - divergence
+
+
+class MarginalPosterior(AbstractExplicit):
+    """p(z|x_observed) of a linear-Gaussian model, for whichever values are observed."""
+
+    loading: jax.Array
+    offset: jax.Array
+    variance: jax.Array
+
+    @property
+    def support(self):
+        return "real"
+
+    def moments(self, given):
+        x = values(given)
+        holed = isinstance(given, Datum) and given.observed is not None
+        known = given.observed if holed else jnp.ones_like(x, bool)
+        precise = jnp.astype(known, x.dtype) / self.variance
+        precision = jnp.eye(self.loading.shape[1]) + (self.loading.T * precise[None]) @ self.loading
+        mean = jnp.linalg.solve(precision, self.loading.T @ (precise * (x - self.offset)))
+        return mean, jnp.linalg.cholesky(precision)
+
+    def sample(self, given, *, key):
+        mean, factor = self.moments(given)
+        noise = jax.random.normal(key, mean.shape)
+        return mean + solve_triangular(factor.T, noise, lower=False)
+
+    def log_prob(self, value, given):
+        mean, factor = self.moments(given)
+        white = factor.T @ (value - mean)
+        return jnp.sum(jax.scipy.stats.norm.logpdf(white)) + jnp.sum(jnp.log(jnp.diag(factor)))
+
+    def mean(self, given):
+        return self.moments(given)[0]

@@ -4,7 +4,7 @@ import numpy as np
 
 from tightbound.data.dataset import Dataset
 from tightbound.data.published.file import Fetched, sha256
-from tightbound.data.published.lookup import Source
+from tightbound.data.published.lookup import Published
 
 SPLITS = {"counted": ("default", "halves")}
 
@@ -25,7 +25,7 @@ def _read(split: str, files: list[Fetched]) -> Dataset:
     )
 
 
-COUNTED = Source(
+COUNTED = Published(
     name="counted",
     description="60 tables of 6 x 6 counts, drawn by a seed",
     splits=SPLITS["counted"],

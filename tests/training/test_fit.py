@@ -1,4 +1,3 @@
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,6 @@ from tightbound.core.streams import streams as derived
 from tightbound.data.binarise import Binarisation
 from tightbound.data.order import items_at
 from tightbound.objectives import Parts
-from tightbound.training.sizes import check_sizes
 
 GREY = np.random.default_rng(0).random((11, 4)).astype(np.float32)
 
@@ -186,11 +184,11 @@ def test_wrong_use_is_refused_in_one_line(words, changes):
     assert "\n" not in str(error.value)
 
 
-def test_validation_items_of_another_size_are_refused():
-    check = inspect.unwrap(check_sizes)  # without the types, which tests alone enforce
-    numbers = {"batch_size": 1, "epochs": 1, "seeds": 1, "early_stopping": None, "average": None}
-    with pytest.raises(tb.UsageError, match="validation items of size 4 .*, got 3"):
-        check(GREY, GREY[:, :3], **numbers)
+def test_validation_items_of_another_size_are_refused(toy, pull):
+    x = np.zeros((5, 3), np.float32)
+    call = {"objective": pull(), "batch_size": 5, "epochs": 1, "validation": x[:, :2]}
+    with pytest.raises(tb.UsageError, match="the validation data: expected 3 columns, .* got 2"):
+        tb.fit(*toy, x, **call)
 
 
 def test_items_of_another_width_than_the_models_are_refused(toy, pull):

@@ -9,15 +9,18 @@ from tightbound.core.names import sources
 from tightbound.data.arrays import load_arrays
 from tightbound.data.check import check_values
 from tightbound.data.dataset import Dataset
-from tightbound.data.door import DataLike, as_table, as_values
+from tightbound.data.door import DataLike, as_array, as_table, as_values
 from tightbound.data.files import Unsplit, load_items, load_own
-from tightbound.data.published.lookup import Source, fetch, find, folders
+from tightbound.data.published.lookup import Published, fetch, find, folders
+from tightbound.data.source import Source
 
 __all__ = [
     "DataLike",
     "Dataset",
     "Entry",
+    "Source",
     "Unsplit",
+    "as_array",
     "as_table",
     "as_values",
     "check_values",
@@ -31,7 +34,7 @@ _FOUND = [
     source
     for place in sources()
     for source in vars(place.load()).values()
-    if isinstance(source, Source)
+    if isinstance(source, Published)
 ]
 _SOURCES = {source.name: source for source in sorted(_FOUND, key=lambda source: bool(source.files))}
 """All named data sets, those without files first."""
@@ -126,7 +129,7 @@ def _exists(name: str) -> bool:
         return False
 
 
-def _where(source: Source) -> str:
+def _where(source: Published) -> str:
     if not source.files:
         return "embedded"
     found = [find(file, folders(source.name)) for file in source.files]

@@ -4,17 +4,18 @@ Reference: Salakhutdinov & Murray 2008; Burda et al. 2015, arXiv 1509.00519, foo
 Likelihoods under "dynamic" and "fixed" are about two nats apart on MNIST: never compare them.
 """
 
-from typing import NamedTuple, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from tightbound.core.compilation import jit
 from tightbound.core.errors import UsageError
+from tightbound.core.items import Items
 from tightbound.core.streams import as_key, item_keys, numbered, stream
-from tightbound.data.check import check_values
+from tightbound.data.check import blocks, check_values
 
 MODES = ("auto", "dynamic", "fixed", "none")
 
@@ -35,9 +36,20 @@ class Binarisation(NamedTuple):
         }[self.mode]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What asks for it."""
+        if self.mode != "fixed":
+            return (self.mode,)
+        return (f"fixed:{self.seed}", *(() if self.seed else ("fixed",)))
+
+    @property
     def once(self) -> str:
         """The same where each item is used once, as in an evaluation."""
         return "one draw per item" if self.mode == "dynamic" else self.description
+
+    def seen(self, items: Items, *, use: int | Int[Array, ""], key: PRNGKeyArray) -> Items:
+        """Data as the model sees them when they are used for the `use`-th time."""
+        return items._replace(x=self(items.x, items.rows, use=use, key=key))
 
     def __call__(
         self,
@@ -75,7 +87,11 @@ def _drawn(
 
 
 def resolve(
-    binarize: str, support: str, x: Float[np.ndarray, "n *item"], what: str
+    binarize: str,
+    support: str,
+    x: Shaped[np.ndarray, "n *item"],
+    what: str,
+    dtype: Any = np.float32,
 ) -> Binarisation:
     """Chooses the binarisation and checks the values against the likelihood's support, once.
 
@@ -85,6 +101,7 @@ def resolve(
         support: Where the likelihood's values must lie: "binary", "unit", "positive" or "real".
         x: All values, on the host; NaN where they are missing.
         what: What the values are, for the error.
+        dtype: The precision in which they are looked at.
 
     Raises:
         UsageError: An unknown mode, or a value outside the support: row and column are named.
@@ -97,17 +114,13 @@ def resolve(
             f"got {binarize!r}"
         )
     if mode == "auto":
-        mode = "dynamic" if support == "binary" and not is_binary(x) else "none"
-    if mode != "none":
-        check_values(x, "unit", what, holes=True)
-    elif support == "binary":
+        mode = "dynamic" if support == "binary" and not is_binary(x, dtype) else "none"
+    if mode == "none" and support == "binary":
         what = f"{what} (a Bernoulli likelihood with binarize='none')"
-        check_values(x, "binary", what, holes=True)
-    else:
-        check_values(x, support, what, holes=True)
+    check_values(x, support if mode == "none" else "unit", what, holes=True, dtype=dtype)
     return Binarisation(mode, int(seed or 0))
 
 
-def is_binary(x: Float[np.ndarray, "n *item"]) -> bool:
+def is_binary(x: Shaped[np.ndarray, "n *item"], dtype: Any) -> bool:
     """Whether every value that is there is 0 or 1."""
-    return bool(np.all((x == 0) | (x == 1) | np.isnan(x)))
+    return all(np.all((x == 0) | (x == 1) | np.isnan(x)) for _, x in blocks(x, dtype))

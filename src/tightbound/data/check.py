@@ -1,16 +1,27 @@
 """Checks values on the host, once per data set or public call, and names the first bad entry."""
 
+import math
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
 from tightbound.core.errors import UsageError
 from tightbound.core.supports import COLUMNWISE, Support
 
 _ROWS = 4096  # rows looked at together: bounds the memory, and stops early at a bad entry
+_NUMBERS = 2**24  # and numbers
 _NO_MISSING = "missing values (NaN) are not taken here: fill them, or drop such rows"
 
 
 def check_values(
-    x: np.ndarray, support: str, what: str, columns: tuple[str, ...] = (), *, holes: bool = False
+    x: np.ndarray,
+    support: str,
+    what: str,
+    columns: tuple[str, ...] = (),
+    *,
+    holes: bool = False,
+    dtype: Any = None,
 ) -> None:
     """Refuses data outside a support; infinities are outside all of them.
 
@@ -21,6 +32,7 @@ def check_values(
         what: What the values are, for the error.
         columns: The columns' names, for the error; they are counted where there are none.
         holes: Whether values may be missing, which are NaN.
+        dtype: The precision in which they are looked at; their own if left out.
 
     Raises:
         UsageError: Not of shape (n, *item), empty, not of a numeric type, or an entry outside the
@@ -32,18 +44,28 @@ def check_values(
     if x.ndim > 2:
         x = x.reshape(len(x), -1)
     check_table(x, what)
-    for start in range(0, len(x), _ROWS):
-        some = x[start : start + _ROWS]
+    for start, some in blocks(x, dtype):
         good = known.inside(some) | np.isnan(some) if holes else known.inside(some)
         if not good.all():
-            row, column = np.argwhere(~good)[0] + (start, 0)
-            place = f"row {row}, column {column} (counted from 0)"
+            row, column = np.argwhere(~good)[0]
+            value = some[row, column]
+            place = f"row {row + start}, column {column} (counted from 0)"
             if columns:
-                place = f"row {row} (counted from 0), column {columns[column]!r}"
-            missing = f"; {_NO_MISSING}" if np.isnan(x[row, column]) else ""
-            raise UsageError(
-                f"{what}: {place} is {x[row, column]!s}, expected {known.expected}{missing}"
-            )
+                place = f"row {row + start} (counted from 0), column {columns[column]!r}"
+            missing = f"; {_NO_MISSING}" if np.isnan(value) else ""
+            raise UsageError(f"{what}: {place} is {value!s}, expected {known.expected}{missing}")
+
+
+def blocks(x: np.ndarray, dtype: Any = None) -> Iterator[tuple[int, np.ndarray]]:
+    """Some items at a time as rows, in a precision, with the number of the first.
+
+    No more than a block is read of an array that lies in a file.
+    """
+    size = math.prod(x.shape[1:])
+    rows = max(1, min(_ROWS, _NUMBERS // max(1, size)))
+    for start in range(0, len(x), rows):
+        some = x[start : start + rows].reshape(-1, size)
+        yield start, some if dtype is None else some.astype(dtype, copy=False)
 
 
 def check_table(x: np.ndarray, what: str) -> None:
@@ -62,3 +84,10 @@ def check_table(x: np.ndarray, what: str) -> None:
     if x.ndim != 2:
         hint = "reshape one column to (n, 1)" if x.ndim == 1 else "flatten each item to a row"
         raise UsageError(f"{what}: expected shape (n, d), got {x.shape}; {hint}")
+
+
+def missing(x: np.ndarray) -> int:
+    """How many values are missing."""
+    if x.dtype.kind != "f":
+        return 0
+    return sum(int(np.isnan(some).sum()) for _, some in blocks(x))

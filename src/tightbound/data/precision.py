@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from tightbound.core.errors import UsageError
+from tightbound.data.check import blocks
 
 LOSS = 1e-3
 """The most that rounding may take, as a share of the spread of a column."""
@@ -33,37 +34,50 @@ def rounded(
     Raises:
         UsageError: A number too large for the precision, or such a column: it is named.
     """
-    if x.dtype == dtype or x.dtype == np.float16 or x.dtype.itemsize == 1:
+    check_precision(x, dtype, what, columns)
+    with np.errstate(under="ignore"):
         return np.ascontiguousarray(x, dtype=dtype)
-    with np.errstate(over="ignore", under="ignore"):
-        values = np.ascontiguousarray(x, dtype=dtype)
-    if x.size == 0:
-        return values
+
+
+def check_precision(
+    x: Shaped[np.ndarray, "n *item"], dtype: Any, what: str, columns: tuple[str, ...] = ()
+) -> None:
+    """Refuses what `rounded` refuses, and reads no more of an array at a time than it looks at.
+
+    Raises:
+        UsageError: As for `rounded`.
+    """
+    if x.size == 0 or x.dtype == dtype or x.dtype == np.float16 or x.dtype.itemsize == 1:
+        return
     if x.dtype.kind == "f":
-        _check_overflow(x, values, what, columns)
+        _check_overflow(x, dtype, what, columns)
     exact = x.dtype.kind in "iu" and int(x.max()) <= _EXACT and int(x.min()) >= -_EXACT
     if dtype == np.float32 and not exact and len(x) > 1:
-        _check_loss(x.reshape(len(x), -1), values.reshape(len(x), -1), what, columns)
-    return values
+        _check_loss(x.reshape(len(x), -1), what, columns)
 
 
-def _check_overflow(x: np.ndarray, values: np.ndarray, what: str, columns: tuple[str, ...]) -> None:
-    lost = np.isinf(values) & np.isfinite(x)
-    if lost.any():
-        row, column = map(int, np.argwhere(lost.reshape(len(x), -1))[0])
-        raise UsageError(
-            f"{what}: row {row}, {_named(column, columns)} is {x[row].ravel()[column]!s}, expected "
-            f"a finite number of at most {np.finfo(values.dtype).max:.3g} in size; use other units"
-        )
+def _check_overflow(x: np.ndarray, dtype: Any, what: str, columns: tuple[str, ...]) -> None:
+    largest = np.finfo(dtype).max
+    for start, some in blocks(x):
+        with np.errstate(over="ignore", under="ignore"):
+            lost = np.isinf(some.astype(dtype)) & np.isfinite(some)
+        if lost.any():
+            row, column = map(int, np.argwhere(lost)[0])
+            raise UsageError(
+                f"{what}: row {row + start}, {_named(column, columns)} is {some[row, column]!s}, "
+                f"expected a finite number of at most {largest:.3g} in size; use other units"
+            )
 
 
-def _check_loss(x: np.ndarray, values: np.ndarray, what: str, columns: tuple[str, ...]) -> None:
+def _check_loss(x: np.ndarray, what: str, columns: tuple[str, ...]) -> None:
     at_once = max(1, 2**22 // len(x))  # columns looked at together: bounds the memory
     some = slice(None, None, max(1, len(x) // _LOOKED_AT))
     for first in range(0, x.shape[1], at_once):
         here = slice(first, first + at_once)
         exact = x[:, here].astype(np.float64, copy=False)
-        single = np.where(np.abs(values[:, here]) < _TINY, 0, values[:, here]).astype(np.float64)
+        with np.errstate(under="ignore"):
+            values = x[:, here].astype(np.float32)
+        single = np.where(np.abs(values) < _TINY, 0, values).astype(np.float64)
         if np.array_equal(exact, single, equal_nan=True) and x.dtype.kind == "f":
             continue
         lossy = _by_deviation(exact, single) | _by_quartiles(exact[some], single[some])

@@ -22,7 +22,7 @@ from tightbound.distributions import (
     Layered,
     StandardNormal,
 )
-from tightbound.evidence.batches import drawn, prepared
+from tightbound.evidence.batches import prepared
 from tightbound.models import Bayesian, Model
 from tightbound.models.weights import sample, split_each
 
@@ -74,11 +74,11 @@ def active_units(
             of fewer than two rows; no draws.
     """
     data = prepared(model, x, binarize, key)
-    if len(data.x) < 2:
+    if data.n < 2:
         raise UsageError("expected 2 rows of data or more to measure activity, got 1")
     (draws,) = at_least(1, draws=draws)
     draw_key = stream(as_key(key), "active_units.draws")
-    values, items = drawn(data, np.arange(len(data.x)))
+    values, items = data.seen(np.arange(data.n))
     draw_keys = split_each(item_keys(draw_key, items), draws)
     if not isinstance(posterior, AbstractExplicit):
         means = [_draws(posterior, values, draw_keys)]

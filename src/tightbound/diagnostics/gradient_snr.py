@@ -14,12 +14,13 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import at_least
-from tightbound.core.items import Data, on_device, taken, values
+from tightbound.core.items import Items
 from tightbound.core.streams import as_key, item_keys, numbered, stream
 from tightbound.data import DataLike
-from tightbound.models.shapes import as_items
+from tightbound.data.binarise import evaluated_key
+from tightbound.models.source import as_source, nothing
 from tightbound.objectives import AbstractObjective, Parts
-from tightbound.objectives.holes import check_holes
+from tightbound.objectives.holes import check_data
 
 
 class GradientSignal(NamedTuple):
@@ -57,7 +58,8 @@ def gradient_snr(
         objective: What is differentiated.
         model: p(x, z).
         posterior: q(z|x).
-        x: The minibatch of shape (n, d), the same for all replicas, inside the support.
+        x: The minibatch of shape (n, d), the same for all replicas; grey values are binarised once,
+            as `tb.evaluate` does with the same key.
         replicas: Independent sets of draws; the mean's own error is deviation / sqrt(replicas).
         key: Seed or key of the draws.
         batch_size: Replicas at once.
@@ -73,12 +75,12 @@ def gradient_snr(
     parts = Parts(model, posterior)
     objective.check(parts)
     no_columns = np.shape(x)[1:] == (0,)  # what stands for the data of a Target
-    batch = np.zeros(np.shape(x), np.float32) if no_columns else as_items(x, model, "the minibatch")
-    check_holes(parts, objective, batch)
+    batch = nothing(len(x)) if no_columns else as_source(model, x, "the minibatch")
+    check_data(parts, objective, batch)
     measured = _measure(
         objective,
         parts,
-        on_device(batch),
+        batch.seen(key=evaluated_key(key)),
         stream(as_key(key), "gradient_snr.draws"),
         replicas,
         min(batch_size, replicas),
@@ -93,13 +95,12 @@ def gradient_snr(
 def _measure(
     objective: AbstractObjective,
     parts: Parts,
-    x: Data,
+    batch: Items,
     root: PRNGKeyArray,
     replicas: int,
     size: int,
 ) -> dict[str, tuple[Array, Array, Array]]:
     """For each part the mean, the sum of squares around it, and the mean directional ratio."""
-    batch = taken(x, jnp.arange(len(values(x))))
     state = objective.init(parts, len(batch.x), stream(root, "gradient_snr.state"))
 
     def gradients(replica: Int[Array, ""]) -> dict[str, Float[Array, " p"]]:

@@ -163,10 +163,10 @@ def inference_gap(
         raise UsageError(f"expected learning_rate > 0, got {learning_rate}")
     data = prepared(model, x, run.binarize, run.key)
     if evidence is None:
-        shared = {"key": run.key, "binarize": run.binarize, "progress": run.progress}
-        own: Estimate = evaluate(model, posterior, x, k=k, **shared)
+        shared = {"key": run.key, "progress": run.progress}
+        own: Estimate = evaluate(model, posterior, x if x is None else data.source, k=k, **shared)
         evidence = own
-    _check_evidence(evidence, len(data.x), data.once)
+    _check_evidence(evidence, data.n, data.once)
     keys = streams(data.noise_key, "inference_gap.ascent", "inference_gap.report")
 
     def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:

@@ -8,14 +8,15 @@ a classifier's logit).
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.streams import as_key, first_keys, stream
 from tightbound.data import DataLike
-from tightbound.models.shapes import as_items
+from tightbound.data.binarise import evaluated_key
+from tightbound.models.source import as_source, nothing
+from tightbound.objectives.holes import check_data
 from tightbound.objectives.implicit.nested import Nested
 from tightbound.training.fit import Run
 
@@ -58,6 +59,7 @@ def ratio_calibration(
     bins: int = 10,
     replica: int = 0,
     key: int | PRNGKeyArray = 0,
+    binarize: str = "auto",
 ) -> list[Calibration]:
     """Measures each classifier of an adversarial objective on fresh draws.
 
@@ -70,6 +72,7 @@ def ratio_calibration(
         bins: Bins of the predicted probability.
         replica: Which replica.
         key: Seed or key of the draws.
+        binarize: As for `tb.fit`; "dynamic" draws each item once, by its row.
 
     Returns:
         One calibration for each classifier, in the order of the objective's terms.
@@ -80,15 +83,14 @@ def ratio_calibration(
     at_least(1, draws=draws, bins=bins)
     if not run.objective_states:
         raise UsageError("expected a run as tb.fit returns it: the classifiers are not in its file")
-    values = (
-        np.zeros((1, 0), np.float32) if x is None else as_items(x, run.model, "the held-out data")
-    )
-    rows = np.arange(draws) % len(values)
+    data = nothing(1) if x is None else as_source(run.model, x, "the held-out data", binarize)
+    check_data(run.replicas[replica], objective, data)
+    shown = data.seen(np.arange(draws) % len(data), key=evaluated_key(key))
     # With the noise that the classifiers were last trained at.
     sides = objective.at(run.epochs_run - 1).classified(
         run.replicas[replica],
         run.objective_states[replica],
-        jnp.asarray(values[rows]),
+        shown.x,
         first_keys(stream(as_key(key), "ratio_calibration.draws"), draws),
     )
     if not sides:

@@ -4,6 +4,7 @@ Kingma & Welling 2013, arXiv 1312.6114, section 2.4.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -107,19 +108,19 @@ class FamilyPrior(AbstractExplicit):
         """Where values must lie."""
         return by_name(self.family).prior_support
 
-    def sample(self, given: None = None, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
+    def sample(self, given: Any = None, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw."""
         return by_name(self.family).draw(key, *self.parameters(given))
 
-    def log_prob(self, value: Float[Array, " dim"], given: None = None) -> Float[Array, ""]:
+    def log_prob(self, value: Float[Array, " dim"], given: Any = None) -> Float[Array, ""]:
         """Log-density in nats."""
         return jnp.sum(by_name(self.family).log_density(value, *self.parameters(given)))
 
-    def mean(self, given: None = None) -> Float[Array, " dim"]:
+    def mean(self, given: Any = None) -> Float[Array, " dim"]:
         """The mean, or what the family has in its place where that need not exist."""
         return by_name(self.family).centre(*self.parameters(given))
 
-    def parameters(self, given: None = None) -> tuple[Float[Array, "..."], ...]:
+    def parameters(self, given: Any = None) -> tuple[Float[Array, "..."], ...]:
         """The family's parameters."""
         del given
         family = by_name(self.family)

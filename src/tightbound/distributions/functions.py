@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.errors import UsageError
-from tightbound.core.items import values
+from tightbound.core.items import condition, values
 from tightbound.core.supports import COLUMNWISE, SIMPLEX, Support
 from tightbound.distributions.contracts import AbstractExplicit
 
@@ -51,11 +51,11 @@ class FromFunctions(AbstractExplicit):
                 "this needs draws of a distribution that was made from functions without one for "
                 "them: pass sample= too"
             )
-        return self._sized(called(self.draw, "sample(given, key)", values(given), key), "sample")
+        return self._sized(called(self.draw, "sample(given, key)", _plainly(given), key), "sample")
 
     def log_prob(self, value: Any, given: Any = None) -> Float[Array, ""]:
         """Log-density in nats."""
-        return called_for_one(self.log_density, "log_prob(value, given)", value, values(given))
+        return called_for_one(self.log_density, "log_prob(value, given)", value, _plainly(given))
 
     def log_prob_each(self, value: Any, given: Any = None) -> Any:
         """Log-density of each entry in nats; an error in words if there is no function for it."""
@@ -65,7 +65,7 @@ class FromFunctions(AbstractExplicit):
                 "of a likelihood that was made from functions without one for it: pass "
                 "log_prob_each= to tb.distributions.from_functions"
             )
-        terms = called(self.each, "log_prob_each(value, given)", value, values(given))
+        terms = called(self.each, "log_prob_each(value, given)", value, _plainly(given))
         if shapes(terms) != shapes(value):
             raise UsageError(
                 "expected log_prob_each of one value to be the log-density of each of its numbers, "
@@ -80,7 +80,7 @@ class FromFunctions(AbstractExplicit):
                 "this needs the mean of a distribution that was made from functions without one "
                 "for it: pass mean= too"
             )
-        return self._sized(called(self.expectation, "mean(given)", values(given)), "mean")
+        return self._sized(called(self.expectation, "mean(given)", _plainly(given)), "mean")
 
     def _sized(self, value: Any, name: str) -> Any:
         """The value as floats, refused if it is not of shape (dim,)."""
@@ -106,7 +106,8 @@ def from_functions(
     They are written in `jax.numpy` for one value and one thing given, without a batch axis;
     batches are made by `vmap`. One written for batches becomes one for a single value by
     `lambda value, given: f(value[None], given[None])[0]`. A posterior q(z|x) is given x, a
-    likelihood p(x|z) is given z, a prior is given None.
+    likelihood p(x|z) is given z, a prior is given None. In a model with a condition c they are
+    given the pairs (x, c) and (z, c), and c.
 
     Arrays that a function merely mentions are constants of the compiled program: large ones belong
     into an Equinox module, or into `jax.tree_util.Partial(f, arrays)`, which calls
@@ -133,6 +134,12 @@ def from_functions(
     if dim is not None and dim < 1:
         raise UsageError(f"expected dim >= 1, got {dim}")
     return FromFunctions(log_prob, log_prob_each, sample, mean, support, dim)
+
+
+def _plainly(given: Any) -> Any:
+    """What is given as functions take it: values, and with a condition a pair of both."""
+    beside = condition(given)
+    return values(given) if beside is None else (values(given), beside)
 
 
 class NoPrior(AbstractExplicit):

@@ -10,6 +10,7 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from tightbound.core.items import Given, condition, having, values
 from tightbound.core.streams import first_keys
 from tightbound.distributions.contracts import AbstractExplicit
 
@@ -94,30 +95,37 @@ class BottomLayer(AbstractExplicit):
         """Whether the conditional's support stays where it is."""
         return self.conditional.fixed_support
 
-    def sample(self, given: tuple, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
+    def sample(self, given: tuple | Given, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw given the bottom layer."""
-        return self.conditional.sample(given[0], key=key)
+        return self.conditional.sample(_bottom(given), key=key)
 
-    def log_prob(self, value: Float[Array, " dim"], given: tuple) -> Float[Array, ""]:
+    def log_prob(self, value: Float[Array, " dim"], given: tuple | Given) -> Float[Array, ""]:
         """Log-density in nats given the bottom layer."""
-        return self.conditional.log_prob(value, given[0])
+        return self.conditional.log_prob(value, _bottom(given))
 
-    def log_prob_each(self, value: Float[Array, " dim"], given: tuple) -> Float[Array, " dim"]:
+    def log_prob_each(
+        self, value: Float[Array, " dim"], given: tuple | Given
+    ) -> Float[Array, " dim"]:
         """Log-density of each entry in nats given the bottom layer."""
-        return self.conditional.log_prob_each(value, given[0])
+        return self.conditional.log_prob_each(value, _bottom(given))
 
     def log_prob_observed(
-        self, value: Float[Array, " dim"], observed: Bool[Array, " dim"], given: tuple
+        self, value: Float[Array, " dim"], observed: Bool[Array, " dim"], given: tuple | Given
     ) -> Float[Array, ""]:
         """Log-density of the observed entries in nats given the bottom layer."""
-        return self.conditional.log_prob_observed(value, observed, given[0])
+        return self.conditional.log_prob_observed(value, observed, _bottom(given))
 
     def sample_and_log_prob(
-        self, given: tuple, *, key: PRNGKeyArray
+        self, given: tuple | Given, *, key: PRNGKeyArray
     ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
         """One draw and its log-density in nats given the bottom layer."""
-        return self.conditional.sample_and_log_prob(given[0], key=key)
+        return self.conditional.sample_and_log_prob(_bottom(given), key=key)
 
-    def mean(self, given: tuple) -> Float[Array, " dim"]:
+    def mean(self, given: tuple | Given) -> Float[Array, " dim"]:
         """Expected value given the bottom layer."""
-        return self.conditional.mean(given[0])
+        return self.conditional.mean(_bottom(given))
+
+
+def _bottom(given: tuple | Given) -> Any:
+    """The bottom layer, with the condition if it comes with one."""
+    return having(values(given)[0], condition(given))

@@ -91,7 +91,7 @@ def to_arviz(
 
     at_once = per_device(AT_ONCE, of_each=k)
     values, proposed, chosen, stats = run.over(one_batch, data, doing="drawing", at_once=at_once)
-    axes = {"chain": [0], "draw": np.arange(k), "datum": np.arange(len(data.x))}
+    axes = {"chain": [0], "draw": np.arange(k), "datum": np.arange(data.n)}
     columns = {
         "posterior": _variables(model, chosen),
         "proposal": _variables(model, proposed),

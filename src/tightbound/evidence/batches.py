@@ -5,21 +5,20 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from tightbound.core.errors import NonFiniteError, UsageError
-from tightbound.core.items import Data, Datum, without_holes
+from tightbound.core.errors import NonFiniteError
+from tightbound.core.items import Data
 from tightbound.core.progress import Progress
 from tightbound.core.streams import as_key, stream
-from tightbound.data import DataLike
-from tightbound.data.binarise import Binarisation, evaluated_key, resolve
+from tightbound.data import DataLike, Source
+from tightbound.data.binarise import evaluated_key
 from tightbound.evidence.resume import Finished
 from tightbound.models import Bayesian, Model, Target
-from tightbound.models.holes import check_likelihood
-from tightbound.models.shapes import as_items
+from tightbound.models.holes import check_model
+from tightbound.models.source import as_source, nothing
 
 CHAINS_AT_ONCE = 1600
 """Markov chains of all data together that move at once by default."""
@@ -40,24 +39,31 @@ class Batch(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """Data that have passed the checks, how they become binary, and the keys of both."""
+    """Data that are to be judged, and the keys by which they are binarised and z is drawn."""
 
-    x: Float[np.ndarray, "n *item"]
-    binarisation: Binarisation
+    source: Source
     binarise_key: PRNGKeyArray
     noise_key: PRNGKeyArray
-    observed: Bool[np.ndarray, "n *item"] | None = None
-    """Which values are known; None where all are."""
+
+    @property
+    def n(self) -> int:
+        """The number of data."""
+        return len(self.source)
 
     @property
     def once(self) -> str:
         """How each value became binary, in words, and how many are missing."""
-        if self.x.shape[1:] == (0,):
+        if self.source.size == 0:
             return NO_DATA
-        if self.observed is None:
-            return self.binarisation.once
-        missing, size = int(np.sum(~self.observed)), self.observed.size
-        return f"{self.binarisation.once}; {missing:,} of {size:,} values are missing"
+        words, missing = self.source.binarisation.once, self.source.missing
+        if not missing:
+            return words
+        return f"{words}; {missing:,} of {self.n * self.source.size:,} values are missing"
+
+    def seen(self, rows: Int[np.ndarray, " b"]) -> tuple[Data, Int[Array, " b"]]:
+        """Some rows as all estimators see them, and their numbers on the device."""
+        items = self.source.seen(rows, key=self.binarise_key)
+        return items.data, items.rows
 
 
 def prepared(
@@ -69,7 +75,8 @@ def prepared(
 ) -> Prepared:
     """Checks data against the model, once, on the host; all estimators binarise by the same key.
 
-    Values may be missing (NaN): evidence is then that of the others, log p(x_observed).
+    Values may be missing (NaN): evidence is then that of the others, log p(x_observed). A source
+    is taken as it is.
 
     A `Target` has none: one datum without columns stands for them. In float32 data are refused that
     it cannot tell apart; in float64, as `exact` has them, they are what they are.
@@ -79,19 +86,11 @@ def prepared(
             named), or an unknown binarisation; no data for a model, or data for a `Target`.
     """
     keys = evaluated_key(key), stream(as_key(key), "evidence.noise")
-    if isinstance(model, Target):
-        if x is not None:
-            raise UsageError(f"a Target has no data: expected none, got shape {np.shape(x)}")
-        return Prepared(np.zeros((1, 0), np.float32), Binarisation("none", 0), *keys)
-    if x is None:
-        raise UsageError("expected data of shape (n, d) for the model, got none")
-    what = "the data to evaluate"
-    values = as_items(x, model, what, dtype=dtype)
-    binarisation = resolve(binarize, model.likelihood.support, values, what)
-    known, observed = without_holes(values)
-    if observed is not None:
-        check_likelihood(model)
-    return Prepared(known, binarisation, *keys, observed)
+    if isinstance(model, Target) and x is None:
+        return Prepared(nothing(1), *keys)
+    source = as_source(model, x, "the data to evaluate", binarize, dtype=dtype)
+    check_model(model, source)
+    return Prepared(source, *keys)
 
 
 def in_batches(
@@ -121,7 +120,7 @@ def in_batches(
     Raises:
         NonFiniteError: A log-weight is NaN or +inf; rows and draws are counted.
     """
-    n, devices = len(data.x), jax.devices()
+    n, devices = data.n, jax.devices()
     batch_size = -(-min(batch_size, n) // len(devices)) * len(devices)
     spread = NamedSharding(Mesh(np.array(devices), ("data",)), PartitionSpec("data"))
     leaves = [] if finished is None else _whole_batches(finished.read(), n, batch_size)
@@ -131,7 +130,7 @@ def in_batches(
         for first in range(done * batch_size, n, batch_size):
             # The last batch is filled up with its last item, so that all have one shape.
             rows = np.minimum(np.arange(first, first + batch_size), n - 1)
-            found, undefined = estimate(*jax.device_put(drawn(data, rows), spread))
+            found, undefined = estimate(*jax.device_put(data.seen(rows), spread))
             _check_weights(np.asarray(undefined, np.int64)[: n - first], rows[: n - first])
             batch, structure = jax.tree.flatten(found)
             leaves.append([np.asarray(a)[: n - first] for a in batch])
@@ -165,16 +164,6 @@ def _whole_batches(kept: list[np.ndarray], n: int, batch_size: int) -> list[list
     rows = len(kept[0]) if kept else 0
     firsts = range(0, min(rows, n - 1) // batch_size * batch_size, batch_size)
     return [[leaf[first : first + batch_size] for leaf in kept] for first in firsts]
-
-
-def drawn(data: Prepared, rows: Int[np.ndarray, " b"]) -> tuple[Data, Int[Array, " b"]]:
-    """The values of some rows, binarised as all estimators do, and the rows on the device."""
-    items = jnp.asarray(rows)
-    values = jnp.asarray(data.x[rows], jnp.float32)
-    values = data.binarisation(values, items, use=0, key=data.binarise_key)
-    if data.observed is None:
-        return values, items
-    return Datum(values, jnp.asarray(data.observed[rows])), items
 
 
 def headline(

@@ -16,7 +16,7 @@ from tightbound.core.items import Data, One
 from tightbound.core.streams import numbered
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
-from tightbound.evidence.batches import drawn, prepared
+from tightbound.evidence.batches import prepared
 from tightbound.models import Bayesian, Model, NumPyroTarget, Target
 
 AT_ONCE = 10_000
@@ -56,18 +56,18 @@ def draws(
     if not isinstance(posterior, AbstractConditional):
         raise UsageError(f"expected a posterior to draw from, got {type(posterior).__name__}")
     data = prepared(model, x, binarize, key)
-    total = len(data.x) * n
+    total = data.n * n
     size = min(total, AT_ONCE)
     batches = []
     for first in range(0, total, size):
         # The last batch is filled up, so that all have one shape.
         numbers = np.minimum(np.arange(first, first + size), total - 1)
-        values, items = drawn(data, numbers // n)
+        values, items = data.seen(numbers // n)
         z = _drawn(posterior, values, items, jnp.asarray(numbers % n), data.noise_key)
         if isinstance(model, NumPyroTarget):
             z = model.constrain(z)
         batches.append(jax.tree.map(lambda leaf, rest=total - first: np.asarray(leaf)[:rest], z))
-    shape = (n,) if isinstance(model, Target) else (len(data.x), n)
+    shape = (n,) if isinstance(model, Target) else (data.n, n)
     return jax.tree.map(
         lambda *parts: np.concatenate(parts).reshape(*shape, *parts[0].shape[1:]), *batches
     )

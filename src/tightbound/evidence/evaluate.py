@@ -85,7 +85,8 @@ def evaluate(
         posterior: q(z|x), the proposal. One without a density is stood in for: a semi-implicit one
             by a mixture of 100 of its components, an implicit one by the normal with the moments
             of its draws. Both leave the estimate valid; `temperatures` helps where they fit badly.
-        x: Data of shape (n, d); none for a `Target`.
+        x: Data of shape (n, d), or a source of them (`tb.source`), as for a model with a condition,
+            whose evidence is log p(x|c); none for a `Target`. Those in a file are read by batches.
         by: Another estimator with its settings, such as `tb.evidence.AIS(temperatures=1000)`; the
             result is then its `Estimate`. Posterior and execution settings go to it.
         k: Draws per datum.
@@ -141,12 +142,11 @@ def evaluate(
     if temperatures is not None:
         ais = annealed(
             model,
-            x,
+            None if x is None else data.source,
             start=proposal,
             temperatures=temperatures,
             chains=chains,
             key=run.key,
-            binarize=run.binarize,
             progress=run.progress,
             resume=None if run.resume is None else Path(run.resume).with_suffix(".annealed.npz"),
         )

@@ -12,6 +12,7 @@ import numpy as np
 
 from tightbound.core.digests.arrays import digest_of
 from tightbound.core.errors import UsageError
+from tightbound.data import Source
 from tightbound.data.arrays import load_arrays, save_arrays
 
 SECONDS = 10.0
@@ -30,7 +31,9 @@ class Finished:
         for leaf in jax.tree.leaves(asked):
             if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
                 leaf = jax.random.key_data(leaf)
-            if isinstance(leaf, np.ndarray | jax.Array):
+            if isinstance(leaf, Source):
+                digest.update(f"{leaf.digest}{leaf.binarisation};".encode())
+            elif isinstance(leaf, np.ndarray | jax.Array):
                 leaf = np.asarray(leaf)
                 digest.update(f"{leaf.dtype}{leaf.shape}".encode() + leaf.tobytes())
             elif isinstance(leaf, str | int | float | None):

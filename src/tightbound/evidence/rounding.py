@@ -42,7 +42,7 @@ def rounding(
     eps = jnp.finfo(values(x).dtype).eps
 
     def one(x: One, z: Any) -> Float[Array, ""]:
-        prior = model.prior.log_prob(z, None)
+        prior = model.log_prior(x, z)
         likelihood = model.log_likelihood(x, z)
 
         def moved(number: Any) -> Float[Array, ""]:

@@ -139,7 +139,7 @@ def semi_implicit_sandwich(
     data = prepared(model, x, run.binarize, run.key)
     at_once = per_device(AT_ONCE, of_each=k)
     batch_size = at_once if run.batch_size is None else run.batch_size
-    chunk = max(1, AT_ONCE // (k * min(batch_size, len(data.x))))
+    chunk = max(1, AT_ONCE // (k * min(batch_size, data.n)))
 
     def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = item_keys(stream(data.noise_key, "semi_implicit_sandwich.draws"), items)

@@ -18,4 +18,5 @@ from tightbound.models.restoration import restoration as restoration
 from tightbound.models.simulators import simulate as simulate
 from tightbound.models.simulators import simulated as simulated
 from tightbound.models.simulators import simulator as simulator
+from tightbound.models.source import source as source
 from tightbound.models.target import Target as Target

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least
+from tightbound.core.items import Datum
 from tightbound.core.names import check_name
 from tightbound.core.streams import as_key, first_keys, stream
 from tightbound.data import DataLike, Dataset, as_values, check_values
@@ -50,6 +51,7 @@ def autoencoder(
     encoder: Trunk | None = None,
     decoder: Trunk | None = None,
     initial: float | None = None,
+    condition: int = 0,
     key: int | PRNGKeyArray = 0,
 ) -> tuple[Model, Any]:
     """Builds a model p(x, z) and its posterior q(z|x) for a data set.
@@ -91,6 +93,10 @@ def autoencoder(
         initial: Standard deviation of the normal from which the weights and biases of all dense
             layers are drawn, as in AEVB; left out, weights are Glorot's (Glorot & Bengio 2010),
             biases zero and the output bias of a Bernoulli likelihood as said above.
+        condition: How many numbers c come with each datum (`tb.source(model, x, conditions=...)`):
+            the model is then p(x|z, c), and the posterior q(z|x, c). Their bottom networks see c
+            behind what else they are given; one of your own does as
+            `tb.networks.WithCondition(network)`, or reads it itself as an `AbstractReader`.
         key: Seed or key of the initialisation.
 
     Returns:
@@ -107,6 +113,7 @@ def autoencoder(
     if encoder is not None and len(shape) > 1:
         encoder = reshaped(encoder, shape)
     check_name("likelihood", likelihood, tuple(likelihoods()))
+    (condition,) = at_least(0, condition=condition)
     latents, hiddens = _sizes(latent, hidden, layers)
     noise_driven = posterior in NOISE_DRIVEN
     if noise_driven and (layers > 1 or encoder is not None):
@@ -125,7 +132,9 @@ def autoencoder(
 
     q, n_in = [], n_x
     for level, (size, widths) in enumerate(zip(latents, hiddens, strict=True)):
-        body = Body(n_in, widths, activation, encoder if level == 0 else None)
+        body = Body(n_in, widths, activation)
+        if level == 0:
+            body = body._replace(own=encoder, condition=condition, together=_with_condition)
         q.append(latent_conditional(family, body, size, key=next(keys)))
         n_in = size
     if units is not None:
@@ -134,20 +143,25 @@ def autoencoder(
     for level in range(layers - 1, 0, -1):
         body = Body(latents[level], hiddens[level][::-1], activation)
         p.append(latent_conditional(family, body, latents[level - 1], key=next(keys)))
-    body = Body(latents[0], hiddens[0][::-1], activation, decoder)
+    body = Body(latents[0], hiddens[0][::-1], activation, decoder, condition)
     visible = likelihoods()[likelihood].build(body, train, next(keys))
     visible = visible if layers == 1 else BottomLayer(visible)
     visible = visible if units is None else Standardized(visible, units)
     if layers == 1:
-        model = Model(p[0], visible)
+        model = Model(p[0], visible, condition=condition)
         parts = model, q[0]
         if noise_driven:
             drawn = {"hidden": hiddens[0], "activation": activation, "key": root}
             parts = model, noise_posterior(model, posterior, **drawn)
     else:
-        model = Model(Layered(tuple(p), downwards=True), visible)
+        model = Model(Layered(tuple(p), downwards=True), visible, condition=condition)
         parts = model, Layered(tuple(q), downwards=False)
     return parts if initial is None else _normally_drawn(parts, initial, root)
+
+
+def _with_condition(x: Any, condition: Any) -> Datum:
+    """What an encoder is given."""
+    return Datum(x, condition=condition)
 
 
 def _values(train: DataLike) -> tuple[Float[np.ndarray, "n d"], tuple[int, ...]]:

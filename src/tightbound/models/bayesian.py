@@ -38,6 +38,11 @@ class Bayesian(eqx.Module):
         """The likelihood p(x|z) of the plug-in model."""
         return self.mean.likelihood
 
+    @property
+    def condition(self) -> int:
+        """How many numbers the condition of the plug-in model has."""
+        return self.mean.condition
+
     def draw(self, key: PRNGKeyArray) -> Model:
         """A model with parameters mu + sigma * zeta, differentiable in mu and sigma."""
         mu, rest = eqx.partition(self.mean, eqx.is_inexact_array)
@@ -61,10 +66,12 @@ class Bayesian(eqx.Module):
 
         return jnp.sum(jnp.stack([one(m, s) for m, s in zip(mu, self.log_sigma, strict=True)]))
 
-    def sample(self, key: PRNGKeyArray) -> tuple[Float[Array, "*item"], Any]:
-        """One draw (x, z) of one drawn model."""
+    def sample(
+        self, key: PRNGKeyArray, condition: Float[Array, " c"] | None = None
+    ) -> tuple[Float[Array, "*item"], Any]:
+        """One draw (x, z) of one drawn model, given the condition if it has one."""
         model_key, key = streams(key, "bayesian.theta", "bayesian.data")
-        return self.draw(model_key).sample(key)
+        return self.draw(model_key).sample(key, condition)
 
 
 def bayesian(model: Model, *, scale: float = 1.0, sigma: float = 0.05) -> Bayesian:

@@ -6,7 +6,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.errors import UsageError
-from tightbound.core.items import Datum, One
+from tightbound.core.items import Datum, One, condition, having
 from tightbound.core.streams import streams
 
 
@@ -15,33 +15,47 @@ class Model(eqx.Module):
 
     Each of them is an `AbstractConditional`. What a method needs of it (a density, its score, or
     draws alone) is said by the method's `requires` and checked, in words, against its `offers`.
+
+    With a condition c all is given it: the model is p(x, z|c) = p(z|c) p(x|z, c), and its evidence
+    p(x|c). The prior is given c (most take no notice of it), the likelihood `items.Given(z, c)`.
     """
 
     prior: Any
     likelihood: Any
+    condition: int = eqx.field(static=True, default=0, kw_only=True)
+    """How many numbers c has; 0 for a model without a condition."""
 
-    def sample(self, key: PRNGKeyArray) -> tuple[Float[Array, "*item"], Any]:
-        """One draw (x, z) of the joint distribution.
+    def sample(
+        self, key: PRNGKeyArray, condition: Float[Array, " c"] | None = None
+    ) -> tuple[Float[Array, "*item"], Any]:
+        """One draw (x, z) of the joint distribution, given the condition if the model has one.
 
         Raises:
             UsageError: The prior or the likelihood has no draws.
         """
         prior_key, likelihood_key = streams(key, "model.prior", "model.likelihood")
         try:
-            z = self.prior.sample(None, key=prior_key)
-            return self.likelihood.sample(z, key=likelihood_key), z
+            z = self.prior.sample(condition, key=prior_key)
+            return self.likelihood.sample(having(z, condition), key=likelihood_key), z
         except NotImplementedError as error:
             parts = f"{type(self.prior).__name__} or {type(self.likelihood).__name__}"
             raise UsageError(
                 f"expected draws of the model, and {parts} has none: its sample is not implemented"
             ) from error
 
+    def log_prior(self, x: One, z: Any) -> Float[Array, ""]:
+        """Log p(z) in nats, or log p(z|c) for the datum's condition."""
+        return self.prior.log_prob(z, condition(x))
+
     def log_likelihood(self, x: One, z: Any) -> Float[Array, ""]:
         """Log p(x|z) in nats; of data with missing values, that of the values that are there."""
-        if isinstance(x, Datum):
-            return self.likelihood.log_prob_observed(x.x, x.observed, z)
-        return self.likelihood.log_prob(x, z)
+        if not isinstance(x, Datum):
+            return self.likelihood.log_prob(x, z)
+        given = having(z, x.condition)
+        if x.observed is None:
+            return self.likelihood.log_prob(x.x, given)
+        return self.likelihood.log_prob_observed(x.x, x.observed, given)
 
     def log_joint(self, x: One, z: Any) -> Float[Array, ""]:
         """Log p(x, z) = log p(z) + log p(x|z) in nats."""
-        return self.prior.log_prob(z, None) + self.log_likelihood(x, z)
+        return self.log_prior(x, z) + self.log_likelihood(x, z)

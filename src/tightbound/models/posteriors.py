@@ -22,7 +22,7 @@ from tightbound.distributions import (
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z, width
 from tightbound.models.standardization import standardization
-from tightbound.networks import MLP, Dense, Joined, Squashed, standardizing
+from tightbound.networks import MLP, Dense, Joined, Squashed, WithCondition, standardizing
 
 KINDS = ("normal", "semi_implicit", "implicit")
 LOG_SCALE = -1.0
@@ -71,11 +71,13 @@ def posterior(
     behind = 0 if kind == "normal" else noise
 
     def shown(network: Any) -> Any:
-        return standardizing(Squashed(network), standardization(model), behind=behind)
+        squashed = Squashed(network)
+        reader = WithCondition(squashed) if model.condition else squashed
+        return standardizing(reader, standardization(model), behind=behind)
 
     if kind == "implicit":
         network = Joined.glorot(
-            noise + columns,
+            noise + columns + model.condition,
             tuple(hidden),
             size,
             activation=activation,
@@ -83,7 +85,7 @@ def posterior(
         )
         network = eqx.tree_at(lambda joined: joined.trunk, network, replace_fn=shown)
         return Implicit(network=network, noise=noise)
-    n_in = behind + columns
+    n_in = behind + columns + model.condition
     trunk_key, location_key, scale_key = streams(
         as_key(key), "posterior.trunk", "posterior.location", "posterior.scale"
     )

@@ -1,15 +1,15 @@
-"""The shapes of x and z that a model has, and data as items of such a shape."""
+"""The shapes of x, z and the condition that a model has."""
 
 import math
 from typing import Any
 
 import equinox as eqx
 import jax
-import numpy as np
-from jaxtyping import Float
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from tightbound.core.errors import UsageError
-from tightbound.data import DataLike, as_values, check_values
+from tightbound.core.items import having
 from tightbound.distributions import FromFunctions
 from tightbound.models.bayesian import Bayesian
 from tightbound.models.model import Model
@@ -18,40 +18,17 @@ from tightbound.models.target import Target
 
 def like_z(model: Model | Bayesian) -> Any:
     """The shapes of one z."""
+    beside = like_condition(model)
     if "samples" in model.prior.offers:
         return eqx.filter_eval_shape(
-            lambda key: model.prior.sample(None, key=key), jax.random.key(0)
+            lambda key: model.prior.sample(beside, key=key), jax.random.key(0)
         )
-    return eqx.filter_eval_shape(lambda: model.prior.mean(None))
+    return eqx.filter_eval_shape(lambda: model.prior.mean(beside))
 
 
-def as_items(
-    values: DataLike, model: Model | Bayesian, what: str, *, dtype: Any = np.float32
-) -> Float[np.ndarray, "n *item"]:
-    """Takes data in any form as items of the model's shape; NaN where values are missing.
-
-    Items of another shape that have as many numbers are laid out anew, row by row: images of shape
-    (n, 8, 8) become (n, 64) for a model of 64 columns.
-
-    Args:
-        values: The data.
-        model: p(x, z).
-        what: What they are, for errors.
-        dtype: float32 or float64.
-
-    Raises:
-        UsageError: No numbers, infinite ones, or items of another size: both are named.
-    """
-    found = as_values(values, what, dtype)
-    check_values(found.x, "real", what, found.columns, holes=True)
-    shape, came = item_shape(model), found.x.shape[1:]
-    if math.prod(came) != math.prod(shape):
-        if len(shape) == len(came) == 1:
-            raise UsageError(
-                f"{what}: expected {shape[0]} columns, as many as the model has, got {came[0]}"
-            )
-        raise UsageError(f"{what}: expected items of shape {shape} like the model's, got {came}")
-    return found.x.reshape(len(found.x), *shape)
+def like_condition(model: Model | Bayesian) -> Float[Array, " c"] | None:
+    """A condition as the model is given it, of zeros; None if it has none."""
+    return jnp.zeros(model.condition) if model.condition else None
 
 
 def width(model: Model | Bayesian) -> int:
@@ -71,7 +48,7 @@ def item_shape(model: Model | Bayesian) -> tuple[int, ...]:
     """
     if isinstance(model, Target):
         return (0,)
-    likelihood = model.likelihood
+    likelihood, beside = model.likelihood, like_condition(model)
     if isinstance(likelihood, FromFunctions):
         if likelihood.dim is not None:
             return (likelihood.dim,)
@@ -81,14 +58,14 @@ def item_shape(model: Model | Bayesian) -> tuple[int, ...]:
                 "tb.distributions.from_functions"
             )
     try:
-        return eqx.filter_eval_shape(model.sample, jax.random.key(0))[0].shape
+        return eqx.filter_eval_shape(model.sample, jax.random.key(0), beside)[0].shape
     except UsageError as error:
         # Draws that are there and go wrong say so themselves.
         not_there = isinstance(error.__cause__, NotImplementedError)
         if "samples" in likelihood.offers and not not_there:
             raise
     try:
-        return eqx.filter_eval_shape(likelihood.mean, like_z(model)).shape
+        return eqx.filter_eval_shape(likelihood.mean, having(like_z(model), beside)).shape
     except (NotImplementedError, UsageError) as error:
         raise UsageError(
             f"expected a likelihood whose draws or mean tell how many columns data have: define "

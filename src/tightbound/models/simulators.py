@@ -173,8 +173,11 @@ class Simulated(Model):
     prior: StoredPrior
     likelihood: StoredLikelihood
 
-    def sample(self, key: PRNGKeyArray) -> tuple[Float[Array, " columns"], Float[Array, " dim"]]:
+    def sample(
+        self, key: PRNGKeyArray, condition: Float[Array, " c"] | None = None
+    ) -> tuple[Float[Array, " columns"], Float[Array, " dim"]]:
         """One stored pair (x, z)."""
+        del condition
         return self.prior.pairs.row(key)
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.errors import unknown
-from tightbound.core.items import Datum, One, values
+from tightbound.core.items import Datum, Given, One, condition, values
 from tightbound.core.streams import first_keys, streams
 from tightbound.networks.holes import read
 
@@ -141,19 +141,26 @@ class Joined(eqx.Module):
 
 
 def joined(*inputs: Any) -> One:
-    """All numbers of some trees as one vector, with a mask if values of a datum are missing."""
+    """All numbers of some trees as one vector, with the mask and the condition of a datum there."""
     x = jnp.concatenate([flat(value) for value in inputs])
-    is_datum = lambda node: isinstance(node, Datum)  # noqa: E731
+    is_datum = lambda node: isinstance(node, Datum | Given)  # noqa: E731
     leaves = [leaf for value in inputs for leaf in jax.tree.leaves(value, is_leaf=is_datum)]
-    if not any(map(is_datum, leaves)):
+    conditions = [c for c in map(condition, leaves) if c is not None]
+    masks = [leaf.observed if isinstance(leaf, Datum) else None for leaf in leaves]
+    observed = None
+    if any(mask is not None for mask in masks):
+        known = [
+            jnp.ones(flat(leaf).shape, bool) if mask is None else jnp.ravel(mask)
+            for leaf, mask in zip(leaves, masks, strict=True)
+        ]
+        observed = jnp.concatenate(known)
+    if observed is None and not conditions:
         return x
-    known = [
-        jnp.ravel(leaf.observed if is_datum(leaf) else jnp.ones_like(leaf, bool)) for leaf in leaves
-    ]
-    return Datum(x, jnp.concatenate(known))
+    return Datum(x, observed, jnp.concatenate(conditions) if conditions else None)
 
 
 def flat(value: Any) -> Float[Array, " n"]:
     """All numbers of a tree as one vector, 0 where they are missing; of None, an empty one."""
-    leaves = jax.tree.leaves(value, is_leaf=lambda node: isinstance(node, Datum))
-    return jnp.concatenate([jnp.zeros(0), *(jnp.ravel(values(leaf)) for leaf in leaves)])
+    leaves = jax.tree.leaves(value, is_leaf=lambda node: isinstance(node, Datum | Given))
+    numbers = [jnp.ravel(leaf) for each in map(values, leaves) for leaf in jax.tree.leaves(each)]
+    return jnp.concatenate([jnp.zeros(0), *numbers])

@@ -52,7 +52,9 @@ class Standardization(eqx.Module):
     def __call__(self, x: Any) -> Any:
         """Standardised values, of one item or several; missing ones become 0, the column's mean."""
         if isinstance(x, Datum):
-            return Datum(jnp.where(x.observed, self(x.x), 0.0), x.observed)
+            u = self(x.x)
+            filled = u if x.observed is None else jnp.where(x.observed, u, 0.0)
+            return Datum(filled, x.observed, x.condition)
         return (x - self._shift(x)) / self._scale(x)
 
     def inverse(self, u: Float[Array, "*n d"]) -> Float[Array, "*n d"]:

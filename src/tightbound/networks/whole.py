@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.errors import UsageError
-from tightbound.core.items import One
+from tightbound.core.items import Given, One
+from tightbound.networks.condition import WithCondition
 from tightbound.networks.dense import MLP, Dense, flat
 from tightbound.networks.holes import AbstractReader, Reshaped, read
 
@@ -68,6 +69,10 @@ class Body(NamedTuple):
     hidden: tuple[int, ...]
     activation: str = "tanh"
     own: Trunk | None = None
+    condition: int = 0
+    """How many numbers of a condition come with those that it is given."""
+    together: Callable[[Any, Any], Any] = Given
+    """Both as one, if there is a condition."""
 
     def build(
         self, sizes: Mapping[str, int], key: PRNGKeyArray, heads: Sequence[PRNGKeyArray]
@@ -86,8 +91,10 @@ class Body(NamedTuple):
         if isinstance(self.own, Whole):
             return self.own, self._pieces(self.own, sizes)
         if self.own is None:
-            trunk = MLP.glorot(self.n_in, self.hidden, activation=self.activation, key=key)
-            width = (self.n_in, *self.hidden)[-1]
+            n_in = self.n_in + self.condition
+            trunk = MLP.glorot(n_in, self.hidden, activation=self.activation, key=key)
+            trunk = WithCondition(trunk) if self.condition else trunk
+            width = (n_in, *self.hidden)[-1]
         else:
             trunk, shape = self.own, getattr(self._output(self.own), "shape", None)
             if shape is None or len(shape) != 1:
@@ -116,9 +123,12 @@ class Body(NamedTuple):
 
     def _output(self, network: Callable[..., Any]) -> Any:
         """What a network gives for one item, as shapes."""
-        item = jax.ShapeDtypeStruct((self.n_in,), jnp.float32)
+        item: Any = jax.ShapeDtypeStruct((self.n_in,), jnp.float32)
+        if self.condition:
+            beside = jax.ShapeDtypeStruct((self.condition,), jnp.float32)
+            item = self.together(item, beside)
         try:
-            return eqx.filter_eval_shape(network, item)
+            return eqx.filter_eval_shape(lambda given: read(network, given), item)
         except (TypeError, ValueError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UsageError(

@@ -102,7 +102,10 @@ class AbstractObjective(eqx.Module):
 
     @property
     def holes(self) -> bool:
-        """Whether data may have missing values; no unless it says so."""
+        """Whether data may have missing values or conditions; no unless it says so.
+
+        It then leaves to model and posterior whatever it does with a datum (`items.data`).
+        """
         return False
 
     def at(self, epoch: int) -> "AbstractObjective":

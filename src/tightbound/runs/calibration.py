@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from tightbound import data
 from tightbound.core.digests.record import write_record
 from tightbound.diagnostics.ratio_calibration import ratio_calibration
@@ -11,7 +9,6 @@ from tightbound.objectives import AbstractObjective
 from tightbound.objectives.implicit.nested import Nested
 from tightbound.objectives.implicit.terms import Classifier
 from tightbound.recipes.settings import Config
-from tightbound.runs.seen import as_seen
 from tightbound.training import Run
 
 DRAWS = 10_000
@@ -33,8 +30,9 @@ def write_calibration(
     if not nested or not any(isinstance(term, Classifier) for term in objective.terms):
         return
     x = ds.validation if len(ds.validation) else ds.train
-    shown = np.asarray(as_seen(run, config, x, "the data"))
-    found = ratio_calibration(run, objective, shown, draws=DRAWS, key=config.key)
+    found = ratio_calibration(
+        run, objective, x, draws=DRAWS, key=config.key, binarize=config.binarize
+    )
     record = {
         "weights": weights,
         "data": "validation" if len(ds.validation) else "training",

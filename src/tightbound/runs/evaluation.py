@@ -16,6 +16,7 @@ from tightbound.core.locks import Folder
 from tightbound.evidence import Estimate, Evaluation, evaluate
 from tightbound.evidence.verdict import WORDS, Verdict
 from tightbound.models import plug_in
+from tightbound.models.source import as_source
 from tightbound.runs.baselines import gaussian_baselines
 from tightbound.runs.folder import EVALUATION, Opened, open_run
 from tightbound.runs.question import Question, question
@@ -150,14 +151,14 @@ def _evaluations(
     directory: Path, opened: Opened, asked: Question, x: Float[np.ndarray, "n d"]
 ) -> list[Evaluation]:
     """One evaluation for each replica."""
+    data = as_source(plug_in(opened.run.model), x, "the data to evaluate", asked.binarize)
     return [
         evaluate(
             plug_in(parts.model),
             parts.posterior,
-            x,
+            data,
             k=asked.k,
             key=asked.key,
-            binarize=asked.binarize,
             temperatures=asked.temperatures,
             chains=16 if asked.chains is None else asked.chains,
             resume=asked.unfinished(directory, number),

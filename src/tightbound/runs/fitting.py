@@ -13,6 +13,7 @@ from tightbound.core.digests.record import write_record
 from tightbound.core.errors import Interrupted
 from tightbound.core.locks import SETTINGS, Folder, check_unused
 from tightbound.models import plug_in
+from tightbound.models.source import as_source
 from tightbound.models.standardization import standardization
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.recipes.build import build
@@ -49,18 +50,27 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
     began = time.perf_counter()
     with Folder(directory, settings=config.to_toml()) as folder:
         try:
+            train, validation = (
+                as_source(
+                    recipe.model,
+                    getattr(ds, part),
+                    f"the {words} data",
+                    config.binarize,
+                    labels=ds.labels.get(part),
+                )
+                for part, words in (("train", "training"), ("validation", "validation"))
+            )
             run = fit(
                 recipe.model,
                 recipe.posterior,
-                ds.train,
+                train,
                 objective=recipe.objective,
                 optimizer=recipe.optimizer,
                 batch_size=recipe.batch_size,
                 epochs=config.epochs,
                 seeds=config.seeds,
                 key=config.key,
-                validation=ds.validation,
-                binarize=config.binarize,
+                validation=validation,
                 early_stopping=config.early_stopping,
                 average=config.average,
                 directory=folder,

@@ -15,12 +15,13 @@ from tightbound.core.digests.arrays import write_arrays
 from tightbound.core.errors import at_least
 from tightbound.core.items import Data, One, with_holes
 from tightbound.core.streams import as_key, item_keys, stream
+from tightbound.data.binarise import evaluated_key
 from tightbound.distributions import StandardNormal
 from tightbound.evidence.densities import with_density
+from tightbound.models.source import as_source
 from tightbound.models.standardization import standardization
 from tightbound.recipes.settings import Config
 from tightbound.runs.folder import open_run
-from tightbound.runs.seen import as_seen
 from tightbound.runs.source import load_scored
 from tightbound.training import Run
 
@@ -33,7 +34,8 @@ def write_pictures(
     directory: Path, run: Run, ds: data.Dataset, config: Config, weights: str
 ) -> None:
     """Samples, reconstructions and, for two latent dimensions, the manifold of replica 0."""
-    originals = as_seen(run, config, ds.test, "the test data", first=PAIRS)
+    test = as_source(run.model, ds.test, "the test data", config.binarize)
+    originals = test.seen(np.arange(len(test))[:PAIRS], key=evaluated_key(config.key)).data
     arrays = {
         "samples": sample_means(run, PICTURES, config.key),
         "originals": np.asarray(with_holes(originals)),
@@ -135,7 +137,8 @@ def reconstruct_data(
     config, run = opened.config, opened.run
     found = load_scored(directory, opened, name, scale=scale, header=header)
     x = found.first(limit).x
-    values = as_seen(run, config, x, name)
+    source = as_source(run.model, x, name, config.binarize)
+    values = source.seen(key=evaluated_key(config.key)).data
     means = reconstruct(run, values)
     units, measure = standardization(run.model), "mean_squared_error"
     told, truth = jnp.asarray(means), values

@@ -29,7 +29,7 @@ from tightbound.data.binarise import Binarisation
 from tightbound.distributions import BernoulliComponents, Categorical, GaussianComponents
 from tightbound.models.finite import enumerated_log_joint, items_at_once
 from tightbound.models.model import Model
-from tightbound.models.shapes import as_items
+from tightbound.models.source import as_source
 from tightbound.objectives import Parts
 from tightbound.training.fit import Run
 from tightbound.training.history import EpochRecord, History
@@ -112,7 +112,8 @@ def em(
             "use tb.fit with tb.objectives.exact()"
         )
     dtype = prior.logits.dtype
-    x = as_items(x, model, "the data", dtype=dtype)
+    data = as_source(model, x, "the data", "none", dtype=dtype)
+    x = data.read(dtype=dtype)
     check_values(x, likelihood.support, "the data")
     gaussian = isinstance(likelihood, GaussianComponents)
     at_least(1, iterations=iterations)

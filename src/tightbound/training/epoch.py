@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from tightbound.core.items import Data, Datum, taken, values
+from tightbound.core.items import Items
 from tightbound.core.streams import item_keys, numbered, streams
 from tightbound.data.binarise import Binarisation
 from tightbound.data.order import epoch_order
@@ -78,13 +78,12 @@ def make_epoch(
         items: Int[Array, " b"],
         keys: Keys,
         epoch: Int[Array, ""],
-        train: Array | Datum,
+        train: Items,
     ) -> tuple[State, tuple[Float[Array, ""], Any]]:
-        batch = taken(train, items)
-        x = settings.train_binarisation(batch.x, items, use=epoch, key=keys.binarise)
+        batch = settings.train_binarisation.seen(train.at(items), use=epoch, key=keys.binarise)
         noise = item_keys(numbered(keys.noise, epoch), items)
         parts = eqx.combine(state.params, static)
-        step, kept = objective.step(parts, state.objective, batch._replace(x=x), noise)
+        step, kept = objective.step(parts, state.objective, batch, noise)
         grads = eqx.filter(step.grads, eqx.is_inexact_array)
         # Optax mixes integers and floats, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
@@ -109,10 +108,10 @@ def make_epoch(
         state: State,
         keys: Keys,
         epoch: Int[Array, ""],
-        train: Array | Datum,
-        validation: Array | Datum | None,
+        train: Items,
+        validation: Items | None,
     ) -> tuple[State, EpochMetrics]:
-        batches = epoch_order(keys.order, epoch, values(train).shape[0], settings.batch_size)
+        batches = epoch_order(keys.order, epoch, train.x.shape[0], settings.batch_size)
         batches = jnp.repeat(batches, objective.updates, axis=0)
         state, told = jax.lax.scan(
             lambda carry, items: train_step(carry, items, keys, epoch, train), state, batches
@@ -150,20 +149,19 @@ def _mean_bound(
     objective: AbstractObjective,
     parts: Parts,
     kept: Any,
-    x: Data,
+    data: Items,
     key: PRNGKeyArray,
     settings: EpochSettings,
 ) -> Float[Array, ""]:
     """The mean bound over a data set with the same draws at every call, batch by batch."""
-    n = values(x).shape[0]
+    n = data.x.shape[0]
     size = min(settings.batch_size, n)
     binarise_key, noise_key = streams(key, "fit.validation.binarise", "fit.validation.noise")
 
     def total(items: Int[Array, " b"]) -> Float[Array, ""]:
-        batch = taken(x, items)
-        binary = settings.validation_binarisation(batch.x, items, use=0, key=binarise_key)
+        batch = settings.validation_binarisation.seen(data.at(items), use=0, key=binarise_key)
         noise = item_keys(noise_key, items)
-        return jnp.sum(objective.bound(parts, kept, batch._replace(x=binary), noise))
+        return jnp.sum(objective.bound(parts, kept, batch, noise))
 
     whole = jnp.arange(n // size * size).reshape(-1, size)
     sums = jax.lax.map(total, whole).sum()

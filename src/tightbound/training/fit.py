@@ -10,20 +10,19 @@ import equinox as eqx
 import jax
 import numpy as np
 import optax
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from tightbound.core.errors import NonFiniteError, UsageError, at_least
 from tightbound.core.locks import Folder
 from tightbound.core.progress import Progress
 from tightbound.core.streams import as_key
-from tightbound.data import DataLike
-from tightbound.data.binarise import Binarisation, resolve
+from tightbound.data import DataLike, Source
 from tightbound.distributions import AbstractConditional
 from tightbound.models import Bayesian, Model, Target
-from tightbound.models.shapes import as_items
+from tightbound.models.source import as_source, nothing
 from tightbound.models.standardization import standardization
 from tightbound.objectives import AbstractObjective, Parts
-from tightbound.objectives.holes import check_holes
+from tightbound.objectives.holes import check_data
 from tightbound.objectives.registry import parse
 from tightbound.training.epoch import EpochSettings
 from tightbound.training.history import EpochRecord, History
@@ -79,10 +78,11 @@ def fit(
         model: p(x, z), as from `tb.autoencoder`.
         posterior: q(z|x); None for an objective that needs none, such as
             `tb.objectives.exact()`.
-        train: Data of shape (n, d), or items of the model's shape, kept on the device for the
-            whole run; none for a `Target`. Values may be missing (NaN): the objective is then that
-            of the others, log p(x_observed) in place of log p(x), and networks see zeros in their
-            place.
+        train: Data of shape (n, d), or items of the model's shape, or a source of them with labels
+            and conditions (`tb.source`); none for a `Target`. All of them are on the device in
+            single precision for the whole run, 4 bytes a value: larger data are for evaluations.
+            Values may be missing (NaN): the objective is then that of the others, log p(x_observed)
+            in place of log p(x), and networks see zeros in their place.
         objective: Such as `tb.objectives.iwae(k=50, gradient="dreg")`, or a name or call as text,
             "iwae(k=50, gradient='dreg')", as on the command line.
         optimizer: Any Optax optimiser, or a name or call as text, "adam(learning_rate=1e-3)";
@@ -97,9 +97,10 @@ def fit(
             `(model, posterior)`, such as
             `lambda key: tb.autoencoder(x, decoder=MyDecoder(key), key=key)`.
         key: Seed or key of order, binarisation and noise.
-        validation: Data whose bound is reported after each epoch, with the same draws each time.
+        validation: Data (or a source) whose bound is reported after each epoch, with the same draws
+            each time.
         binarize: "auto" (dynamic where the likelihood is Bernoulli and the values are grey),
-            "dynamic", "fixed", "fixed:SEED" or "none".
+            "dynamic", "fixed", "fixed:SEED" or "none"; a source has its own.
         early_stopping: Stop when no replica's validation bound has risen for that many epochs,
             and return each replica's parameters at its best epoch.
         average: Decay of an exponential moving average of the parameters, which is then what is
@@ -126,38 +127,33 @@ def fit(
     if isinstance(optimizer, str):
         optimizer = by_name(optimizer, batch_size=batch_size)
     objective.check(parts)
-    train, epochs = _data(model, train, batch_size, epochs, steps)
+    data, epochs = _data(model, train, binarize, batch_size, epochs, steps)
+    judged = None
     if validation is not None:
-        validation = as_items(validation, model, "the validation data")
+        judged = as_source(model, validation, "the validation data", binarize)
     check_sizes(
-        train,
-        validation,
+        data,
+        judged,
         batch_size=batch_size,
         epochs=epochs,
         seeds=seeds,
         early_stopping=early_stopping,
         average=average,
     )
-    if isinstance(model, Target):
-        binarisation = Binarisation("none")
-    else:
-        if standardization(model) is not None and objective.requires.learns:
-            check_spread(train)
-        binarisation = resolve(binarize, model.likelihood.support, train, "the training data")
-    check_holes(parts, objective, train, validation)
+    if standardization(model) is not None and objective.requires.learns:
+        check_spread(data)
+    check_data(parts, objective, data, judged)
     settings = EpochSettings(
         batch_size,
-        binarisation,
-        binarisation
-        if validation is None
-        else resolve(binarize, model.likelihood.support, validation, "the validation data"),
+        data.binarisation,
+        data.binarisation if judged is None else judged.binarisation,
         average,
         early_stopping,
     )
     optimizer = optax.adam(1e-3) if optimizer is None else optimizer
     root = as_key(key)
     params, static = eqx.partition(parts, eqx.is_inexact_array)
-    loop = Loop(static, objective, optimizer, settings, root, seeds, train, validation)
+    loop = Loop(static, objective, optimizer, settings, root, seeds, data, judged)
     if resume and directory is None:
         raise UsageError("expected a directory to resume from, got directory=None")
     with contextlib.ExitStack() as stack:
@@ -167,7 +163,7 @@ def fit(
             # A folder that the caller holds is the caller's to let go.
             mine = not isinstance(directory, Folder)
             folder = stack.enter_context(Folder(directory)) if mine else directory
-            identity = fingerprint(parts, objective, settings, root, seeds, (train, validation))
+            identity = fingerprint(parts, objective, settings, root, seeds, data, judged)
             store = Store(folder, identity)
             state, history = store.resume(state, epochs) if resume else store.claim(state)
             stack.callback(store.metrics.close)
@@ -183,7 +179,7 @@ def fit(
         history,
         replicas,
         objective.description,
-        binarisation.description,
+        data.binarisation.description,
         len(history),
         0.0 if store is None else store.seconds,
         tuple(of_replica(state.objective, i) for i in range(seeds)),
@@ -193,24 +189,25 @@ def fit(
 def _data(
     model: Model | Bayesian,
     train: DataLike | None,
+    binarize: str,
     batch_size: int,
     epochs: int,
     steps: int | None,
-) -> tuple[Float[np.ndarray, "n *item"], int]:
+) -> tuple[Source, int]:
     """The data and the number of epochs; for a `Target`, data without columns, one per draw."""
     if not isinstance(model, Target):
         if train is None:
             raise UsageError("expected training data of shape (n, d) for the model, got none")
         if steps is not None:
             raise UsageError("steps= is for a Target, which has no data: pass epochs= instead")
-        return as_items(train, model, "the training data"), epochs
+        return as_source(model, train, "the training data", binarize), epochs
     if train is not None:
         raise UsageError(f"a Target has no data: expected none, got shape {np.shape(train)}")
     if steps is None:
         raise UsageError("expected steps=, the number of steps in all, for a Target")
     at_least(1, steps=steps, batch_size=batch_size)
     epochs = max(1, round(steps / STEPS_TOLD))
-    return np.zeros((batch_size * -(-steps // epochs), 0), np.float32), epochs
+    return nothing(batch_size * -(-steps // epochs)), epochs
 
 
 def _run_epochs(

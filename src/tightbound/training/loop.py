@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from tightbound.core.compilation import jit
-from tightbound.core.items import on_device
 from tightbound.core.streams import first_keys, stream
+from tightbound.data import Source
 from tightbound.data.order import items_at
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.training.epoch import EpochMetrics, EpochSettings, Keys, make_epoch
@@ -33,15 +33,15 @@ class Loop:
         settings: EpochSettings,
         root: PRNGKeyArray,
         seeds: int,
-        train: Float[np.ndarray, "n *item"],
-        validation: Float[np.ndarray, "m *item"] | None,
+        train: Source,
+        validation: Source | None,
     ) -> None:
         """Puts the data on the device and prepares the epoch."""
         self.settings, self.optimizer, self.seeds = settings, optimizer, seeds
         self.steps_per_epoch = len(train) // settings.batch_size * objective.updates
         self.n = len(train)
-        self.train = on_device(train)
-        self.validation = None if validation is None else on_device(validation)
+        self.train = train.items()
+        self.validation = None if validation is None else validation.items()
         self.keys = jax.vmap(Keys.of)(first_keys(stream(root, "fit.replicas"), seeds))
         self.objective = objective
         self._static = static

@@ -1,18 +1,18 @@
 """Checks on the data, sizes and numbers that a run is asked for, before anything is compiled."""
 
 import numpy as np
-from jaxtyping import Float
 
 from tightbound.core.errors import UsageError, at_least
+from tightbound.data import Source
 
 
-def check_spread(train: Float[np.ndarray, "n d"]) -> None:
+def check_spread(train: Source) -> None:
     """Refuses columns with one value alone, for a normal likelihood whose scales are learned.
 
     Raises:
         UsageError: The first such column.
     """
-    low, high = np.fmin.reduce(train, axis=0), np.fmax.reduce(train, axis=0)
+    low, high = (f.reduce(train.x, axis=0).astype(np.float32) for f in (np.fmin, np.fmax))
     constant = np.flatnonzero(low == high)
     if len(constant):
         column = int(constant[0])
@@ -25,8 +25,8 @@ def check_spread(train: Float[np.ndarray, "n d"]) -> None:
 
 
 def check_sizes(
-    train: Float[np.ndarray, "n *item"],
-    validation: Float[np.ndarray, "m *item"] | None,
+    train: Source,
+    validation: Source | None,
     *,
     batch_size: int,
     epochs: int,
@@ -49,12 +49,5 @@ def check_sizes(
         )
     if average is not None and not 0 < average < 1:
         raise UsageError(f"expected average, a decay, between 0 and 1, got {average}")
-    if validation is None:
-        if early_stopping is not None:
-            raise UsageError("early_stopping needs validation data: pass validation=...")
-        return
-    if validation.shape[1] != train.shape[1]:
-        raise UsageError(
-            f"expected validation items of size {train.shape[1]} like the training items, "
-            f"got {validation.shape[1]}"
-        )
+    if validation is None and early_stopping is not None:
+        raise UsageError("early_stopping needs validation data: pass validation=...")

@@ -1,18 +1,18 @@
 """A run's folder: metrics as they come, checkpoints as often as their cost allows."""
 
-import hashlib
 import time
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from tightbound.core.digests.arrays import read_arrays
 from tightbound.core.digests.record import entry
 from tightbound.core.errors import UsageError
 from tightbound.core.files import clear_torn, is_file, refusals
 from tightbound.core.locks import Folder
+from tightbound.data import Source
 from tightbound.objectives import AbstractObjective, Parts
 from tightbound.training import checkpoint
 from tightbound.training.epoch import EpochSettings
@@ -102,7 +102,8 @@ def fingerprint(
     settings: EpochSettings,
     root: PRNGKeyArray,
     seeds: int,
-    data: tuple[Float[np.ndarray, "n *item"], Float[np.ndarray, "m *item"] | None],
+    train: Source,
+    validation: Source | None,
 ) -> dict[str, Any]:
     """What must be the same for a checkpoint to be this run's; the length of the run need not."""
     numbers = held(parts)
@@ -114,13 +115,12 @@ def fingerprint(
         "early_stopping": settings.patience,
         "key": np.asarray(jax.random.key_data(root)).tolist(),
         "seeds": seeds,
-        "training data": _digest(data[0]),
-        "validation data": None if data[1] is None else _digest(data[1]),
+        "training data": _digest(train),
+        "validation data": None if validation is None else _digest(validation),
         **({} if numbers is None else {"fixed numbers": f"arrays with SHA-256 {numbers}"}),
         **fixed(describe(parts)),
     }
 
 
-def _digest(x: Float[np.ndarray, "n *item"]) -> str:
-    digest = hashlib.sha256(x.astype(np.float32).tobytes()).hexdigest()
-    return f"{len(x)} items with SHA-256 {digest}"
+def _digest(data: Source) -> str:
+    return f"{len(data)} items with SHA-256 {data.digest}"

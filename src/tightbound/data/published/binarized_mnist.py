@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from tightbound.core.errors import UsageError
 from tightbound.data.dataset import Dataset
 from tightbound.data.published.file import Fetched, File
-from tightbound.data.published.lookup import Source, combined
+from tightbound.data.published.lookup import Published, combined
 from tightbound.data.splits import sizes_in_words
 
 SPLITS = {"binarized_mnist": ("default",)}
@@ -56,7 +56,7 @@ def _read_amat(file: Fetched) -> Float32[np.ndarray, "n 784"]:
     return (rows[:, ::2] - np.uint8(ord("0"))).astype(np.float32)
 
 
-BINARIZED_MNIST = Source(
+BINARIZED_MNIST = Published(
     name="binarized_mnist",
     description="50,000 / 10,000 / 10,000 handwritten digits, 28x28, binarised once",
     splits=SPLITS["binarized_mnist"],

@@ -9,7 +9,7 @@ from tightbound.core.errors import UsageError
 from tightbound.data.check import check_values
 from tightbound.data.dataset import Dataset
 from tightbound.data.published.file import Fetched, File
-from tightbound.data.published.lookup import Source
+from tightbound.data.published.lookup import Published
 from tightbound.data.published.matlab import read_matlab, upright
 from tightbound.data.splits import PARTS, sizes_in_words
 
@@ -49,7 +49,7 @@ def _read(split: str, files: list[Fetched]) -> Dataset:
     )
 
 
-CALTECH101_SILHOUETTES = Source(
+CALTECH101_SILHOUETTES = Published(
     name="caltech101_silhouettes",
     description="4,100 / 2,264 / 2,307 silhouettes of objects of 101 classes, 28x28, binary",
     splits=SPLITS["caltech101_silhouettes"],

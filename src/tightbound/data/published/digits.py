@@ -5,7 +5,7 @@ import numpy as np
 from tightbound.core.errors import UsageError
 from tightbound.data.dataset import Dataset
 from tightbound.data.published.file import Fetched, sha256
-from tightbound.data.published.lookup import Source
+from tightbound.data.published.lookup import Published
 from tightbound.data.splits import PARTS, SEED, in_three, sizes_in_words
 
 SPLITS = {"digits": ("default",)}
@@ -40,7 +40,7 @@ def _read(split: str, files: list[Fetched]) -> Dataset:
     )
 
 
-DIGITS = Source(
+DIGITS = Published(
     name="digits",
     description="1,797 handwritten digits, 8x8, grey; embedded in scikit-learn",
     splits=SPLITS["digits"],

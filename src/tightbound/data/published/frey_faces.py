@@ -6,7 +6,7 @@ from jaxtyping import UInt8
 from tightbound.core.errors import UsageError
 from tightbound.data.dataset import UNVERIFIED, Dataset
 from tightbound.data.published.file import Fetched, File, sha256
-from tightbound.data.published.lookup import Source
+from tightbound.data.published.lookup import Published
 from tightbound.data.published.matlab import read_matlab
 from tightbound.data.splits import SEED, in_three, sizes_in_words, tenths
 
@@ -50,7 +50,7 @@ def _faces(content: bytes, where: str) -> UInt8[np.ndarray, "n 560"]:
     return np.ascontiguousarray(faces.T)
 
 
-FREY_FACES = Source(
+FREY_FACES = Published(
     name="frey_faces",
     description="1,965 frames of one video of a face, 28x20, grey (S. Roweis's page)",
     splits=SPLITS["frey_faces"],

@@ -11,7 +11,7 @@ from tightbound.data.published.file import Fetched, File, identify, sha256
 
 
 @dataclass(frozen=True)
-class Source:
+class Published:
     """A named data set.
 
     Attributes:
@@ -55,9 +55,9 @@ def find(file: File, places: list[Path]) -> Path | None:
 
 
 def fetch(
-    source: Source, *, path: str | os.PathLike[str] | None, download: bool, verify: bool
+    source: Published, *, path: str | os.PathLike[str] | None, download: bool, verify: bool
 ) -> list[Fetched]:
-    """Finds the files of a source, or downloads them; verified before anything is parsed.
+    """Finds the files of a data set, or downloads them; verified before anything is parsed.
 
     Args:
         source: The data set.

@@ -13,7 +13,7 @@ from tightbound.core.errors import UsageError
 from tightbound.data.dataset import UNVERIFIED, Dataset
 from tightbound.data.published.file import Fetched, File
 from tightbound.data.published.idx import read_idx
-from tightbound.data.published.lookup import Source, combined
+from tightbound.data.published.lookup import Published, combined
 from tightbound.data.splits import HoldOut, hold_out
 
 _SHAPE = (28, 28)
@@ -79,13 +79,13 @@ def _grey(images: np.ndarray) -> np.ndarray:
 
 def _source(
     name: str, description: str, base: str, splits: tuple[str, ...], digests: list[tuple[str, str]]
-) -> Source:
+) -> Published:
     names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
     files = [
         File(f"{file}-ubyte.gz", f"{base}/{file}-ubyte.gz", (packed,), plain)
         for file, (packed, plain) in zip(names, digests, strict=True)
     ]
-    return Source(
+    return Published(
         name=name,
         description=description,
         splits=splits,

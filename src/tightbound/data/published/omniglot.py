@@ -13,7 +13,7 @@ from tightbound.core.errors import UsageError
 from tightbound.data.check import check_values
 from tightbound.data.dataset import Dataset
 from tightbound.data.published.file import Fetched, File, sha256
-from tightbound.data.published.lookup import Source
+from tightbound.data.published.lookup import Published
 from tightbound.data.published.matlab import read_matlab, upright
 from tightbound.data.splits import HoldOut, hold_out
 
@@ -70,7 +70,7 @@ def _grey(columns: np.ndarray, what: str) -> np.ndarray:
     return values
 
 
-OMNIGLOT = Source(
+OMNIGLOT = Published(
     name="omniglot",
     description="24,345 + 8,070 handwritten characters of 50 alphabets, 28x28, grey",
     splits=SPLITS["omniglot"],

@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.core.compilation import filter_jit
-from tightbound.core.items import Data, One
+from tightbound.core.items import Data, One, condition
 from tightbound.core.streams import item_keys, stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
@@ -95,7 +95,9 @@ def _estimated(
     """The estimate of each datum, its diagnostics, and its rounding."""
 
     def begin(x: One, key: PRNGKeyArray) -> Any:
-        return model.prior.sample(None, key=key) if start is None else start.sample(x, key=key)
+        if start is None:
+            return model.prior.sample(condition(x), key=key)
+        return start.sample(x, key=key)
 
     def one(x: One, keys: Key[Array, " two"]) -> Any:
         start_keys = split_each(keys[:1], START_DRAWS)[0]

@@ -17,11 +17,11 @@ from jaxtyping import Array, Int, Key
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
-from tightbound.core.items import Data
+from tightbound.core.items import Data, condition
 from tightbound.core.streams import item_keys, streams
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
-from tightbound.evidence.batches import CHAINS_AT_ONCE, Batch, Prepared, drawn, prepared
+from tightbound.evidence.batches import CHAINS_AT_ONCE, Batch, Prepared, prepared
 from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
@@ -116,7 +116,7 @@ class Annealing(NamedTuple):
         """
         self.check(model)
         noise_key, pilot_key = streams(data.noise_key, "annealed.chains", "annealed.pilot")
-        values, first = drawn(data, np.arange(min(self.pilot, len(data.x))))
+        values, first = data.seen(np.arange(min(self.pilot, data.n)))
         keys = split_each(item_keys(pilot_key, first), self.chains)
         path = _tuned(model, self, values, keys)
 
@@ -200,9 +200,9 @@ def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
     """From the prior the tilt is the log-likelihood, from q(z|x) the log-weight."""
     if start is None:
         return Problem(
-            lambda x, key: model.prior.sample(None, key=key),
-            lambda x, z: model.prior.log_prob(z, None),
-            lambda x, z: model.log_likelihood(x, z),
+            lambda x, key: model.prior.sample(condition(x), key=key),
+            model.log_prior,
+            model.log_likelihood,
         )
     return Problem(
         lambda x, key: start.sample(x, key=key),

@@ -22,6 +22,7 @@ from tightbound.core.compilation import filter_jit, jit
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Data
 from tightbound.core.streams import first_keys, streams
+from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
 from tightbound.evidence.annealing.ais import Annealing, annealed, problem_of, settled
 from tightbound.evidence.batches import mean, prepared
@@ -31,11 +32,13 @@ from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.mcmc import Passed, Path, backward
 from tightbound.models.model import Model
 from tightbound.models.shapes import item_shape
+from tightbound.models.source import as_conditions, as_source
+from tightbound.models.target import Target
 
 
 def reverse_annealed(
     model: Model,
-    x: Float[np.ndarray, "n *item"] | None,
+    x: DataLike | None,
     z: Any,
     *,
     start: AbstractConditional | None = None,
@@ -70,8 +73,8 @@ def reverse_annealed(
     run = Execution.of(reverse_annealed, execution, without=("binarize", "chunk"))
     data = prepared(model, x, "none", run.key)
     lengths = {len(leaf) for leaf in jax.tree.leaves(z)}
-    if lengths != {len(data.x)}:
-        raise UsageError(f"expected {len(data.x)} exact draws z, one for each datum, got {lengths}")
+    if lengths != {data.n}:
+        raise UsageError(f"expected {data.n} exact draws z, one for each datum, got {lengths}")
 
     end = None if start is None else with_density(start, model, run.key, "annealing")
     settings = settled(end, temperatures, chains, schedule, leapfrog, acceptance, pilot)
@@ -129,6 +132,7 @@ def sandwich(
     *,
     n: int = 100,
     observed: ArrayLike | None = None,
+    conditions: ArrayLike | None = None,
     temperatures: int = 1000,
     chains: int = 16,
     schedule: str = "sigmoid",
@@ -142,9 +146,11 @@ def sandwich(
     Args:
         model: p(x, z), with a prior on all real numbers.
         posterior: Where annealing starts and ends; the prior if left out.
-        n: Data to draw; with `observed` as many as it has rows.
+        n: Data to draw; with `observed` or `conditions` as many as they have rows.
         observed: Which values of the drawn data are known, such as `~np.isnan(x)` of real data x:
             the others are taken away, and the bounds are of log p(x_observed).
+        conditions: Of a model with a condition, those that data are drawn for, of shape (n, c): the
+            bounds are of log p(x|c).
         temperatures: This and what follows as for `tb.evidence.annealed`, for both directions.
         chains: Chains per datum.
         schedule: Spacing of the temperatures.
@@ -155,20 +161,26 @@ def sandwich(
             `tb.evidence.Execution`.
 
     Raises:
-        UsageError: As for `tb.evidence.annealed`, or a mask of another shape.
+        UsageError: As for `tb.evidence.annealed`, or a mask or conditions of another shape.
     """
     run = Execution.of(sandwich, execution, without=("binarize", "chunk", "resume"))
     (n,) = at_least(1, n=n)
+    given = None if n == 100 else n
+    beside = as_conditions(conditions, model, given)
+    if beside is not None:
+        n = given = len(beside)
     if observed is not None:
-        observed = _mask(observed, item_shape(model), None if n == 100 else n)
+        observed = _mask(observed, item_shape(model), given)
         n = len(observed)
     data_key, forward_key, backward_key = streams(
         run.key, "sandwich.data", "sandwich.forward", "sandwich.backward"
     )
-    x, z = jit(jax.vmap(model.sample))(first_keys(data_key, n))
+    x, z = jit(jax.vmap(model.sample))(first_keys(data_key, n), beside)
     x = np.asarray(x)
     if observed is not None:
         x = np.where(observed, x, np.float32(np.nan))
+    is_target = isinstance(model, Target)  # which says that it takes no data
+    data = x if is_target else as_source(model, x, "the data", "none", conditions=beside)
     settings: dict[str, Any] = {
         "start": posterior,
         "temperatures": temperatures,
@@ -180,8 +192,8 @@ def sandwich(
         "batch_size": run.batch_size,
         "progress": run.progress,
     }
-    lower = annealed(model, x, key=forward_key, binarize="none", **settings)
-    upper = reverse_annealed(model, x, z, key=backward_key, **settings)
+    lower = annealed(model, data, key=forward_key, binarize="none", **settings)
+    upper = reverse_annealed(model, data, z, key=backward_key, **settings)
     return Sandwich(lower, upper, x)
 
 

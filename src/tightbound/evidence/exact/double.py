@@ -32,9 +32,17 @@ def widened(tree: Any) -> Any:
 
 
 def undrawn(data: Prepared, values: Data, rows: Int[Array, " b"]) -> Data:
-    """The values of a batch in float64, as they came unless they have been binarised."""
-    binarised = data.binarisation.mode != "none"
-    shown = values_of(values)
-    x = np.asarray(shown) if binarised else data.x[np.asarray(rows)]
-    exact = jax.device_put(np.asarray(x, np.float64), shown.sharding)
-    return Datum(exact, values.observed) if isinstance(values, Datum) else exact
+    """The values of a batch in float64, as they came unless they have been binarised.
+
+    Conditions are in single precision, as networks see them.
+    """
+    source, shown = data.source, values_of(values)
+    if source.binarisation.mode == "none":
+        x = np.nan_to_num(source.read(np.asarray(rows), np.float64), nan=0.0)
+    else:
+        x = np.asarray(shown, np.float64)
+    exact = jax.device_put(x, shown.sharding)
+    if not isinstance(values, Datum):
+        return exact
+    beside = values.condition
+    return Datum(exact, values.observed, None if beside is None else widened(beside))

@@ -116,7 +116,7 @@ def _way(
             return log_z, _rounding(log_z)
 
         how = f"the sum over {states} latent values"
-        return summed, how, lambda data: items_at_once(model, data.x[0].size)
+        return summed, how, lambda data: items_at_once(model, data.source.size)
     if not isinstance(model, Target) and is_linear_gaussian(model):
 
         def closed(values: Any, rows: Any) -> tuple[Any, Any]:
@@ -124,7 +124,7 @@ def _way(
             log_z = linear_log_evidence(model, *map(np.asarray, _known(values)))
             return log_z, _rounding(log_z)
 
-        return closed, "a linear-Gaussian model in closed form", lambda data: len(data.x)
+        return closed, "a linear-Gaussian model in closed form", lambda data: data.n
     dim = _real_dimensions(model)
     count = POINTS[dim] if points is None else points
 
@@ -145,7 +145,7 @@ def _way(
 
 def _known(values: Data) -> tuple[Any, ...]:
     """The values, and behind them which of them are known if some are missing."""
-    return tuple(values) if isinstance(values, Datum) else (values,)
+    return (values,) if not isinstance(values, Datum) else (values.x, values.observed)
 
 
 def _rounding(log_z: Any) -> Any:

@@ -17,10 +17,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least
-from tightbound.core.items import Data, Items, One
+from tightbound.core.items import Data, Items, One, condition
 from tightbound.core.streams import first_keys
 from tightbound.distributions import AbstractExplicit
 from tightbound.mcmc import adapted, chain, check_moves, check_tuning, transition
+from tightbound.models.shapes import like_condition
 from tightbound.models.weights import split_each
 from tightbound.objectives.contract import (
     About,
@@ -96,8 +97,9 @@ class MCEM(AbstractObjective):
             )
 
     def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> Chains:
-        """Every chain starts at a draw of the prior."""
-        z = jax.vmap(lambda key: parts.model.prior.sample(None, key=key))(first_keys(key, n))
+        """Every chain starts at a draw of the prior: of p(z|c) that for a condition of zeros."""
+        beside = like_condition(parts.model)
+        z = jax.vmap(lambda key: parts.model.prior.sample(beside, key=key))(first_keys(key, n))
         dtype = jax.tree.leaves(z)[0].dtype
         return Chains(z, jnp.log(jnp.asarray(FIRST_STEP, dtype)), jnp.zeros([], jnp.int32))
 
@@ -143,7 +145,7 @@ class MCEM(AbstractObjective):
         def one(x: One, keys: Key[Array, " t"]) -> Any:
             return chain(
                 lambda z: parts.model.log_joint(x, z),
-                parts.model.prior.sample(None, key=keys[0]),
+                parts.model.prior.sample(condition(x), key=keys[0]),
                 keys[1:],
                 leapfrog=self.leapfrog,
                 target=self.acceptance,

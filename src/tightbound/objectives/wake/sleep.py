@@ -11,10 +11,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.core.errors import UsageError
-from tightbound.core.items import Datum, Items
+from tightbound.core.items import Items
 from tightbound.core.streams import stream
 from tightbound.objectives.compatibility import check_requires
 from tightbound.objectives.contract import AbstractObjective, Parts, Requires, Step
@@ -77,23 +77,27 @@ class Sleep(AbstractObjective):
     ) -> tuple[Step, None]:
         """Gradients of both phases, one dream per datum, and the bound per datum in nats."""
         (grads, bound, info), state = self.wake.step(parts, state, items, keys)
-        sleep = _sleep(parts, items.observed, keys)
+        sleep = _sleep(parts, items, keys)
         if self.both:
             sleep = jax.tree.map(lambda a, b: 0.5 * (a + b), grads.posterior, sleep)
         return Step(Parts(grads.model, sleep), bound, info), state
 
 
-def _sleep(parts: Parts, observed: Bool[Array, "n *item"] | None, keys: Key[Array, " n"]) -> Any:
+def _sleep(parts: Parts, items: Items, keys: Key[Array, " n"]) -> Any:
     """Descent gradient of -log q(z|x) at draws (x, z) of the model: its mean over the keys.
 
-    Of a dream the values are missing that are missing of the datum whose key it has.
+    A dream has the condition of the datum whose key it has, and of its values those are missing
+    that are missing of that datum.
     """
 
-    def dream(key: PRNGKeyArray) -> tuple[Float[Array, "*item"], Any]:
-        return parts.model.sample(stream(key, "sleep.dream"))
+    def dream(
+        key: PRNGKeyArray, condition: Float[Array, " c"] | None
+    ) -> tuple[Float[Array, "*item"], Any]:
+        return parts.model.sample(stream(key, "sleep.dream"), condition)
 
-    x, z = jax.vmap(dream)(keys)
-    seen = x if observed is None else Datum(jnp.where(observed, x, 0.0), observed)
+    x, z = jax.vmap(dream)(keys, items.condition)
+    known = x if items.observed is None else jnp.where(items.observed, x, 0.0)
+    seen = items._replace(x=known).data
 
     def loss(posterior: Any) -> Float[Array, ""]:
         return -jnp.mean(jax.vmap(lambda x, z: posterior.log_prob(z, x))(seen, z))
