@@ -53,7 +53,7 @@ CALLS = {
     "draws_to_arviz": lambda x: (
         evidence.draws_to_arviz(model(), posterior(), x, k=2)["posterior"]["z"].values
     ),
-    "em": lambda x: tb.em(models.gaussian_mixture(X, components=1), x, iterations=2).history,
+    "em": lambda x: tb.em(models.gaussian_mixture(X, components=1), x, iterations=2).log_likelihood,
     "evaluate": lambda x: tb.evaluate(model(), posterior(), x, k=3).log_evidence,
     "exact": lambda x: evidence.exact(model(), x).log_evidence,
     "finite_autoencoder": lambda x: models.finite_autoencoder(x, latent=2, hidden=(2,)),

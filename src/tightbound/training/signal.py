@@ -72,8 +72,9 @@ def gradient_snr(
     at_least(1, batch_size=batch_size)
     parts = Parts(model, posterior)
     objective.check(parts)
-    no_columns = np.shape(x)[1:] == (0,)  # what stands for the data of a Target
-    batch = np.zeros(np.shape(x), np.float32) if no_columns else as_items(x, model, "the minibatch")
+    shape = getattr(x, "shape", ())
+    no_columns = shape[1:] == (0,)  # what stands for the data of a Target
+    batch = np.zeros(shape, np.float32) if no_columns else as_items(x, model, "the minibatch")
     check_holes(parts, objective, batch)
     measured = _measure(
         objective,
