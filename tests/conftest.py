@@ -65,14 +65,21 @@ def _room_for_programs():
 # A file stays on one worker (`--dist loadfile`), so that what it compiles is compiled once; the
 # longest go first, so that no worker is left with one of them at the end.
 _LONGEST = (
-    "test_unbiased.py",
+    "test_ends.py",
+    "test_holes.py",
     "test_resume.py",
-    "test_fit.py",
+    "test_commands.py",
+    "test_unbiased.py",
+    "test_compiled.py",
     "test_steps.py",
-    "test_finite_differences.py",
+    "test_wrappers.py",
+    "test_entries.py",
+    "test_units.py",
+    "test_adaptive.py",
+    "test_annealed.py",
     "test_docs.py",
-    "test_discrete.py",
-    "test_mcem.py",
+    "test_finite_differences.py",
+    "test_fit.py",
 )
 
 
