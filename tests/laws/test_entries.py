@@ -4,6 +4,7 @@ The right forms give the numbers of a plain array; the wrong ones one line of wo
 """
 
 import ast
+import functools
 from pathlib import Path
 
 import jax
@@ -40,6 +41,13 @@ def fitted(x, objective="elbo", kind="normal"):
 
 
 ADVERSARIAL = tb.objectives.pc_adv(hidden=(2,), inner=1)
+
+
+@functools.cache
+def adversarial():
+    return fitted(X, ADVERSARIAL, "implicit")
+
+
 CALLS = {
     "active_units": lambda x: tb.diagnostics.active_units(model(), posterior(), x)[0].variance,
     "adaptive": lambda x: (
@@ -77,9 +85,7 @@ CALLS = {
     "load_items": lambda x: tb.data.load_items(x).x,
     "prior_sampling": lambda x: evidence.prior_sampling(model(), x, k=3).log_evidence,
     "ratio_calibration": lambda x: (
-        ratio_calibration(fitted(X, ADVERSARIAL, "implicit"), ADVERSARIAL, x, draws=12, bins=2)[
-            0
-        ].loss
+        ratio_calibration(adversarial(), ADVERSARIAL, x, draws=12, bins=2)[0].loss
     ),
     "restoration": lambda x: models.restoration(x, np.eye(4)[:2])[0],
     "semi_implicit_sandwich": lambda x: (
