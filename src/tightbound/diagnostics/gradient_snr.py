@@ -74,7 +74,7 @@ def gradient_snr(
     at_least(1, batch_size=batch_size)
     parts = Parts(model, posterior)
     objective.check(parts)
-    no_columns = np.shape(x)[1:] == (0,)  # what stands for the data of a Target
+    no_columns = getattr(x, "shape", ())[1:] == (0,)  # what stands for the data of a Target
     batch = nothing(len(x)) if no_columns else as_source(model, x, "the minibatch")
     check_data(parts, objective, batch)
     measured = _measure(
