@@ -30,7 +30,7 @@ def getkey():
 @pytest.fixture
 def as_users(monkeypatch):
     """Compiles the package's programs with all optimisations; gives the options for others."""
-    from tightbound.compilation import Compiled, compiler_options
+    from tightbound.core.compilation import Compiled, compiler_options
 
     def program(self, platform):
         if platform is None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -29,6 +30,8 @@ def test_they_are_found():
 def test_each_of_them_is_said_once():
     fields = [field.name for field in dataclasses.fields(Execution) if field.init]
     assert tuple(fields) == NAMES
+    described = inspect.getdoc(Execution).split("Attributes:")[1]
+    assert tuple(re.findall(r"(?m)^ {4}(\w+): ", described)) == NAMES
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

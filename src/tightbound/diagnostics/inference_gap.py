@@ -164,8 +164,7 @@ def inference_gap(
     data = prepared(model, x, run.binarize, run.key)
     if evidence is None:
         shared = {"key": run.key, "progress": run.progress}
-        own: Estimate = evaluate(model, posterior, x if x is None else data.source, k=k, **shared)
-        evidence = own
+        evidence = evaluate(model, posterior, x if x is None else data.source, k=k, **shared)
     _check_evidence(evidence, data.n, data.once)
     keys = streams(data.noise_key, "inference_gap.ascent", "inference_gap.report")
 

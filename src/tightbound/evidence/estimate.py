@@ -96,14 +96,15 @@ class Estimate:
 
     def summary(self) -> str:
         """The result in a few lines, with unit, direction, method, binarisation and verdict."""
-        digits = 2 if self.draws else 4
+        exact = self.direction == "exact"
+        digits = 4 if exact else 2
         return "\n  ".join(
             [
                 headline(
                     self.log_evidence, KINDS[self.direction], self.binarisation, digits=digits
                 ),
                 self.method,
-                *(self._of_draws() if self.draws else self._without_draws()),
+                *(self._without_draws() if exact else self._of_draws()),
                 *self._judged(),
             ]
         )

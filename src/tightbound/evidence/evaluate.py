@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -65,6 +65,30 @@ class Evaluation(Estimate):
         return self.diagnostics["jackknife"]
 
 
+@overload
+def evaluate(
+    model: Model | Bayesian,
+    posterior: AbstractConditional | None,
+    x: DataLike | None = None,
+    *,
+    k: int = 5000,
+    temperatures: int | None = None,
+    chains: int = 16,
+    **execution: Unpack[ExecutionSettings],
+) -> Evaluation: ...
+
+
+@overload
+def evaluate(
+    model: Model | Bayesian,
+    posterior: AbstractConditional | None,
+    x: DataLike | None = None,
+    *,
+    by: Estimator,
+    **execution: Unpack[ExecutionSettings],
+) -> Estimate: ...
+
+
 def evaluate(
     model: Model | Bayesian,
     posterior: AbstractConditional | None,
@@ -75,7 +99,7 @@ def evaluate(
     temperatures: int | None = None,
     chains: int = 16,
     **execution: Unpack[ExecutionSettings],
-) -> Evaluation | Any:
+) -> Estimate:
     """Estimates log p(x) of each datum: by importance sampling from q(z|x), or `by` another way.
 
     Memory grows with neither k nor n.

@@ -39,23 +39,25 @@ class Execution:
 
     Apart from rounding, `key` and `binarize` alone change results: the draws of a datum depend on
     the key and on its row. What a function has no use for, it refuses.
+
+    Attributes:
+        key: Seed or key of draws and binarisation; by default 0.
+        binarize: As for `fit`; "dynamic" draws each item once, by its row, alike in all estimators
+            with the same key.
+        batch_size: Data at once; by default as many as the function says.
+        chunk: Draws per datum at once, of importance sampling; by default 250.
+        progress: Show a progress bar on standard error; by default if that is a terminal.
+        resume: A file .npz in which finished batches are kept, every 10 seconds or so, and which
+            is removed at the end (where data are annealed besides, also one beside it). A call
+            with the same arguments goes on from it.
     """
 
     key: PRNGKeyArray
-    """Seed or key of draws and binarisation; by default 0."""
     binarize: str = "auto"
-    """As for `fit`; "dynamic" draws each item once, by its row, alike in all estimators with the
-    same key."""
     batch_size: int | None = None
-    """Data at once; by default as many as the function says."""
     chunk: int | None = None
-    """Draws per datum at once, of importance sampling; by default 250."""
     progress: bool | None = None
-    """Show a progress bar on standard error; by default if that is a terminal."""
     resume: str | os.PathLike[str] | None = None
-    """A file .npz in which finished batches are kept, every 10 seconds or so, and which is removed
-    at the end (where data are annealed besides, also one beside it). A call with the same arguments
-    goes on from it."""
     began: float = field(default_factory=time.perf_counter, init=False, repr=False)
 
     @classmethod
