@@ -19,7 +19,7 @@ from tightbound.core.errors import UsageError
 from tightbound.distributions import FamilyPrior, StandardNormal
 from tightbound.evidence import ExactEvidence, inference_gap
 from tightbound.models import Model
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 N, RAW = 60, "none (values as they are)"
 X = linear_gaussian.data(N)
@@ -76,7 +76,7 @@ WRONG = TRUTH.posterior(matrix=0.9, shift=0.1, scale=np.array([1.3, 0.6]))
 
 @pytest.fixture(scope="module")
 def wrong():
-    return gaps(Parts(TRUTH.model, WRONG))
+    return gaps(Params(TRUTH.model, WRONG))
 
 
 @pytest.mark.stat
@@ -111,13 +111,13 @@ def test_the_parts_add_up(wrong):
 
 
 def test_shared_draws_narrow_the_error_of_amortisation():
-    near = gaps(Parts(TRUTH.model, TRUTH.posterior(shift=0.02)))
+    near = gaps(Params(TRUTH.model, TRUTH.posterior(shift=0.02)))
     apart = np.hypot(near.stderr["elbo"], near.stderr["elbo_best"])
     assert np.all(near.stderr["amortisation"] < 0.4 * apart)
 
 
 def test_the_best_of_its_family_has_no_amortisation_gap():
-    found = gaps(Parts(TRUTH.model, TRUTH.posterior()))
+    found = gaps(Params(TRUTH.model, TRUTH.posterior()))
     np.testing.assert_allclose(found.amortisation, 0, atol=LEFT)
     assert abs(found.mean("amortisation")) < LEFT_ON_AVERAGE
     assert np.all(found.converged)
@@ -138,7 +138,7 @@ def test_an_exact_posterior_has_no_gap():
 
 def test_an_ascent_that_has_not_arrived_says_so():
     # Eight standard deviations away, where 400 steps of at most 0.02 cannot lead.
-    far = gaps(Parts(TRUTH.model, TRUTH.posterior(shift=8 * TRUTH.scale)))
+    far = gaps(Params(TRUTH.model, TRUTH.posterior(shift=8 * TRUTH.scale)))
     assert not np.any(far.converged)
     assert np.all(far.improvement > 0.1)
     assert np.all(far.amortisation > 1)
@@ -146,10 +146,10 @@ def test_an_ascent_that_has_not_arrived_says_so():
 
 
 def test_results_do_not_depend_on_the_batch(wrong):
-    other = gaps(Parts(TRUTH.model, WRONG), batch_size=25)
+    other = gaps(Params(TRUTH.model, WRONG), batch_size=25)
     for name in ("elbo", "elbo_best", "amortisation"):
         np.testing.assert_allclose(getattr(other, name), getattr(wrong, name), atol=2e-4)
-    again = gaps(Parts(TRUTH.model, WRONG), key=1)
+    again = gaps(Params(TRUTH.model, WRONG), key=1)
     assert np.all(again.elbo != wrong.elbo)
 
 

@@ -15,7 +15,7 @@ from tightbound.core.errors import UsageError
 from tightbound.evidence import Estimate, Evaluation, ExactEvidence, compare
 from tightbound.evidence.verdict import Verdict
 from tightbound.models import Model
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 REPLICAS, N = 2000, 5
 # Without the run-time check of types, as users have it.
@@ -63,7 +63,7 @@ def replicas():
     mean, cov = of_x.mean[of_x.blocks[-1]], of_x.cov[of_x.blocks[-1], of_x.blocks[-1]]
     x = np.random.default_rng(2).multivariate_normal(mean, cov, REPLICAS * N).astype(np.float32)
     ev = [
-        estimate(scaled(Parts(model, exact_posterior(model)), 1.5), x, k=20, chunk=20, seed=seed)
+        estimate(scaled(Params(model, exact_posterior(model)), 1.5), x, k=20, chunk=20, seed=seed)
         for seed, model in enumerate((one, other))
     ]
     shift = moved - likelihood.offset

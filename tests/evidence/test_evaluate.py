@@ -11,7 +11,7 @@ from tightbound.core.errors import UsageError
 from tightbound.evidence import Evaluation, evaluate
 from tightbound.evidence.verdict import Verdict
 from tightbound.models import autoencoder
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 EXACT = exact_parts(1)
 # Without the run-time check of types, as users have it.
@@ -24,7 +24,7 @@ def images():
     rng = np.random.default_rng(9)
     grey = rng.random((6, 12)).astype(np.float32)
     binary = (rng.random((6, 12)) < grey).astype(np.float32)
-    return grey, binary, Parts(*autoencoder(grey, latent=2, hidden=(4,)))
+    return grey, binary, Params(*autoencoder(grey, latent=2, hidden=(4,)))
 
 
 def evaluation(**changes):

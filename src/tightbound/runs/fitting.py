@@ -14,7 +14,7 @@ from tightbound.core.errors import Interrupted
 from tightbound.core.locks import SETTINGS, Folder, check_unused
 from tightbound.models.source import as_source
 from tightbound.models.standardization import standardization
-from tightbound.objectives import AbstractObjective, Parts
+from tightbound.objectives import AbstractObjective, Params
 from tightbound.recipes.build import build
 from tightbound.recipes.settings import Config, read_settings
 from tightbound.runs.calibration import write_calibration
@@ -151,6 +151,6 @@ def _standardised(run: Run) -> tuple[str, ...]:
     )
 
 
-def count_parameters(parts: Parts) -> int:
+def count_parameters(parts: Params) -> int:
     """The number of trained numbers of model and posterior."""
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(parts, eqx.is_inexact_array)))

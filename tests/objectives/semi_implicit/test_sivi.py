@@ -19,7 +19,7 @@ from tightbound.core.errors import UsageError
 from tightbound.distributions import Bernoulli, SemiImplicit
 from tightbound.evidence.densities import Mixture
 from tightbound.networks import MLP, Dense
-from tightbound.objectives import Parts, elbo, sivi
+from tightbound.objectives import Params, elbo, sivi
 from tightbound.objectives.semi_implicit.mixtures import draw
 
 WIDE = np.array([2.0, 2.0])
@@ -109,9 +109,9 @@ def test_what_is_refused():
             sivi(**options)
     model, q = tb.autoencoder(np.eye(4, dtype=np.float32), latent=2, hidden=(3,))
     with pytest.raises(UsageError, match="explicit layer.*DiagonalNormal offers.*elbo"):
-        sivi(3).check(Parts(model, q))
+        sivi(3).check(Params(model, q))
     with pytest.raises(UsageError, match="density of the posterior.*sivi"):
         elbo().check(parts)
     bits = SemiImplicit(Bernoulli(MLP((), "tanh"), Dense(jnp.zeros((5, 2)), jnp.zeros(2))), 2)
     with pytest.raises(UsageError, match="discrete"):
-        sivi(3).check(Parts(parts.model, bits))
+        sivi(3).check(Params(parts.model, bits))
