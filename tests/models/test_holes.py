@@ -408,8 +408,5 @@ def test_what_does_not_take_missing_values_says_so():
     empty[:, 2] = NAN
     with pytest.raises(UsageError, match=r"column 2 \(counted from 0\) has no value at all"):
         tb.autoencoder(empty, likelihood="gaussian")
-    mixture = tb.models.gaussian_mixture(np.nan_to_num(x), components=2)
-    with pytest.raises(UsageError, match=r"missing values \(NaN\) are not taken here"):
-        tb.em(mixture, x)
     with pytest.raises(UsageError, match=r"expected observed as booleans of shape \(n, 4\)"):
         tb.sandwich(model, observed=np.ones((3, 4)))

@@ -1,8 +1,9 @@
 """Expectation maximisation where both steps are closed: mixtures of Gaussians and of Bernoullis.
 
-The E step is the exact posterior p(z|x). The M step maximises the expected complete-data
-log-likelihood within bounds that keep the likelihood finite: eigenvalues of a covariance are at
-least `floor`, or probabilities of a pixel at least `floor` away from 0 and 1. The best covariance
+The E step is the exact posterior p(z|x), and of normal data what is expected of missing values. The
+M step maximises the expected complete-data log-likelihood within bounds that keep the likelihood
+finite: eigenvalues of a covariance are at least `floor`, or probabilities of a pixel at least
+`floor` away from 0 and 1. The best covariance
 within the bound has the eigenvectors of the weighted scatter and its eigenvalues raised to the
 floor; the best probability is the weighted mean, moved to the nearer bound. Both steps are exact
 maximisers over the same set, so that log p(x) itself never falls: nothing is added to it, and
@@ -24,7 +25,8 @@ from jaxtyping import Array, Float
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import NonFiniteError, UsageError, at_least
-from tightbound.data import DataLike, check_values
+from tightbound.core.items import Data, Datum, One, values
+from tightbound.data import DataLike
 from tightbound.data.binarise import Binarisation
 from tightbound.distributions import BernoulliComponents, Categorical, GaussianComponents
 from tightbound.models.finite import enumerated_log_joint, items_at_once
@@ -33,6 +35,7 @@ from tightbound.models.source import as_source
 from tightbound.objectives import Params
 from tightbound.training.fit import Run
 from tightbound.training.history import EpochRecord, History
+from tightbound.training.shares import frequencies, moments
 
 RELATIVE_FLOOR = 1e-6
 """Least eigenvalue of a covariance, as a share of the mean variance of the data's columns."""
@@ -89,7 +92,9 @@ def em(
         model: `Model(Categorical, GaussianComponents)` or `Model(Categorical,
             BernoulliComponents)`, as from `tb.models.gaussian_mixture` or
             `tb.models.bernoulli_mixture`.
-        x: Data of shape (n, d), kept on the device; binary for the mixture of Bernoullis.
+        x: Data of shape (n, d), kept on the device; binary for the mixture of Bernoullis. Values
+            may be missing (NaN): what never falls is then log p(x_observed). (A mixture to start
+            from is made of data without holes, such as those with a column's mean in their place.)
         iterations: Number of iterations.
         floor: Least eigenvalue of a covariance, in squared units of the data (by default a
             millionth of the mean variance of the columns); or least distance of a probability
@@ -100,8 +105,8 @@ def em(
         `tb.save(path, run.as_run())` writes it to a file.
 
     Raises:
-        UsageError: Another kind of model, values outside the likelihood's support, or numbers
-            outside their range.
+        UsageError: Another kind of model, values outside the likelihood's support, a column without
+            any, or numbers outside their range.
         NonFiniteError: The log-likelihood was not finite.
     """
     prior, likelihood = model.prior, model.likelihood
@@ -112,9 +117,9 @@ def em(
             "use tb.fit with tb.objectives.exact()"
         )
     dtype = prior.logits.dtype
-    data = as_source(model, x, "the data", "none", dtype=dtype)
-    x = data.read(dtype=dtype)
-    check_values(x, likelihood.support, "the data")
+    source = as_source(model, x, "the data", "none", dtype=dtype)
+    x = source.read(dtype=dtype)
+    _check_columns(x)
     gaussian = isinstance(likelihood, GaussianComponents)
     at_least(1, iterations=iterations)
     floor = _floor(likelihood, x) if floor is None else floor
@@ -123,7 +128,10 @@ def em(
         raise UsageError(f"expected floor between 0 and {most}, got {floor}")
     began, bound = time.perf_counter(), jnp.asarray(floor, dtype)
     start = Model(prior, _inside(likelihood, bound))
-    fitted, history = _scan(start, jnp.asarray(x, dtype), bound, iterations=iterations)
+    data = jnp.asarray(x, dtype)
+    if source.missing:
+        data = Datum(jnp.nan_to_num(data), ~jnp.isnan(data))
+    fitted, history = _scan(start, data, bound, iterations=iterations)
     history = np.asarray(history)
     if not np.all(np.isfinite(history)):
         bad = int(np.argmin(np.isfinite(history)))
@@ -134,10 +142,24 @@ def em(
     return EMRun(fitted, history, float(floor), time.perf_counter() - began)
 
 
+def _check_columns(x: Float[np.ndarray, "n d"]) -> None:
+    """Refuses a column of which nothing is known.
+
+    Raises:
+        UsageError: The column.
+    """
+    empty = np.isnan(x).all(axis=0)
+    if empty.any():
+        raise UsageError(
+            f"the data: column {int(np.argmax(empty))} (counted from 0) has no value at all: leave "
+            "it out"
+        )
+
+
 def _floor(likelihood: Components, x: Float[np.ndarray, "n d"]) -> float:
     if not isinstance(likelihood, GaussianComponents):
         return PROBABILITY_FLOOR
-    floor = RELATIVE_FLOOR * float(np.mean(np.var(x, axis=0, dtype=np.float64)))
+    floor = RELATIVE_FLOOR * float(np.mean(np.nanvar(x, axis=0, dtype=np.float64)))
     if not floor > 0:
         raise UsageError("expected data with some spread, got equal rows; or pass floor=...")
     return floor
@@ -145,7 +167,7 @@ def _floor(likelihood: Components, x: Float[np.ndarray, "n d"]) -> float:
 
 @filter_jit
 def _scan(
-    model: Model, x: Float[Array, "n d"], floor: Float[Array, ""], *, iterations: int
+    model: Model, x: Data, floor: Float[Array, ""], *, iterations: int
 ) -> tuple[Model, Float[Array, " iterations_and_start"]]:
     def iteration(model: Model, _: None) -> tuple[Model, Float[Array, ""]]:
         weights, log_likelihood = _expect(model, x)
@@ -156,40 +178,33 @@ def _scan(
     return fitted, jnp.append(history, last)
 
 
-def _expect(model: Model, x: Float[Array, "n d"]) -> tuple[Float[Array, "n k"], Float[Array, ""]]:
+def _expect(model: Model, x: Data) -> tuple[Float[Array, "n k"], Float[Array, ""]]:
     """E step: the exact posterior of each datum, and the mean log p(x) in nats."""
 
-    def one(x: Float[Array, " d"]) -> tuple[Float[Array, " k"], Float[Array, ""]]:
-        log_joint = enumerated_log_joint(model, x[None])[0]
+    def one(x: One) -> tuple[Float[Array, " k"], Float[Array, ""]]:
+        log_joint = enumerated_log_joint(model, jax.tree.map(lambda leaf: leaf[None], x))[0]
         return jax.nn.softmax(log_joint), jax.nn.logsumexp(log_joint)
 
-    at_once = min(items_at_once(model, x.shape[1]), x.shape[0])
+    n, d = values(x).shape
+    at_once = min(items_at_once(model, d), n)
     weights, log_evidence = jax.lax.map(one, x, batch_size=at_once)
     return weights, jnp.mean(log_evidence)
 
 
 def _maximise(
-    model: Model, x: Float[Array, "n d"], weights: Float[Array, "n k"], floor: Float[Array, ""]
+    model: Model, x: Data, weights: Float[Array, "n k"], floor: Float[Array, ""]
 ) -> Model:
     """M step: the best parameters for the expected complete-data log-likelihood."""
     totals = jnp.sum(weights, axis=0)
-    tiny = jnp.finfo(x.dtype).tiny
+    tiny = jnp.finfo(weights.dtype).tiny
     lost = totals < jnp.sqrt(tiny)  # less than rounding leaves of any datum
     prior = Categorical(jnp.log(jnp.maximum(totals, tiny)) - jnp.log(jnp.sum(totals)))
     shares = weights / jnp.where(lost, 1.0, totals)[None, :]
-    highest = jax.lax.Precision.HIGHEST
-    means = jnp.matmul(shares.T, x, precision=highest)
     old = model.likelihood
     if isinstance(old, GaussianComponents):
-
-        def scatter(of_one: tuple[Float[Array, " n"], Float[Array, " d"]]) -> Float[Array, "d d"]:
-            share, mean = of_one
-            centred = x - mean[None, :]
-            return jnp.matmul((share[:, None] * centred).T, centred, precision=highest)
-
-        new = _gaussians(means, jax.lax.map(scatter, (shares.T, means)), floor)
+        new = _gaussians(*moments(old, x, shares), floor)
     else:
-        new = _bernoullis(means, floor)
+        new = _bernoullis(frequencies(old, x, weights, shares), floor)
     kept = jax.tree.map(
         lambda new, old: jnp.where(lost.reshape((-1,) + (1,) * (new.ndim - 1)), old, new), new, old
     )

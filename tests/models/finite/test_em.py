@@ -197,3 +197,82 @@ def test_memory_is_bounded_by_batches_of_data(monkeypatch):
     jax.clear_caches()
     parts = tb.em(start, x, iterations=3)
     np.testing.assert_allclose(parts.log_likelihood, whole.log_likelihood, rtol=1e-6)
+
+
+def holed(x, seed=0):
+    """The data without some of their values, and with a row of which nothing is known."""
+    x = np.array(x, np.float32)
+    x[np.random.default_rng(seed).random(x.shape) < 0.3] = np.nan
+    x[3] = np.nan
+    return x
+
+
+def test_a_normal_of_data_with_holes_is_that_of_little_and_rubin():
+    # Section 11.2, row by row in NumPy; 25 iterations from the same start.
+    x = holed(models.gaussian_data(60))
+    mean, cov = np.zeros(x.shape[1]), np.eye(x.shape[1])
+    start = Model(
+        Categorical(jnp.zeros(1)),
+        GaussianComponents.from_covariances(
+            jnp.asarray(mean[None], jnp.float32), jnp.asarray(cov[None], jnp.float32)
+        ),
+    )
+    for _ in range(25):
+        filled, extra = [], np.zeros_like(cov)
+        for row in np.asarray(x, np.float64):
+            o, m = ~np.isnan(row), np.isnan(row)
+            gain = cov[np.ix_(m, o)] @ np.linalg.inv(cov[np.ix_(o, o)])
+            whole = row.copy()
+            whole[m] = mean[m] + gain @ (row[o] - mean[o])
+            extra[np.ix_(m, m)] += cov[np.ix_(m, m)] - gain @ cov[np.ix_(o, m)]
+            filled.append(whole)
+        mean = np.mean(filled, axis=0)
+        away = np.array(filled) - mean
+        cov = (away.T @ away + extra) / len(x)
+    _, _, means, covariances = in_double(start, x, iterations=25)
+    np.testing.assert_allclose(means[0], mean, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(covariances[0], cov, rtol=1e-9, atol=1e-9)
+
+
+HOLED = {
+    "gaussians": (models.gaussian_data(150), gaussian_mixture),
+    "pixels": (models.binary_data(60), bernoulli_mixture),
+}
+
+
+@pytest.mark.parametrize("name", HOLED)
+def test_with_holes_no_iteration_lowers_the_likelihood_of_what_is_there(name):
+    whole, make = HOLED[name]
+    x = holed(whole)
+    run, *_ = in_double(make(whole, components=3, key=0), x, iterations=400)
+    assert np.all(np.diff(run.log_likelihood) > -1e-10)
+    fitted = models.as_type(run.model, jnp.float32)
+    assert run.log_likelihood[-1] == pytest.approx(tb.evidence.exact(fitted, x).mean, abs=1e-4)
+    # What is found is a maximum, or a bound: the gradient's own optimiser climbs no further.
+    climbed = tb.fit(
+        fitted,
+        None,
+        x,
+        objective="exact",
+        optimizer="adam(learning_rate=1e-3)",
+        batch_size=len(x),
+        epochs=100,
+    )
+    reached = tb.evidence.exact(climbed.model, x).mean
+    assert reached - run.log_likelihood[-1] < 0.02
+
+
+def test_pixels_with_holes_are_as_frequent_as_among_those_that_are_known():
+    x = holed(models.binary_data(60))
+    start = bernoulli_mixture(models.binary_data(60), components=1)
+    run = tb.em(start, x, iterations=1, floor=1e-6)
+    p = jax.nn.sigmoid(run.model.likelihood.logits[0])
+    np.testing.assert_allclose(p, np.clip(np.nanmean(x, axis=0), 1e-6, 1 - 1e-6), rtol=1e-4)
+
+
+def test_a_column_without_any_value_is_refused():
+    x = holed(models.gaussian_data(60))
+    start = gaussian_mixture(np.nan_to_num(x), components=2)
+    x[:, 1] = np.nan
+    with pytest.raises(tb.UsageError, match=r"column 1 \(counted from 0\) has no value at all"):
+        tb.em(start, x)
