@@ -155,6 +155,15 @@ def test_an_epoch_is_traced_once(options, pull, toy, monkeypatch):
     assert len(traced) == 1
 
 
+def test_few_items_are_one_batch_where_nobody_says_how_many():
+    start = tb.autoencoder(GREY, latent=1, hidden=())
+    whole, left_out = (
+        tb.fit(*start, GREY, objective="elbo", epochs=2, **given)
+        for given in ({"batch_size": 11}, {})
+    )
+    assert left_out.history.train_bound == whole.history.train_bound
+
+
 @pytest.mark.parametrize(
     ("words", "changes"),
     [

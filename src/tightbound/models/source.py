@@ -82,7 +82,7 @@ def as_source(
         _check_made_for(x, model, what, binarize)
         return x
     if isinstance(model, Target):
-        raise UsageError(f"a Target has no data: expected none, got shape {np.shape(x)}")
+        raise UsageError(f"a Target has no data: expected none, got {type(x).__name__}")
     if x is None:
         raise UsageError(f"{what}: expected data of shape (n, d) for the model, got none")
     found = as_array(x, what)

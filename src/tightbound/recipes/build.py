@@ -10,9 +10,7 @@ from tightbound.objectives import AbstractObjective, full_vb, map_estimate
 from tightbound.objectives.registry import make
 from tightbound.recipes.settings import Config
 from tightbound.training.optimizers import by_name, default_rate, schedule_by_name
-
-BATCH_SIZE = 100
-"""Items per step for settings that name none; all of them where there are fewer."""
+from tightbound.training.sizes import items_per_step
 
 
 class Recipe(NamedTuple):
@@ -39,8 +37,8 @@ def build(settings: Config, source: Dataset) -> Recipe:
     model, posterior = autoencoder(source, **settings.sizes(), key=settings.key)
     if settings.bayesian is not None:
         model = bayesian(model, scale=settings.bayesian)
-    n, batch_size = len(source.train), settings.batch_size
-    batch_size = min(BATCH_SIZE, n) if batch_size is None else batch_size
+    n = len(source.train)
+    batch_size = items_per_step(settings.batch_size, n)
     steps = max(1, n // batch_size)
     highest = settings.learning_rate
     highest = default_rate(settings.optimizer) if highest is None else highest

@@ -82,25 +82,25 @@ def make_epoch(
     ) -> tuple[State, tuple[Float[Array, ""], Any]]:
         batch = settings.train_binarisation.seen(train.at(items), use=epoch, key=keys.binarise)
         noise = item_keys(numbered(keys.noise, epoch), items)
-        parts = eqx.combine(state.params, static)
-        step, kept = objective.step(parts, state.objective, batch, noise)
+        params = eqx.combine(state.params, static)
+        step, kept = objective.step(params, state.objective, batch, noise)
         grads = eqx.filter(step.grads, eqx.is_inexact_array)
         # Optax mixes integers and floats, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
             updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)
-            params: Any = optax.apply_updates(state.params, updates)
+            after: Any = optax.apply_updates(state.params, updates)
         average = state.average
         if settings.average is not None:
             t = jnp.astype(state.step, jnp.float32)
             decay = jnp.minimum(settings.average, (1 + t) / (10 + t))
-            average = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, average, params)
+            average = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, average, after)
         state = state._replace(
-            params=params,
+            params=after,
             optimizer=optimizer_state,
             average=average,
             objective=kept,
             step=state.step + 1,
-            non_finite=_check(state, step.bound, grads, params),
+            non_finite=_check(state, step.bound, grads, after),
         )
         return state, (jnp.mean(step.bound), step.info)
 
@@ -120,9 +120,9 @@ def make_epoch(
         if validation is None:
             return state, EpochMetrics(bound, None, info)
         current = state.params if state.average is None else state.average
-        parts = eqx.combine(current, static)
+        params = eqx.combine(current, static)
         validation_bound = _mean_bound(
-            objective, parts, state.objective, validation, keys.validation, settings
+            objective, params, state.objective, validation, keys.validation, settings
         )
         if settings.patience is not None:
             state = _keep_best(state, current, validation_bound, settings.patience)
@@ -147,7 +147,7 @@ def _all_finite(tree: Any) -> Bool[Array, ""]:
 
 def _mean_bound(
     objective: AbstractObjective,
-    parts: Params,
+    params: Params,
     kept: Any,
     data: Items,
     key: PRNGKeyArray,
@@ -161,7 +161,7 @@ def _mean_bound(
     def total(items: Int[Array, " b"]) -> Float[Array, ""]:
         batch = settings.validation_binarisation.seen(data.at(items), use=0, key=binarise_key)
         noise = item_keys(noise_key, items)
-        return jnp.sum(objective.bound(parts, kept, batch, noise))
+        return jnp.sum(objective.bound(params, kept, batch, noise))
 
     whole = jnp.arange(n // size * size).reshape(-1, size)
     sums = jax.lax.map(total, whole).sum()

@@ -28,7 +28,7 @@ from tightbound.training.epoch import EpochSettings
 from tightbound.training.history import EpochRecord, History
 from tightbound.training.loop import Build, Loop
 from tightbound.training.optimizers import by_name
-from tightbound.training.sizes import check_sizes, check_spread
+from tightbound.training.sizes import check_sizes, check_spread, items_per_step
 from tightbound.training.state import State
 from tightbound.training.store import Store, fingerprint
 
@@ -58,7 +58,7 @@ def fit(
     *,
     objective: AbstractObjective | str,
     optimizer: optax.GradientTransformation | str | None = None,
-    batch_size: int = 100,
+    batch_size: int | None = None,
     epochs: int = 50,
     steps: int | None = None,
     seeds: int = 1,
@@ -87,7 +87,8 @@ def fit(
             "iwae(k=50, gradient='dreg')", as on the command line.
         optimizer: Any Optax optimiser, or a name or call as text, "adam(learning_rate=1e-3)";
             Adam with rate 1e-3 if left out.
-        batch_size: Items per step. Each epoch is `n // batch_size` steps of a new permutation.
+        batch_size: Items per step; 100 if left out, or all where there are fewer. Each epoch is
+            `n // batch_size` steps of a new permutation.
         epochs: Passes over the data.
         steps: For a `Target`, in place of `epochs`: steps in all, each of them with `batch_size`
             draws; an "epoch" of the history is then a hundred steps or so.
@@ -122,12 +123,10 @@ def fit(
             be written to.
         NonFiniteError: A number was not finite; the last good checkpoint stays in place.
     """
-    parts = Params(model, posterior)
+    params = Params(model, posterior)
     objective = parse(objective) if isinstance(objective, str) else objective
-    if isinstance(optimizer, str):
-        optimizer = by_name(optimizer, batch_size=batch_size)
-    objective.check(parts)
-    data, epochs = _data(model, train, binarize, batch_size, epochs, steps)
+    objective.check(params)
+    data, batch_size, epochs = _data(model, train, binarize, batch_size, epochs, steps)
     judged = None
     if validation is not None:
         judged = as_source(model, validation, "the validation data", binarize)
@@ -140,9 +139,11 @@ def fit(
         early_stopping=early_stopping,
         average=average,
     )
+    if isinstance(optimizer, str):
+        optimizer = by_name(optimizer, batch_size=batch_size)
     if standardization(model) is not None and objective.requires.learns:
         check_spread(data)
-    check_data(parts, objective, data, judged)
+    check_data(params, objective, data, judged)
     settings = EpochSettings(
         batch_size,
         data.binarisation,
@@ -152,18 +153,18 @@ def fit(
     )
     optimizer = optax.adam(1e-3) if optimizer is None else optimizer
     root = as_key(key)
-    params, static = eqx.partition(parts, eqx.is_inexact_array)
+    _, static = eqx.partition(params, eqx.is_inexact_array)
     loop = Loop(static, objective, optimizer, settings, root, seeds, data, judged)
     if resume and directory is None:
         raise UsageError("expected a directory to resume from, got directory=None")
     with contextlib.ExitStack() as stack:
         store = None
-        state, history = loop.start(parts, build), History()
+        state, history = loop.start(params, build), History()
         if directory is not None:
             # A folder that the caller holds is the caller's to let go.
             mine = not isinstance(directory, Folder)
             folder = stack.enter_context(Folder(directory)) if mine else directory
-            identity = fingerprint(parts, objective, settings, root, seeds, data, judged)
+            identity = fingerprint(params, objective, settings, root, seeds, data, judged)
             store = Store(folder, identity)
             state, history = store.resume(state, epochs) if resume else store.claim(state)
             stack.callback(store.metrics.close)
@@ -190,24 +191,26 @@ def _data(
     model: Model | Bayesian,
     train: DataLike | None,
     binarize: str,
-    batch_size: int,
+    batch_size: int | None,
     epochs: int,
     steps: int | None,
-) -> tuple[Source, int]:
-    """The data and the number of epochs; for a `Target`, data without columns, one per draw."""
+) -> tuple[Source, int, int]:
+    """Data, items per step and epochs; a `Target` has data without columns, one for each draw."""
     if not isinstance(model, Target):
         if train is None:
             raise UsageError("expected training data of shape (n, d) for the model, got none")
         if steps is not None:
             raise UsageError("steps= is for a Target, which has no data: pass epochs= instead")
-        return as_source(model, train, "the training data", binarize), epochs
+        data = as_source(model, train, "the training data", binarize)
+        return data, items_per_step(batch_size, len(data)), epochs
     if train is not None:
-        raise UsageError(f"a Target has no data: expected none, got shape {np.shape(train)}")
+        raise UsageError(f"a Target has no data: expected none, got {type(train).__name__}")
     if steps is None:
         raise UsageError("expected steps=, the number of steps in all, for a Target")
-    at_least(1, steps=steps, batch_size=batch_size)
+    draws = items_per_step(batch_size)
+    at_least(1, steps=steps, batch_size=draws)
     epochs = max(1, round(steps / STEPS_TOLD))
-    return nothing(batch_size * -(-steps // epochs)), epochs
+    return nothing(draws * -(-steps // epochs)), draws, epochs
 
 
 def _run_epochs(

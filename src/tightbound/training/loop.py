@@ -47,24 +47,24 @@ class Loop:
         self._static = static
         self._compiled: dict[Any, Any] = {}
 
-    def start(self, parts: Params, build: Build | None = None) -> State:
+    def start(self, params: Params, build: Build | None = None) -> State:
         """The state of all replicas before the first step; the first has the parts as they are."""
 
-        def one(parts: Params, key: PRNGKeyArray) -> State:
-            params = eqx.filter(parts, eqx.is_inexact_array)
+        def one(params: Params, key: PRNGKeyArray) -> State:
+            arrays = eqx.filter(params, eqx.is_inexact_array)
             return start(
-                params,
+                arrays,
                 self.optimizer,
-                self.objective.init(parts, self.n, key),
+                self.objective.init(params, self.n, key),
                 batch_size=self.settings.batch_size,
                 averaged=self.settings.average is not None,
                 keep_best=self.settings.patience is not None,
             )
 
-        fresh = [parts]
+        fresh = [params]
         for i in range(1, self.seeds):
             key = self.keys.initial[i]
-            fresh.append(reinitialised(parts, key) if build is None else built(parts, build, key))
+            fresh.append(reinitialised(params, key) if build is None else built(params, build, key))
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(one, fresh, self.keys.state))
 
     def epoch(self, state: State, epoch: int) -> tuple[State, EpochMetrics]:

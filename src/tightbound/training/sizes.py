@@ -5,6 +5,16 @@ import numpy as np
 from tightbound.core.errors import UsageError, at_least
 from tightbound.data import Source
 
+BATCH_SIZE = 100
+"""Items per step where nobody says how many; all of them where there are fewer."""
+
+
+def items_per_step(batch_size: int | None, n: int | None = None) -> int:
+    """The batch size that was given, or what is usual for n data (None: for a `Target`)."""
+    if batch_size is not None:
+        return batch_size
+    return BATCH_SIZE if n is None else min(BATCH_SIZE, n)
+
 
 def check_spread(train: Source) -> None:
     """Refuses columns with one value alone, for a normal likelihood whose scales are learned.
