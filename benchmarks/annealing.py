@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import tightbound as tb
 from benchmarks.sizes import Sizes, binary_data
 from tightbound.core.streams import item_keys
-from tightbound.evidence.annealing.annealed import problem_of
+from tightbound.evidence.annealing.ais import problem_of
 from tightbound.mcmc import Path as TemperaturePath
 from tightbound.mcmc import forward
 from tightbound.mcmc.annealing import Problem, betas

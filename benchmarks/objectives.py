@@ -81,7 +81,7 @@ class Cost(NamedTuple):
 def steps_of(call: str, sizes: Sizes, steps: int) -> Callable[[], Any]:
     """A compiled scan of gradient steps."""
     x = jnp.asarray(binary_data(sizes))
-    parts = tb.objectives.Parts(
+    parts = tb.objectives.Params(
         *tb.autoencoder(binary_data(sizes), latent=sizes.latent, hidden=(sizes.hidden,) * 2)
     )
     objective = parse(call)

@@ -3,24 +3,14 @@
 import gc
 import itertools
 import os
-from importlib.metadata import version
 from pathlib import Path
 
+from tests.compiler import AS_USERS, FLAGS
+
 os.environ.setdefault("MPLBACKEND", "agg")
-# Most of the time goes into compiling programs that run for milliseconds. LLVM without its
-# optimisations takes a third off, and the rest compiles in a third of the time without the
-# emitters of fusions and with one module to a program. Only the jaxlib of the lock file is known
-# to have these flags: an unknown one ends the process. `XLA_FLAGS= pytest` tests without any.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0"
-    + (
-        " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-        " --xla_cpu_opt_preset=CPU_OPT_PRESET_FAST_COMPILE"
-        if version("jaxlib") == "0.10.2"
-        else ""
-    ),
-)
+# Most of the time goes into compiling programs that run for milliseconds. `XLA_FLAGS= pytest`
+# tests with programs as users have them.
+os.environ.setdefault("XLA_FLAGS", FLAGS)
 
 import jax
 import pytest
@@ -35,6 +25,21 @@ _FLAGS = ("jax_enable_x64", "jax_numpy_dtype_promotion", "jax_numpy_rank_promoti
 def getkey():
     counter = itertools.count()
     return lambda: jax.random.fold_in(jax.random.key(20150901), next(counter))
+
+
+@pytest.fixture
+def as_users(monkeypatch):
+    """Compiles the package's programs with all optimisations; gives the options for others."""
+    from tightbound.core.compilation import Compiled, compiler_options
+
+    def program(self, platform):
+        if platform is None:
+            return self._compiler(self._function)
+        options = AS_USERS | (compiler_options(platform, self._purpose) or {})
+        return self._compiler(self._function, compiler_options=options)
+
+    monkeypatch.setattr(Compiled, "_program", program)
+    return AS_USERS
 
 
 @pytest.fixture(autouse=True)
@@ -60,14 +65,21 @@ def _room_for_programs():
 # A file stays on one worker (`--dist loadfile`), so that what it compiles is compiled once; the
 # longest go first, so that no worker is left with one of them at the end.
 _LONGEST = (
-    "test_unbiased.py",
+    "test_ends.py",
+    "test_holes.py",
     "test_resume.py",
-    "test_fit.py",
+    "test_commands.py",
+    "test_unbiased.py",
+    "test_compiled.py",
     "test_steps.py",
-    "test_finite_differences.py",
+    "test_wrappers.py",
+    "test_entries.py",
+    "test_units.py",
+    "test_adaptive.py",
+    "test_annealed.py",
     "test_docs.py",
-    "test_discrete.py",
-    "test_mcem.py",
+    "test_finite_differences.py",
+    "test_fit.py",
 )
 
 

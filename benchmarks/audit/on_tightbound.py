@@ -30,7 +30,7 @@ from tightbound.distributions import Bernoulli, DiagonalNormal, StandardNormal
 from tightbound.evidence.importance.importance import FIRST
 from tightbound.evidence.rounding import PATTERNS
 from tightbound.networks import MLP, Dense
-from tightbound.objectives import AbstractObjective, Parts
+from tightbound.objectives import AbstractObjective, Params
 
 _DATA = 20_000
 
@@ -68,9 +68,9 @@ def _constant(inputs: int, mean: float = 0.0, scale: float = 1.0) -> DiagonalNor
     return _normal(0.0, mean, scale, inputs=inputs)
 
 
-def _exponential() -> Parts:
+def _exponential() -> Params:
     likelihood = Bernoulli(_ExponentialLogit(), Dense(jnp.ones((1, 1)), jnp.zeros(1)))
-    return Parts(tb.Model(StandardNormal(1), likelihood), _constant(1))
+    return Params(tb.Model(StandardNormal(1), likelihood), _constant(1))
 
 
 def _coins(pixels: int, latent: int) -> tb.Model:
@@ -82,7 +82,7 @@ def _normals(trunk: Callable | None = None) -> tb.Model:
     return tb.Model(StandardNormal(1), _normal(1.0, 0.0, 1.0, trunk))
 
 
-def _bound(objective: AbstractObjective, parts: Parts, x: np.ndarray, call: str) -> Measured:
+def _bound(objective: AbstractObjective, parts: Params, x: np.ndarray, call: str) -> Measured:
     keys = jax.random.split(jax.random.key(0), len(x))
     values = np.asarray(
         eqx.filter_jit(objective.bound)(parts, None, Items.of(jnp.asarray(x)), keys), np.float64
@@ -95,7 +95,7 @@ def _of_exponential(objective: AbstractObjective, call: str) -> Measured:
 
 
 def elbo() -> Measured:
-    parts = Parts(_coins(COINS, 1), _constant(COINS, COIN_MEAN, COIN_VARIANCE**0.5))
+    parts = Params(_coins(COINS, 1), _constant(COINS, COIN_MEAN, COIN_VARIANCE**0.5))
     x = np.ones((_DATA, COINS), np.float32)
     return _bound(tb.objectives.elbo(), parts, x, "`tb.objectives.elbo().bound`")
 
@@ -105,7 +105,7 @@ def iwae() -> Measured:
 
 
 def far() -> Measured:
-    parts = Parts(_coins(COINS, 1), _constant(COINS))
+    parts = Params(_coins(COINS, 1), _constant(COINS))
     x = np.ones((1, COINS), np.float32)
     return _bound(tb.objectives.iwae(8), parts, x, "`tb.objectives.iwae(8).bound`")
 
@@ -166,7 +166,7 @@ def hamiltonian() -> Measured:
 
 def landing() -> Measured:
     objective = tb.objectives.elbo(gradient="stl")
-    parts = Parts(_normals(), _normal(0.5, 0.0, 0.5**0.5))
+    parts = Params(_normals(), _normal(0.5, 0.0, 0.5**0.5))
 
     @eqx.filter_jit
     def gradient(key: PRNGKeyArray) -> DiagonalNormal:

@@ -120,10 +120,7 @@ OBJECTIVES = {
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name in ("iwae", "jc_adv") else pytest.param(name, marks=pytest.mark.slow)
-        for name in OBJECTIVES
-    ],
+    [name if name == "iwae" else pytest.param(name, marks=pytest.mark.slow) for name in OBJECTIVES],
 )
 def test_no_two_streams_of_a_run_are_equal(name, streams_of_a_run):
     kind, objective = OBJECTIVES[name]

@@ -11,7 +11,7 @@ from tightbound.diagnostics import active_units
 from tightbound.distributions import Bernoulli, BottomLayer, DiagonalNormal, Layered, StandardNormal
 from tightbound.models import Model, autoencoder
 from tightbound.networks import MLP, Dense, Standardizing
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 # q(u|x) = N(B x + c, diag(SD^2)): the second unit is dead, the third nearly so.
 B = np.array([[0.9, -0.4, 0.2], [0.0, 0.0, 0.0], [0.03, 0.02, -0.05], [-0.5, 0.8, 0.6]])
@@ -31,7 +31,7 @@ def x():
 @pytest.fixture(scope="module")
 def one_layer():
     likelihood = affine_normal(np.ones((3, 4)), np.zeros(3), np.ones(3))
-    return Parts(Model(StandardNormal(4), likelihood), affine_normal(B, C, SD))
+    return Params(Model(StandardNormal(4), likelihood), affine_normal(B, C, SD))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def two_layers(one_layer):
     below = affine_normal(np.ones((4, 2)), np.zeros(4), np.ones(4))
     prior = Layered((StandardNormal(2), below), downwards=True)
     q = Layered((one_layer.posterior, affine_normal(D, E, np.full(2, 0.3))), downwards=False)
-    return Parts(Model(prior, BottomLayer(one_layer.model.likelihood)), q)
+    return Params(Model(prior, BottomLayer(one_layer.model.likelihood)), q)
 
 
 def covariance(matrix, x):

@@ -19,7 +19,7 @@ from tightbound.core.errors import UsageError
 from tightbound.distributions import FamilyPrior, StandardNormal
 from tightbound.evidence import ExactEvidence, inference_gap
 from tightbound.models import Model
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 N, RAW = 60, "none (values as they are)"
 X = linear_gaussian.data(N)
@@ -38,7 +38,19 @@ def correlated_model():
 
 def exact_evidence(model, x=X):
     values = linear_gaussian.log_evidence(model, x).astype(np.float32)
-    return ExactEvidence(values, np.zeros(len(x)), "in closed form", RAW, 0.0)
+    none = np.zeros(len(x), np.float32)
+    return ExactEvidence(
+        log_evidence=values,
+        stderr=none,
+        ess=none,
+        result=np.zeros(len(x), np.int32),
+        direction="exact",
+        method="in closed form",
+        draws=0,
+        binarisation=RAW,
+        seconds=0.0,
+        diagnostics={"error": none},
+    )
 
 
 def gaps(parts, **settings):
@@ -76,7 +88,7 @@ WRONG = TRUTH.posterior(matrix=0.9, shift=0.1, scale=np.array([1.3, 0.6]))
 
 @pytest.fixture(scope="module")
 def wrong():
-    return gaps(Parts(TRUTH.model, WRONG))
+    return gaps(Params(TRUTH.model, WRONG))
 
 
 @pytest.mark.stat
@@ -111,13 +123,13 @@ def test_the_parts_add_up(wrong):
 
 
 def test_shared_draws_narrow_the_error_of_amortisation():
-    near = gaps(Parts(TRUTH.model, TRUTH.posterior(shift=0.02)))
+    near = gaps(Params(TRUTH.model, TRUTH.posterior(shift=0.02)))
     apart = np.hypot(near.stderr["elbo"], near.stderr["elbo_best"])
     assert np.all(near.stderr["amortisation"] < 0.4 * apart)
 
 
 def test_the_best_of_its_family_has_no_amortisation_gap():
-    found = gaps(Parts(TRUTH.model, TRUTH.posterior()))
+    found = gaps(Params(TRUTH.model, TRUTH.posterior()))
     np.testing.assert_allclose(found.amortisation, 0, atol=LEFT)
     assert abs(found.mean("amortisation")) < LEFT_ON_AVERAGE
     assert np.all(found.converged)
@@ -138,7 +150,7 @@ def test_an_exact_posterior_has_no_gap():
 
 def test_an_ascent_that_has_not_arrived_says_so():
     # Eight standard deviations away, where 400 steps of at most 0.02 cannot lead.
-    far = gaps(Parts(TRUTH.model, TRUTH.posterior(shift=8 * TRUTH.scale)))
+    far = gaps(Params(TRUTH.model, TRUTH.posterior(shift=8 * TRUTH.scale)))
     assert not np.any(far.converged)
     assert np.all(far.improvement > 0.1)
     assert np.all(far.amortisation > 1)
@@ -146,10 +158,10 @@ def test_an_ascent_that_has_not_arrived_says_so():
 
 
 def test_results_do_not_depend_on_the_batch(wrong):
-    other = gaps(Parts(TRUTH.model, WRONG), batch_size=25)
+    other = gaps(Params(TRUTH.model, WRONG), batch_size=25)
     for name in ("elbo", "elbo_best", "amortisation"):
         np.testing.assert_allclose(getattr(other, name), getattr(wrong, name), atol=2e-4)
-    again = gaps(Parts(TRUTH.model, WRONG), key=1)
+    again = gaps(Params(TRUTH.model, WRONG), key=1)
     assert np.all(again.elbo != wrong.elbo)
 
 
@@ -180,10 +192,10 @@ def test_what_it_cannot_do_is_refused():
     parts = scaled(exact_parts(1), 1.1)
     with pytest.raises(UsageError, match="expected evidence of 60 data, got 3"):
         gaps(parts, evidence=exact_evidence(parts.model, X[:3]))
-    other = exact_evidence(parts.model)._replace(binarisation="one draw per item")
+    other = dataclasses.replace(exact_evidence(parts.model), binarisation="one draw per item")
     with pytest.raises(UsageError, match="expected evidence with the binarisation 'none"):
         gaps(parts, evidence=other)
-    with pytest.raises(UsageError, match="expected evidence to be an Evaluation"):
+    with pytest.raises(UsageError, match="expected evidence to be an Estimate"):
         unchecked(parts.model, parts.posterior, X, evidence=other.log_evidence)
     with pytest.raises(UsageError, match="expected learning_rate > 0, got -1.0"):
         gaps(parts, learning_rate=-1.0)

@@ -18,7 +18,7 @@ from tests.ztest import LIMIT, z_of_mean
 from tightbound.core.errors import UsageError
 from tightbound.core.streams import item_keys, stream
 from tightbound.evidence import annealed, reverse_annealed, sandwich
-from tightbound.evidence.annealing.annealed import problem_of
+from tightbound.evidence.annealing.ais import problem_of
 from tightbound.mcmc import Path, backward, forward, tuned
 from tightbound.models.weights import split_each
 

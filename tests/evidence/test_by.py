@@ -1,5 +1,6 @@
-"""Estimators as values: the same numbers as by their functions, and refusals in words."""
+"""Estimators as values: the same numbers as by their functions, of one type, refusals in words."""
 
+import dataclasses
 import inspect
 
 import numpy as np
@@ -9,10 +10,11 @@ import tightbound as tb
 from tests.cases import ESTIMATORS
 from tests.oracles import linear_gaussian
 from tightbound.core.errors import UsageError
-from tightbound.evidence import AIS, Estimator, HMCDensity
+from tightbound.evidence import AIS, Estimate, Estimator, HMCDensity
+from tightbound.evidence.estimate import KINDS
 from tightbound.evidence.estimator import estimators
 
-X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32) * [[2], [0.1], [1]]
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -27,6 +29,49 @@ def test_a_value_gives_what_its_function_gives(name):
     np.testing.assert_array_equal(found.log_evidence, same.log_evidence)
     truth = linear_gaussian.log_evidence(model, X)
     np.testing.assert_allclose(found.log_evidence, truth, atol=3.0)
+    np.testing.assert_array_equal(np.argsort(found.log_evidence), np.argsort(truth))
+    is_an_estimate(found, len(X))
+
+
+def is_an_estimate(found, n):
+    """What a reader of any result may rely on."""
+    assert isinstance(found, Estimate)
+    for array in (found.log_evidence, found.stderr, found.ess, found.result, found.rounding):
+        assert array.shape == (n,)
+        assert np.isfinite(array).all()
+    assert not found.result.any()
+    assert np.isfinite([found.mean, found.stderr_draws, found.stderr_data]).all()
+    assert found.direction in KINDS
+    for word in ("nats per datum", KINDS[found.direction], found.method, found.binarisation):
+        assert word in found.summary()
+    assert found.verdict in found.summary()
+    assert found == found
+    assert found != dataclasses.replace(found)
+    for field in dataclasses.fields(found):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(found, field.name, None)
+
+
+def test_evaluate_and_sandwich_give_them_too():
+    model = linear_gaussian.one_layer_model()
+    found = tb.evaluate(model, linear_gaussian.exact_posterior(model), X, k=20, temperatures=3)
+    is_an_estimate(found, len(X))
+    is_an_estimate(found.annealed, len(X))
+    assert (found.k, found.direction) == (20, "lower")
+    for name in ("khat", "elbo", "jackknife"):
+        assert getattr(found, name).shape == (len(X),)
+    both = tb.sandwich(model, n=2, temperatures=20, chains=4)
+    assert (both.lower.direction, both.upper.direction) == ("lower", "upper")
+    for side in (both.lower, both.upper):
+        is_an_estimate(side, 2)
+
+
+def test_a_direction_is_one_of_four():
+    none = np.zeros(1)
+    of = {"log_evidence": none, "stderr": none, "ess": none, "result": none.astype(int)}
+    words = {"method": "a guess", "draws": 1, "binarisation": "none", "seconds": 0.0}
+    with pytest.raises(UsageError, match="direction to be one of exact, lower, .* got 'sideways'"):
+        Estimate(direction="sideways", **of, **words)
 
 
 def test_every_estimator_has_a_case():
@@ -37,10 +82,10 @@ def test_wrong_settings_are_refused_in_words():
     with pytest.raises(UsageError, match=r"temprature.*temperatures"):
         AIS(temprature=3)
     model = linear_gaussian.one_layer_model()
-    with pytest.raises(UsageError, match="HMCDensity has no resume=: leave it out"):
+    with pytest.raises(UsageError, match="hmc_density has no resume=: leave it out"):
         tb.evaluate(model, None, X, by=HMCDensity(), resume="a.npz")
     with pytest.raises(UsageError, match=r"expected by= as an estimator, .* got 'AIS'"):
         inspect.unwrap(tb.evaluate)(model, None, X, by="AIS")
-    with pytest.raises(UsageError, match="k, chunk, temperatures and chains are for importance"):
+    with pytest.raises(UsageError, match="k, temperatures and chains are for importance"):
         tb.evaluate(model, None, X, by=AIS(), k=10)
     assert isinstance(AIS(temperatures=5), Estimator)

@@ -12,10 +12,9 @@ from tests.oracles import linear_gaussian
 from tests.oracles.linear_gaussian import affine_normal, exact_posterior, one_layer_model, read
 from tests.ztest import LIMIT
 from tightbound.core.errors import UsageError
-from tightbound.evidence import Estimate, Evaluation, ExactEvidence, compare
-from tightbound.evidence.verdict import Verdict
+from tightbound.evidence import Estimate, compare
 from tightbound.models import Model
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 REPLICAS, N = 2000, 5
 # Without the run-time check of types, as users have it.
@@ -25,17 +24,17 @@ unchecked = inspect.unwrap(compare)
 def result(log_evidence, *, direction, stderr=0.2, binarisation="none (values as they are)"):
     """A result of any direction with chosen numbers."""
     values = np.asarray(log_evidence, np.float32)
-    if direction == "exact":
-        return ExactEvidence(values, np.zeros(len(values)), "a sum", binarisation, 1.0)
-    errors = np.full(len(values), stderr, np.float32)
-    if direction == "evaluation":
-        judged = Verdict("trust", "so it is", 0.0, 0.0)
-        words = ("trust",) * len(values)
-        rest = words, {10: 1.0}, 10, binarisation, judged, 1.0, None
-        return Evaluation(values, errors, *[errors] * 4, *rest)
-    codes = np.zeros(len(values), np.int32)
+    errors = np.full(len(values), 0 if direction == "exact" else stderr, np.float32)
     return Estimate(
-        values, errors, errors, codes, direction, "some method", 10, binarisation, {}, 1.0
+        log_evidence=values,
+        stderr=errors,
+        ess=errors,
+        result=np.zeros(len(values), np.int32),
+        direction=direction,
+        method="some method",
+        draws=10,
+        binarisation=binarisation,
+        seconds=1.0,
     )
 
 
@@ -63,7 +62,7 @@ def replicas():
     mean, cov = of_x.mean[of_x.blocks[-1]], of_x.cov[of_x.blocks[-1], of_x.blocks[-1]]
     x = np.random.default_rng(2).multivariate_normal(mean, cov, REPLICAS * N).astype(np.float32)
     ev = [
-        estimate(scaled(Parts(model, exact_posterior(model)), 1.5), x, k=20, chunk=20, seed=seed)
+        estimate(scaled(Params(model, exact_posterior(model)), 1.5), x, k=20, chunk=20, seed=seed)
         for seed, model in enumerate((one, other))
     ]
     shift = moved - likelihood.offset
@@ -104,7 +103,7 @@ def test_pairing_narrows_the_interval(replicas):
 
 
 def test_numbers_are_those_of_the_formulas():
-    a = result([-90.0, -100.0, -80.0, -94.0], direction="evaluation", stderr=0.3)
+    a = result([-90.0, -100.0, -80.0, -94.0], direction="lower", stderr=0.3)
     b = result([-91.0, -100.0, -84.0, -93.0], direction="upper", stderr=0.4)
     found = compare(a, b)
     np.testing.assert_array_equal(found.difference, [1, 0, 4, -1])
@@ -126,12 +125,12 @@ def test_numbers_are_those_of_the_formulas():
     [
         ("exact", "exact", "exact"),
         ("lower", "exact", "lower"),
-        ("evaluation", "upper", "lower"),
+        ("lower", "upper", "lower"),
         ("exact", "upper", "lower"),
         ("upper", "lower", "upper"),
         ("upper", "exact", "upper"),
-        ("exact", "evaluation", "upper"),
-        ("lower", "evaluation", "none"),
+        ("exact", "lower", "upper"),
+        ("lower", "lower", "none"),
         ("upper", "upper", "none"),
         ("consistent", "exact", "none"),
         ("lower", "consistent", "none"),
@@ -161,7 +160,7 @@ def test_a_bound_less_an_exact_value_errs_to_its_side():
 
 
 def test_summary_says_what_the_difference_is():
-    a = result([-90.0, -100.0, -80.0, -94.0], direction="evaluation", stderr=0.3)
+    a = result([-90.0, -100.0, -80.0, -94.0], direction="lower", stderr=0.3)
     b = result([-91.0, -100.0, -84.0, -93.0], direction="lower", stderr=0.4)
     lines = compare(a, b).summary().splitlines()
     assert lines == [
@@ -193,5 +192,5 @@ def test_results_on_other_data_are_refused():
     grey = result([-1.0, -2.0], direction="exact", binarisation="one draw per item")
     with pytest.raises(UsageError, match="'one draw per item': log p"):
         compare(a, grey)
-    with pytest.raises(UsageError, match="expected b to be an Evaluation, .* got ndarray"):
+    with pytest.raises(UsageError, match="expected b to be an Estimate, .* got ndarray"):
         unchecked(a, np.zeros(2))

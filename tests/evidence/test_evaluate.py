@@ -11,7 +11,7 @@ from tightbound.core.errors import UsageError
 from tightbound.evidence import Evaluation, evaluate
 from tightbound.evidence.verdict import Verdict
 from tightbound.models import autoencoder
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 EXACT = exact_parts(1)
 # Without the run-time check of types, as users have it.
@@ -24,7 +24,7 @@ def images():
     rng = np.random.default_rng(9)
     grey = rng.random((6, 12)).astype(np.float32)
     binary = (rng.random((6, 12)) < grey).astype(np.float32)
-    return grey, binary, Parts(*autoencoder(grey, latent=2, hidden=(4,)))
+    return grey, binary, Params(*autoencoder(grey, latent=2, hidden=(4,)))
 
 
 def evaluation(**changes):
@@ -33,12 +33,17 @@ def evaluation(**changes):
         "log_evidence": np.array([-90.0, -100.0, -80.0, -94.0]),
         "stderr": np.array([0.1, 0.2, 0.3, 0.4]),
         "ess": np.array([10.0, 400.0, 600.0, 900.0]),
-        "khat": np.array([0.1, 0.2, 0.4, 0.6]),
-        "elbo": np.array([-93.0, -103.0, -84.0, -99.0]),
-        "jackknife": np.array([0.1, 0.1, 0.1, 0.3]),
+        "result": np.zeros(4, np.int32),
+        "direction": "lower",
+        "method": "importance sampling, k=1000",
+        "diagnostics": {
+            "khat": np.array([0.1, 0.2, 0.4, 0.6]),
+            "elbo": np.array([-93.0, -103.0, -84.0, -99.0]),
+            "jackknife": np.array([0.1, 0.1, 0.1, 0.3]),
+        },
         "verdicts": ("trust", "raise k", "raise k", "use AIS"),
         "bound_by_k": {1: -95.0, 1000: -91.0},
-        "k": 1000,
+        "draws": 1000,
         "binarisation": "one draw per item",
         "judgement": Verdict("raise k", "because of this", 0.1, 0.2),
         "seconds": 1.0,
@@ -47,13 +52,19 @@ def evaluation(**changes):
     return Evaluation(**(fields | changes))
 
 
+def errors_of(log_evidence, stderr):
+    """An estimate with chosen values and errors alone."""
+    n = {"ess": stderr, "result": np.zeros(len(stderr), np.int32), "diagnostics": {}}
+    return evaluation(log_evidence=log_evidence, stderr=stderr, **n)
+
+
 def test_standard_errors_of_the_mean():
     ev = evaluation()
     assert ev.mean == -91
     assert ev.stderr_draws == pytest.approx(np.sqrt(0.01 + 0.04 + 0.09 + 0.16) / 4)
     # Deviations 1, -9, 11, -3: sum of squares 212.
     assert ev.stderr_data == pytest.approx(np.sqrt(212 / 3) / 2)
-    assert np.isnan(evaluation(log_evidence=np.array([-90.0])).stderr_data)
+    assert np.isnan(errors_of(np.array([-90.0]), np.array([0.1])).stderr_data)
 
 
 def test_standard_error_of_the_draws_is_that_of_the_mean():
@@ -63,22 +74,23 @@ def test_standard_error_of_the_draws_is_that_of_the_mean():
     x = np.tile(data(20), (300, 1))
     ev = estimate(parts, x, k=200, chunk=50)
     means = ev.log_z.reshape(300, 20).mean(axis=1)
-    reported = [evaluation(stderr=stderr).stderr_draws for stderr in ev.stderr.reshape(300, 20)]
+    reported = [errors_of(stderr, stderr).stderr_draws for stderr in ev.stderr.reshape(300, 20)]
     assert abs(means.std(ddof=1) / np.mean(reported) - 1) < 4.9 / np.sqrt(600)
 
 
 def test_summary_says_what_the_number_is():
     lines = evaluation().summary().splitlines()
     assert lines[0] == (
-        "log p(x) = -91.00 nats per datum (stochastic lower bound, k=1000, n=4; "
+        "log p(x) = -91.00 nats per datum (stochastic lower bound, n=4; "
         "binarisation: one draw per item)"
     )
-    assert lines[1].strip() == (
-        "standard error 0.137 from the draws, 4.203 from the data; ELBO -94.75"
-    )
-    assert lines[2].strip() == "median ESS 500 of 1000, median k-hat 0.30"
-    assert lines[3].strip() == "verdict: raise k (because of this)"
-    assert lines[4].strip() == "of the data by themselves: 1 trust, 2 raise k, 1 use AIS"
+    assert [line.strip() for line in lines[1:]] == [
+        "importance sampling, k=1000",
+        "standard error 0.137 from the draws, 4.203 from the data; ELBO -94.75",
+        "median ESS 500.0 of 1000, median k-hat 0.30; 4 ok",
+        "verdict: raise k (because of this)",
+        "of the data by themselves: 1 trust, 2 raise k, 1 use AIS",
+    ]
 
 
 def test_summary_of_a_few_draws_does_without_k_hat():
@@ -88,7 +100,8 @@ def test_summary_of_a_few_draws_does_without_k_hat():
 
 
 def test_summary_leaves_out_data_without_k_hat():
-    assert "median k-hat 0.20" in evaluation(khat=np.array([0.1, 0.2, 0.4, np.nan])).summary()
+    some = {"khat": np.array([0.1, 0.2, 0.4, np.nan])}
+    assert "median k-hat 0.20" in evaluation(diagnostics=some).summary()
 
 
 def test_evaluation_of_an_exact_posterior():

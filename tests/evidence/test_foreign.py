@@ -15,7 +15,7 @@ import tightbound as tb
 from tests.oracles.linear_gaussian import data, exact_parts, log_evidence
 from tightbound.core.errors import NonFiniteError, UsageError
 from tightbound.distributions import StandardNormal, from_functions
-from tightbound.evidence.annealing.annealed import problem_of
+from tightbound.evidence.annealing.ais import problem_of
 from tightbound.models import from_log_joint
 from tightbound.models.weights import log_weights, split_each
 from tightbound.networks import MLP, Dense

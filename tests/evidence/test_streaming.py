@@ -18,7 +18,7 @@ from tightbound.evidence.importance.importance import FIRST
 from tightbound.evidence.importance.pareto import tail_length
 from tightbound.evidence.rounding import PATTERNS
 from tightbound.models import Model, autoencoder
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 ARRAYS = ("log_evidence", "stderr", "ess", "khat", "elbo")
 
@@ -170,7 +170,7 @@ def test_zero_weights_count():
     k = 1000
     prior_as_q = many_units(1, factor=2**0.5, shift=0.0).posterior
     q = eqx.tree_at(lambda q: q.location.weight, prior_as_q, jnp.zeros((1, 1)))
-    parts = Parts(Model(StandardNormal(1), Positive()), q)
+    parts = Params(Model(StandardNormal(1), Positive()), q)
     ev = estimate(parts, np.zeros((400, 1), np.float32), k=k, chunk=37)
     kept = np.round(k * np.exp(ev.log_z.astype(np.float64)))
     assert abs((kept.mean() - k / 2) / (np.sqrt(k) / 2) * 20) < LIMIT
@@ -201,7 +201,7 @@ def test_a_huge_late_weight_does_not_erase_the_early_bounds():
 
     parts = many_units(1, factor=2**0.5, shift=0.0)
     q = eqx.tree_at(lambda q: q.location.weight, parts.posterior, jnp.zeros((1, 1)))
-    late = Parts(Model(StandardNormal(1), Late()), q)
+    late = Params(Model(StandardNormal(1), Late()), q)
     ev = estimate(late, np.zeros((20, 1), np.float32), k=2000, chunk=500)
     assert np.all(ev.log_z > -10)
     first = ev.bounds[:, 0]

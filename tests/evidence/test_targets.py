@@ -15,7 +15,7 @@ from tests.oracles import linear_gaussian
 from tests.ztest import LIMIT, z_of_mean
 from tightbound.core.errors import UsageError
 from tightbound.evidence import annealed, exact, jackknife, prior_sampling, reverse_annealed
-from tightbound.evidence.exact.exact import _integrated
+from tightbound.evidence.exact.log_evidence import _integrated
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tightbound.evidence.verdict import (
     judge_each,
 )
 from tightbound.models import Model
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 WORDS = ("use AIS", "raise k", "trust")
 JUST = 1e-3
@@ -175,7 +175,7 @@ def test_cannot_see_a_mode_that_no_draw_reached():
     # Half of the posterior's mass is missing, and with it log 2 nats: a limit to know about.
     x = np.full((50, 1), 1.5, np.float32)
     q = affine_normal(np.array([[1 / 1.01]]), np.zeros(1), np.full(1, 0.1 / 1.01**0.5))
-    ev = estimate(Parts(Model(StandardNormal(1), Folded()), q), x, k=1000, chunk=500)
+    ev = estimate(Params(Model(StandardNormal(1), Folded()), q), x, k=1000, chunk=500)
     one_mode = -0.5 * 1.5**2 / 1.01 - 0.5 * math.log(2 * math.pi * 1.01)
     np.testing.assert_allclose(ev.log_z, one_mode, atol=1e-4)  # log p(x) is higher by log 2
     assert judge(ev.stderr, ev.khat, 1000).word == "trust"

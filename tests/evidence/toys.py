@@ -15,7 +15,7 @@ from tightbound.evidence import importance
 from tightbound.models import Model
 from tightbound.models.weights import log_weights, split_each
 from tightbound.networks import MLP, Dense
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 
 def keys_of(n: int, *, seed: int = 0) -> jax.Array:
@@ -34,7 +34,7 @@ class Estimate(NamedTuple):
     bounds: np.ndarray
 
 
-def estimate(parts: Parts, x: np.ndarray, *, k: int, chunk: int, seed: int = 0) -> Estimate:
+def estimate(parts: Params, x: np.ndarray, *, k: int, chunk: int, seed: int = 0) -> Estimate:
     """The importance estimate, as NumPy arrays."""
     model, posterior = parts.model, parts.posterior
     keys = keys_of(len(x), seed=seed)
@@ -42,14 +42,14 @@ def estimate(parts: Parts, x: np.ndarray, *, k: int, chunk: int, seed: int = 0) 
     return Estimate(*(np.asarray(column) for column in ev))
 
 
-def explicit_log_weights(parts: Parts, x: np.ndarray, *, k: int, seed: int = 0) -> np.ndarray:
+def explicit_log_weights(parts: Params, x: np.ndarray, *, k: int, seed: int = 0) -> np.ndarray:
     """All k log-weights of each datum at once, from the draws that `estimate` takes."""
     keys = split_each(keys_of(len(x), seed=seed), k)
     log_w = eqx.filter_jit(log_weights)(parts.model, parts.posterior, jnp.asarray(x), keys)
     return np.asarray(log_w, np.float64)
 
 
-def scaled(parts: Parts, factor: float, *, shift: float = 0.0) -> Parts:
+def scaled(parts: Params, factor: float, *, shift: float = 0.0) -> Params:
     """The same model, with the scale of every conditional of q multiplied and its mean moved."""
 
     def change(q: Any) -> DiagonalNormal:
@@ -59,17 +59,17 @@ def scaled(parts: Parts, factor: float, *, shift: float = 0.0) -> Parts:
 
     q = parts.posterior
     if isinstance(q, Layered):
-        return Parts(parts.model, Layered(tuple(map(change, q.conditionals)), downwards=False))
-    return Parts(parts.model, change(q))
+        return Params(parts.model, Layered(tuple(map(change, q.conditionals)), downwards=False))
+    return Params(parts.model, change(q))
 
 
-def repeated(parts: Parts, n: int) -> tuple[np.ndarray, float]:
+def repeated(parts: Params, n: int) -> tuple[np.ndarray, float]:
     """One datum n times, for replicas of one estimate, and its exact log p(x)."""
     x = np.array([[0.7, -1.1, 0.4, 1.3]], np.float32)
     return np.repeat(x, n, axis=0), log_evidence(parts.model, x).item()
 
 
-def many_units(dim: int, *, factor: float, shift: float) -> Parts:
+def many_units(dim: int, *, factor: float, shift: float) -> Params:
     """`dim` independent pairs x_i ~ N(z_i, 1): q misses each posterior by the same amount.
 
     The exact posterior of each unit is N(x / 2, 1 / 2); q has `factor` times its standard
@@ -78,10 +78,10 @@ def many_units(dim: int, *, factor: float, shift: float) -> Parts:
     eye, zero, sd = np.eye(dim), np.zeros(dim), np.sqrt(0.5)
     model = Model(StandardNormal(dim), affine_normal(eye, zero, np.ones(dim)))
     q = affine_normal(eye / 2, zero + shift * sd, np.full(dim, factor * sd))
-    return Parts(model, q)
+    return Params(model, q)
 
 
-def pixels(n: int, *, seed: int = 3) -> tuple[Parts, np.ndarray, np.ndarray]:
+def pixels(n: int, *, seed: int = 3) -> tuple[Params, np.ndarray, np.ndarray]:
     """784 binary pixels over one latent unit, n items drawn from it, and their log p(x).
 
     The exact value is by quadrature in float64.
@@ -99,4 +99,4 @@ def pixels(n: int, *, seed: int = 3) -> tuple[Parts, np.ndarray, np.ndarray]:
     log_joint = x.astype(np.float64) @ at.T - np.logaddexp(0, at).sum(axis=1)
     log_joint -= 0.5 * grid**2 + 0.5 * np.log(2 * np.pi)
     exact = special.logsumexp(log_joint, axis=1) + np.log(grid[1] - grid[0])
-    return Parts(model, q), x, exact
+    return Params(model, q), x, exact

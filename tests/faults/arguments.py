@@ -17,7 +17,16 @@ from tightbound.core.errors import UsageError
 
 OPTIONS = {
     "fit": [*(f"--{name.replace('_', '-')}" for name in WORDS), "--name", "--preset", "--config"],
-    "evaluate": ["--k", "--key", "--split", "--data", "--limit", "--temperatures", "--chains"],
+    "evaluate": [
+        "--k",
+        "--key",
+        "--split",
+        "--data",
+        "--limit",
+        "--temperatures",
+        "--chains",
+        "--out",
+    ],
     "sample": ["--n", "--key", "--out"],
     "reconstruct": ["--limit", "--out"],
     "report": [],
@@ -122,6 +131,7 @@ def arguments() -> Iterator[Attempt]:
         workplace() as place,
         mock.patch("tightbound.runs.fitting.build", _reached),
         mock.patch("tightbound.runs.evaluation.evaluate", _reached),
+        mock.patch("tightbound.runs.per_datum", _reached),
         mock.patch("tightbound.runs.reconstruct_data", _reached),
         mock.patch("tightbound.runs.sample_chunks", _reached),
         mock.patch("tightbound.data.published.download.get", _reached),

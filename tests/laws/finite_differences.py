@@ -23,7 +23,7 @@ from tests.cases import CASES
 from tightbound.core.streams import item_keys
 from tightbound.models import autoencoder
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 from tightbound.objectives.multisample.multisample import Multisample
 
 N, STEP = 2, 1e-5
@@ -31,11 +31,11 @@ MOST = 6
 """Most draws of any case."""
 
 
-def build(layers: int, likelihood: str) -> tuple[Parts, jax.Array]:
+def build(layers: int, likelihood: str) -> tuple[Params, jax.Array]:
     """A small autoencoder with hidden units and its data, both in float64."""
     x = np.random.default_rng(5).random((N, 3))
     x = x.round() if likelihood == "bernoulli" else x
-    parts = Parts(
+    parts = Params(
         *autoencoder(x, latent=2, hidden=(3,), layers=layers, likelihood=likelihood, key=4)
     )
     parts = jax.tree.map(lambda a: a.astype(jnp.float64) if eqx.is_inexact_array(a) else a, parts)
@@ -63,7 +63,7 @@ class Terms(NamedTuple):
     score: jax.Array
 
 
-def terms(parts: Parts, at: Parts, x: jax.Array, draw_keys: jax.Array) -> Terms:
+def terms(parts: Params, at: Params, x: jax.Array, draw_keys: jax.Array) -> Terms:
     """The three terms; `parts` enter each of them in its own way and stay as in `at` elsewhere."""
     z, _ = sample(at.posterior, x, draw_keys)
     moved, _ = sample(parts.posterior, x, draw_keys)
@@ -82,7 +82,7 @@ def estimator(objective: Multisample, log_w: jax.Array, slopes: Terms) -> jax.Ar
     return -jnp.sum(total, axis=(1, 2)) / N
 
 
-def error(grads: Parts, truth: jax.Array) -> float:
+def error(grads: Params, truth: jax.Array) -> float:
     """The largest difference, relative to the largest gradient."""
     assert truth.dtype == jnp.float64
     flat = ravel_pytree(grads)[0]
@@ -106,7 +106,7 @@ def main() -> None:
         arrays, rest = eqx.partition(parts, eqx.is_array)
 
         def compared(
-            arrays: Parts,
+            arrays: Params,
             x: jax.Array,
             rest: Any = rest,
             objectives: Any = objectives,
@@ -114,7 +114,7 @@ def main() -> None:
         ):
             parts, draw_keys = eqx.combine(arrays, rest), split_each(keys, MOST)
 
-            def moving(p: Parts) -> tuple[Terms, dict[str, jax.Array]]:
+            def moving(p: Params) -> tuple[Terms, dict[str, jax.Array]]:
                 bounds = {n: once.bound(objectives[n], p, x, keys) for n in of_bound}
                 return terms(p, parts, x, draw_keys), bounds
 

@@ -15,7 +15,7 @@ from tests import once
 from tests.cases import CASES
 from tests.oracles import linear_gaussian
 from tightbound.core.streams import item_keys
-from tightbound.objectives import Parts, Step
+from tightbound.objectives import Params, Step
 
 N = 7
 EXACT, WRONG = 0, 1
@@ -38,19 +38,19 @@ def two_layers_slow(names):
     return [pytest.param(*at, marks=slow) if at[1] == 2 else at for at in names]
 
 
-def parts_of(replica: int, layers: int) -> Parts:
+def parts_of(replica: int, layers: int) -> Params:
     exact = linear_gaussian.exact_parts(layers)
     return exact if replica == EXACT else linear_gaussian.perturbed(exact)
 
 
 @functools.cache
-def both_parts(layers: int) -> Parts:
+def both_parts(layers: int) -> Params:
     """Both replicas on a leading axis."""
     replicas = [parts_of(replica, layers) for replica in (EXACT, WRONG)]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *replicas)
 
 
-def arrays_of_both(layers: int) -> Parts:
+def arrays_of_both(layers: int) -> Params:
     return eqx.filter(both_parts(layers), eqx.is_array)
 
 
@@ -74,7 +74,7 @@ def program(layers: int):
 
     rest = eqx.partition(both_parts(layers), eqx.is_array)[1]
 
-    def all_steps(arrays: Parts, x: jax.Array, keys: jax.Array) -> dict[str, Step]:
+    def all_steps(arrays: Params, x: jax.Array, keys: jax.Array) -> dict[str, Step]:
         parts = eqx.combine(arrays, rest)
         return {name: step(parts, x, keys) for name, step in steps.items()}
 

@@ -1,14 +1,9 @@
 """Compiled programs give the numbers of the same operations one by one, at sizes 2^j + 1.
 
-XLA's optimisations, which other tests do without, are on. Sizes just beyond a power of two are
-where vectorised loops have a remainder, and where a compiler known to us gave wrong sums
-(`tightbound doctor` looks for it).
+XLA's optimisations, which other tests do without, are on in the compiled ones. Sizes just beyond a
+power of two are where vectorised loops have a remainder, and where a compiler known to us gave
+wrong sums (`tightbound doctor` looks for it).
 """
-
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -20,30 +15,11 @@ from tests.laws.runs import WRONG, parts_of
 from tests.once import step
 from tightbound.core.compilation import filter_jit
 
-HERE = Path(__file__)
-ON = "optimization_level=0" not in os.environ.get("XLA_FLAGS", "")
-with_optimisations = pytest.mark.skipif(not ON, reason="run by the test in a process of its own")
 QUICK = ("iwae-dreg",)
 SIZES = (5, 9, 17)
 
 
-@pytest.mark.skipif(ON, reason="the tests below run with optimisations themselves")
-@pytest.mark.parametrize("which", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
-def test_the_laws_hold_with_the_compiler_s_optimisations(which):
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", which, str(HERE)]
-    done = subprocess.run(
-        command,
-        cwd=HERE.parents[2],
-        env={**os.environ, "XLA_FLAGS": ""},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert " passed" in done.stdout
-
-
-@with_optimisations
+@pytest.mark.usefixtures("as_users")
 @pytest.mark.parametrize(
     "name",
     [
@@ -68,7 +44,7 @@ def test_a_compiled_step_is_that_of_its_operations(name):
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=2e-4 * scale)
 
 
-@with_optimisations
+@pytest.mark.usefixtures("as_users")
 @pytest.mark.parametrize("n", [5, *(pytest.param(n, marks=pytest.mark.slow) for n in SIZES[1:])])
 def test_an_evaluation_is_that_of_its_operations(n):
     parts = parts_of(WRONG, 1)

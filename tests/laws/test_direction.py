@@ -17,7 +17,7 @@ from tests.oracles import linear_gaussian
 from tests.ztest import paired_z, z_of_mean
 from tightbound.core.errors import UsageError
 from tightbound.distributions import AbstractConditional
-from tightbound.objectives import Parts, elbo, iwae
+from tightbound.objectives import Params, elbo, iwae
 
 REPLICAS = 2**12
 SIZES = (1, 5, 50)
@@ -109,7 +109,7 @@ def test_a_posterior_without_density_is_refused():
         def sample(self, given, *, key):
             return given
 
-    parts = Parts(linear_gaussian.one_layer_model(), Implicit())
+    parts = Params(linear_gaussian.one_layer_model(), Implicit())
     for objective in (iwae(5), elbo()):
         with pytest.raises(
             UsageError, match="needs the density of the posterior.* Implicit offers samples"

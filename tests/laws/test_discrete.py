@@ -17,7 +17,7 @@ import tightbound as tb
 from tests import once
 from tests.ztest import z_of_mean
 from tightbound.core.errors import UsageError
-from tightbound.objectives import Parts, elbo, iwae, rws, wake_sleep
+from tightbound.objectives import Params, elbo, iwae, rws, wake_sleep
 
 pytestmark = pytest.mark.stat
 REPLICAS, LIMIT = 2**14, 5.2
@@ -29,7 +29,7 @@ stop = jax.lax.stop_gradient
 def parts_of(layers):
     x = np.array(list(itertools.product([0.0, 1.0], repeat=VISIBLE)), np.float32)
     sizes = {"latent": 2} if layers == 1 else {"latent": [2, 1], "layers": 2}
-    parts = Parts(*tb.autoencoder(x, hidden=(2,), posterior="bernoulli", key=3, **sizes))
+    parts = Params(*tb.autoencoder(x, hidden=(2,), posterior="bernoulli", key=3, **sizes))
     # Away from the start, where the units do not matter yet.
     rng = np.random.default_rng(layers)
     arrays, rest = eqx.partition(parts, eqx.is_inexact_array)
@@ -96,7 +96,7 @@ def truths(layers):
 
     def of(function):
         grads = eqx.filter_jit(eqx.filter_grad(lambda p: -function(p)))(parts)
-        return {n: np.asarray(ravel_pytree(getattr(grads, n))[0], float) for n in Parts._fields}
+        return {n: np.asarray(ravel_pytree(getattr(grads, n))[0], float) for n in Params._fields}
 
     return {
         "elbo": of(lambda p: exact_bound(p, x, layers, 1, lme)),
@@ -123,7 +123,7 @@ def gradients(layers):
 
     def one(key):
         return {
-            name: {n: ravel_pytree(getattr(grads, n))[0] for n in Parts._fields}
+            name: {n: ravel_pytree(getattr(grads, n))[0] for n in Params._fields}
             for name, (objective, _, _) in OBJECTIVES.items()
             for grads in [once.step(objective, parts, x, key[None]).grads]
         }

@@ -4,6 +4,7 @@ The right forms give the numbers of a plain array; the wrong ones one line of wo
 """
 
 import ast
+import functools
 from pathlib import Path
 
 import jax
@@ -41,6 +42,13 @@ def fitted(x, objective="elbo", kind="normal"):
 
 
 ADVERSARIAL = tb.objectives.pc_adv(hidden=(2,), inner=1)
+
+
+@functools.cache
+def adversarial():
+    return fitted(X, ADVERSARIAL, "implicit")
+
+
 CALLS = {
     "active_units": lambda x: tb.diagnostics.active_units(model(), posterior(), x)[0].variance,
     "adaptive": lambda x: (
@@ -54,7 +62,7 @@ CALLS = {
     "draws_to_arviz": lambda x: (
         evidence.draws_to_arviz(model(), posterior(), x, k=2)["posterior"]["z"].values
     ),
-    "em": lambda x: tb.em(models.gaussian_mixture(X, components=1), x, iterations=2).history,
+    "em": lambda x: tb.em(models.gaussian_mixture(X, components=1), x, iterations=2).log_likelihood,
     "evaluate": lambda x: tb.evaluate(model(), posterior(), x, k=3).log_evidence,
     "exact": lambda x: evidence.exact(model(), x).log_evidence,
     "finite_autoencoder": lambda x: models.finite_autoencoder(x, latent=2, hidden=(2,)),
@@ -78,9 +86,7 @@ CALLS = {
     "load_items": lambda x: tb.data.load_items(x).x,
     "prior_sampling": lambda x: evidence.prior_sampling(model(), x, k=3).log_evidence,
     "ratio_calibration": lambda x: (
-        ratio_calibration(fitted(X, ADVERSARIAL, "implicit"), ADVERSARIAL, x, draws=12, bins=2)[
-            0
-        ].loss
+        ratio_calibration(adversarial(), ADVERSARIAL, x, draws=12, bins=2)[0].loss
     ),
     "restoration": lambda x: models.restoration(x, np.eye(4)[:2])[0],
     "reverse_annealed": lambda x: (

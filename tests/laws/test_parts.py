@@ -15,15 +15,15 @@ from tightbound import data, likelihoods
 from tightbound.data import check_values
 from tightbound.distributions import AbstractExplicit
 from tightbound.networks import Whole
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 UNIFORM = np.random.default_rng(0).random((40, 36)).astype(np.float32)
 
 
 @functools.cache
-def of_likelihood(name) -> Parts:
+def of_likelihood(name) -> Params:
     x = LIKELIHOODS[name](UNIFORM)
-    return Parts(*tb.autoencoder(x, latent=2, hidden=(3,), likelihood=name, key=1))
+    return Params(*tb.autoencoder(x, latent=2, hidden=(3,), likelihood=name, key=1))
 
 
 def same_bits(one, other):
@@ -62,7 +62,7 @@ def test_a_model_with_a_likelihood_comes_back(name, tmp_path):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_model_with_a_network_starts_differently_by_key_and_comes_back(name, tmp_path):
     one, two = (
-        Parts(*tb.autoencoder(np.round(UNIFORM), latent=2, decoder=NETWORKS[name](key)))
+        Params(*tb.autoencoder(np.round(UNIFORM), latent=2, decoder=NETWORKS[name](key)))
         for key in jax.random.split(jax.random.key(3))
     )
     trunks = [parts.model.likelihood.trunk for parts in (one, two)]

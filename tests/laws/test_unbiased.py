@@ -31,15 +31,17 @@ def flat(grads):
     return {part: ravel_pytree(getattr(grads, part))[0] for part in ("model", "posterior")}
 
 
-def gradients_of(objectives, layers):
-    """Gradients of each objective for each key, one row per replica, by part; one datum."""
+def steps_of(objectives):
+    return {name: functools.partial(once.step, o) for name, o in objectives.items()}
+
+
+def gradients_of(steps, layers):
+    """Gradients of each step for each key, one row per replica, by part; one datum."""
     parts = runs.parts_of(WRONG, layers)
     x, _ = runs.batch(1)
 
     def one(key):
-        return {
-            name: flat(once.step(o, parts, x, key[None]).grads) for name, o in objectives.items()
-        }
+        return {name: flat(step(parts, x, key[None]).grads) for name, step in steps.items()}
 
     keys = jax.random.split(jax.random.key(100), REPLICAS)
     return jax.tree.map(np.asarray, jax.jit(jax.vmap(one), compiler_options=runs.QUICK)(keys))
@@ -47,7 +49,8 @@ def gradients_of(objectives, layers):
 
 @functools.cache
 def of_cases(layers):
-    return gradients_of({name: CASES[name].objective for name in runs.names(layers)}, layers)
+    objectives = {name: CASES[name].objective for name in runs.names(layers)}
+    return gradients_of(steps_of(objectives), layers)
 
 
 def total_derivative(name, layers):
@@ -102,7 +105,7 @@ def of_size(layers, k):
         "single": "single_sample",
         "dreg@4": SingleSample(DoublyReparameterized(), draws=4),
     }
-    return gradients_of({name: iwae(k, g) for name, g in estimators.items()}, layers)
+    return gradients_of(steps_of({name: iwae(k, g) for name, g in estimators.items()}), layers)
 
 
 # k = 5 is among the cases.

@@ -21,7 +21,7 @@ from tightbound.core.items import Items
 from tightbound.core.streams import first_keys, numbered
 from tightbound.distributions import AbstractExplicit, SemiImplicit
 from tightbound.models import bayesian
-from tightbound.objectives import Parts, full_vb, map_estimate, schedule
+from tightbound.objectives import Params, full_vb, map_estimate, schedule
 from tightbound.objectives.registry import all_objectives
 from tightbound.objectives.wrappers.schedule import Schedule
 
@@ -52,7 +52,7 @@ class _Mixed(AbstractExplicit):
 
 def _autoencoder(kind, **options):
     options = {"latent": 2, "hidden": (3,), "likelihood": "gaussian", "key": 1} | options
-    return Parts(*tb.autoencoder(X, posterior=kind, **options))
+    return Params(*tb.autoencoder(X, posterior=kind, **options))
 
 
 @functools.cache
@@ -64,8 +64,8 @@ def parts():
         _autoencoder("normal"),
         semi,
         _autoencoder("implicit"),
-        Parts(finite, None),
-        Parts(tb.Model(SemiImplicit(_Mixed(), 2), semi.model.likelihood), semi.posterior),
+        Params(finite, None),
+        Params(tb.Model(SemiImplicit(_Mixed(), 2), semi.model.likelihood), semi.posterior),
     )
 
 

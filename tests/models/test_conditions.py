@@ -24,7 +24,7 @@ from tightbound.distributions import (
 )
 from tightbound.models import Model
 from tightbound.networks import MLP, AbstractReader, Dense, Whole, WithCondition, WithMask
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 from tightbound.objectives.registry import all_objectives
 
 N = 10
@@ -111,7 +111,7 @@ EXPLICIT = [
 def test_every_objective_is_log_p_of_x_given_c_at_the_exact_posterior(name, holes):
     model, posterior = linear()
     x, c = drawn(holes=holes)
-    parts, items = Parts(model, posterior), tb.source(model, x, conditions=c).items()
+    parts, items = Params(model, posterior), tb.source(model, x, conditions=c).items()
     objective, keys = all_objectives()[name].example(), jax.random.split(jax.random.key(1), N)
     state = objective.init(parts, N, jax.random.key(2))
     step, _ = eqx.filter_jit(objective.step)(parts, state, items, keys)

@@ -27,7 +27,7 @@ from tightbound.distributions import (
 from tightbound.likelihoods import Standardized
 from tightbound.models import Model
 from tightbound.networks import MLP, Fixed, Standardization, WithMask
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 from tightbound.objectives.registry import all_objectives
 
 NAN = np.float32(np.nan)
@@ -84,7 +84,7 @@ EXPLICIT = [
 def test_every_objective_is_the_marginal_at_the_exact_posterior(name):
     # All weights of a datum are then equal, to p(x_observed), whatever is drawn.
     model, posterior, _ = linear()
-    x, parts = holed(), Parts(model, posterior)
+    x, parts = holed(), Params(model, posterior)
     objective = all_objectives()[name].example()
     keys = jax.random.split(jax.random.key(1), N)
     state = objective.init(parts, N, jax.random.key(2))
@@ -99,7 +99,7 @@ def test_the_model_s_gradient_is_that_of_the_marginal():
     # E_q grad log p(x, z) = grad log p(x_observed): 20,000 draws; 16 numbers, 9.6e-7 each.
     model, posterior, affine = linear()
     x = holed(4)
-    data, objective, parts = items(x), tb.objectives.elbo(), Parts(model, posterior)
+    data, objective, parts = items(x), tb.objectives.elbo(), Params(model, posterior)
 
     def marginal(offset):
         cov = affine.matrix @ affine.matrix.T + np.diag(affine.variance)
@@ -315,7 +315,7 @@ def test_a_mask_without_holes_is_worth_what_no_mask_is():
     x = np.asarray(holed(), np.float32)
     x = np.where(np.isnan(x), np.float32(0.5), x)
     keys = jax.random.split(jax.random.key(1), N)
-    objective, parts = tb.objectives.iwae(k=5), Parts(model, posterior)
+    objective, parts = tb.objectives.iwae(k=5), Params(model, posterior)
     masked = Items(jnp.asarray(x), jnp.arange(N), jnp.ones(x.shape, bool))
     bounds = [objective.bound(parts, None, of, keys) for of in (masked, Items.of(masked.x))]
     np.testing.assert_allclose(*bounds, rtol=1e-6)

@@ -17,7 +17,7 @@ import tightbound as tb
 from tightbound.core.errors import UsageError
 from tightbound.models.shapes import like_z, width
 from tightbound.objectives.compatibility import check_requires
-from tightbound.objectives.contract import AbstractObjective, Parts, Requires, differentiated
+from tightbound.objectives.contract import AbstractObjective, Params, Requires, differentiated
 
 LOADING = np.array([[1.0, 0.5], [0.0, 1.0], [1.0, -1.0]], np.float32)
 NOISE = 0.5
@@ -131,7 +131,7 @@ def test_what_needs_a_density_is_refused_in_words():
         tb.fit(model, q, np.zeros((4, 3), np.float32), objective=tb.objectives.elbo())
     with pytest.raises(UsageError, match="expected 3 columns, as many as the model has, got 2"):
         tb.fit(model, q, np.zeros((200, 2), np.float32), objective=DrawsAlone())
-    assert Parts(model, q).model.likelihood.offers == {"samples"}
+    assert Params(model, q).model.likelihood.offers == {"samples"}
 
 
 def test_bad_simulators_are_refused_with_their_row():

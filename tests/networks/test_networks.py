@@ -14,7 +14,7 @@ from tightbound.core.errors import UsageError
 from tightbound.models import autoencoder
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.networks import ACTIVATIONS, MLP, Dense
-from tightbound.objectives import Parts, iwae
+from tightbound.objectives import Params, iwae
 from tightbound.training.state import reinitialised
 
 BINARY = (np.random.default_rng(0).random((20, 6)) < 0.4).astype(np.float32)
@@ -256,7 +256,7 @@ def test_your_own_networks_take_the_place_of_the_deterministic_layers():
         model.likelihood.mean(jnp.asarray([0.5, -2.0])), special.expit(logits), rtol=1e-5
     )
     keys = jax.random.split(jax.random.key(0), 3)
-    step = once.compiled(iwae(4, "dreg"))(Parts(model, posterior), jnp.asarray(BINARY[:3]), keys)
+    step = once.compiled(iwae(4, "dreg"))(Params(model, posterior), jnp.asarray(BINARY[:3]), keys)
     assert np.any(step.grads.posterior.trunk.matrix != 0)
     assert step.grads.posterior.trunk.order is None
     assert parameters(posterior) == 6 * 4 + 2 * (4 * 2 + 2)
@@ -329,7 +329,7 @@ def test_wrong_data_are_refused_in_words(data, likelihood, message):
 @pytest.mark.stat
 def test_all_numbers_of_dense_layers_can_start_from_one_normal():
     x = np.zeros((2, 30), np.float32)
-    parts = Parts(*autoencoder(x, latent=5, hidden=(40,), layers=2, initial=0.1))
+    parts = Params(*autoencoder(x, latent=5, hidden=(40,), layers=2, initial=0.1))
     start = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(parts)])
     assert stats.kstest(start, stats.norm(0, 0.1).cdf).pvalue > 1e-6
     # A further replica is drawn by the same rule, biases too.

@@ -11,7 +11,7 @@ from tests.pages import shown
 
 from tightbound.core.streams import item_keys
 from tightbound.models import autoencoder
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 from tightbound.objectives.compatibility_tables import POSTERIORS, table, validity
 from tightbound.objectives.registry import all_objectives, build
 
@@ -36,7 +36,7 @@ def test_every_objective_suits_some_posterior():
 @pytest.mark.parametrize("kind", POSTERIORS)
 def test_what_is_valid_runs(kind):
     data = np.random.default_rng(0).random((6, 4)).round().astype(np.float32)
-    parts = Parts(*autoencoder(data, latent=2, hidden=(3,), **POSTERIORS[kind]))
+    parts = Params(*autoencoder(data, latent=2, hidden=(3,), **POSTERIORS[kind]))
     column = list(POSTERIORS).index(kind)
     valid = {(name, gradient) for name, gradient, ok in validity() if ok[column]}
     objectives = {

@@ -23,7 +23,7 @@ from tightbound.core.errors import UsageError
 from tightbound.core.streams import item_keys
 from tightbound.distributions import AbstractExplicit, StandardNormal
 from tightbound.models import Model, bayesian
-from tightbound.objectives import Parts, elbo, full_vb, iwae, jvi
+from tightbound.objectives import Params, elbo, full_vb, iwae, jvi
 
 SCALE, S, D = 1.5, 0.7, 2
 
@@ -53,7 +53,7 @@ def parts_of():
     posterior = affine_normal(
         np.array([[0.5, 0.1], [0.0, 0.6]]), np.array([0.1, -0.2]), np.array([0.6, 0.5])
     )
-    return Parts(bayesian(model, scale=SCALE, sigma=0.3), posterior)
+    return Params(bayesian(model, scale=SCALE, sigma=0.3), posterior)
 
 
 def data(n):
@@ -133,7 +133,7 @@ def test_training_finds_the_best_factorised_posterior():
         batch_size=50,
         epochs=4000,
     )
-    parts = Parts(run.model, run.posterior)
+    parts = Params(run.model, run.posterior)
     # Mean field of a normal has the conditional variances: precision of theta given all z, and of
     # z given theta; its means are those of the exact posterior.
     of_theta = 1 / (1 / SCALE**2 + n / S**2)
@@ -189,7 +189,7 @@ def test_a_distribution_over_models_is_saved_and_used(tmp_path):
 def test_wrong_use_is_refused():
     parts = parts_of()
     with pytest.raises(UsageError, match=r"tb.models.bayesian\(model\), got Model"):
-        full_vb(elbo(), 5).check(Parts(parts.model.mean, parts.posterior))
+        full_vb(elbo(), 5).check(Params(parts.model.mean, parts.posterior))
     with pytest.raises(UsageError, match="n >= 1"):
         full_vb(elbo(), 0)
     for options in ({"scale": 0.0}, {"sigma": -1.0}):

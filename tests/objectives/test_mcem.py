@@ -13,14 +13,14 @@ from tests.ztest import LIMIT, z_of_mean
 import tightbound as tb
 from tightbound.core.errors import UsageError
 from tightbound.core.items import Items
-from tightbound.objectives import Parts, elbo, map_estimate, mcem, schedule
+from tightbound.objectives import Params, elbo, map_estimate, mcem, schedule
 from tightbound.objectives.direct.mcem import _at
 
 N = 400
 
 
 def alone(layers):
-    return Parts(runs.parts_of(EXACT, layers).model, None)
+    return Params(runs.parts_of(EXACT, layers).model, None)
 
 
 def log_evidence(model, x):
@@ -160,12 +160,12 @@ def test_with_a_prior_on_the_parameters_the_chains_are_the_same():
 
 def test_wrong_use_is_refused():
     binary = np.zeros((4, 3), np.float32)
-    parts = Parts(*tb.autoencoder(binary, latent=2, hidden=(), posterior="bernoulli"))
+    parts = Params(*tb.autoencoder(binary, latent=2, hidden=(), posterior="bernoulli"))
     with pytest.raises(
         UsageError, match="prior on all real numbers, got BernoulliPrior with binary"
     ):
         mcem().check(parts)
-    parts = Parts(*tb.autoencoder(binary, latent=2, hidden=(), posterior="uniform"))
+    parts = Params(*tb.autoencoder(binary, latent=2, hidden=(), posterior="uniform"))
     with pytest.raises(UsageError, match="density on all real numbers, or None, got Conditional"):
         mcem().check(parts)
     for options in ({"leapfrog": 0}, {"updates": 0}, {"acceptance": 1.0}, {"transitions": 0}):

@@ -24,7 +24,7 @@ from tightbound.distributions import (
 )
 from tightbound.models import Model
 from tightbound.networks import MLP, Dense
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 
 class Affine(NamedTuple):
@@ -125,13 +125,13 @@ def exact_posterior(model: Model) -> DiagonalNormal | Layered:
     return q[0] if len(q) == 1 else Layered(tuple(q), downwards=False)
 
 
-def exact_parts(layers: int) -> Parts:
+def exact_parts(layers: int) -> Params:
     """A model of one or two stochastic layers with its exact posterior."""
     model = one_layer_model() if layers == 1 else two_layer_model()
-    return Parts(model, exact_posterior(model))
+    return Params(model, exact_posterior(model))
 
 
-def perturbed(parts: Parts, *, scale: float = 0.2, seed: int = 8) -> Parts:
+def perturbed(parts: Params, *, scale: float = 0.2, seed: int = 8) -> Params:
     """The same model with a wrong posterior, whose scales depend on what is given as well."""
     rng = np.random.default_rng(seed)
 
@@ -139,7 +139,7 @@ def perturbed(parts: Parts, *, scale: float = 0.2, seed: int = 8) -> Parts:
         return leaf + jnp.asarray(scale * rng.standard_normal(leaf.shape), leaf.dtype)
 
     arrays, rest = eqx.partition(parts.posterior, eqx.is_inexact_array)
-    return Parts(parts.model, eqx.combine(jax.tree.map(moved, arrays), rest))
+    return Params(parts.model, eqx.combine(jax.tree.map(moved, arrays), rest))
 
 
 def data(n: int, *, seed: int = 11) -> np.ndarray:
@@ -147,7 +147,7 @@ def data(n: int, *, seed: int = 11) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((n, 4)).astype(np.float32)
 
 
-def exact_elbo(parts: Parts, x: jax.Array) -> jax.Array:
+def exact_elbo(parts: Params, x: jax.Array) -> jax.Array:
     """E_q[log p(x, z) - log q(z|x)] of one datum in nats: closed form, one layer."""
     p, q = parts.model.likelihood, parts.posterior
     mean = x @ q.location.weight + q.location.bias

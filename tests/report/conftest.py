@@ -54,6 +54,7 @@ EVALUATION = {
 RUN = {
     "weights": WEIGHTS,
     "name": "digits-iwae",
+    "likelihood": {"support": "binary", "discrete": True},
     "data": {
         "name": "digits",
         "split": "stratified",

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from tightbound.report.bounds import EpochBounds
 from tightbound.report.classifiers import draw_classifiers
 from tightbound.report.curves import (
     bounds_by_k,
@@ -14,7 +15,6 @@ from tightbound.report.curves import (
     finite_mean,
     training_k,
 )
-from tightbound.report.history import History
 from tightbound.report.records import read_records
 from tightbound.report.tails import draw_khat, share_above
 from tightbound.report.theme import LIGHT
@@ -71,7 +71,7 @@ def test_crowded_ks_keep_readable_labels(full_run, evaluated, rewrite):
 def _history(train, validation):
     epochs = np.arange(1.0, len(train) + 1)
     train, validation = np.array(train, np.float64), np.array(validation, np.float64)
-    return History(epochs, train, validation, np.full_like(train, np.nan))
+    return EpochBounds(epochs, train, validation, np.full_like(train, np.nan))
 
 
 def test_learning_curve_draws_seeds_and_means_of_what_is_recorded():

@@ -89,11 +89,13 @@ def test_one_seed_shows_the_error_over_items_beside_the_number(
     assert "one seed, spread unknown" in words
 
 
-def test_densities_have_no_bits_per_dimension(blank_charts, full_run):
-    config = full_run / "config.toml"
-    text = read_sealed(config, "settings")
-    config.write_text(sealed(text.replace("bernoulli", "gaussian")))
-    assert "Bits per dimension" not in _page(full_run)
+def test_densities_have_no_bits_per_dimension(blank_charts, full_run, rewrite):
+    assert "Bits per dimension" in _page(full_run)
+    rewrite(full_run / "run.json", likelihood={"support": "counts", "discrete": True})
+    assert "Bits per dimension" in _page(full_run)
+    for density in ({"support": "real", "discrete": False}, {}, "binary"):
+        rewrite(full_run / "run.json", likelihood=density)
+        assert "Bits per dimension" not in _page(full_run)
 
 
 def test_everything_from_the_user_is_escaped(blank_charts, full_run, evaluated, rewrite):

@@ -1,5 +1,7 @@
 """Data that are scored keep their order and their rows, whatever their number."""
 
+import csv
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,11 +11,15 @@ import tightbound as tb
 from tests.oracles.linear_gaussian import log_normal
 from tests.runs.conftest import K
 from tightbound import runs
+from tightbound.cli import run as command
+from tightbound.core.digests.arrays import write_arrays
 from tightbound.core.digests.record import read_record, write_record
 from tightbound.core.errors import UsageError
 from tightbound.data import load_arrays
 from tightbound.report import json_records, summary_lines, write_report
 from tightbound.runs.baselines import FULL, INDEPENDENT, gaussian_baselines
+from tightbound.runs.evaluation import Answer
+from tightbound.runs.source import load_part
 
 
 @pytest.fixture
@@ -143,3 +149,43 @@ def test_a_file_that_is_not_like_the_data_of_the_fit_is_refused(run, new, fit, w
             ask()
     with pytest.raises(UsageError, match="expected limit >= 1, got 0"):
         runs.evaluate_run(run, k=2, data="new.csv", limit=0)
+
+
+def test_the_names_of_rows_stand_beside_their_numbers(run, new, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    names = ["a,1", 'b "2"', "c", "d", "e", "f", "g"]
+    pandas.DataFrame(new, index=names).to_csv("new.csv")
+    answer = runs.evaluate_run(run, k=K, data="new.csv", limit=5)
+    assert answer.record["row_names"] == names[:5]
+    again = runs.evaluate_run(run, k=K, data="new.csv", limit=5)
+    assert again.known
+    found = runs.per_datum(again)
+    assert (found["row"], found["name"], found["seed"]) == ([0, 1, 2, 3, 4], names[:5], [0] * 5)
+    fitted = runs.open_run(run).run
+    alone = tb.evaluate(fitted.model, fitted.posterior, new[:5], k=K)
+    for name in ("log_evidence", "stderr", "khat"):
+        np.testing.assert_array_equal(found[name], getattr(alone, name))
+    flags = ("--k", str(K), "--data", "new.csv", "--limit", "5", "--out", "scores.csv")
+    assert command(["evaluate", "r", *flags]) == 0
+    with open("scores.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["name"] for line in lines] == names[:5]
+    numbers = np.array([line["log_evidence"] for line in lines], np.float32)
+    np.testing.assert_array_equal(numbers, alone.log_evidence)
+    assert list(lines[0])[:4] == ["seed", "row", "name", "log_evidence"]
+    pandas.DataFrame(new, index=names[::-1]).to_csv("new.csv")
+    with pytest.raises(UsageError, match="other names of its rows.*--overwrite"):
+        runs.evaluate_run(run, k=K, data="new.csv", limit=5)
+    # Parts of a split hold other rows, each with its own name.
+    ds = tb.data.load(pandas.DataFrame(np.tile(new, (4, 1)), index=[f"r{i}" for i in range(28)]))
+    monkeypatch.setattr("tightbound.runs.source.load_source", lambda *_: ds)
+    part = load_part(run, runs.open_run(run), "test")
+    assert part.names == tuple(f"r{row}" for row in part.rows)
+    np.testing.assert_array_equal(part.x, np.tile(new, (4, 1))[part.rows])
+
+
+def test_several_seeds_and_no_names_make_a_long_table(tmp_path):
+    arrays = {"log_evidence": np.array([[1.0, 2.0], [3.0, 4.0]]), "rows": np.array([7, 3])}
+    write_arrays(tmp_path / "ev.safetensors", "evaluation", arrays, {"split": "test"})
+    found = runs.per_datum(Answer({}, tmp_path / "ev.safetensors", known=True))
+    assert found == {"seed": [0, 0, 1, 1], "row": [7, 3, 7, 3], "log_evidence": [1, 2, 3, 4]}

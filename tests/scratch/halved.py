@@ -4,11 +4,9 @@ from tightbound.evidence.estimator import estimator
 from tightbound.evidence.evaluate import evaluate
 
 
-def halved(model, posterior, x=None, *, k=100, key=0, binarize="auto", batch_size=None):
+def halved(model, posterior, x=None, *, k=100, **execution):
     """Log p(x) of each datum from k / 2 draws of q(z|x)."""
-    return evaluate(
-        model, posterior, x, k=k // 2, key=key, binarize=binarize, batch_size=batch_size
-    )
+    return evaluate(model, posterior, x, k=k // 2, **execution)
 
 
 Halved = estimator("Halved", halved, posterior="posterior")

@@ -13,7 +13,9 @@ from tightbound.distributions.contracts import AbstractExplicit
 from tightbound.likelihoods.registry import Likelihood
 from tightbound.networks import Body, Head
 
-COUNTS = Support("counts", "a whole number >= 0", lambda x: (x >= 0) & (x == np.floor(x)))
+COUNTS = Support(
+    "counts", "a whole number >= 0", lambda x: (x >= 0) & (x == np.floor(x)), discrete=True
+)
 
 
 class Poisson(AbstractExplicit):

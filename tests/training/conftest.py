@@ -11,7 +11,7 @@ import pytest
 import tightbound as tb
 from tightbound.core.streams import as_key, numbered, stream
 from tightbound.data.order import items_at
-from tightbound.objectives import AbstractObjective, Parts, Step
+from tightbound.objectives import AbstractObjective, Params, Step
 from tightbound.training.epoch import Keys
 from tightbound.training.loop import Loop
 
@@ -71,7 +71,7 @@ def pull():
 @pytest.fixture(scope="session")
 def toy():
     """Parts for `Pull` with 3 real columns; c starts at zero."""
-    return Parts(
+    return Params(
         *tb.autoencoder(np.zeros((2, 3), np.float32), latent=1, hidden=(), likelihood="gaussian")
     )
 

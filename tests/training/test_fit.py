@@ -14,14 +14,14 @@ from tightbound.core.streams import item_keys
 from tightbound.core.streams import streams as derived
 from tightbound.data.binarise import Binarisation
 from tightbound.data.order import items_at
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 GREY = np.random.default_rng(0).random((11, 4)).astype(np.float32)
 
 
 def test_reported_bounds_are_the_objectives_own(streams):
     """At rate 0 nothing moves: each epoch's bound is known from the start."""
-    parts = Parts(*tb.autoencoder(GREY, latent=2, hidden=()))
+    parts = Params(*tb.autoencoder(GREY, latent=2, hidden=()))
     objective, validation, key = tb.objectives.iwae(k=3, gradient="dreg"), GREY[:5] ** 2, 4
     run = tb.fit(
         parts.model,
@@ -98,7 +98,7 @@ def test_training_raises_the_bound_and_changes_trained_arrays_alone():
     np.testing.assert_array_equal(trunk.table, encoder.table)
     assert (trunk.power, trunk.squash) == (1, jnp.tanh)
     assert float(jnp.abs(trunk.weight - weight).max()) > 0.02
-    assert jax.tree.structure(run.replicas[0]) == jax.tree.structure(Parts(model, posterior))
+    assert jax.tree.structure(run.replicas[0]) == jax.tree.structure(Params(model, posterior))
     # What was handed in is as it was.
     np.testing.assert_array_equal(given.trunk.weight, before.trunk.weight)
     np.testing.assert_array_equal(given.location.weight, before.location.weight)

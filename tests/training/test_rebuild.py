@@ -18,7 +18,7 @@ from tightbound.core.errors import UsageError
 from tightbound.core.supports import UNIT, Support
 from tightbound.distributions import from_functions
 from tightbound.networks import Whole
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 from tightbound.training.imports import TRUST, ours
 from tightbound.training.structure import describe, differences, fixed, rebuild
 
@@ -111,7 +111,7 @@ def test_layers_of_equinox_and_functions_of_jax_need_no_consent(tmp_path, same_b
             eqx.nn.MLP(4, 3, 5, 2, jax.nn.silu, key=jax.random.key(1)),
         ]
     )
-    parts = Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,), encoder=encoder, decoder=jnp.tanh))
+    parts = Params(*tb.autoencoder(GREY, latent=2, hidden=(3,), encoder=encoder, decoder=jnp.tanh))
     loaded = tb.load(saved(tmp_path / "run.safetensors", parts))
     same_bits(loaded.replicas, [parts])
     x = jnp.asarray(GREY[0])
@@ -125,7 +125,7 @@ def test_what_no_path_leads_to_needs_like(tmp_path, same_bits):
 
     for decoder in (Local(jax.random.key(0)), Whole(lambda z: jnp.zeros(16) + z[0])):
         whole = decoder if isinstance(decoder, Whole) else Whole(decoder)
-        parts = Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,), decoder=whole))
+        parts = Params(*tb.autoencoder(GREY, latent=2, hidden=(3,), decoder=whole))
         path = saved(tmp_path / "run.safetensors", parts)
         with pytest.raises(UsageError, match=r"no import path leads to, .*: pass like=\(model,"):
             tb.load(path, trust="tests")
@@ -137,7 +137,7 @@ def test_a_support_of_ones_own_is_not_taken_for_its_name(tmp_path, same_bits):
     of = {s: from_functions(log_prob=wave, mean=wave, support=s) for s in (even, UNIT)}
     model, _ = tb.autoencoder(GREY, latent=1, hidden=(3,))
     for support, likelihood in of.items():
-        parts = Parts(eqx.tree_at(lambda m: m.likelihood, model, likelihood), None)
+        parts = Params(eqx.tree_at(lambda m: m.likelihood, model, likelihood), None)
         path = saved(tmp_path / "run.safetensors", parts)
         if support is even:
             with pytest.raises(UsageError, match=r"the support 'even'.*: pass like=\(model,"):
@@ -149,7 +149,7 @@ def test_a_support_of_ones_own_is_not_taken_for_its_name(tmp_path, same_bits):
 
 
 def test_code_that_has_changed_is_refused(tmp_path, monkeypatch):
-    parts = Parts(*build(jax.random.key(0)))
+    parts = Params(*build(jax.random.key(0)))
     path = saved(tmp_path / "run.safetensors", parts)
     other = type(
         "Convolutional", (eqx.Module,), {"__module__": HERE, "__annotations__": {"a": int}}
@@ -177,7 +177,7 @@ def test_names_of_modules_alone_are_trusted(trust, tmp_path):
 
 
 def test_static_values_and_functions_are_compared_with_like():
-    one = Parts(*build(jax.random.key(0)))
+    one = Params(*build(jax.random.key(0)))
     decoder = lambda parts: parts.model.likelihood.trunk.network  # noqa: E731
     scaled = eqx.tree_at(lambda p: decoder(p).scales["out"], one, 0.25)
     bent = eqx.tree_at(lambda p: decoder(p).layers.layers[0].fn, one, jax.nn.elu)
@@ -271,7 +271,7 @@ def test_random_damage_to_a_description_ends_in_words(monkeypatch):
     """Five hundred damaged descriptions: an error in one line, or parts; nothing is imported."""
     layers = [eqx.nn.Linear(16, 4, key=jax.random.key(0)), eqx.nn.Lambda(jax.nn.relu)]
     own = eqx.nn.Sequential(layers)
-    parts = Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,), encoder=own, decoder=own.layers[1]))
+    parts = Params(*tb.autoencoder(GREY, latent=2, hidden=(3,), encoder=own, decoder=own.layers[1]))
     whole = describe(parts)
     shapes = {leaf.shape for leaf in jax.tree.leaves(parts) if eqx.is_array(leaf)}
     generator = random.Random(1)

@@ -9,7 +9,7 @@ from scipy import stats
 import tightbound as tb
 from tightbound.data.binarise import Binarisation
 from tightbound.networks import Dense
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 from tightbound.training.epoch import EpochSettings
 from tightbound.training.loop import Loop
 from tightbound.training.state import reinitialised
@@ -81,7 +81,7 @@ class Own(eqx.Module):
 def test_fresh_weights_are_glorot_and_nothing_else_changes(getkey):
     """Kolmogorov-Smirnov against the uniform law, 4 layers; false alarms 4e-4."""
     own = Own(jnp.full(4, 2.0), Dense(jnp.ones((4, 30)), jnp.full(30, 7.0)))
-    parts = Parts(*tb.autoencoder(GREY, latent=20, hidden=(50,), encoder=own))
+    parts = Params(*tb.autoencoder(GREY, latent=20, hidden=(50,), encoder=own))
     fresh = reinitialised(parts, getkey())
     assert jax.tree.structure(fresh) == jax.tree.structure(parts)
     np.testing.assert_array_equal(fresh.posterior.trunk.weight, own.weight)

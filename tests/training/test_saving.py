@@ -11,7 +11,7 @@ from tests import once
 import tightbound as tb
 from tightbound.core.digests.arrays import read_arrays, write_arrays
 from tightbound.distributions import FamilyPrior
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 from tightbound.training.fit import Run
 from tightbound.training.history import EpochRecord, History
 from tightbound.training.state import reinitialised
@@ -73,7 +73,7 @@ MODELS = {
 @pytest.mark.parametrize("model", MODELS)
 def test_a_saved_run_comes_back_to_the_last_bit(model, n_replicas, tmp_path, same_bits):
     run = run_of(
-        Parts(*tb.autoencoder(GREY, **MODELS[model])), n_replicas, validated=n_replicas > 1
+        Params(*tb.autoencoder(GREY, **MODELS[model])), n_replicas, validated=n_replicas > 1
     )
     tb.save(tmp_path / "run.safetensors", run)
     loaded = tb.load(tmp_path / "run.safetensors")
@@ -86,7 +86,7 @@ def test_a_saved_run_comes_back_to_the_last_bit(model, n_replicas, tmp_path, sam
 
 
 def test_a_loaded_model_has_the_same_bounds(tmp_path):
-    run = run_of(Parts(*tb.autoencoder(GREY, **MODELS["two layers"])), 2)
+    run = run_of(Params(*tb.autoencoder(GREY, **MODELS["two layers"])), 2)
     tb.save(str(tmp_path / "run.safetensors"), run)
     loaded = tb.load(str(tmp_path / "run.safetensors"))
     bound = eqx.filter_jit(functools.partial(once.bound, tb.objectives.iwae(k=3)))
@@ -101,7 +101,7 @@ def test_a_learned_prior_comes_back(tmp_path, same_bits):
     model, posterior = tb.autoencoder(GREY, posterior="log_normal", latent=2, hidden=(3,))
     learned = FamilyPrior.learned(2, "gamma")
     learned = eqx.tree_at(lambda p: p.free[1], learned, jnp.asarray([0.5, -1.0]))
-    run = run_of(Parts(eqx.tree_at(lambda m: m.prior, model, learned), posterior), 1)
+    run = run_of(Params(eqx.tree_at(lambda m: m.prior, model, learned), posterior), 1)
     tb.save(tmp_path / "run.safetensors", run)
     loaded = tb.load(tmp_path / "run.safetensors")
     same_bits(loaded.model, run.model)
@@ -112,7 +112,7 @@ def test_a_learned_prior_comes_back(tmp_path, same_bits):
 
 def test_own_networks_come_back_into_like(tmp_path, same_bits):
     sizes = {"latent": 2, "hidden": (3,)}
-    run = run_of(Parts(*tb.autoencoder(GREY, encoder=own(1), **sizes)), 1)
+    run = run_of(Params(*tb.autoencoder(GREY, encoder=own(1), **sizes)), 1)
     path = tmp_path / "run.safetensors"
     tb.save(path, run)
     with pytest.raises(tb.UsageError, match=r"of your own \(.*Own\): .* pass trust=.* like=\(m"):
@@ -126,7 +126,7 @@ def test_own_networks_come_back_into_like(tmp_path, same_bits):
 
 def test_all_differences_from_like_are_listed(tmp_path):
     path = tmp_path / "run.safetensors"
-    tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
+    tb.save(path, run_of(Params(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
     like = tb.autoencoder(GREY[:, :3], latent=1, hidden=(3,), activation="relu")
     with pytest.raises(tb.UsageError) as error:
         tb.load(path, like=like)
@@ -178,7 +178,7 @@ def doctor(path, change, *entries):
 )
 def test_doctored_descriptions_are_refused(change, words, tmp_path):
     path = tmp_path / "run.safetensors"
-    tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
+    tb.save(path, run_of(Params(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
     doctor(path, change, "structure", "parts")
     with pytest.raises(tb.UsageError, match=words):
         tb.load(path)
@@ -187,7 +187,7 @@ def test_doctored_descriptions_are_refused(change, words, tmp_path):
 @pytest.mark.parametrize("shape", [[10**12], [10**9] * 3, [-1], [1.5], ["a"], 3, [[1]]])
 def test_nothing_is_allocated_for_arrays_that_are_not_there(shape, tmp_path):
     path = tmp_path / "run.safetensors"
-    tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
+    tb.save(path, run_of(Params(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
     layer = ("structure", "parts", 0, "fields", "likelihood", "fields", "logits", "fields")
     doctor(path, lambda fields: fields.update(bias={"array": [shape, "float32"]}), *layer)
     with pytest.raises(tb.UsageError, match="structure that does not fit") as error:
@@ -214,7 +214,7 @@ def test_nothing_is_allocated_for_arrays_that_are_not_there(shape, tmp_path):
 )
 def test_metadata_of_other_types_are_refused_in_one_line(change, tmp_path):
     path = tmp_path / "run.safetensors"
-    tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
+    tb.save(path, run_of(Params(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
     doctor(path, lambda metadata: metadata.update(change))
     with pytest.raises(tb.UsageError, match="run.safetensors") as error:
         tb.load(path)
@@ -222,7 +222,7 @@ def test_metadata_of_other_types_are_refused_in_one_line(change, tmp_path):
 
 
 def test_bounds_that_are_not_finite_come_back(tmp_path):
-    run = run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1)
+    run = run_of(Params(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1)
     record = run.history[0]._replace(validation_bound=[-np.inf], info={"ess": [np.nan]})
     tb.save(tmp_path / "run.safetensors", run._replace(history=History([record])))
     assert repr(tb.load(tmp_path / "run.safetensors").history) == repr([record])
@@ -232,7 +232,7 @@ def test_a_class_of_ones_own_with_a_known_name_is_ones_own(tmp_path):
     impostor = type("MLP", (Own,), {"__module__": __name__})
     network = impostor(jnp.ones((4, 3)), np.zeros(3, np.float32), jnp.arange(2))
     path = tmp_path / "run.safetensors"
-    tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, encoder=network)), 1))
+    tb.save(path, run_of(Params(*tb.autoencoder(GREY, latent=2, encoder=network)), 1))
     with pytest.raises(tb.UsageError, match="something of your own"):
         tb.load(path)
 
@@ -244,7 +244,7 @@ def test_nothing_is_pickled(tmp_path, monkeypatch):
     for name in ("dump", "dumps", "load", "loads", "Pickler", "Unpickler"):
         monkeypatch.setattr(pickle, name, refuse)
     path = tmp_path / "run.safetensors"
-    tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
+    tb.save(path, run_of(Params(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
     tb.load(path)
     path.write_bytes(b"\x80\x04N.")  # a pickle of None
     with pytest.raises(tb.UsageError, match="not a whole tightbound file"):
@@ -255,7 +255,7 @@ def test_missing_and_truncated_files_are_refused(tmp_path):
     path = tmp_path / "run.safetensors"
     with pytest.raises(tb.UsageError, match="expected a saved run at .*, found no file"):
         tb.load(path)
-    tb.save(path, run_of(Parts(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
+    tb.save(path, run_of(Params(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 1))
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(tb.UsageError, match="is not a whole tightbound file"):
         tb.load(path)

@@ -11,7 +11,7 @@ from safetensors.numpy import save
 import tightbound as tb
 from tightbound.core.digests.arrays import read_arrays
 from tightbound.core.locks import Folder
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 from tightbound.training import store
 from tightbound.training.history import EpochRecord, History, MetricsFile
 from tightbound.training.state import start
@@ -101,7 +101,7 @@ def test_a_checkpoint_of_another_run_is_refused(words, changes, refused):
 def test_a_checkpoint_of_another_model_is_refused(refused):
     def parts(**changes):
         sizes = {"latent": 1, "hidden": (), "likelihood": "gaussian", **changes}
-        return Parts(*tb.autoencoder(np.zeros_like(DATA), **sizes))
+        return Params(*tb.autoencoder(np.zeros_like(DATA), **sizes))
 
     refused("posterior.trunk.activation was tanh, is relu", parts=parts(activation="relu"))
     refused("likelihood.unit_mean was False, is True", parts=parts(likelihood="gaussian_unit_mean"))

@@ -9,7 +9,7 @@ import pytest
 
 import tightbound as tb
 from tightbound.core.errors import UsageError
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 from tightbound.training.fit import Run
 from tightbound.training.history import History
 
@@ -94,7 +94,7 @@ def test_no_optimiser_moves_the_units_and_a_file_brings_them_back(tmp_path, same
 
 @pytest.mark.parametrize("kind", ["semi_implicit", "implicit"])
 def test_posteriors_that_noise_drives_come_back_from_a_file(kind, tmp_path, same_bits):
-    parts = Parts(*tb.autoencoder(X, latent=2, hidden=(3,), posterior=kind, likelihood="gaussian"))
+    parts = Params(*tb.autoencoder(X, latent=2, hidden=(3,), posterior=kind, likelihood="gaussian"))
     run = Run(*parts, History(), [parts], "sivi(k=3)", "none", 0, 0.0)
     tb.save(tmp_path / "run.safetensors", run)
     same_bits(tb.load(tmp_path / "run.safetensors").replicas, run.replicas)

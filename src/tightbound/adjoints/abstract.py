@@ -32,20 +32,20 @@ class AbstractAdjoint(eqx.Module):
 
     @abc.abstractmethod
     def solve(
-        self, loss: InnerLoss, parts: Any, inner: Inner, optimizer: optax.GradientTransformation
+        self, loss: InnerLoss, params: Any, inner: Inner, optimizer: optax.GradientTransformation
     ) -> Inner:
         """Where the variables are after the steps."""
 
 
 def descend(
     loss: InnerLoss,
-    parts: Any,
+    params: Any,
     inner: Inner,
     optimizer: optax.GradientTransformation,
     number: Int[Array, ""],
 ) -> Inner:
     """One step of the optimiser."""
-    grads = jax.grad(lambda aux: loss(parts, aux, number))(inner.aux)
+    grads = jax.grad(lambda aux: loss(params, aux, number))(inner.aux)
     # Optax mixes integers and floats, which strict promotion forbids.
     with jax.numpy_dtype_promotion("standard"):
         updates, state = optimizer.update(grads, inner.optimizer, inner.aux)

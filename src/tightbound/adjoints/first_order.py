@@ -27,13 +27,13 @@ class FirstOrder(AbstractAdjoint):
         return f"FirstOrder({self.steps})"
 
     def solve(
-        self, loss: InnerLoss, parts: Any, inner: Inner, optimizer: optax.GradientTransformation
+        self, loss: InnerLoss, params: Any, inner: Inner, optimizer: optax.GradientTransformation
     ) -> Inner:
         """Where the variables are after the steps, as constants."""
-        parts = jax.lax.stop_gradient(parts)
+        params = jax.lax.stop_gradient(params)
 
         def step(inner: Inner, number: Int[Array, ""]) -> tuple[Inner, None]:
-            return descend(loss, parts, inner, optimizer, number), None
+            return descend(loss, params, inner, optimizer, number), None
 
         inner, _ = jax.lax.scan(step, jax.lax.stop_gradient(inner), jnp.arange(self.steps))
         return jax.lax.stop_gradient(inner)

@@ -33,13 +33,13 @@ class Truncated(AbstractAdjoint):
         return f"Truncated({self.steps}, last={self.last})"
 
     def solve(
-        self, loss: InnerLoss, parts: Any, inner: Inner, optimizer: optax.GradientTransformation
+        self, loss: InnerLoss, params: Any, inner: Inner, optimizer: optax.GradientTransformation
     ) -> Inner:
         """Where the variables are after the steps, as a function of the parts in the last ones."""
         first = self.steps - self.last
 
-        def later(parts: Any, aux: Any, number: Int[Array, ""]) -> Any:
-            return loss(parts, aux, number + first)
+        def later(params: Any, aux: Any, number: Int[Array, ""]) -> Any:
+            return loss(params, aux, number + first)
 
-        inner = FirstOrder(first).solve(loss, parts, inner, optimizer)
-        return Unrolled(self.last).solve(later, parts, inner, optimizer)
+        inner = FirstOrder(first).solve(loss, params, inner, optimizer)
+        return Unrolled(self.last).solve(later, params, inner, optimizer)

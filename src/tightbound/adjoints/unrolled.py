@@ -32,12 +32,12 @@ class Unrolled(AbstractAdjoint):
         return f"Unrolled({self.steps})"
 
     def solve(
-        self, loss: InnerLoss, parts: Any, inner: Inner, optimizer: optax.GradientTransformation
+        self, loss: InnerLoss, params: Any, inner: Inner, optimizer: optax.GradientTransformation
     ) -> Inner:
         """Where the variables are after the steps, as a function of the parts."""
 
         def step(inner: Inner, number: Int[Array, ""]) -> tuple[Inner, None]:
-            return descend(loss, parts, inner, optimizer, number), None
+            return descend(loss, params, inner, optimizer, number), None
 
         @jax.checkpoint
         def segment(inner: Inner, numbers: Int[Array, " steps"]) -> tuple[Inner, None]:

@@ -1,10 +1,12 @@
 """`tightbound evaluate`: log-likelihoods of a run's data, or of others."""
 
 from argparse import Namespace
+from pathlib import Path
 
 from tightbound.cli.arguments import Parser, of_a_file, whole
-from tightbound.cli.folders import find_run
+from tightbound.cli.folders import find_run, out_file
 from tightbound.cli.output import show_run, visible
+from tightbound.cli.writers import write_table
 from tightbound.core.calls import LARGEST
 from tightbound.core.errors import Interrupted, UsageError
 from tightbound.core.names import PARTS, check_name
@@ -26,12 +28,14 @@ def declare(parser: Parser) -> None:
         whole(1, LARGEST),
     )
     parser.option("chains", "Annealed chains per datum.", whole(1), 16)
+    parser.option("out", "Also the numbers of each datum, with its row's name: a file .csv.")
     parser.flag("overwrite", "Evaluate anew what has been answered already.")
 
 
 def run(given: Namespace) -> int:
     """Evaluates, and writes the report anew."""
     directory = find_run(given.run)
+    table = None if given.out is None else out_file(given.out, Path(given.out), (".csv",))
     if given.data is not None:
         if given.split is not None:
             raise UsageError("--split is a part of the run's own data: leave it out with --data")
@@ -61,6 +65,8 @@ def run(given: Namespace) -> int:
                 chains=given.chains,
                 overwrite=given.overwrite,
             )
+            if table is not None:
+                write_table(table, runs.per_datum(answer))
             page = write_report(directory)
             if answer.known and not given.json:
                 place = visible(str(answer.path))

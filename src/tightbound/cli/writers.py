@@ -6,12 +6,13 @@ import io
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 from tightbound.core.errors import UsageError
+from tightbound.core.files import write_atomic
 
 MOST_PICTURES = 10_000
 BORDER = 1
@@ -58,6 +59,21 @@ def write_rows(
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Writes named columns of one length as .csv, whole or not at all.
+
+    Numbers are the shortest text that is the same number again; text is quoted where it must be.
+
+    Raises:
+        UsageError: The operating system refuses.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    write_atomic(path, text.getvalue())
 
 
 def _check_room(path: Path, needed: int | float) -> None:

@@ -30,7 +30,7 @@ class HoldOut(NamedTuple):
     seed: int | None = None
 
 
-class Parts(NamedTuple):
+class TrainValidation(NamedTuple):
     """Indices of the training and validation items, and the rule with its sizes in words."""
 
     train: Int[np.ndarray, " train"]
@@ -38,13 +38,13 @@ class Parts(NamedTuple):
     words: str
 
 
-def hold_out(rule: HoldOut, n: int) -> Parts:
+def hold_out(rule: HoldOut, n: int) -> TrainValidation:
     """Applies a rule to a training part of n items; each part gets at least one."""
     order = np.arange(n) if rule.seed is None else np.random.RandomState(rule.seed).permutation(n)
     held_out = max(1, int(n * rule.held_out))
     used = n - held_out if rule.used is None else max(1, int(n * rule.used))
     words = rule.words.format(train=f"{used:,}", validation=f"{held_out:,}", n=f"{n:,}")
-    return Parts(order[:used], order[n - held_out :], words)
+    return TrainValidation(order[:used], order[n - held_out :], words)
 
 
 def in_three(

@@ -19,7 +19,7 @@ from tightbound.core.streams import as_key, item_keys, numbered, stream
 from tightbound.data import DataLike
 from tightbound.data.binarise import evaluated_key
 from tightbound.models.source import as_source, nothing
-from tightbound.objectives import AbstractObjective, Parts
+from tightbound.objectives import AbstractObjective, Params
 from tightbound.objectives.holes import check_data
 
 
@@ -72,14 +72,14 @@ def gradient_snr(
     """
     at_least(2, replicas=replicas)
     at_least(1, batch_size=batch_size)
-    parts = Parts(model, posterior)
-    objective.check(parts)
-    no_columns = np.shape(x)[1:] == (0,)  # what stands for the data of a Target
+    params = Params(model, posterior)
+    objective.check(params)
+    no_columns = getattr(x, "shape", ())[1:] == (0,)  # what stands for the data of a Target
     batch = nothing(len(x)) if no_columns else as_source(model, x, "the minibatch")
-    check_data(parts, objective, batch)
+    check_data(params, objective, batch)
     measured = _measure(
         objective,
-        parts,
+        params,
         batch.seen(key=evaluated_key(key)),
         stream(as_key(key), "gradient_snr.draws"),
         replicas,
@@ -94,19 +94,19 @@ def gradient_snr(
 @filter_jit
 def _measure(
     objective: AbstractObjective,
-    parts: Parts,
+    params: Params,
     batch: Items,
     root: PRNGKeyArray,
     replicas: int,
     size: int,
 ) -> dict[str, tuple[Array, Array, Array]]:
     """For each part the mean, the sum of squares around it, and the mean directional ratio."""
-    state = objective.init(parts, len(batch.x), stream(root, "gradient_snr.state"))
+    state = objective.init(params, len(batch.x), stream(root, "gradient_snr.state"))
 
     def gradients(replica: Int[Array, ""]) -> dict[str, Float[Array, " p"]]:
         keys = item_keys(numbered(root, replica), batch.rows)
-        grads = objective.step(parts, state, batch, keys)[0].grads
-        return {name: ravel_pytree(getattr(grads, name))[0] for name in Parts._fields}
+        grads = objective.step(params, state, batch, keys)[0].grads
+        return {name: ravel_pytree(getattr(grads, name))[0] for name in Params._fields}
 
     def total(of: Any) -> Any:
         """The sum over all replicas of a function of the gradients."""

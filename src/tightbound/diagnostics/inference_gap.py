@@ -13,13 +13,12 @@ high by as much.
 """
 
 import math
-import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int
 
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Data
@@ -29,21 +28,15 @@ from tightbound.diagnostics.best_normal import Bounds, measured
 from tightbound.distributions import AbstractExplicit, DiagonalNormal
 from tightbound.evidence.batches import (
     Batch,
-    data_at_once,
-    in_batches,
     mean,
     prepared,
     stderr_of_draws,
     stderr_of_mean,
 )
-from tightbound.evidence.compare import (
-    KINDS,
-    AnyEvidence,
-    check_result,
-    direction_of,
-    stderr_of,
-)
-from tightbound.evidence.evaluate import Evaluation, evaluate
+from tightbound.evidence.compare import check_result, in_words
+from tightbound.evidence.estimate import Estimate
+from tightbound.evidence.evaluate import evaluate
+from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
 from tightbound.models.model import Model
 
 AT_ONCE = 1000
@@ -112,7 +105,7 @@ class InferenceGap(NamedTuple):
                 f"  log p(x) = {self.mean('log_evidence'):.2f}, "
                 f"L[q*] = {self.mean('elbo_best'):.2f}, L[q] = {self.mean('elbo'):.2f}",
                 f"  standard errors from the data (from the draws alone): {errors}",
-                f"  log p(x) is {KINDS[self.direction]}{_consequence(self.direction)}",
+                f"  log p(x) is {in_words(self.direction)}{_consequence(self.direction)}",
                 f"  {self.method}; {arrived}",
             ]
         )
@@ -121,7 +114,7 @@ class InferenceGap(NamedTuple):
 def _consequence(direction: str) -> str:
     """What the direction of log p(x) means for the gaps, in words."""
     if direction in ("lower", "upper"):
-        return f", so that the inference gap is {KINDS[direction]} as well"
+        return f", so that the inference gap is {in_words(direction)} as well"
     return ""
 
 
@@ -130,21 +123,17 @@ def inference_gap(
     posterior: AbstractExplicit,
     x: DataLike,
     *,
-    evidence: AnyEvidence | None = None,
+    evidence: Estimate | None = None,
     k: int = 5000,
     steps: int = 1000,
     samples: int = 10,
     learning_rate: float = 0.02,
     draws: int = 1000,
-    key: int | PRNGKeyArray = 0,
-    binarize: str = "auto",
-    batch_size: int | None = None,
-    progress: bool | None = None,
+    **execution: Unpack[ExecutionSettings],
 ) -> InferenceGap:
     """Splits log p(x) - L[q] of each datum into approximation and amortisation; nats.
 
-    Each datum costs `steps` times `samples` gradients. Apart from rounding, `batch_size` does not
-    change the result.
+    Each datum costs `steps` times `samples` gradients.
 
     Args:
         model: p(x, z) with one layer of real z.
@@ -157,32 +146,29 @@ def inference_gap(
         samples: Draws of each step.
         learning_rate: In standard deviations of q(z|x).
         draws: Fresh draws per datum for the bounds that are reported.
-        key: Seed or key of draws and binarisation.
-        binarize: As for `fit`; "dynamic" draws each item once, by its row.
-        batch_size: Data at once; by default 1,000 draws of a step together.
-        progress: Show progress bars on standard error; by default if that is a terminal.
+        execution: `key`, `binarize`, `batch_size` (by default 1,000 draws of a step together) and
+            `progress`: see `tb.evidence.Execution`.
 
     Raises:
         UsageError: Several layers, another posterior or prior, evidence of other data, data
             outside the likelihood's support (row and column are named), or numbers outside their
             range.
     """
+    run = Execution.of(inference_gap, execution, without=("chunk", "resume"))
     proposal = _check_family(model, posterior)
     (steps,) = at_least(4, steps=steps)
     (draws,) = at_least(2, draws=draws)
     k, samples = at_least(1, k=k, samples=samples)
     if not 0 < learning_rate < math.inf:
         raise UsageError(f"expected learning_rate > 0, got {learning_rate}")
-    data = prepared(model, x, binarize, key)
-    batch_size = data_at_once(batch_size, draws=samples, at_once=AT_ONCE)
-    began = time.perf_counter()
+    data = prepared(model, x, run.binarize, run.key)
     if evidence is None:
-        own: Evaluation = evaluate(model, posterior, data.source, k=k, key=key, progress=progress)
-        evidence = own
+        shared = {"key": run.key, "progress": run.progress}
+        evidence = evaluate(model, posterior, x if x is None else data.source, k=k, **shared)
     _check_evidence(evidence, data.n, data.once)
     keys = streams(data.noise_key, "inference_gap.ascent", "inference_gap.report")
 
-    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
+    def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
         found = measured(
             model,
             proposal,
@@ -196,12 +182,13 @@ def inference_gap(
         undefined = jnp.isnan(found.elbo) | jnp.isnan(found.amortisation)
         return Batch(found, undefined)
 
-    bounds = in_batches(estimate, data, batch_size=batch_size, doing="ascending", progress=progress)
+    at_once = per_device(AT_ONCE, of_each=samples)
+    bounds = run.over(one_batch, data, doing="ascending", at_once=at_once)
     return _gaps(
         evidence,
         bounds,
         method=f"log p(x): {_words(evidence)}; q*: {steps} steps of Adam with {samples} draws each",
-        seconds=time.perf_counter() - began,
+        seconds=run.seconds,
     )
 
 
@@ -241,20 +228,18 @@ def _check_evidence(evidence: Any, n: int, binarisation: str) -> None:
         )
 
 
-def _words(evidence: AnyEvidence) -> str:
+def _words(evidence: Estimate) -> str:
     """Where log p(x) comes from."""
-    if isinstance(evidence, Evaluation):
-        return f"importance sampling, k={evidence.k}, verdict {evidence.verdict}"
-    return getattr(evidence, "method", "exact")
+    return evidence.method + (f", verdict {evidence.verdict}" if evidence.verdict else "")
 
 
-def _gaps(evidence: AnyEvidence, bounds: Bounds, *, method: str, seconds: float) -> InferenceGap:
+def _gaps(evidence: Estimate, bounds: Bounds, *, method: str, seconds: float) -> InferenceGap:
     """The gaps, in float64, so that they add up."""
     of = jax.tree.map(lambda column: np.asarray(column, np.float64), bounds)
     log_evidence = np.asarray(evidence.log_evidence, np.float64)
     elbo_best = of.elbo + of.amortisation
     approximation = log_evidence - elbo_best
-    of_evidence = stderr_of(evidence)
+    of_evidence = evidence.stderr.astype(np.float64)
     still = of.improvement - 2 * of.improvement_stderr <= TOLERANCE
     worse = of.amortisation + 3 * of.amortisation_stderr < -TOLERANCE
     return InferenceGap(
@@ -274,7 +259,7 @@ def _gaps(evidence: AnyEvidence, bounds: Bounds, *, method: str, seconds: float)
         },
         improvement=of.improvement,
         converged=still & ~worse,
-        direction=direction_of(evidence),
+        direction=evidence.direction,
         method=method,
         binarisation=evidence.binarisation,
         seconds=seconds,

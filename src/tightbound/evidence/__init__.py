@@ -9,8 +9,8 @@ from tightbound.evidence.adaptive.amis import AMIS as AMIS
 from tightbound.evidence.adaptive.dm_pmc import DMPMC as DMPMC
 from tightbound.evidence.adaptive.fab import FAB as FAB
 from tightbound.evidence.adaptive.pmc import PMC as PMC
-from tightbound.evidence.annealing.annealed import AIS as AIS
-from tightbound.evidence.annealing.annealed import annealed as annealed
+from tightbound.evidence.annealing.ais import AIS as AIS
+from tightbound.evidence.annealing.ais import annealed as annealed
 from tightbound.evidence.annealing.hmc_density import HMCDensity as HMCDensity
 from tightbound.evidence.annealing.hmc_density import hmc_density as hmc_density
 from tightbound.evidence.annealing.reverse_annealed import Sandwich as Sandwich
@@ -27,9 +27,11 @@ from tightbound.evidence.estimator import estimator as estimator
 from tightbound.evidence.estimator import estimators as _estimators
 from tightbound.evidence.evaluate import Evaluation as Evaluation
 from tightbound.evidence.evaluate import evaluate as evaluate
-from tightbound.evidence.exact.exact import Exact as Exact
-from tightbound.evidence.exact.exact import ExactEvidence as ExactEvidence
-from tightbound.evidence.exact.exact import exact as exact
+from tightbound.evidence.exact.log_evidence import Exact as Exact
+from tightbound.evidence.exact.log_evidence import ExactEvidence as ExactEvidence
+from tightbound.evidence.exact.log_evidence import exact as exact
+from tightbound.evidence.execution import Execution as Execution
+from tightbound.evidence.execution import ExecutionSettings as ExecutionSettings
 from tightbound.evidence.importance.importance import Evidence as Evidence
 from tightbound.evidence.importance.importance import importance as importance
 from tightbound.evidence.importance.jackknife import JackknifeSampling as JackknifeSampling

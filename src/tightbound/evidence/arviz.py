@@ -14,7 +14,7 @@ there are worth no more than the weights' ESS.
 """
 
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -27,10 +27,11 @@ from tightbound.core.items import Data, with_holes
 from tightbound.core.streams import as_key, item_keys, stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
-from tightbound.evidence.batches import Batch, data_at_once, in_batches, prepared
+from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.draws import draws
 from tightbound.evidence.estimate import undefined
+from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
 from tightbound.models import NumPyroTarget, Target
 from tightbound.models.model import Model
 from tightbound.models.weights import log_joint, sample, split_each
@@ -53,10 +54,7 @@ def to_arviz(
     x: DataLike | None = None,
     *,
     k: int = 1000,
-    key: int | PRNGKeyArray = 0,
-    binarize: str = "auto",
-    batch_size: int | None = None,
-    progress: bool | None = None,
+    **execution: Unpack[ExecutionSettings],
 ) -> Any:
     """Draws k values of z for each datum, with log-weights in nats, as an xarray `DataTree`.
 
@@ -68,10 +66,8 @@ def to_arviz(
         posterior: q(z|x), the proposal; one without a density is stood in for as in `tb.evaluate`.
         x: Data of shape (n, d); none for a `Target`.
         k: Draws per datum.
-        key: Seed or key of draws and binarisation.
-        binarize: As for `fit`; "dynamic" draws each item once, by its row.
-        batch_size: Data at once; by default 2,500 draws of them together.
-        progress: Show a progress bar on standard error; by default if that is a terminal.
+        execution: `key`, `binarize`, `batch_size` (by default 2,500 draws together) and `progress`:
+            see `tb.evidence.Execution`.
 
     Returns:
         A tree of data sets with the groups of `DESCRIPTIONS`, as ArviZ 1 and arviz-stats take it;
@@ -83,19 +79,18 @@ def to_arviz(
         UsageError: xarray is not installed, or as for `tb.evaluate`.
     """
     xarray = _xarray("to_arviz")
-    proposal = with_density(posterior, model, key, "the export of log-weights")
+    run = Execution.of(to_arviz, execution, without=("chunk", "resume"))
+    proposal = with_density(posterior, model, run.key, "the export of log-weights")
     (k,) = at_least(1, k=k)
-    data = prepared(model, x, binarize, key)
-    batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)
+    data = prepared(model, x, run.binarize, run.key)
 
-    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
+    def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = item_keys(data.noise_key, items)
         found = _drawn(model, proposal, values, keys, k=k)
         return Batch((with_holes(values), *found), undefined(found[2]["log_weight"]))
 
-    values, proposed, chosen, stats = in_batches(
-        estimate, data, batch_size=batch_size, doing="drawing", progress=progress
-    )
+    at_once = per_device(AT_ONCE, of_each=k)
+    values, proposed, chosen, stats = run.over(one_batch, data, doing="drawing", at_once=at_once)
     axes = {"chain": [0], "draw": np.arange(k), "datum": np.arange(data.n)}
     columns = {
         "posterior": _variables(model, chosen),
@@ -109,7 +104,7 @@ def to_arviz(
         {"x": (("datum", "column"), values.reshape(len(values), -1))},
         coords={"datum": axes["datum"], "column": np.arange(values[0].size)},
     )
-    about = _about(k, key) | {"units": "nats", "binarisation": data.once}
+    about = _about(k, run.key) | {"units": "nats", "binarisation": data.once}
     for name, group in groups.items():
         group.attrs.update(about, description=DESCRIPTIONS[name])
     tree = xarray.DataTree.from_dict(groups)

@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from tightbound.core.errors import NonFiniteError, at_least
+from tightbound.core.errors import NonFiniteError
 from tightbound.core.items import Data
 from tightbound.core.progress import Progress
 from tightbound.core.streams import as_key, stream
@@ -164,17 +164,6 @@ def _whole_batches(kept: list[np.ndarray], n: int, batch_size: int) -> list[list
     rows = len(kept[0]) if kept else 0
     firsts = range(0, min(rows, n - 1) // batch_size * batch_size, batch_size)
     return [[leaf[first : first + batch_size] for leaf in kept] for first in firsts]
-
-
-def data_at_once(batch_size: Any, *, draws: int, at_once: int) -> int:
-    """The batch size that was given, or what has `at_once` draws on each device.
-
-    Raises:
-        UsageError: A batch_size that is no whole number from 1.
-    """
-    if batch_size is None:
-        return max(1, at_once // draws) * jax.device_count()
-    return at_least(1, batch_size=batch_size)[0]
 
 
 def headline(

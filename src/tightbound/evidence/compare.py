@@ -19,19 +19,9 @@ from scipy import special
 
 from tightbound.core.errors import UsageError
 from tightbound.evidence.batches import mean, stderr_of_draws, stderr_of_mean
-from tightbound.evidence.estimate import Estimate
-from tightbound.evidence.evaluate import Evaluation
-from tightbound.evidence.exact.exact import ExactEvidence
+from tightbound.evidence.estimate import KINDS, Estimate
 
-AnyEvidence = Evaluation | Estimate | ExactEvidence
 COVERAGE = 0.95
-KINDS = {
-    "exact": "exact",
-    "lower": "a stochastic lower bound",
-    "upper": "a stochastic upper bound",
-    "consistent": "consistent, no bound",
-}
-"""What log p(x) of a result is, by its direction."""
 MEANINGS = {
     "exact": "the difference itself",
     "lower": "a stochastic lower bound on the difference",
@@ -49,7 +39,7 @@ class Comparison(NamedTuple):
     stderr: Float[np.ndarray, " n"]
     """Standard error of each difference from its draws, as if both models' were independent."""
     directions: tuple[str, str]
-    """"exact", "lower", "upper" or "consistent" for each of the two (see `KINDS`)."""
+    """"exact", "lower", "upper" or "consistent" for each of the two."""
     bias: float
     """First-order bias of the mean difference from the finite draws; 0 where it is removed."""
     stderr_unpaired: float
@@ -114,7 +104,7 @@ class Comparison(NamedTuple):
 
     def _words(self) -> str:
         """What the difference is, in words."""
-        first, second = (KINDS[direction] for direction in self.directions)
+        first, second = map(in_words, self.directions)
         of = f"both {first}" if first == second else f"a {first}, b {second}"
         if self.direction == "exact":
             return f"{of}: {MEANINGS['exact']}"
@@ -124,7 +114,7 @@ class Comparison(NamedTuple):
         )
 
 
-def compare(a: AnyEvidence, b: AnyEvidence) -> Comparison:
+def compare(a: Estimate, b: Estimate) -> Comparison:
     """Compares two models by results on the same data, in the same order; nats.
 
     The interval is for the mean over all data of which these are a sample. With "one draw per
@@ -155,8 +145,8 @@ def compare(a: AnyEvidence, b: AnyEvidence) -> Comparison:
         difference = np.asarray(a.log_evidence, np.float64) - b.log_evidence
     return Comparison(
         difference=difference,
-        stderr=np.hypot(stderr_of(a), stderr_of(b)),
-        directions=(direction_of(a), direction_of(b)),
+        stderr=np.hypot(a.stderr.astype(np.float64), b.stderr),
+        directions=(a.direction, b.direction),
         bias=_bias(a) - _bias(b),
         stderr_unpaired=math.hypot(a.stderr_data, b.stderr_data),
         binarisation=a.binarisation,
@@ -164,33 +154,25 @@ def compare(a: AnyEvidence, b: AnyEvidence) -> Comparison:
 
 
 def check_result(name: str, result: Any) -> None:
-    """Refuses what has no log p(x) per datum with a direction.
+    """Refuses what is no estimate of log p(x) per datum.
 
     Raises:
         UsageError: The name and the type are given.
     """
-    if not isinstance(result, AnyEvidence):
+    if not isinstance(result, Estimate):
         raise UsageError(
-            f"expected {name} to be an Evaluation, an Estimate or an ExactEvidence, "
-            f"got {type(result).__name__}"
+            f"expected {name} to be an Estimate, as tb.evaluate and the estimators of tb.evidence "
+            f"give, got {type(result).__name__}"
         )
 
 
-def direction_of(result: AnyEvidence) -> str:
-    """The mean of the estimate against log p(x): a key of `KINDS`."""
-    if isinstance(result, ExactEvidence):
-        return "exact"
-    return "lower" if isinstance(result, Evaluation) else result.direction
+def in_words(direction: str) -> str:
+    """What log p(x) of a result is, by its direction."""
+    bound = direction in ("lower", "upper")
+    return f"a {KINDS[direction]}" if bound else KINDS[direction]
 
 
-def stderr_of(result: AnyEvidence) -> Float[np.ndarray, " n"]:
-    """Standard error of each datum's log p(x) from its draws; 0 where there are none."""
-    if isinstance(result, ExactEvidence):
-        return np.zeros(len(result.log_evidence))
-    return np.asarray(result.stderr, np.float64)
-
-
-def _bias(result: AnyEvidence) -> float:
+def _bias(result: Estimate) -> float:
     """First-order bias of the mean: the log of a mean of k weights is low by Var / 2."""
-    sign = {"lower": -0.5, "upper": 0.5}.get(direction_of(result), 0.0)
-    return sign * float(np.mean(stderr_of(result) ** 2)) if sign else 0.0
+    sign = {"lower": -0.5, "upper": 0.5}.get(result.direction, 0.0)
+    return sign * float(np.mean(result.stderr.astype(np.float64) ** 2)) if sign else 0.0

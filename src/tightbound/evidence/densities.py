@@ -28,7 +28,7 @@ LEAST = 1e-6
 """Least variance in any direction, as a share of the mean one."""
 
 
-class Mixture(AbstractExplicit):
+class ComponentMixture(AbstractExplicit):
     """A semi-implicit h(z|x) with its noise drawn once for each x: a finite mixture.
 
     Importance weights against it have the mean p(x) whatever the noise. Its ELBO is, over the
@@ -121,7 +121,7 @@ def with_density(posterior: Any, model: Model | Bayesian, key: Any, what: str) -
         return posterior
     own_key = stream(as_key(key), "stand_in")
     if isinstance(posterior, AbstractSemiImplicit):
-        return Mixture(posterior, COMPONENTS, own_key)
+        return ComponentMixture(posterior, COMPONENTS, own_key)
     if isinstance(posterior, AbstractConditional):
         size = sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
         return MomentMatched(posterior, max(DRAWS, 2 * size), own_key)
@@ -133,7 +133,7 @@ def with_density(posterior: Any, model: Model | Bayesian, key: Any, what: str) -
 
 def in_words(posterior: Any) -> str:
     """What stands for a posterior without a density, in words; empty for one that has one."""
-    if isinstance(posterior, Mixture):
+    if isinstance(posterior, ComponentMixture):
         return f"the mixture of {posterior.components} draws of the semi-implicit q(z|x)"
     if isinstance(posterior, MomentMatched):
         return f"the normal with the moments of {posterior.draws} draws of the implicit q(z|x)"

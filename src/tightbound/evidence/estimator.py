@@ -6,39 +6,38 @@ these settings. A new estimator is a function of its own and `NAME = estimator("
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from tightbound.core.discovery import defined
-from tightbound.core.errors import UsageError, unknown
+from tightbound.core.errors import unknown
 from tightbound.data import DataLike
+from tightbound.evidence.estimate import Estimate
+from tightbound.evidence.execution import NAMES, ExecutionSettings
 from tightbound.models.model import Model
-
-EXECUTION = ("key", "binarize", "batch_size", "progress", "resume")
-"""Settings that belong to a call and not to an estimator."""
 
 
 class Estimator(NamedTuple):
     """An estimator of log p(x) with its settings."""
 
     name: str
-    function: Callable[..., Any]
+    function: Callable[..., Estimate]
     slot: str | None
     """The argument that takes the posterior; None where none is asked for."""
     settings: dict[str, Any]
 
-    def estimate(self, model: Model, posterior: Any, x: DataLike | None, **execution: Any) -> Any:
-        """What the estimator says of data x, per datum in nats; `EXECUTION` names what else.
+    def estimate(
+        self,
+        model: Model,
+        posterior: Any,
+        x: DataLike | None,
+        **execution: Unpack[ExecutionSettings],
+    ) -> Estimate:
+        """What the estimator says of data x, per datum in nats.
 
         Raises:
-            UsageError: An execution setting that this estimator does not have, or as it says.
+            UsageError: As the function says, which refuses execution settings that it has no use
+                for.
         """
-        parameters = inspect.signature(self.function).parameters
-        hands_on = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
-        known = {name for name in execution if hands_on or name in parameters}
-        for name, value in execution.items():
-            if name not in known and value is not None:
-                raise UsageError(f"{self.name} has no {name}=: leave it out")
-        execution = {name: execution[name] for name in known}
         slot = {} if self.slot is None else {self.slot: posterior}
         return self.function(model, x=x, **slot, **self.settings, **execution)
 
@@ -49,19 +48,22 @@ def estimators() -> dict[str, Callable[..., Estimator]]:
 
 
 def estimator(
-    name: str, function: Callable[..., Any], *, posterior: str | None = None
+    name: str, function: Callable[..., Estimate], *, posterior: str | None = None
 ) -> Callable[..., Estimator]:
     """Gives a function that estimates log p(x) a constructor of values with its settings.
 
     Args:
         name: The estimator's name, for errors.
-        function: (model, x, settings, execution settings) to an estimate.
+        function: (model, x, settings, **execution) to an estimate.
         posterior: The name of its argument for q(z|x), if it takes one.
     """
-    fixed = ("model", "x", posterior, *EXECUTION)
-    signature = inspect.signature(function)
-    settings = [p for p in signature.parameters.values() if p.name not in fixed]
-    names = [p.name for p in settings if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    fixed = ("model", "x", posterior, *NAMES)
+    settings = [
+        p
+        for p in inspect.signature(function).parameters.values()
+        if p.name not in fixed and p.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    names = [p.name for p in settings]
 
     def make(**given: Any) -> Estimator:
         for setting in given:

@@ -1,39 +1,26 @@
 """The test log-likelihood of a fitted model, per datum, with error bars and a verdict."""
 
-import os
-import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Unpack, overload
 
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Data
 from tightbound.core.streams import item_keys
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
-from tightbound.evidence.annealing.annealed import annealed
-from tightbound.evidence.batches import (
-    Batch,
-    data_at_once,
-    errors,
-    headline,
-    in_batches,
-    mean,
-    prepared,
-    stderr_of_draws,
-    stderr_of_mean,
-)
+from tightbound.evidence.annealing.ais import annealed
+from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import Estimate
-from tightbound.evidence.estimator import EXECUTION, Estimator
+from tightbound.evidence.estimator import Estimator
+from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
 from tightbound.evidence.importance.growth import bias_by_growth
 from tightbound.evidence.importance.importance import examined, prefixes
-from tightbound.evidence.resume import Finished
 from tightbound.evidence.verdict import (
-    WORDS,
-    Verdict,
     against_annealed,
     judge,
     judge_each,
@@ -46,69 +33,60 @@ AT_ONCE = 5000
 """Draws of all data together that are made at once by default."""
 
 
-class Evaluation(NamedTuple):
-    """Log-evidence per datum in nats, larger is better; arrays of shape (n,) on the host."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation(Estimate):
+    """An importance estimate of log p(x): a stochastic lower bound, consistent in k."""
 
-    log_evidence: Float[np.ndarray, " n"]
-    """Importance estimate of log p(x): a stochastic lower bound, consistent in k."""
-    stderr: Float[np.ndarray, " n"]
-    """Standard error of each estimate, from the weights of its own draws."""
-    ess: Float[np.ndarray, " n"]
-    khat: Float[np.ndarray, " n"]
-    elbo: Float[np.ndarray, " n"]
-    jackknife: Float[np.ndarray, " n"]
-    """What the jackknife of order 1 adds to `log_evidence`: about its bias."""
-    verdicts: tuple[str, ...]
-    """The verdict on each datum by itself."""
     bound_by_k: dict[int, float]
     """Mean over the data of L_j, from the first j draws of each."""
-    k: int
-    binarisation: str
-    judgement: Verdict
-    seconds: float
-    annealed: Estimate | None
+    annealed: Estimate | None = None
     """The same data by annealed importance sampling, if that was asked."""
     proposal: str = ""
     """What was drawn from in place of a posterior without a density, in words."""
-    rounding: Float[np.ndarray, " n"] | float = 0.0
-    """How far single precision may have taken each estimate, in nats, beside `stderr`."""
 
     @property
-    def verdict(self) -> str:
-        """One of "trust", "raise k" and "use AIS" (see `evidence.verdict` for the rule)."""
-        return self.judgement.word
+    def k(self) -> int:
+        """Draws per datum."""
+        return self.draws
 
     @property
-    def mean(self) -> float:
-        """Mean log-evidence over the data, in nats."""
-        return mean(self.log_evidence)
+    def khat(self) -> Float[np.ndarray, " n"]:
+        """Shape of the tail of each datum's weights."""
+        return self.diagnostics["khat"]
 
     @property
-    def stderr_draws(self) -> float:
-        """Standard error of the mean from the finite number of draws."""
-        return stderr_of_draws(self.stderr)
+    def elbo(self) -> Float[np.ndarray, " n"]:
+        """The mean log-weight."""
+        return self.diagnostics["elbo"]
 
     @property
-    def stderr_data(self) -> float:
-        """Standard error of the mean from the finite number of data."""
-        return stderr_of_mean(self.log_evidence)
+    def jackknife(self) -> Float[np.ndarray, " n"]:
+        """What the jackknife of order 1 adds to `log_evidence`: about its bias."""
+        return self.diagnostics["jackknife"]
 
-    def summary(self) -> str:
-        """The result in a few lines, with unit, direction, k, binarisation and verdict."""
-        binarisation = self.binarisation
-        known = self.khat[~np.isnan(self.khat)]
-        shape = f"median k-hat {np.median(known):.2f}" if len(known) else "no k-hat"
-        return "\n".join(
-            [
-                headline(self.log_evidence, f"stochastic lower bound, k={self.k}", binarisation),
-                f"  {errors(self.log_evidence, self.stderr, self.rounding)}; "
-                f"ELBO {float(np.mean(self.elbo)):.2f}",
-                f"  median ESS {np.median(self.ess):.0f} of {self.k}, {shape}",
-                *([f"  proposal: {self.proposal}"] if self.proposal else []),
-                f"  verdict: {self.verdict} ({self.judgement.reason})",
-                f"  of the data by themselves: {_counted(self.verdicts)}",
-            ]
-        )
+
+@overload
+def evaluate(
+    model: Model | Bayesian,
+    posterior: AbstractConditional | None,
+    x: DataLike | None = None,
+    *,
+    k: int = 5000,
+    temperatures: int | None = None,
+    chains: int = 16,
+    **execution: Unpack[ExecutionSettings],
+) -> Evaluation: ...
+
+
+@overload
+def evaluate(
+    model: Model | Bayesian,
+    posterior: AbstractConditional | None,
+    x: DataLike | None = None,
+    *,
+    by: Estimator,
+    **execution: Unpack[ExecutionSettings],
+) -> Estimate: ...
 
 
 def evaluate(
@@ -118,19 +96,13 @@ def evaluate(
     *,
     by: Estimator | None = None,
     k: int = 5000,
-    key: int | PRNGKeyArray = 0,
-    binarize: str = "auto",
-    batch_size: int | None = None,
-    chunk: int | None = None,
     temperatures: int | None = None,
     chains: int = 16,
-    progress: bool | None = None,
-    resume: str | os.PathLike[str] | None = None,
-) -> Evaluation | Any:
+    **execution: Unpack[ExecutionSettings],
+) -> Estimate:
     """Estimates log p(x) of each datum: by importance sampling from q(z|x), or `by` another way.
 
-    Memory grows with neither k nor n. Apart from rounding, `batch_size` and `chunk` do not change
-    the result: a datum's draws depend on the key and on its row alone.
+    Memory grows with neither k nor n.
 
     Args:
         model: p(x, z).
@@ -140,21 +112,14 @@ def evaluate(
         x: Data of shape (n, d), or a source of them (`tb.source`), as for a model with a condition,
             whose evidence is log p(x|c); none for a `Target`. Those in a file are read by batches.
         by: Another estimator with its settings, such as `tb.evidence.AIS(temperatures=1000)`; the
-            result is then an `Estimate` (`ExactEvidence` by `Exact`). Posterior, key, binarize,
-            batch_size, progress and resume go to it.
+            result is then its `Estimate`. Posterior and execution settings go to it.
         k: Draws per datum.
-        key: Seed or key of draws and binarisation.
-        binarize: As for `fit`; "dynamic" draws each item once, by its row. A source has its own.
-        batch_size: Data at once; by default 5000 draws of them together on each device.
-        chunk: Draws per datum at once; by default 250.
         temperatures: If given, annealed importance sampling with so many temperatures, from q(z|x)
             to the posterior, estimates the same data too (`tb.evidence.annealed`), and the verdict
             weighs it; it needs a z on all real numbers.
         chains: Chains of it for each datum.
-        progress: Show a progress bar on standard error; by default if that is a terminal.
-        resume: A file .npz in which finished batches are kept, every 10 seconds or so, and which
-            is removed at the end (for annealing, one beside it). A call with the same arguments
-            goes on from it.
+        execution: `key`, `binarize`, `batch_size` (by default 5,000 draws together on each device),
+            `chunk`, `progress` and `resume`: see `tb.evidence.Execution`.
 
     Returns:
         An `Evaluation`, or what `by` gives.
@@ -170,37 +135,32 @@ def evaluate(
             "from q(theta), `model.draw(key)`"
         )
     if by is not None:
-        own, execution = (k, chunk, temperatures, chains), (key, binarize, batch_size)
-        names = dict(zip(EXECUTION, (*execution, progress, resume), strict=True))
-        return _by(by, model, posterior, x, own, **names)
-    proposal = with_density(posterior, model, key, "importance sampling")
+        return _by(by, model, posterior, x, (k, temperatures, chains), execution)
+    run = Execution.of(evaluate, execution)
+    proposal = with_density(posterior, model, run.key, "importance sampling")
     (k,) = at_least(1, k=k)
-    (chunk,) = at_least(1, chunk=min(k, 250) if chunk is None else chunk)
+    chunk = min(k, 250) if run.chunk is None else run.chunk
     if temperatures is not None:
         temperatures, chains = at_least(1, temperatures=temperatures, chains=chains)
-    data = prepared(model, x, binarize, key)
-    batch_size = data_at_once(batch_size, draws=chunk, at_once=AT_ONCE)
-    asked = (model, proposal, data, k, chunk, batch_size)
-    finished = None if resume is None else Finished(resume, asked)
-    began = time.perf_counter()
+    data = prepared(model, x, run.binarize, run.key)
 
-    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
+    def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = item_keys(data.noise_key, items)
         size = min(chunk, k)
         ev, undefined, rounded = examined(model, proposal, values, keys, k=k, chunk=size)
-        return Batch((*ev, rounded), undefined)
+        more = {name: getattr(ev, name) for name in ("khat", "elbo", "jackknife", "bounds")}
+        return Batch(Found(ev.log_z, ev.stderr, ev.ess, rounded, more), undefined)
 
-    log_z, stderr, ess, shape, elbo, correction, bounds, rounded = in_batches(
-        estimate,
+    stands_in = in_words(proposal)
+    found = run.estimate(
+        one_batch,
         data,
-        batch_size=batch_size,
+        direction="lower",
+        method=f"importance sampling, k={k}" + (f"; proposal: {stands_in}" if stands_in else ""),
+        draws=k,
         doing="evaluating",
-        progress=progress,
-        finished=finished,
-    )
-    means = np.mean(np.asarray(bounds, np.float64), axis=0)
-    judgement = judge(
-        stderr, shape, k, jackknife=correction, growth=bias_by_growth(prefixes(k), bounds)
+        at_once=per_device(AT_ONCE, of_each=chunk),
+        asked=(model, proposal, data, k, chunk),
     )
     ais = None
     if temperatures is not None:
@@ -210,51 +170,58 @@ def evaluate(
             start=proposal,
             temperatures=temperatures,
             chains=chains,
-            key=key,
-            progress=progress,
-            resume=None if resume is None else Path(resume).with_suffix(".annealed.npz"),
+            key=run.key,
+            progress=run.progress,
+            resume=None if run.resume is None else Path(run.resume).with_suffix(".annealed.npz"),
         )
+    return _judged(found, ais, stands_in, run)
+
+
+def _judged(found: Estimate, ais: Estimate | None, proposal: str, run: Execution) -> Evaluation:
+    """The estimate with what its weights, and annealing, say of it."""
+    k, more = found.draws, dict(found.diagnostics)
+    bounds = more.pop("bounds")
+    means = np.mean(np.asarray(bounds, np.float64), axis=0)
+    shape, correction = more["khat"], more["jackknife"]
+    rounding = np.asarray(found.rounding)
+    growth = bias_by_growth(prefixes(k), bounds)
+    judgement = judge(found.stderr, shape, k, jackknife=correction, growth=growth)
+    if ais is not None:
         judgement = against_annealed(
             judgement,
-            ais.log_evidence - log_z,
-            np.hypot(stderr, ais.stderr),
+            ais.log_evidence - found.log_evidence,
+            np.hypot(found.stderr, ais.stderr),
             float(np.mean(ais.stderr**2) / 2),
         )
-    return Evaluation(
-        log_evidence=log_z,
-        stderr=stderr,
-        ess=ess,
-        khat=shape,
-        elbo=elbo,
-        jackknife=correction,
-        verdicts=rounded_each(judge_each(stderr, shape, k, jackknife=correction), rounded),
-        bound_by_k={j: float(mean) for j, mean in zip(prefixes(k), means, strict=True)},
-        k=k,
-        binarisation=data.once,
-        judgement=rounded_off(judgement, rounded),
-        seconds=time.perf_counter() - began,
-        annealed=ais,
-        proposal=in_words(proposal),
-        rounding=rounded,
-    )
+    each = judge_each(found.stderr, shape, k, jackknife=correction)
+    further = {
+        "diagnostics": more,
+        "verdicts": rounded_each(each, rounding),
+        "judgement": rounded_off(judgement, rounding),
+        "bound_by_k": {j: float(mean) for j, mean in zip(prefixes(k), means, strict=True)},
+        "annealed": ais,
+        "proposal": proposal,
+        "seconds": run.seconds,
+    }
+    return Evaluation(**(vars(found) | further))
 
 
 def _by(
-    by: Any, model: Model, posterior: Any, x: Any, own: tuple[Any, ...], **execution: Any
-) -> Any:
+    by: Any,
+    model: Model,
+    posterior: Any,
+    x: Any,
+    own: tuple[Any, ...],
+    execution: ExecutionSettings,
+) -> Estimate:
     """What another estimator says; importance sampling's own settings are none of its."""
     if not isinstance(by, Estimator):
         raise UsageError(
             f"expected by= as an estimator, such as tb.evidence.AIS(temperatures=1000), got {by!r}"
         )
-    if own != (5000, None, None, 16):
+    if own != (5000, None, 16):
         raise UsageError(
-            f"k, chunk, temperatures and chains are for importance sampling: give {by.name} its "
+            f"k, temperatures and chains are for importance sampling: give {by.name} its "
             "settings, as in by=tb.evidence.AIS(temperatures=1000, chains=16)"
         )
     return by.estimate(model, posterior, x, **execution)
-
-
-def _counted(verdicts: tuple[str, ...]) -> str:
-    """How many data have each verdict."""
-    return ", ".join(f"{verdicts.count(word)} {word}" for word in WORDS if word in verdicts)

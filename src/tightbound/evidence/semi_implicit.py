@@ -10,8 +10,7 @@ looser, by many nats where none of K components is near a draw of another.
 """
 
 import math
-import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -27,13 +26,12 @@ from tightbound.distributions import AbstractConditional, AbstractSemiImplicit
 from tightbound.distributions.components import fresh_noise, log_components
 from tightbound.evidence.batches import (
     Batch,
-    data_at_once,
-    in_batches,
     mean,
     prepared,
     stderr_of_draws,
     stderr_of_mean,
 )
+from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
 
@@ -101,10 +99,7 @@ def semi_implicit_sandwich(
     *,
     k: int = 1000,
     draws: int = 1000,
-    key: int | PRNGKeyArray = 0,
-    binarize: str = "auto",
-    batch_size: int | None = None,
-    progress: bool | None = None,
+    **execution: Unpack[ExecutionSettings],
 ) -> SemiImplicitSandwich:
     """Bounds the ELBO of a semi-implicit q(z|x) from below and above; nats.
 
@@ -118,15 +113,14 @@ def semi_implicit_sandwich(
         x: Data of shape (n, d); none for a `Target`.
         k: Fresh components per draw.
         draws: Draws of z per datum, at least 2.
-        key: Seed or key of draws and binarisation.
-        binarize: As for `fit`.
-        batch_size: Data at once; by default 50,000 components of them together.
-        progress: Show a progress bar on standard error; by default if that is a terminal.
+        execution: `key`, `binarize`, `batch_size` (by default 50,000 components together) and
+            `progress`: see `tb.evidence.Execution`.
 
     Raises:
         UsageError: A posterior that is not semi-implicit, a model without log p(x, z), k < 1,
             draws < 2, or data as for `tb.evaluate`.
     """
+    run = Execution.of(semi_implicit_sandwich, execution, without=("chunk", "resume"))
     if not isinstance(posterior, AbstractSemiImplicit):
         raise UsageError(
             "the sandwich is for a q(z|x) with an explicit layer given noise: expected a "
@@ -142,21 +136,19 @@ def semi_implicit_sandwich(
             )
     (k,) = at_least(1, k=k)
     (draws,) = at_least(2, draws=draws)
-    data = prepared(model, x, binarize, key)
-    batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)
+    data = prepared(model, x, run.binarize, run.key)
+    at_once = per_device(AT_ONCE, of_each=k)
+    batch_size = at_once if run.batch_size is None else run.batch_size
     chunk = max(1, AT_ONCE // (k * min(batch_size, data.n)))
-    began = time.perf_counter()
 
-    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
+    def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = item_keys(stream(data.noise_key, "semi_implicit_sandwich.draws"), items)
         keys = split_each(keys, draws)
         lower, upper = _both(model, posterior, values, keys, k, chunk)
         undefined = jnp.sum(jnp.isnan(lower) | jnp.isnan(upper), axis=1)
         return Batch((lower, upper), undefined)
 
-    lower, upper = in_batches(
-        estimate, data, batch_size=batch_size, doing="bounding", progress=progress
-    )
+    lower, upper = run.over(one_batch, data, doing="bounding", at_once=at_once)
     lower, upper = lower.astype(np.float64), upper.astype(np.float64)
     between = upper - lower
     means = [np.mean(values, axis=1) for values in (lower, upper, between)]
@@ -173,7 +165,7 @@ def semi_implicit_sandwich(
         k=k,
         draws=draws,
         binarisation=data.once,
-        seconds=time.perf_counter() - began,
+        seconds=run.seconds,
     )
 
 

@@ -23,7 +23,7 @@ class AbstractReader(eqx.Module):
     """A network that is given all there is: a `Datum` with its mask and its condition, or a z.
 
     Where no value is missing and the model has no condition that is an array. A z with its
-    condition is a `tightbound.items.Given`.
+    condition is a `tightbound.core.items.Given`.
     """
 
     @abc.abstractmethod

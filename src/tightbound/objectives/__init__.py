@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from tightbound.core.names import objectives as _found
 from tightbound.objectives.contract import AbstractObjective as AbstractObjective
-from tightbound.objectives.contract import Parts as Parts
+from tightbound.objectives.contract import Params as Params
 from tightbound.objectives.contract import Step as Step
 
 if TYPE_CHECKING:  # what type checkers see of those that the loop below finds

@@ -7,7 +7,7 @@ from typing import Any
 
 from tightbound.core.errors import UsageError
 from tightbound.models import Bayesian
-from tightbound.objectives.contract import AbstractObjective, Parts, Requires
+from tightbound.objectives.contract import AbstractObjective, Params, Requires
 
 SLOTS = {"prior": "p(z)", "likelihood": "p(x|z)", "posterior": "q(z|x)"}
 WORDS = {
@@ -18,15 +18,15 @@ WORDS = {
 }
 
 
-def check_requires(objective: AbstractObjective, parts: Parts) -> None:
+def check_requires(objective: AbstractObjective, params: Params) -> None:
     """Refuses parts that do not offer what an objective needs.
 
     Raises:
         UsageError: What is missing of which slot, and which objectives would work instead.
     """
-    lacking = missing(objective.requires, parts)
+    lacking = missing(objective.requires, params)
     if lacking:
-        fitting = suitable(parts)
+        fitting = suitable(params)
         instead = (
             f"what works with these parts: {', '.join(fitting)}"
             if fitting
@@ -35,11 +35,11 @@ def check_requires(objective: AbstractObjective, parts: Parts) -> None:
         raise UsageError(f"{objective.description} needs {'; and '.join(lacking)}; {instead}")
 
 
-def missing(requires: Requires, parts: Parts) -> list[str]:
+def missing(requires: Requires, params: Params) -> list[str]:
     """What the parts lack, in words."""
     lacking = []
     for slot, symbol in SLOTS.items():
-        owner = parts if slot == "posterior" else parts.model
+        owner = params if slot == "posterior" else params.model
         part: Any = getattr(owner, slot)
         offers = frozenset() if part is None else part.offers
         words = [WORDS[word] for word in getattr(requires, slot) if word not in offers]
@@ -52,19 +52,19 @@ def missing(requires: Requires, parts: Parts) -> list[str]:
     return lacking
 
 
-def suitable(parts: Parts) -> list[str]:
+def suitable(params: Params) -> list[str]:
     """Names of the objectives whose needs the parts meet, and that accept them."""
     from tightbound.objectives.registry import all_objectives
 
-    if isinstance(parts.model, Bayesian):
+    if isinstance(params.model, Bayesian):
         return ["full_vb"]
     names = []
     for name, entry in all_objectives().items():
         requires = entry.about.requires
-        if requires is None or missing(requires, parts):
+        if requires is None or missing(requires, params):
             continue
         try:
-            entry.example().check(parts)
+            entry.example().check(params)
         except UsageError:
             continue
         names.append(name)

@@ -7,7 +7,7 @@ import numpy as np
 from tightbound.core.errors import UsageError
 from tightbound.gradients.names import GRADIENTS
 from tightbound.models import autoencoder
-from tightbound.objectives.contract import Parts
+from tightbound.objectives.contract import Params
 from tightbound.objectives.registry import all_objectives, build
 
 POSTERIORS = {
@@ -25,8 +25,8 @@ REDUCED = ("reparameterized@2", "doubly_reparameterized@2")
 def validity() -> list[tuple[str, str, list[bool]]]:
     """Rows of objective, gradient ("" where there is no choice) and, per posterior, validity."""
     data = np.eye(4, dtype=np.float32)
-    parts = {
-        name: Parts(*autoencoder(data, latent=2, hidden=(2,), **options))
+    params = {
+        name: Params(*autoencoder(data, latent=2, hidden=(2,), **options))
         for name, options in POSTERIORS.items()
     }
     rows = []
@@ -39,7 +39,7 @@ def validity() -> list[tuple[str, str, list[bool]]]:
         choices = [*GRADIENTS, *REDUCED] if "gradient" in entry.options else [""]
         for gradient in choices:
             options = {**entry.about.example, **({"gradient": gradient} if gradient else {})}
-            rows.append((name, gradient, [_valid(name, options, parts[p]) for p in POSTERIORS]))
+            rows.append((name, gradient, [_valid(name, options, params[p]) for p in POSTERIORS]))
     return rows
 
 
@@ -56,9 +56,9 @@ def needs() -> str:
     return "\n".join(lines)
 
 
-def _valid(name: str, options: dict[str, Any], parts: Parts) -> bool:
+def _valid(name: str, options: dict[str, Any], params: Params) -> bool:
     try:
-        build(name, **options).check(parts)
+        build(name, **options).check(params)
     except UsageError:
         return False
     return True

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from tightbound.core.items import Items
 
 
-class Parts(NamedTuple):
+class Params(NamedTuple):
     """What is fitted; also the shape of gradients and of optimiser states."""
 
     model: Any
@@ -21,7 +21,7 @@ class Parts(NamedTuple):
 class Step(NamedTuple):
     """The outcome of one evaluation of an objective on a minibatch."""
 
-    grads: Parts
+    grads: Params
     """Descent gradients of the negative mean over the minibatch, in nats per datum."""
     bound: Float[Array, " n"]
     """The named quantity itself per datum, in nats: never the surrogate that was differentiated."""
@@ -114,23 +114,23 @@ class AbstractObjective(eqx.Module):
         return self
 
     @abc.abstractmethod
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """Raises a `UsageError` in words if the objective does not suit the parts."""
 
-    def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> Any:
+    def init(self, params: Params, n: int, key: PRNGKeyArray) -> Any:
         """What is kept from step to step beside the parts, for n training data: arrays or None."""
-        del parts, n, key
+        del params, n, key
         return None
 
     @abc.abstractmethod
     def step(
-        self, parts: Parts, state: Any, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: Any, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Any]:
         """Gradients and the reported number for one minibatch, and what is kept after it."""
 
     @abc.abstractmethod
     def bound(
-        self, parts: Parts, state: Any, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: Any, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The reported number per datum alone, in nats, with what is kept as it is."""
 
@@ -141,31 +141,31 @@ class AbstractObjective(eqx.Module):
 
 
 def differentiated(
-    values: Callable[[Parts], tuple[Float[Array, " n"], Float[Array, " n"]]], parts: Parts
+    values: Callable[[Params], tuple[Float[Array, " n"], Float[Array, " n"]]], params: Params
 ) -> Step:
     """The step of an objective that is differentiated as it stands.
 
     `values` gives per datum, in nats, what the parts shall climb and what is reported.
     """
 
-    def loss(parts: Parts) -> tuple[Float[Array, ""], Float[Array, " n"]]:
-        climbed, reported = values(parts)
+    def loss(params: Params) -> tuple[Float[Array, ""], Float[Array, " n"]]:
+        climbed, reported = values(params)
         return -jnp.mean(climbed), reported
 
-    (_, bound), grads = eqx.filter_value_and_grad(loss, has_aux=True)(parts)
+    (_, bound), grads = eqx.filter_value_and_grad(loss, has_aux=True)(params)
     return Step(grads, bound)
 
 
 def differentiated_bound(
-    objective: AbstractObjective, parts: Parts, items: Items, keys: Key[Array, " n"]
+    objective: AbstractObjective, params: Params, items: Items, keys: Key[Array, " n"]
 ) -> Step:
     """The step of an objective whose gradient is the total derivative of its own bound.
 
     One that keeps nothing between steps.
     """
 
-    def values(parts: Parts) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-        bound = objective.bound(parts, None, items, keys)
+    def values(params: Params) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+        bound = objective.bound(params, None, items, keys)
         return bound, bound
 
-    return differentiated(values, parts)
+    return differentiated(values, params)

@@ -3,10 +3,10 @@
 from tightbound.core.errors import UsageError
 from tightbound.data import Source
 from tightbound.models.holes import check_model, check_posterior
-from tightbound.objectives.contract import AbstractObjective, Parts
+from tightbound.objectives.contract import AbstractObjective, Params
 
 
-def check_data(parts: Parts, objective: AbstractObjective, *sources: Source | None) -> None:
+def check_data(params: Params, objective: AbstractObjective, *sources: Source | None) -> None:
     """Refuses parts and objectives that do not take data as they are.
 
     Raises:
@@ -26,5 +26,5 @@ def check_data(parts: Parts, objective: AbstractObjective, *sources: Source | No
                 f"data have conditions, which {objective.description} does not take: use an "
                 "objective with log p(x, z), such as iwae or sivi"
             )
-        check_model(parts.model, data)
-        check_posterior(parts.model, parts.posterior, data)
+        check_model(params.model, data)
+        check_posterior(params.model, params.posterior, data)

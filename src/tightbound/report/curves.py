@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.report.history import History
+from tightbound.report.bounds import EpochBounds
 from tightbound.report.records import Records
 from tightbound.report.text import count, number
 from tightbound.report.theme import Theme, horizontal_grid, whole_ticks
@@ -21,13 +21,13 @@ _SETTLED_FROM = 0.1
 _ZOOM_WHEN = 2.5
 
 
-def has_history(history: History) -> bool:
+def has_history(history: EpochBounds) -> bool:
     """Whether any epoch has a finite bound to draw."""
     return bool(np.isfinite(history.train).any() or np.isfinite(history.validation).any())
 
 
 def draw_learning_curve(
-    figure: "Figure", theme: Theme, *, history: History, name: str = "bound"
+    figure: "Figure", theme: Theme, *, history: EpochBounds, name: str = "bound"
 ) -> None:
     """Bound in nats per datum by epoch: thin lines are seeds, thick lines their mean."""
     axes = figure.add_subplot()
@@ -71,7 +71,7 @@ def finite_mean(table: Float[np.ndarray, "..."], axis: int) -> Float[np.ndarray,
         return np.nanmean(np.where(np.isfinite(table), table, np.nan), axis=axis)
 
 
-def _zoom_on_settled_part(axes: "Axes", history: History, theme: Theme) -> None:
+def _zoom_on_settled_part(axes: "Axes", history: EpochBounds, theme: Theme) -> None:
     values = np.concatenate([history.train, history.validation], axis=1)
     values = np.where(np.isfinite(values), values, np.nan)
     if np.isnan(values).all():

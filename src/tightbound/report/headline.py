@@ -120,7 +120,8 @@ def bits_per_dim(records: Records, found: Headline) -> float | None:
     """Bits per dimension; None where the likelihood is a density, whose bits depend on a scale."""
     sizes = [as_number(size) for size in as_sequence(records.data.get("shape"))]
     dimensions = math.prod(sizes) if sizes else math.nan
-    if records.config.get("likelihood") != "bernoulli" or not dimensions > 0:
+    discrete = as_mapping(records.run.get("likelihood")).get("discrete") is True
+    if not discrete or not dimensions > 0:
         return None
     return -found.value / (dimensions * math.log(2))
 

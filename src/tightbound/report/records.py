@@ -19,8 +19,8 @@ from tightbound.core.digests.record import read_record
 from tightbound.core.digests.text import read_sealed
 from tightbound.core.errors import UsageError
 from tightbound.core.files import is_file, refusals
+from tightbound.report.bounds import EpochBounds, read_history
 from tightbound.report.evaluations import EVALUATIONS, Judged, chosen, read_evaluations
-from tightbound.report.history import History, read_history
 from tightbound.report.present import Present, present, why_not
 from tightbound.report.values import as_mapping, tables
 
@@ -38,7 +38,7 @@ class Records:
     directory: Path
     config: Mapping[str, Any]
     run: Mapping[str, Any]
-    history: History
+    history: EpochBounds
     evaluations: list[Judged]
     """All of them, also those of other states of the run."""
     leading: Judged | None

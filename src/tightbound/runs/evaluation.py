@@ -1,5 +1,6 @@
 """Judging the fitted replicas of a run: log-likelihood on one part of its data, as a record."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from tightbound.core.errors import Interrupted, UsageError, at_least
 from tightbound.core.files import clear_torn, is_file
 from tightbound.core.locks import Folder
 from tightbound.evidence import Estimate, Evaluation, evaluate
-from tightbound.evidence.verdict import WORDS
+from tightbound.evidence.verdict import WORDS, Verdict
 from tightbound.models import plug_in
 from tightbound.models.source import as_source
 from tightbound.runs.baselines import gaussian_baselines
@@ -96,7 +97,7 @@ def evaluate_run(
     with Folder(directory) as folder:
         folder.hold()
         if is_file(path) and not overwrite:
-            return Answer(_recorded(path, asked), path, known=True)
+            return Answer(_recorded(path, asked, scored.names), path, known=True)
         try:
             evaluations = _evaluations(directory, opened, asked, scored.x)
         except KeyboardInterrupt:
@@ -109,6 +110,7 @@ def evaluate_run(
             "epoch": opened.run.epochs_run,
             **evaluation_record(evaluations, asked.split),
             **scored.about,
+            **({"row_names": list(scored.names)} if scored.names else {}),
             **_baselines(opened, scored),
             "versions": {"tightbound": asked.tightbound, "jax": version("jax")},
         }
@@ -126,16 +128,21 @@ def _baselines(opened: Opened, scored: Scored) -> dict[str, Any]:
     return {"baselines": gaussian_baselines(scored.train, scored.x)}
 
 
-def _recorded(path: Path, asked: Question) -> dict[str, Any]:
+def _recorded(path: Path, asked: Question, names: tuple[str, ...]) -> dict[str, Any]:
     """The record of an answered question.
 
     Raises:
-        UsageError: The file is damaged, or answers another question.
+        UsageError: The file is damaged, or answers another question, or gives rows other names.
     """
     _, record = read_arrays(path, EVALUATION)
     if entry(record, path, "question", dict) != asked.as_json():
         raise UsageError(
             f"{path} answers another question than its name says: pass --overwrite to evaluate anew"
+        )
+    if tuple(record.get("row_names", ())) != names:
+        raise UsageError(
+            f"{path} is about the same values with other names of its rows: pass --overwrite to "
+            "evaluate anew"
         )
     return record
 
@@ -162,17 +169,20 @@ def _evaluations(
 
 def _per_datum(evaluations: list[Evaluation], scored: Scored) -> dict[str, np.ndarray]:
     """Arrays of shape (seeds, n), and the row in the source of each of the n data."""
-    arrays = {
-        name: np.stack([getattr(ev, name) for ev in evaluations])
-        for name in ("log_evidence", "stderr", "ess", "khat", "jackknife", "rounding")
+    arrays = _stacked(evaluations) | {
+        name: np.stack([ev.diagnostics[name] for ev in evaluations])
+        for name in ("khat", "jackknife")
     }
-    found = [ev.annealed for ev in evaluations if ev.annealed is not None]
-    if found:
-        arrays |= {
-            f"annealed_{name}": np.stack([getattr(ais, name) for ais in found])
-            for name in ("log_evidence", "stderr", "ess")
-        }
+    annealed = [ev.annealed for ev in evaluations if ev.annealed is not None]
+    if annealed:
+        arrays |= {f"annealed_{name}": array for name, array in _stacked(annealed).items()}
     return arrays | {"rows": scored.rows}
+
+
+def _stacked(estimates: Sequence[Estimate]) -> dict[str, np.ndarray]:
+    """What every estimator says of each datum."""
+    names = ("log_evidence", "stderr", "ess", "rounding")
+    return {name: np.stack([getattr(found, name) for found in estimates]) for name in names}
 
 
 def evaluation_record(evaluations: list[Evaluation], split: str) -> dict[str, Any]:
@@ -198,15 +208,8 @@ def evaluation_record(evaluations: list[Evaluation], split: str) -> dict[str, An
         "direction": "lower (stochastic, consistent in k)",
         "seeds": [
             {
-                "log_evidence_mean": ev.mean,
-                "stderr_mean_mc": ev.stderr_draws,
-                "stderr_data": ev.stderr_data,
-                "rounding": float(np.mean(ev.rounding)),
+                **_of_estimate(ev),
                 "elbo_mean": float(np.mean(ev.elbo)),
-                "ess_median": float(np.median(ev.ess)),
-                "khat_share_bad": ev.judgement.share_beyond,
-                "verdict": ev.verdict,
-                "reason": ev.judgement.reason,
                 "annealed": None if ev.annealed is None else _annealed(ev.annealed),
                 "verdicts": {word: ev.verdicts.count(word) for word in WORDS},
                 "bound_by_k": {str(j): bound for j, bound in ev.bound_by_k.items()},
@@ -217,18 +220,39 @@ def evaluation_record(evaluations: list[Evaluation], split: str) -> dict[str, An
         "interval": [float(means.mean() - half), float(means.mean() + half)],
         "interval_kind": kind,
         "verdict": worst.verdict,
-        "reason": worst.judgement.reason,
+        "reason": "" if worst.judgement is None else worst.judgement.reason,
         "seconds": sum(ev.seconds for ev in evaluations),
+    }
+
+
+def _of_estimate(found: Estimate) -> dict[str, Any]:
+    """What a record says of any estimate."""
+    judged = found.judgement
+    return {
+        "log_evidence_mean": found.mean,
+        "stderr_mean_mc": found.stderr_draws,
+        "stderr_data": found.stderr_data,
+        "rounding": float(np.mean(found.rounding)),
+        "ess_median": float(np.median(found.ess)),
+        "method": found.method,
+        "seconds": found.seconds,
+        **({} if judged is None else _of_verdict(judged)),
+    }
+
+
+def _of_verdict(judged: Verdict) -> dict[str, Any]:
+    """The verdict on one seed."""
+    return {
+        "khat_share_bad": judged.share_beyond,
+        "verdict": judged.word,
+        "reason": judged.reason,
     }
 
 
 def _annealed(found: Estimate) -> dict[str, Any]:
     """What the record says of annealed importance sampling."""
     return {
-        "log_evidence_mean": found.mean,
-        "stderr_mean_mc": found.stderr_draws,
+        **_of_estimate(found),
         "direction": f"{found.direction} (stochastic)",
-        "method": found.method,
         "acceptance_mean": float(np.mean(found.diagnostics["acceptance"])),
-        "seconds": found.seconds,
     }

@@ -12,9 +12,10 @@ from tightbound import data
 from tightbound.core.digests.record import write_record
 from tightbound.core.errors import Interrupted
 from tightbound.core.locks import SETTINGS, Folder, check_unused
+from tightbound.models import plug_in
 from tightbound.models.source import as_source
 from tightbound.models.standardization import standardization
-from tightbound.objectives import AbstractObjective, Parts
+from tightbound.objectives import AbstractObjective, Params
 from tightbound.recipes.build import build
 from tightbound.recipes.settings import Config, read_settings
 from tightbound.runs.calibration import write_calibration
@@ -106,6 +107,7 @@ def _write_records(
     write_units(directory, run, ds, config, weights)
     write_pictures(directory, run, ds, config, weights)
     write_calibration(directory, run, objective, ds, config, weights)
+    support = plug_in(run.model).likelihood.support
     record = {
         "name": directory.name,
         "weights": weights,
@@ -125,6 +127,7 @@ def _write_records(
             "binarisation": run.binarisation,
             "notes": "; ".join((*ds.notes, *_standardised(run))),
         },
+        "likelihood": {"support": str(support), "discrete": getattr(support, "discrete", False)},
         "parameters": count_parameters(run.replicas[0]),
         "seeds": config.seeds,
         "versions": {"python": platform.python_version()}
@@ -151,6 +154,6 @@ def _standardised(run: Run) -> tuple[str, ...]:
     )
 
 
-def count_parameters(parts: Parts) -> int:
+def count_parameters(parts: Params) -> int:
     """The number of trained numbers of model and posterior."""
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(parts, eqx.is_inexact_array)))

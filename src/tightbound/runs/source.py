@@ -30,13 +30,17 @@ class Scored(NamedTuple):
     """What a record says of them."""
     train: Float[np.ndarray, "m d"] | None = None
     """The rows that the run was fitted to, where these are of the same source."""
+    names: tuple[str, ...] = ()
+    """The name of each row, where the source has names."""
 
     def first(self, limit: int | None) -> "Scored":
         """The first so many of them; all if that is None, or more than there are."""
         if limit is None or limit >= len(self.x):
             return self
         about = {**self.about, "limit": limit}
-        return self._replace(x=self.x[:limit], rows=self.rows[:limit], about=about)
+        return self._replace(
+            x=self.x[:limit], rows=self.rows[:limit], about=about, names=self.names[:limit]
+        )
 
 
 def part_digest(x: Float[np.ndarray, "n d"]) -> str:
@@ -89,7 +93,10 @@ def load_part(directory: Path, opened: Opened, part: str) -> Scored:
     ds = load_source(directory, opened)
     x = getattr(ds, part)
     about = {"rows": f"rows of {ds.name}" if ds.rows else f"positions in the {part} part"}
-    return Scored(ds.name, x, ds.rows.get(part, np.arange(len(x))), about, ds.train)
+    rows = ds.rows.get(part, np.arange(len(x)))
+    whole = len(ds.row_names) == sum(len(getattr(ds, name)) for name in PARTS)
+    names = tuple(ds.row_names[row] for row in rows) if whole else ()
+    return Scored(ds.name, x, rows, about, ds.train, names)
 
 
 def load_scored(
@@ -133,7 +140,7 @@ def load_scored(
                 "notes": "; ".join(items.notes),
             }
         }
-        found = Scored(items.name, items.x, np.arange(len(items.x)), about)
+        found = Scored(items.name, items.x, np.arange(len(items.x)), about, names=items.row_names)
     shape = items_of(directory).shape
     if found.x.shape[1] != math.prod(shape):
         raise UsageError(

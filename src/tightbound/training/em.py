@@ -32,7 +32,7 @@ from tightbound.distributions import BernoulliComponents, Categorical, GaussianC
 from tightbound.models.finite import enumerated_log_joint, items_at_once
 from tightbound.models.model import Model
 from tightbound.models.source import as_source
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 from tightbound.training.fit import Run
 from tightbound.training.history import EpochRecord, History
 from tightbound.training.shares import frequencies, moments
@@ -68,7 +68,7 @@ class EMRun(NamedTuple):
             self.model,
             None,
             history,
-            [Parts(self.model, None)],
+            [Params(self.model, None)],
             f"em(iterations={iterations}, floor={self.floor:.6g})",
             Binarisation("none").description,
             iterations,

@@ -13,7 +13,7 @@ from tightbound.core.items import Items
 from tightbound.core.streams import item_keys, numbered, streams
 from tightbound.data.binarise import Binarisation
 from tightbound.data.order import epoch_order
-from tightbound.objectives import AbstractObjective, Parts
+from tightbound.objectives import AbstractObjective, Params
 from tightbound.training.state import NonFinite, State
 
 
@@ -66,7 +66,7 @@ class EpochSettings(NamedTuple):
 
 
 def make_epoch(
-    static: Parts,
+    static: Params,
     objective: AbstractObjective,
     optimizer: optax.GradientTransformation,
     settings: EpochSettings,
@@ -131,7 +131,7 @@ def make_epoch(
     return run_epoch
 
 
-def _check(state: State, bound: Float[Array, " b"], grads: Parts, params: Parts) -> NonFinite:
+def _check(state: State, bound: Float[Array, " b"], grads: Params, params: Params) -> NonFinite:
     """Records the first step with a number that is not finite, its place and its items."""
     # In the order of CHECKED; the parameters last, since a good step can still overflow them.
     bad = ~jnp.stack([_all_finite(tree) for tree in (bound, *grads, params)])
@@ -147,7 +147,7 @@ def _all_finite(tree: Any) -> Bool[Array, ""]:
 
 def _mean_bound(
     objective: AbstractObjective,
-    parts: Parts,
+    parts: Params,
     kept: Any,
     data: Items,
     key: PRNGKeyArray,
@@ -170,7 +170,7 @@ def _mean_bound(
     return sums / n
 
 
-def _keep_best(state: State, current: Parts, bound: Float[Array, ""], patience: int) -> State:
+def _keep_best(state: State, current: Params, bound: Float[Array, ""], patience: int) -> State:
     """Keeps the best parameters until `patience` epochs have passed without a better bound."""
     better = (bound > state.best_bound) & (state.since_best < patience)
     done = state.since_best >= patience

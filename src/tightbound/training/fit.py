@@ -21,7 +21,7 @@ from tightbound.distributions import AbstractConditional
 from tightbound.models import Bayesian, Model, Target
 from tightbound.models.source import as_source, nothing
 from tightbound.models.standardization import standardization
-from tightbound.objectives import AbstractObjective, Parts
+from tightbound.objectives import AbstractObjective, Params
 from tightbound.objectives.holes import check_data
 from tightbound.objectives.registry import parse
 from tightbound.training.epoch import EpochSettings
@@ -42,7 +42,7 @@ class Run(NamedTuple):
     model: Any
     posterior: Any
     history: History
-    replicas: list[Parts]
+    replicas: list[Params]
     objective: str
     binarisation: str
     epochs_run: int
@@ -122,7 +122,7 @@ def fit(
             be written to.
         NonFiniteError: A number was not finite; the last good checkpoint stays in place.
     """
-    parts = Parts(model, posterior)
+    parts = Params(model, posterior)
     objective = parse(objective) if isinstance(objective, str) else objective
     if isinstance(optimizer, str):
         optimizer = by_name(optimizer, batch_size=batch_size)

@@ -14,7 +14,7 @@ from tightbound.core.compilation import jit
 from tightbound.core.streams import first_keys, stream
 from tightbound.data import Source
 from tightbound.data.order import items_at
-from tightbound.objectives import AbstractObjective, Parts
+from tightbound.objectives import AbstractObjective, Params
 from tightbound.training.epoch import EpochMetrics, EpochSettings, Keys, make_epoch
 from tightbound.training.state import CHECKED, NonFinite, State, built, reinitialised, start
 
@@ -27,7 +27,7 @@ class Loop:
 
     def __init__(
         self,
-        static: Parts,
+        static: Params,
         objective: AbstractObjective,
         optimizer: optax.GradientTransformation,
         settings: EpochSettings,
@@ -47,10 +47,10 @@ class Loop:
         self._static = static
         self._compiled: dict[Any, Any] = {}
 
-    def start(self, parts: Parts, build: Build | None = None) -> State:
+    def start(self, parts: Params, build: Build | None = None) -> State:
         """The state of all replicas before the first step; the first has the parts as they are."""
 
-        def one(parts: Parts, key: PRNGKeyArray) -> State:
+        def one(parts: Params, key: PRNGKeyArray) -> State:
             params = eqx.filter(parts, eqx.is_inexact_array)
             return start(
                 params,

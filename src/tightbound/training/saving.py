@@ -10,7 +10,7 @@ from tightbound.core.digests.arrays import digest_of, read_arrays
 from tightbound.core.digests.lines import spelled, unspelled
 from tightbound.core.digests.record import entry
 from tightbound.core.errors import UsageError
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 from tightbound.training import checkpoint
 from tightbound.training.fit import Run
 from tightbound.training.history import EpochRecord, History, as_record
@@ -53,7 +53,7 @@ def weights_of(run: Run) -> str:
 
 
 def _arrays(run: Run) -> list[Any]:
-    return [eqx.filter(parts, is_array) for parts in run.replicas]
+    return [eqx.filter(params, is_array) for params in run.replicas]
 
 
 def load(
@@ -82,15 +82,15 @@ def load(
     arrays, metadata = read_arrays(path, SAVED_RUN)
     structure = entry(metadata, path, "structure", dict)
     shapes = {array.shape for array in arrays.values()}
-    parts = rebuild(structure, str(path), shapes, trusted) if like is None else Parts(*like)
-    if not isinstance(parts, Parts):
+    params = rebuild(structure, str(path), shapes, trusted) if like is None else Params(*like)
+    if not isinstance(params, Params):
         raise UsageError(f"{path} is damaged: expected a model and a posterior in its structure")
     count = entry(metadata, path, "replicas", int)
     if not 1 <= count <= max(1, len(arrays)):
         raise UsageError(f"{path} is damaged: {count} replicas do not have {len(arrays)} arrays")
-    template, static = eqx.partition([parts] * count, is_array)
+    template, static = eqx.partition([params] * count, is_array)
     if like is not None:
-        wrong = differences(fixed(structure), fixed(describe(parts)))
+        wrong = differences(fixed(structure), fixed(describe(params)))
         wrong += checkpoint.mismatches(template, arrays)
         if wrong:
             raise UsageError(f"{path} does not fit `like`: {'; '.join(wrong)}")

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from tightbound.core.digests.arrays import digest_of
 from tightbound.core.errors import UsageError
 from tightbound.networks import Dense, Fixed, over_layers
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 from tightbound.training.checkpoint import mismatches, named_leaves
 
 CHECKED = {
@@ -36,13 +36,13 @@ class NonFinite(NamedTuple):
 class State(NamedTuple):
     """One replica's state; a run holds it with a leading axis of replicas."""
 
-    params: Parts
+    params: Params
     optimizer: Any
-    average: Parts | None
+    average: Params | None
     """Exponential moving average of the parameters, if asked for."""
     objective: Any
     """What the objective keeps from step to step, if anything."""
-    best: Parts | None
+    best: Params | None
     """Parameters at the best validation bound so far, if early stopping was asked for."""
     best_bound: Float[Array, ""]
     since_best: Int[Array, ""]
@@ -51,7 +51,7 @@ class State(NamedTuple):
 
 
 def start(
-    params: Parts,
+    params: Params,
     optimizer: optax.GradientTransformation,
     objective: Any,
     *,
@@ -81,26 +81,26 @@ def start(
     return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), state)
 
 
-def reinitialised(parts: Parts, key: PRNGKeyArray) -> Parts:
+def reinitialised(params: Params, key: PRNGKeyArray) -> Params:
     """The same parts with every dense layer drawn afresh by its own rule, for a further replica.
 
     Raises:
         UsageError: Other arrays hold numbers that somebody drew or chose: a further replica with
             the same ones would be none.
     """
-    kept = [name for name, leaf in _not_dense(parts) if len(np.unique(np.asarray(leaf))) > 1]
+    kept = [name for name, leaf in _not_dense(params) if len(np.unique(np.asarray(leaf))) > 1]
     if kept:
         named = ", ".join(kept[:3]) + (", ..." if len(kept) > 3 else "")
         raise UsageError(
             f"seeds > 1 needs to know how {named} starts in a further replica: pass build=, a "
             "function of a key that gives (model, posterior) anew"
         )
-    return over_layers(lambda layer, key: layer.fresh(key=key), parts, key)
+    return over_layers(lambda layer, key: layer.fresh(key=key), params, key)
 
 
 def built(
-    parts: Parts, build: Callable[[PRNGKeyArray], tuple[Any, Any]], key: PRNGKeyArray
-) -> Parts:
+    params: Params, build: Callable[[PRNGKeyArray], tuple[Any, Any]], key: PRNGKeyArray
+) -> Params:
     """What somebody's function makes of a key, of the same structure as the parts.
 
     Raises:
@@ -109,16 +109,16 @@ def built(
     made = build(key)
     if not (isinstance(made, tuple) and len(made) == 2):
         raise UsageError(f"expected build(key) to give (model, posterior), got {type(made)}")
-    fresh = Parts(*made)
+    fresh = Params(*made)
     wrong = mismatches(
-        eqx.filter(parts, eqx.is_inexact_array),
+        eqx.filter(params, eqx.is_inexact_array),
         named_leaves(eqx.filter(fresh, eqx.is_inexact_array)),
     )
     if wrong:
         raise UsageError(
             f"expected build(key) to give a model and posterior of one form: {'; '.join(wrong)}"
         )
-    if held(fresh) != held(parts):
+    if held(fresh) != held(params):
         raise UsageError(
             "expected build(key) to give a model and posterior that hold the same fixed "
             "numbers, such as those by which they standardise data: build on the same data"
@@ -126,17 +126,17 @@ def built(
     return fresh
 
 
-def held(parts: Parts) -> str | None:
+def held(params: Params) -> str | None:
     """SHA-256 of the numbers that the parts hold and no optimiser moves; None without any."""
     is_fixed = lambda node: isinstance(node, Fixed)  # noqa: E731
-    numbers = named_leaves([leaf for leaf in jax.tree.leaves(parts, is_fixed) if is_fixed(leaf)])
+    numbers = named_leaves([leaf for leaf in jax.tree.leaves(params, is_fixed) if is_fixed(leaf)])
     return digest_of(numbers) if numbers else None
 
 
-def _not_dense(parts: Parts) -> list[tuple[str, Any]]:
+def _not_dense(params: Params) -> list[tuple[str, Any]]:
     """The trained arrays outside of dense layers, with their places."""
     is_dense = lambda node: isinstance(node, Dense)  # noqa: E731
-    leaves = jax.tree_util.tree_leaves_with_path(parts, is_leaf=is_dense)
+    leaves = jax.tree_util.tree_leaves_with_path(params, is_leaf=is_dense)
     return [
         (jax.tree_util.keystr(path).lstrip("."), leaf)
         for path, leaf in leaves

@@ -13,7 +13,7 @@ from tightbound.core.errors import UsageError
 from tightbound.core.files import clear_torn, is_file, refusals
 from tightbound.core.locks import Folder
 from tightbound.data import Source
-from tightbound.objectives import AbstractObjective, Parts
+from tightbound.objectives import AbstractObjective, Params
 from tightbound.training import checkpoint
 from tightbound.training.epoch import EpochSettings
 from tightbound.training.history import History, Kept, MetricsFile, read_history
@@ -97,7 +97,7 @@ class Store:
 
 
 def fingerprint(
-    parts: Parts,
+    params: Params,
     objective: AbstractObjective,
     settings: EpochSettings,
     root: PRNGKeyArray,
@@ -106,7 +106,7 @@ def fingerprint(
     validation: Source | None,
 ) -> dict[str, Any]:
     """What must be the same for a checkpoint to be this run's; the length of the run need not."""
-    numbers = held(parts)
+    numbers = held(params)
     return {
         "objective": objective.description,
         "batch_size": settings.batch_size,
@@ -118,7 +118,7 @@ def fingerprint(
         "training data": _digest(train),
         "validation data": None if validation is None else _digest(validation),
         **({} if numbers is None else {"fixed numbers": f"arrays with SHA-256 {numbers}"}),
-        **fixed(describe(parts)),
+        **fixed(describe(params)),
     }
 
 

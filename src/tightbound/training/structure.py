@@ -17,7 +17,7 @@ import numpy as np
 
 from tightbound.core.errors import UsageError
 from tightbound.core.supports import COLUMNWISE, Support
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 from tightbound.training.imports import check_consent, find, is_known, ours, path_of
 
 OWN = "something of your own"
@@ -31,7 +31,7 @@ def is_array(leaf: Any) -> bool:
 
 def describe(node: Any) -> Any:
     """A tree of modules as JSON; arrays by shape and dtype."""
-    if isinstance(node, Parts):
+    if isinstance(node, Params):
         return {"parts": [describe(part) for part in node]}
     if type(node) in (tuple, list):
         return {type(node).__name__: [describe(item) for item in node]}
@@ -93,7 +93,7 @@ def _rebuilt(node: Any, shapes: Set[tuple[int, ...]], trust: Collection[str]) ->
     inner = lambda node: _rebuilt(node, shapes, trust)  # noqa: E731
     match node:
         case {"parts": [model, posterior]}:
-            return Parts(inner(model), inner(posterior))
+            return Params(inner(model), inner(posterior))
         case {"tuple": [*items]}:
             return tuple(map(inner, items))
         case {"list": [*items]}:

@@ -22,7 +22,7 @@ from tightbound.distributions import (
 )
 from tightbound.distributions.families import by_name
 from tightbound.networks import MLP, Dense
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 BINARY = (np.random.default_rng(0).random((6, 5)) < 0.5).astype(np.float32)
 SIZES = {"latent": 2, "hidden": (3,)}
@@ -43,7 +43,7 @@ def with_heads_at(posterior, value):
 
 @each_family
 def test_an_autoencoder_of_each_family_learns_and_survives_extremes(name):
-    parts = Parts(*tb.autoencoder(BINARY, posterior=name, **SIZES))
+    parts = Params(*tb.autoencoder(BINARY, posterior=name, **SIZES))
     objective = tb.objectives.elbo(samples=2)
     step = once.compiled(objective)
     objective.check(parts)
@@ -57,7 +57,7 @@ def test_an_autoencoder_of_each_family_learns_and_survives_extremes(name):
             assert np.all(np.isfinite(leaf))
             assert np.any(leaf != 0)
         changed = eqx.apply_updates(parts, jax.tree.map(lambda g: -0.01 * g, outcome.grads))
-        parts = Parts(*changed)
+        parts = Params(*changed)
     for value in (-5.0, 5.0):
         if name != "normal":
             extreme = parts._replace(posterior=with_heads_at(parts.posterior, value))
@@ -196,7 +196,7 @@ def test_all_layers_are_of_the_posteriors_family(name):
     assert posterior.fixed_support
     bound = eqx.filter_jit(functools.partial(once.bound, tb.objectives.iwae(k=3)))
     keys = jax.random.split(jax.random.key(1), 6)
-    assert np.all(np.isfinite(bound(Parts(model, posterior), jnp.asarray(BINARY), keys)))
+    assert np.all(np.isfinite(bound(Params(model, posterior), jnp.asarray(BINARY), keys)))
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_conditionals_and_priors_refuse_what_does_not_fit():
 
 
 def test_objectives_refuse_posteriors_for_which_they_would_be_wrong():
-    moving = Parts(*tb.autoencoder(BINARY, posterior="uniform", **SIZES))
+    moving = Params(*tb.autoencoder(BINARY, posterior="uniform", **SIZES))
     for gradient in ("stl", "dreg", "dreg@2", "score_function", "vimco", "wake"):
         objective = tb.objectives.iwae(k=3, gradient=gradient)
         with pytest.raises(tb.UsageError) as error:
@@ -284,7 +284,7 @@ def test_objectives_refuse_posteriors_for_which_they_would_be_wrong():
         tb.UsageError, match="got Conditional and StandardNormal; use estimator='A'"
     ):
         tb.objectives.elbo(estimator="B").check(moving)
-    narrow = Parts(*tb.autoencoder(BINARY, posterior="gamma", prior="laplace", **SIZES))
+    narrow = Params(*tb.autoencoder(BINARY, posterior="gamma", prior="laplace", **SIZES))
     with pytest.raises(tb.UsageError) as error:
         tb.objectives.wake_sleep().check(narrow)
     assert str(error.value) == (
@@ -296,7 +296,7 @@ def test_objectives_refuse_posteriors_for_which_they_would_be_wrong():
 @pytest.mark.slow
 @pytest.mark.parametrize("layers", [1, 2])
 def test_binary_latents_learn_without_a_path_through_the_draws(layers):
-    parts = Parts(*tb.autoencoder(BINARY, posterior="bernoulli", layers=layers, **SIZES))
+    parts = Params(*tb.autoencoder(BINARY, posterior="bernoulli", layers=layers, **SIZES))
     with pytest.raises(tb.UsageError, match="those of (Bernoulli|Layered) are discrete"):
         tb.objectives.iwae(k=3).check(parts)
     objective = tb.objectives.iwae(k=3, gradient="vimco")

@@ -15,7 +15,7 @@ from tightbound.distributions import Bernoulli, BernoulliPrior, StandardNormal
 from tightbound.models import Model
 from tightbound.models.finite import enumerated_log_joint, log_evidence, responsibilities
 from tightbound.networks import MLP, Dense
-from tightbound.objectives import Parts, exact
+from tightbound.objectives import Params, exact
 from tightbound.objectives.registry import build
 
 MODELS = {
@@ -54,7 +54,7 @@ def test_gradients_are_finite_differences_and_fishers_identity(make, x):
     with jax.enable_x64(True):
         model, x = make(np.float64), jnp.asarray(x, jnp.float64)
         keys = jax.random.split(jax.random.key(0), len(x))
-        step = once.compiled(exact())(Parts(model, None), x, keys)
+        step = once.compiled(exact())(Params(model, None), x, keys)
         np.testing.assert_allclose(step.bound, log_evidence(model, x), rtol=1e-12)
         assert step.grads.posterior is None
         gradient, _ = ravel_pytree(step.grads.model)
@@ -133,7 +133,8 @@ def test_the_catalogue_says_that_it_takes_no_options():
 
 def test_the_summary_says_that_it_is_exact():
     words = tb.evidence.exact(models.network(), models.binary_data(9)).summary()
-    assert "exact: the sum over 16 latent values, n=9" in words
+    assert "(exact, n=9; " in words
+    assert "\n  the sum over 16 latent values\n" in words
     assert "none from draws" in words
 
 

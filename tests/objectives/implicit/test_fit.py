@@ -16,7 +16,7 @@ from tightbound.core.streams import item_keys
 from tightbound.distributions import FromSimulator, Implicit
 from tightbound.models import restoration
 from tightbound.objectives import (
-    Parts,
+    Params,
     ali,
     amortized_map,
     jc_adv_rmd,
@@ -141,7 +141,7 @@ def test_differentiating_through_the_classifier_stays_at_the_posterior():
     network = Affine(
         jnp.eye(2) / (1 + SPREAD**2), jnp.zeros(2), jnp.full(2, 0.5 * jnp.log(variance))
     )
-    parts = Parts(model(), Implicit(network=network, noise=2))
+    parts = Params(model(), Implicit(network=network, noise=2))
     objective = jc_adv_rmd(inner=10, hidden=(16,))
 
     def gradient(memory, given):

@@ -12,7 +12,7 @@ from tests.pages import shown
 import tightbound as tb
 from tightbound.distributions import FromSimulator
 from tightbound.models import restoration
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 from tightbound.objectives.compatibility_tables import needs
 from tightbound.objectives.registry import build
 
@@ -42,7 +42,7 @@ def parts(*slots):
     prior, likelihood = (
         SIMULATED[slot] if slot in slots else getattr(both, slot) for slot in SIMULATED
     )
-    return Parts(tb.Model(prior, likelihood), implicit() if "posterior" in slots else explicit())
+    return Params(tb.Model(prior, likelihood), implicit() if "posterior" in slots else explicit())
 
 
 @pytest.mark.parametrize("name", MAY_BE_IMPLICIT)
@@ -81,12 +81,12 @@ def test_a_target_without_a_prior_can_be_fitted_by_an_adaptive_contrast_alone():
     with pytest.raises(tb.UsageError, match="needs draws of the prior"):
         tb.fit(target, q, objective=build("pc_adv"), steps=1)
     for name, options in (("pc_adv", {"contrast": "adaptive"}), ("pc_den", {}), ("opvi", {})):
-        build(name, **options).check(Parts(target, q))
+        build(name, **options).check(Params(target, q))
 
 
 def test_a_restoration_is_for_amortized_map():
     built = restoration(np.eye(4, dtype=np.float32), np.ones((1, 4), np.float32))
-    build("amortized_map").check(Parts(*built))
+    build("amortized_map").check(Params(*built))
 
 
 def test_the_page_holds_the_taxonomy():

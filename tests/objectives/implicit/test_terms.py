@@ -25,7 +25,7 @@ from tightbound.core.items import Items
 from tightbound.core.streams import item_keys, numbered, stream
 from tightbound.distributions import Implicit, StandardNormal
 from tightbound.distributions.components import log_mean_exp
-from tightbound.objectives import Parts, ali, hybrid, jc_adv, jc_den, opvi, pc_adv, pc_den
+from tightbound.objectives import Params, ali, hybrid, jc_adv, jc_den, opvi, pc_adv, pc_den
 from tightbound.objectives.implicit.terms import (
     Batch,
     Denoiser,
@@ -82,7 +82,7 @@ class Exact(eqx.Module):
 def test_pc_adv_is_adversarial_variational_bayes():
     # Algorithm 1 of Mescheder et al. by hand, at the same draws and the same discriminator.
     objective = pc_adv(inner=2, hidden=(8,))
-    parts, x = Parts(model(), implicit()), data()
+    parts, x = Params(model(), implicit()), data()
     memory = objective.init(parts, N, jax.random.key(5))
     step, after = eqx.filter_jit(objective.step)(parts, memory, Items.of(x), keys())
     classifier = eqx.combine(after.aux, objective._static(parts)).terms[0]
@@ -127,7 +127,7 @@ def test_the_frozen_exact_ratio_has_the_gradient_of_the_elbo():
         z = q.sample(x[0], key=jax.random.key(seed))[None]
         at = Batch(x, z, z, z, keys(1, 7), z, moments)
         likelihood = model().likelihood.log_prob(x[0], z[0])
-        return term.climbed(Exact(), Parts(model(), q), at)[0] + likelihood
+        return term.climbed(Exact(), Params(model(), q), at)[0] + likelihood
 
     def elbo(network):
         m, s = x[0] @ network.slope + network.shift, jnp.exp(network.log_scale)
@@ -151,7 +151,7 @@ def test_the_exact_ratio_is_where_the_classifiers_loss_is_flat():
     x = data(20_000)
     term = Ratio("q", "prior", -1.0, (4,), jnp.zeros([]))
     at = batch(x)
-    first, second = term.both(Exact(), Parts(model(), implicit()), at)
+    first, second = term.both(Exact(), Params(model(), implicit()), at)
     z_p = jax.vmap(lambda key: jax.random.normal(key, (2,)))(term._further(at, 1))
     for f in (lambda x, z: z[:, 0], lambda x, z: z[:, 1] ** 2, lambda x, z: x[:, 0] * z[:, 0]):
         of_q, of_prior = f(x, at.z), f(x, z_p)
@@ -163,7 +163,7 @@ def test_the_dual_is_the_divergence_at_the_exact_ratio_and_flat_there():
     # The value and its slope along T* + c f, for any f. False alarms: 9.6e-7 for each number.
     x = data(20_000)
     term = DualRatio("q", "prior", -1.0, (4,), jnp.zeros([]))
-    parts, at = Parts(model(), implicit()), batch(x)
+    parts, at = Params(model(), implicit()), batch(x)
     first, second = term.both(Exact(), parts, at)
     z_p = jax.vmap(lambda key: jax.random.normal(key, (2,)))(term._further(at, 1))
     m = moments(x)[0]
@@ -194,7 +194,7 @@ def test_instance_noise_compares_the_convolved_distributions():
     z_p = term._noised(x, z_p, term._further(at, 3))[1]
     assert not np.allclose(z, at.z)
     for ratio, flat in ((Convolved(), True), (Exact(), False)):
-        first, second = term.both(ratio, Parts(model(), implicit()), at)
+        first, second = term.both(ratio, Params(model(), implicit()), at)
         slope = -jax.nn.sigmoid(-first) * z[:, 0] ** 2 + jax.nn.sigmoid(second) * z_p[:, 0] ** 2
         assert (abs(z_of_mean(slope)) < LIMIT) == flat
 
@@ -224,7 +224,7 @@ def test_the_denoisers_loss_is_flat_at_the_score():
 
     def slope(c, x, seed):
         f = lambda x, u: c * jnp.array([u[0] * x[0], jnp.sin(u[1])])  # noqa: E731
-        return term.loss(Denoising(f, None), Parts(model(), implicit()), batch(x[None], seed))
+        return term.loss(Denoising(f, None), Params(model(), implicit()), batch(x[None], seed))
 
     each = jax.jit(jax.vmap(jax.grad(slope), in_axes=(None, 0, 0)))
     assert abs(z_of_mean(each(0.0, x, jnp.arange(4000)))) < LIMIT
@@ -254,7 +254,7 @@ def test_the_joint_denoisers_loss_is_flat_at_the_score_of_the_models_posterior()
     def slope(c, x, seed):
         f = lambda x, u: right(x, u) + c * jnp.array([u[0] + x[0], jnp.sin(u[1])])  # noqa: E731
         aux = Denoising(f, Posterior())
-        return term.loss(aux, Parts(model(), implicit()), batch(x[None], seed))
+        return term.loss(aux, Params(model(), implicit()), batch(x[None], seed))
 
     each = jax.jit(jax.vmap(jax.grad(slope), in_axes=(None, 0, 0)))
     assert abs(z_of_mean(each(0.0, x, jnp.arange(4000)))) < LIMIT
@@ -286,7 +286,7 @@ def test_denoising_climbs_the_divergence_of_the_noised_q(joint):
         noise = jax.random.normal(jax.random.key(seed + 2**20), z.shape)
         centre = (x @ SLOPE + MEAN[None]).astype(z.dtype)
         at = objective._noised(Batch(x, z, centre, SCALE[None], keys(1), noise, moments))
-        parts = Parts(model(), q)
+        parts = Params(model(), q)
         terms = [t.climbed(a, parts, at)[0] for t, a in zip(objective.terms, aux, strict=True)]
         return jnp.sum(jnp.stack(terms))
 
@@ -303,7 +303,7 @@ def test_the_value_of_the_game_at_equal_joints_is_minus_two_log_two():
     x = data()
     blind = lambda x, z: jnp.zeros(1)  # noqa: E731
     term = Game("q", "joint", -1.0, (4,), jnp.zeros([]))
-    value = term.climbed(blind, Parts(model(), implicit()), batch(x))
+    value = term.climbed(blind, Params(model(), implicit()), batch(x))
     np.testing.assert_allclose(value, -2 * np.log(2), rtol=1e-6)
 
 
@@ -332,7 +332,7 @@ def fisher(x):
 
 def test_the_langevin_stein_operator_has_the_mean_zero_under_the_posterior():
     # False alarms: 9.6e-7 for each number.
-    term, parts, x = Stein((8,)), Parts(model(), implicit()), jnp.array([0.6, -1.1])
+    term, parts, x = Stein((8,)), Params(model(), implicit()), jnp.array([0.6, -1.1])
     noise = jax.random.normal(jax.random.key(2), (20_000, 2))
     of = jax.jit(
         jax.vmap(lambda z: term.operator(Bent(), parts, x, z, jnp.array([0.3, -0.2]), SCALE)[0])
@@ -343,7 +343,7 @@ def test_the_langevin_stein_operator_has_the_mean_zero_under_the_posterior():
 
 
 def test_the_operator_is_that_of_the_test_function_in_the_units_of_z():
-    term, parts, x = Stein((8,)), Parts(model(), implicit()), jnp.array([0.6, -1.1])
+    term, parts, x = Stein((8,)), Params(model(), implicit()), jnp.array([0.6, -1.1])
     z, centre = jnp.array([0.4, -0.9]), jnp.array([0.3, -0.2])
     f = lambda z: SCALE * Bent()(jnp.arcsinh(x), (z - centre) / SCALE)  # noqa: E731
     by_hand = jax.grad(lambda z: model().log_joint(x, z))(z) @ f(z) + jnp.trace(jax.jacrev(f)(z))
@@ -354,7 +354,7 @@ def test_the_operator_is_that_of_the_test_function_in_the_units_of_z():
 
 def test_the_discrepancy_is_the_fisher_divergence_at_the_best_function_and_flat_there():
     # The value and its slope along f* + c g, for any g. False alarms: 9.6e-7 for each number.
-    term, parts, x = Stein((8,)), Parts(model(), implicit()), data(20_000)
+    term, parts, x = Stein((8,)), Params(model(), implicit()), data(20_000)
     at = batch(x)
     assert abs(z_of_mean(-term.climbed(Best(), parts, at) - fisher(x))) < LIMIT
 
@@ -381,7 +381,7 @@ def test_the_gradient_at_the_best_function_is_that_of_the_fisher_divergence():
         q = Implicit(network=network, noise=2)
         z = q.sample(x[0], key=jax.random.key(seed))[None]
         at = Batch(x, z, *moments(x), keys(1), z, moments)
-        return -term.climbed(Best(), Parts(model(), q), at)[0]
+        return -term.climbed(Best(), Params(model(), q), at)[0]
 
     draws = eqx.filter_jit(
         lambda: jax.lax.map(
@@ -412,7 +412,7 @@ def test_the_gradient_at_the_best_function_is_that_of_the_fisher_divergence():
 )
 def test_the_model_moves_where_the_taxonomy_says_so(objective, learns):
     assert objective.requires.learns == learns
-    parts, x = Parts(model(), implicit()), data(8)
+    parts, x = Params(model(), implicit()), data(8)
     memory = objective.init(parts, 8, jax.random.key(5))
     step, _ = eqx.filter_jit(objective.step)(parts, memory, Items.of(x), keys(8))
     largest = lambda tree: max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(tree))  # noqa: E731
@@ -423,7 +423,7 @@ def test_the_model_moves_where_the_taxonomy_says_so(objective, learns):
 @pytest.mark.slow
 def test_inner_steps_follow_their_optimiser():
     # Two inner steps are two steps of the same Adam on fresh draws, and nothing else moves.
-    parts, x = Parts(model(), implicit()), data(8)
+    parts, x = Params(model(), implicit()), data(8)
     one = pc_adv(inner=1, hidden=(8,))
     memory = one.init(parts, 8, jax.random.key(5))
     _, after = eqx.filter_jit(one.step)(parts, memory, Items.of(x), keys(8))

@@ -8,7 +8,7 @@ from tests.oracles.linear_gaussian import affine_normal
 
 from tightbound.distributions import SemiImplicit, StandardNormal
 from tightbound.models import Model
-from tightbound.objectives import Parts
+from tightbound.objectives import Params
 
 X = jnp.array([0.8, -0.5, 0.3])
 MIXING = np.array([[0.9, -0.3], [0.4, 0.7]])
@@ -29,7 +29,7 @@ def posterior(mixing=MIXING, scale=SCALE):
 
 def parts(mixing=MIXING, prior=None, scale=SCALE):
     likelihood = affine_normal(LOADING, np.array([0.1, 0.0, -0.1]), np.array([0.6, 0.7, 0.8]))
-    return Parts(
+    return Params(
         Model(StandardNormal(2) if prior is None else prior, likelihood), posterior(mixing, scale)
     )
 

@@ -18,7 +18,7 @@ import tightbound as tb
 from tightbound.core.errors import UsageError
 from tightbound.core.items import Items
 from tightbound.distributions import StandardNormal
-from tightbound.objectives import Parts, iwhvi, sivi
+from tightbound.objectives import Params, iwhvi, sivi
 from tightbound.objectives.semi_implicit.mixtures import draw
 
 
@@ -96,7 +96,7 @@ def test_a_network_that_learns_closes_most_of_the_gap():
     run = tb.fit(
         target, q, objective=objective, steps=500, batch_size=4, optimizer=optax.set_to_zero()
     )
-    both = Parts(target, run.posterior)
+    both = Params(target, run.posterior)
     keys = jax.random.split(jax.random.key(5), 2000)
     x = jnp.zeros((2000, 0))
     learned = np.asarray(
@@ -106,7 +106,7 @@ def test_a_network_that_learns_closes_most_of_the_gap():
     start = np.asarray(eqx.filter_jit(objective.bound)(both, x, keys), np.float64)
     mean, cov, _ = gaussian.moments(run.posterior)
     log_z = gaussian.expected_log_joint(
-        Parts(parts.model, gaussian.SemiImplicit(_ignoring(layer), 2)), X
+        Params(parts.model, gaussian.SemiImplicit(_ignoring(layer), 2)), X
     )
     truth = float(log_z + gaussian.entropy(cov))
     assert z_of_mean(learned, truth) < LIMIT

@@ -17,9 +17,9 @@ from tests.ztest import LIMIT, z_of_mean
 import tightbound as tb
 from tightbound.core.errors import UsageError
 from tightbound.distributions import Bernoulli, SemiImplicit
-from tightbound.evidence.densities import Mixture
+from tightbound.evidence.densities import ComponentMixture
 from tightbound.networks import MLP, Dense
-from tightbound.objectives import Parts, elbo, sivi
+from tightbound.objectives import Params, elbo, sivi
 from tightbound.objectives.semi_implicit.mixtures import draw
 
 WIDE = np.array([2.0, 2.0])
@@ -73,7 +73,7 @@ def test_the_mixture_that_stands_for_it_is_an_unbiased_proposal():
 
     def one(key):
         noise_key, key = jax.random.split(key)
-        proposal = Mixture(parts.posterior, 5, noise_key)
+        proposal = ComponentMixture(parts.posterior, 5, noise_key)
         z = proposal.sample(X, key=key)
         return parts.model.log_joint(X, z) - proposal.log_prob(z, X)
 
@@ -109,9 +109,9 @@ def test_what_is_refused():
             sivi(**options)
     model, q = tb.autoencoder(np.eye(4, dtype=np.float32), latent=2, hidden=(3,))
     with pytest.raises(UsageError, match="explicit layer.*DiagonalNormal offers.*elbo"):
-        sivi(3).check(Parts(model, q))
+        sivi(3).check(Params(model, q))
     with pytest.raises(UsageError, match="density of the posterior.*sivi"):
         elbo().check(parts)
     bits = SemiImplicit(Bernoulli(MLP((), "tanh"), Dense(jnp.zeros((5, 2)), jnp.zeros(2))), 2)
     with pytest.raises(UsageError, match="discrete"):
-        sivi(3).check(Parts(parts.model, bits))
+        sivi(3).check(Params(parts.model, bits))

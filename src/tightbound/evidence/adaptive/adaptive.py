@@ -5,8 +5,7 @@ Bias: that of the method: none in Z-hat for `PMC`, `DMPMC` and `FAB` (the log is
 and not known for `AMIS`.
 """
 
-import time
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +19,10 @@ from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
 from tightbound.evidence.adaptive.adaptation import AbstractAdaptation
 from tightbound.evidence.adaptive.amis import AMIS
-from tightbound.evidence.batches import Batch, data_at_once, in_batches, prepared
+from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
+from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
 from tightbound.evidence.importance.pareto import khat, tail_length
 from tightbound.evidence.rounding import rounding
 from tightbound.mcmc import check_moves
@@ -40,15 +40,11 @@ def adaptive(
     *,
     method: AbstractAdaptation | None = None,
     start: AbstractConditional | None = None,
-    key: int | PRNGKeyArray = 0,
-    binarize: str = "auto",
-    batch_size: int | None = None,
-    progress: bool | None = None,
+    **execution: Unpack[ExecutionSettings],
 ) -> Estimate:
     """Estimates log p(x) of each datum by importance sampling that adapts to it; nats.
 
-    Each datum has proposals of its own. Apart from rounding, `batch_size` does not change the
-    result: a datum's draws depend on the key and on its row alone.
+    Each datum has proposals of its own.
 
     Args:
         model: p(x, z), with a prior on all real numbers.
@@ -56,11 +52,8 @@ def adaptive(
         method: `AMIS`, `PMC`, `DMPMC` or `FAB` with their settings; `AMIS()` if left out.
         start: Where proposals come from: a posterior q(z|x), which needs no density, or the prior
             if left out. It should be rather too wide than too narrow.
-        key: Seed or key of draws and binarisation.
-        binarize: As for `fit`; "dynamic" draws each item once, by its row, as `tb.evaluate` does
-            with the same key.
-        batch_size: Data at once; by default 10,000 draws of them together.
-        progress: Show a progress bar on standard error; by default if that is a terminal.
+        execution: `key`, `binarize`, `batch_size` (by default 10,000 draws together) and
+            `progress`: see `tb.evidence.Execution`.
 
     Returns:
         An estimate whose `diagnostics` hold, per datum, `khat`, the posterior's `mean` and `sd`
@@ -71,31 +64,23 @@ def adaptive(
         UsageError: A prior on something else than all real numbers, or data outside the
             likelihood's support (row and column are named).
     """
+    run = Execution.of(adaptive, execution, without=("chunk", "resume"))
     method = AMIS() if method is None else method
     check_moves(model.prior, "adaptive importance sampling")
-    data = prepared(model, x, binarize, key)
-    batch_size = data_at_once(batch_size, draws=method.at_once, at_once=AT_ONCE)
-    began = time.perf_counter()
+    data = prepared(model, x, run.binarize, run.key)
 
-    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
+    def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = item_keys(stream(data.noise_key, "adaptive.rounds"), items)
         return _estimated(model, start, method, values, keys)
 
-    (log_z, stderr, ess, result), diagnostics, rounded = in_batches(
-        estimate, data, batch_size=batch_size, doing="adapting", progress=progress
-    )
-    return Estimate(
-        log_evidence=log_z,
-        stderr=stderr,
-        ess=ess,
-        result=result,
+    return run.estimate(
+        one_batch,
+        data,
         direction=method.kind,
         method=method.words,
         draws=method.draws,
-        binarisation=data.once,
-        diagnostics=diagnostics,
-        seconds=time.perf_counter() - began,
-        rounding=rounded,
+        doing="adapting",
+        at_once=per_device(AT_ONCE, of_each=method.at_once),
     )
 
 
@@ -146,7 +131,7 @@ def _estimated(
     log_w, z, diagnostics = jax.vmap(one)(x, split_each(keys, 2))
     # Draws of rounds that only adapt have no weight in the end, and a say in what follows.
     astray = jnp.any(jnp.isnan(diagnostics["ess_by_round"]), axis=1)
-    found = of_log_weights(log_w), diagnostics, rounding(model, x, z)
+    found = Found(*of_log_weights(log_w), rounding(model, x, z), diagnostics)
     return Batch(found, undefined(log_w) + jnp.astype(astray, jnp.int32))
 
 

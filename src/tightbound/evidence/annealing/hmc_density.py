@@ -10,8 +10,7 @@ chains have arrived. q has the draws' covariance shrunk, since draws of p(z|x) a
 tails that p(z|x) has not.
 """
 
-import time
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -23,15 +22,10 @@ from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Data, One, condition
 from tightbound.core.streams import first_keys, item_keys, stream, streams
 from tightbound.data import DataLike
-from tightbound.evidence.batches import (
-    CHAINS_AT_ONCE,
-    Batch,
-    data_at_once,
-    in_batches,
-    prepared,
-)
+from tightbound.evidence.batches import CHAINS_AT_ONCE, Batch, prepared
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
+from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
 from tightbound.evidence.rounding import heaviest, rounding
 from tightbound.mcmc import chain, check_moves, check_tuning
 from tightbound.models.model import Model
@@ -51,10 +45,7 @@ def hmc_density(
     transitions: int = 100,
     leapfrog: int = 10,
     acceptance: float = 0.9,
-    key: int | PRNGKeyArray = 0,
-    binarize: str = "auto",
-    batch_size: int | None = None,
-    progress: bool | None = None,
+    **execution: Unpack[ExecutionSettings],
 ) -> Estimate:
     """Estimates log p(x) of each datum from draws of its posterior; nats, an upper bound.
 
@@ -66,15 +57,14 @@ def hmc_density(
         transitions: Transitions of each chain; over their first half the step size is tuned.
         leapfrog: Leapfrog steps of a transition.
         acceptance: What step sizes are tuned to.
-        key: Seed or key of draws and binarisation.
-        binarize: As for `fit`.
-        batch_size: Data at once; by default 1,600 chains of them together.
-        progress: Show a progress bar on standard error; by default if that is a terminal.
+        execution: `key`, `binarize`, `batch_size` (by default 1,600 chains together) and
+            `progress`: see `tb.evidence.Execution`.
 
     Raises:
         UsageError: Another prior, more dimensions, data outside the likelihood's support (row and
             column are named), or numbers outside their range.
     """
+    run = Execution.of(hmc_density, execution, without=("chunk", "resume"))
     check_moves(model.prior, "hmc_density")
     size = sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
     if size > MOST_DIMENSIONS:
@@ -85,11 +75,9 @@ def hmc_density(
     (chains,) = at_least(4 * (size + 1), chains=chains)
     (transitions,) = at_least(2, transitions=transitions)
     check_tuning(leapfrog=leapfrog, acceptance=acceptance)
-    data = prepared(model, x, binarize, key)
-    batch_size = data_at_once(batch_size, draws=chains, at_once=CHAINS_AT_ONCE)
-    began = time.perf_counter()
+    data = prepared(model, x, run.binarize, run.key)
 
-    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
+    def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = split_each(item_keys(stream(data.noise_key, "hmc_density.chains"), items), chains)
         return _estimated(
             model,
@@ -100,28 +88,17 @@ def hmc_density(
             acceptance=acceptance,
         )
 
-    log_inverse, stderr, ess, result, rounded = in_batches(
-        estimate,
+    return run.estimate(
+        one_batch,
         data,
-        batch_size=batch_size,
-        doing="sampling posteriors",
-        progress=progress,
-    )
-    return Estimate(
-        log_evidence=-log_inverse,
-        stderr=stderr,
-        ess=ess,
-        result=result,
         direction="upper",
         method=(
             f"{chains} chains of {transitions} HMC transitions with {leapfrog} leapfrog steps, "
             "half of them for a normal density"
         ),
         draws=chains - chains // 2,
-        binarisation=data.once,
-        diagnostics={},
-        seconds=time.perf_counter() - began,
-        rounding=rounded,
+        doing="sampling posteriors",
+        at_once=per_device(CHAINS_AT_ONCE, of_each=chains),
     )
 
 
@@ -135,7 +112,7 @@ def _estimated(
     leapfrog: int,
     acceptance: float,
 ) -> Batch:
-    """Log of the mean of q(z) / p(x, z), its error, ESS and result code of each datum."""
+    """Less the log of the mean of q(z) / p(x, z), its error and ESS of each datum."""
 
     def draw(x: One, key: PRNGKeyArray) -> Any:
         start_key, chain_key = streams(key, "hmc_density.start", "hmc_density.moves")
@@ -157,7 +134,8 @@ def _estimated(
 
     log_w, z = jax.vmap(one)(x, keys)
     rounded = rounding(model, x, heaviest(-log_w, z)[0])
-    return Batch((*of_log_weights(log_w), rounded), undefined(log_w))
+    log_inverse, stderr, ess = of_log_weights(log_w)
+    return Batch(Found(-log_inverse, stderr, ess, rounded, {}), undefined(log_w))
 
 
 def _fitted(draws: Float[Array, "a d"], at: Float[Array, "b d"]) -> Float[Array, " b"]:

@@ -9,26 +9,26 @@ section 2.3 (bidirectional Monte Carlo).
 Bias: E[1 / p-hat] = 1 / p(x) exactly; log p-hat is high on average: a stochastic upper bound.
 """
 
-import os
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Key
 from numpy.typing import ArrayLike
 
 from tightbound.core.compilation import filter_jit, jit
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Data
-from tightbound.core.streams import as_key, first_keys, streams
+from tightbound.core.streams import first_keys, streams
 from tightbound.data import DataLike
-from tightbound.distributions import AbstractConditional, AbstractExplicit
-from tightbound.evidence.annealing.annealed import annealed, problem_of, settled
+from tightbound.distributions import AbstractConditional
+from tightbound.evidence.annealing.ais import Annealing, annealed, problem_of, settled
 from tightbound.evidence.batches import mean, prepared
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.estimate import Estimate
+from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.mcmc import Passed, Path, backward
 from tightbound.models.model import Model
 from tightbound.models.shapes import item_shape
@@ -48,10 +48,7 @@ def reverse_annealed(
     leapfrog: int = 10,
     acceptance: float = 0.65,
     pilot: int = 16,
-    key: int | PRNGKeyArray = 0,
-    batch_size: int | None = None,
-    progress: bool | None = None,
-    resume: str | os.PathLike[str] | None = None,
+    **execution: Unpack[ExecutionSettings],
 ) -> Estimate:
     """Estimates log p(x) from above, from one exact draw of p(z|x) for each datum; nats.
 
@@ -61,61 +58,44 @@ def reverse_annealed(
             `Target`. Values may be missing (NaN).
         z: Exact draws of p(z|x): an array with a leading axis n, or a tuple of layers.
         start: Where the chains end: a posterior q(z|x), or the prior if left out.
-        temperatures: As for `annealed`.
+        temperatures: This and what follows as for `annealed`.
         chains: Chains per datum; all start at its z.
-        schedule: As for `annealed`.
-        leapfrog: As for `annealed`.
-        acceptance: As for `annealed`.
-        pilot: As for `annealed`; pilot chains go forward.
-        key: Seed or key of the draws.
-        batch_size: As for `annealed`.
-        progress: Show a progress bar on standard error; by default if that is a terminal.
-        resume: As for `annealed`.
+        schedule: Spacing of the temperatures.
+        leapfrog: Leapfrog steps of a transition.
+        acceptance: What the step sizes are tuned to.
+        pilot: Data of the pilot chains, which go forward.
+        execution: `key`, `batch_size` (by default 1,600 chains together), `progress` and `resume`:
+            see `tb.evidence.Execution`.
 
     Raises:
         UsageError: As for `annealed`, or draws that are not as many as the data.
     """
-    data = prepared(model, x, "none", key)
+    run = Execution.of(reverse_annealed, execution, without=("binarize", "chunk"))
+    data = prepared(model, x, "none", run.key)
     lengths = {len(leaf) for leaf in jax.tree.leaves(z)}
     if lengths != {data.n}:
         raise UsageError(f"expected {data.n} exact draws z, one for each datum, got {lengths}")
 
-    end = None if start is None else with_density(start, model, key, "annealing")
-
+    end = None if start is None else with_density(start, model, run.key, "annealing")
     settings = settled(end, temperatures, chains, schedule, leapfrog, acceptance, pilot)
 
     def pass_along(path: Path, values: Any, items: Int[Array, " b"], keys: Any) -> Passed:
         exact = jax.tree.map(lambda draws: jnp.asarray(draws)[items], z)
-        passed = _backward(model, end, path, values, exact, keys, leapfrog=settings.leapfrog)
+        passed = _backward(model, settings, path, values, exact, keys)
         # Rounding is that at the draws of the posterior, and not where the chains end.
         return passed._replace(
             z=jax.tree.map(lambda a: jnp.repeat(a[:, None], keys.shape[1], axis=1), exact)
         )
 
-    return settings.estimate(
-        pass_along,
-        model,
-        data,
-        batch_size=batch_size,
-        progress=progress,
-        resume=resume,
-        doing="annealing backwards",
-        backwards=True,
-    )
+    return settings.estimate(pass_along, model, data, run, backwards=True)
 
 
 @partial(filter_jit, purpose="annealing")
 def _backward(
-    model: Model,
-    start: AbstractExplicit | None,
-    path: Path,
-    x: Data,
-    z: Any,
-    keys: Key[Array, "n c"],
-    *,
-    leapfrog: int,
+    model: Model, settings: Annealing, path: Path, x: Data, z: Any, keys: Key[Array, "n c"]
 ) -> Passed:
-    return backward(problem_of(model, start), path, x, z, keys, leapfrog=leapfrog)
+    problem = problem_of(model, settings.start)
+    return backward(problem, path, x, z, keys, leapfrog=settings.leapfrog)
 
 
 class Sandwich(NamedTuple):
@@ -159,9 +139,7 @@ def sandwich(
     leapfrog: int = 10,
     acceptance: float = 0.65,
     pilot: int = 16,
-    key: int | PRNGKeyArray = 0,
-    batch_size: int | None = None,
-    progress: bool | None = None,
+    **execution: Unpack[ExecutionSettings],
 ) -> Sandwich:
     """Bidirectional Monte Carlo: log p(x) of data that the model draws, from below and above; nats.
 
@@ -173,19 +151,19 @@ def sandwich(
             the others are taken away, and the bounds are of log p(x_observed).
         conditions: Of a model with a condition, those that data are drawn for, of shape (n, c): the
             bounds are of log p(x|c).
-        temperatures: As for `tb.evidence.annealed`, for both directions.
-        chains: As for `tb.evidence.annealed`, for both directions.
-        schedule: As for `tb.evidence.annealed`.
-        leapfrog: As for `tb.evidence.annealed`.
-        acceptance: As for `tb.evidence.annealed`.
-        pilot: As for `tb.evidence.annealed`.
-        key: Seed or key of the data and of all draws.
-        batch_size: As for `tb.evidence.annealed`.
-        progress: Show progress bars on standard error; by default if that is a terminal.
+        temperatures: This and what follows as for `tb.evidence.annealed`, for both directions.
+        chains: Chains per datum.
+        schedule: Spacing of the temperatures.
+        leapfrog: Leapfrog steps of a transition.
+        acceptance: What the step sizes are tuned to.
+        pilot: Data of the pilot chains.
+        execution: `key`, also of the data, `batch_size` and `progress`: see
+            `tb.evidence.Execution`.
 
     Raises:
         UsageError: As for `tb.evidence.annealed`, or a mask or conditions of another shape.
     """
+    run = Execution.of(sandwich, execution, without=("binarize", "chunk", "resume"))
     (n,) = at_least(1, n=n)
     given = None if n == 100 else n
     beside = as_conditions(conditions, model, given)
@@ -195,7 +173,7 @@ def sandwich(
         observed = _mask(observed, item_shape(model), given)
         n = len(observed)
     data_key, forward_key, backward_key = streams(
-        as_key(key), "sandwich.data", "sandwich.forward", "sandwich.backward"
+        run.key, "sandwich.data", "sandwich.forward", "sandwich.backward"
     )
     x, z = jit(jax.vmap(model.sample))(first_keys(data_key, n), beside)
     x = np.asarray(x)
@@ -211,8 +189,8 @@ def sandwich(
         "leapfrog": leapfrog,
         "acceptance": acceptance,
         "pilot": pilot,
-        "batch_size": batch_size,
-        "progress": progress,
+        "batch_size": run.batch_size,
+        "progress": run.progress,
     }
     lower = annealed(model, data, key=forward_key, binarize="none", **settings)
     upper = reverse_annealed(model, data, z, key=backward_key, **settings)

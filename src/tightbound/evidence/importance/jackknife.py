@@ -4,11 +4,11 @@ Reference: Nowozin 2018, "Debiasing evidence approximations", eq. 20-21 and sect
 Bias: O(k^-(order + 1)), of either sign: no bound for order >= 1.
 """
 
-import time
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Int, Key
 
 from tightbound.bounds import Jackknife
 from tightbound.core.compilation import filter_jit
@@ -17,10 +17,11 @@ from tightbound.core.items import Data
 from tightbound.core.streams import item_keys
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
-from tightbound.evidence.batches import Batch, data_at_once, in_batches, prepared
+from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
+from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
 from tightbound.evidence.rounding import heaviest, rounding
 from tightbound.models.model import Model
 from tightbound.models.weights import log_joint, sample, split_each
@@ -36,10 +37,7 @@ def jackknife(
     *,
     k: int = 500,
     order: int = 1,
-    key: int | PRNGKeyArray = 0,
-    binarize: str = "auto",
-    batch_size: int | None = None,
-    progress: bool | None = None,
+    **execution: Unpack[ExecutionSettings],
 ) -> Estimate:
     """Estimates log p(x) of each datum by the jackknife on k draws of q(z|x); nats, no bound.
 
@@ -52,45 +50,31 @@ def jackknife(
         x: Data of shape (n, d); none for a `Target`.
         k: Draws per datum.
         order: How many orders of the bias are removed; 0 is importance sampling itself.
-        key: Seed or key of draws and binarisation.
-        binarize: As for `fit`.
-        batch_size: Data at once; by default 2,500 draws of them together.
-        progress: Show a progress bar on standard error; by default if that is a terminal.
+        execution: `key`, `binarize`, `batch_size` (by default 2,500 draws together) and `progress`:
+            see `tb.evidence.Execution`.
 
     Raises:
         UsageError: Another order than 0 <= order < k, or as for `tb.evaluate`.
     """
-    proposal = with_density(posterior, model, key, "the jackknife")
+    run = Execution.of(jackknife, execution, without=("chunk", "resume"))
+    proposal = with_density(posterior, model, run.key, "the jackknife")
     (k,) = at_least(1, k=k)
     bound = Jackknife(*at_least(0, order=order))
     bound.check_draws(k)
-    data = prepared(model, x, binarize, key)
-    batch_size = data_at_once(batch_size, draws=k, at_once=AT_ONCE)
-    began = time.perf_counter()
+    data = prepared(model, x, run.binarize, run.key)
 
-    def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
+    def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = split_each(item_keys(data.noise_key, items), k)
         return _estimated(model, proposal, bound, values, keys)
 
-    value, stderr, ess, result, rounded = in_batches(
-        estimate,
+    return run.estimate(
+        one_batch,
         data,
-        batch_size=batch_size,
-        doing="evaluating",
-        progress=progress,
-    )
-    return Estimate(
-        log_evidence=value,
-        stderr=stderr,
-        ess=ess,
-        result=result,
         direction=bound.kind,
         method=f"jackknife of order {order} on {k} draws of {in_words(proposal) or 'q(z|x)'}",
         draws=k,
-        binarisation=data.once,
-        diagnostics={},
-        seconds=time.perf_counter() - began,
-        rounding=rounded,
+        doing="evaluating",
+        at_once=per_device(AT_ONCE, of_each=k),
     )
 
 
@@ -105,9 +89,9 @@ def _estimated(
     """The jackknife's value; its leading error is that of the mean weight."""
     z, log_q = sample(posterior, x, keys)
     log_w = log_joint(model, x, z) - log_q
-    _, stderr, ess, result = of_log_weights(log_w)
+    _, stderr, ess = of_log_weights(log_w)
     rounded = rounding(model, x, heaviest(log_w, z)[0], jnp.max(jnp.abs(log_q), axis=1))
-    found = jax.vmap(bound.value)(log_w), stderr, ess, result, rounded
+    found = Found(jax.vmap(bound.value)(log_w), stderr, ess, rounded, {})
     return Batch(found, undefined(log_w))
 
 

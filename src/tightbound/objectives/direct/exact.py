@@ -14,7 +14,7 @@ from tightbound.models.finite import check_finite, log_evidence
 from tightbound.objectives.contract import (
     About,
     AbstractObjective,
-    Parts,
+    Params,
     Requires,
     Step,
     differentiated_bound,
@@ -51,22 +51,22 @@ class Exact(AbstractObjective):
         """Values may be missing."""
         return True
 
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """Needs a prior whose values can be enumerated."""
-        check_finite(parts.model)
+        check_finite(params.model)
 
     def bound(
-        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """Log p(x) per datum in nats; nothing is drawn, and the keys are left alone."""
         del keys
-        return log_evidence(parts.model, items.data)
+        return log_evidence(params.model, items.data)
 
     def step(
-        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, None]:
         """Gradients of the negative mean (zero for a posterior), and log p(x) per datum in nats."""
-        return differentiated_bound(self, parts, items, keys), None
+        return differentiated_bound(self, params, items, keys), None
 
 
 ABOUT = About(requires=NEEDS)

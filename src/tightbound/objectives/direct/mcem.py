@@ -26,7 +26,7 @@ from tightbound.models.weights import split_each
 from tightbound.objectives.contract import (
     About,
     AbstractObjective,
-    Parts,
+    Params,
     Requires,
     Step,
     differentiated,
@@ -85,10 +85,10 @@ class MCEM(AbstractObjective):
         """Values may be missing."""
         return True
 
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """Needs a prior whose log-density has a gradient on all of R^d."""
-        check_moves(parts.model.prior, "mcem")
-        q = parts.posterior
+        check_moves(params.model.prior, "mcem")
+        q = params.posterior
         if q is not None and not (isinstance(q, AbstractExplicit) and q.fixed_support):
             raise UsageError(
                 "mcem fits log q(z|x) at draws of p(z|x), which may lie anywhere: expected a "
@@ -96,15 +96,15 @@ class MCEM(AbstractObjective):
                 f"{type(q).__name__}"
             )
 
-    def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> Chains:
+    def init(self, params: Params, n: int, key: PRNGKeyArray) -> Chains:
         """Every chain starts at a draw of the prior: of p(z|c) that for a condition of zeros."""
-        beside = like_condition(parts.model)
-        z = jax.vmap(lambda key: parts.model.prior.sample(beside, key=key))(first_keys(key, n))
+        beside = like_condition(params.model)
+        z = jax.vmap(lambda key: params.model.prior.sample(beside, key=key))(first_keys(key, n))
         dtype = jax.tree.leaves(z)[0].dtype
         return Chains(z, jnp.log(jnp.asarray(FIRST_STEP, dtype)), jnp.zeros([], jnp.int32))
 
     def step(
-        self, parts: Parts, state: Chains, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: Chains, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Chains]:
         """One transition of the minibatch's chains, then `updates` steps at where they stand."""
         x, rows = items.data, items.rows
@@ -114,7 +114,7 @@ class MCEM(AbstractObjective):
         def move(z: Any) -> tuple[Any, Float[Array, ""]]:
             def one(x: One, z: Any, key: PRNGKeyArray) -> Any:
                 return transition(
-                    lambda z: parts.model.log_joint(x, z),
+                    lambda z: params.model.log_joint(x, z),
                     z,
                     step_size,
                     leapfrog=self.leapfrog,
@@ -130,22 +130,22 @@ class MCEM(AbstractObjective):
             state.turn % self.updates == 0, move, lambda z: (z, state.log_step), z
         )
         states = jax.tree.map(lambda all, some: all.at[rows].set(some), state.z, z)
-        return _at(parts, x, z), Chains(states, log_step, state.turn + 1)
+        return _at(params, x, z), Chains(states, log_step, state.turn + 1)
 
     def bound(
-        self, parts: Parts, state: Chains, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: Chains, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """Log p(x, z) in nats at the ends of fresh chains from the prior."""
         del state
-        return jax.vmap(parts.model.log_joint)(items.data, self._fresh(parts, items.data, keys))
+        return jax.vmap(params.model.log_joint)(items.data, self._fresh(params, items.data, keys))
 
-    def _fresh(self, parts: Parts, x: Data, keys: Key[Array, " n"]) -> Any:
+    def _fresh(self, params: Params, x: Data, keys: Key[Array, " n"]) -> Any:
         """Where chains stand after `transitions` of them, started at the prior."""
 
         def one(x: One, keys: Key[Array, " t"]) -> Any:
             return chain(
-                lambda z: parts.model.log_joint(x, z),
-                parts.model.prior.sample(condition(x), key=keys[0]),
+                lambda z: params.model.log_joint(x, z),
+                params.model.prior.sample(condition(x), key=keys[0]),
                 keys[1:],
                 leapfrog=self.leapfrog,
                 target=self.acceptance,
@@ -155,16 +155,16 @@ class MCEM(AbstractObjective):
         return jax.lax.stop_gradient(jax.vmap(one)(x, split_each(keys, self.transitions + 1)))
 
 
-def _at(parts: Parts, x: Data, z: Any) -> Step:
+def _at(params: Params, x: Data, z: Any) -> Step:
     """The model climbs log p(x, z); a posterior, if there is one, climbs log q(z|x)."""
 
-    def values(parts: Parts) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-        log_joint = jax.vmap(parts.model.log_joint)(x, z)
-        if parts.posterior is None:
+    def values(params: Params) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+        log_joint = jax.vmap(params.model.log_joint)(x, z)
+        if params.posterior is None:
             return log_joint, log_joint
-        return log_joint + jax.vmap(parts.posterior.log_prob)(z, x), log_joint
+        return log_joint + jax.vmap(params.posterior.log_prob)(z, x), log_joint
 
-    return differentiated(values, parts)
+    return differentiated(values, params)
 
 
 ABOUT = About(requires=NEEDS)

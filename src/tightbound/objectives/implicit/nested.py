@@ -25,7 +25,7 @@ from tightbound.models.shapes import like_z, width
 from tightbound.models.standardization import inside
 from tightbound.networks import flat
 from tightbound.objectives.compatibility import check_requires
-from tightbound.objectives.contract import AbstractObjective, Parts, Requires, Step
+from tightbound.objectives.contract import AbstractObjective, Params, Requires, Step
 from tightbound.objectives.implicit.terms import (
     AbstractTerm,
     Batch,
@@ -133,64 +133,64 @@ class Nested(AbstractObjective):
         terms = tuple(term.with_noise(self.noise.at(epoch)) for term in self.terms)
         return eqx.tree_at(lambda o: o.terms, self, terms)
 
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """Needs what `requires` says."""
-        check_requires(self, parts)
+        check_requires(self, params)
 
-    def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> Inner:
+    def init(self, params: Params, n: int, key: PRNGKeyArray) -> Inner:
         """Fresh networks and their optimiser."""
-        aux = eqx.filter(self._build(parts, key), eqx.is_inexact_array)
+        aux = eqx.filter(self._build(params, key), eqx.is_inexact_array)
         with jax.numpy_dtype_promotion("standard"):
             return Inner(aux, jax.tree.map(jnp.asarray, self._optimizer().init(aux)))
 
     def step(
-        self, parts: Parts, state: Inner, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: Inner, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Inner]:
         """The inner steps, and the gradient of the terms at fresh draws."""
         x = items.x
-        params, static = eqx.partition(parts, eqx.is_inexact_array)
-        rest = self._static(parts)
+        arrays, static = eqx.partition(params, eqx.is_inexact_array)
+        rest = self._static(params)
 
-        def inner_loss(params: Any, aux: Any, number: Int[Array, ""]) -> Float[Array, ""]:
+        def inner_loss(arrays: Any, aux: Any, number: Int[Array, ""]) -> Float[Array, ""]:
             whole = eqx.combine(aux, rest)
-            at = eqx.combine(params, static)
+            at = eqx.combine(arrays, static)
             fresh = jax.vmap(lambda key: numbered(key, number))(each_stream(keys, "nested.inner"))
             batch = self._batch(whole, at, x, fresh)
             losses = [
                 term.loss(own, at, batch) for term, own in zip(self.terms, whole.terms, strict=True)
             ]
             if whole.moments is not None:
-                losses.append(whole.moments.loss(inside(parts.model, x), batch.z))
+                losses.append(whole.moments.loss(inside(params.model, x), batch.z))
             return jnp.sum(jnp.stack(losses))
 
-        def outer_loss(params: Any) -> tuple[Float[Array, ""], Any]:
-            inner = self.adjoint.solve(inner_loss, params, state, self._optimizer())
-            whole, at = eqx.combine(inner.aux, rest), eqx.combine(params, static)
+        def outer_loss(arrays: Any) -> tuple[Float[Array, ""], Any]:
+            inner = self.adjoint.solve(inner_loss, arrays, state, self._optimizer())
+            whole, at = eqx.combine(inner.aux, rest), eqx.combine(arrays, static)
             batch = self._noised(self._batch(whole, at, x, keys))
             climbed = self._climbed(whole, at, batch)
             reported = self._reported(whole, at, batch, climbed)
             return -jnp.mean(climbed), (reported, self._info(whole, at, batch), inner)
 
-        grads, (reported, info, inner) = jax.grad(outer_loss, has_aux=True)(params)
+        grads, (reported, info, inner) = jax.grad(outer_loss, has_aux=True)(arrays)
         return Step(grads, reported, info), jax.lax.stop_gradient(inner)
 
     def bound(
-        self, parts: Parts, state: Inner, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: Inner, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The sum of the terms at fresh draws, with the networks as they are; no bound."""
-        whole = eqx.combine(state.aux, self._static(parts))
-        batch = self._noised(self._batch(whole, parts, items.x, keys))
-        return self._reported(whole, parts, batch, self._climbed(whole, parts, batch))
+        whole = eqx.combine(state.aux, self._static(params))
+        batch = self._noised(self._batch(whole, params, items.x, keys))
+        return self._reported(whole, params, batch, self._climbed(whole, params, batch))
 
     @filter_jit
     def classified(
-        self, parts: Parts, state: Inner, x: Float[Array, "n *item"], keys: Key[Array, " n"]
+        self, params: Params, state: Inner, x: Float[Array, "n *item"], keys: Key[Array, " n"]
     ) -> list[tuple[Float[Array, " n"], Float[Array, " n"]]]:
         """The logits of each classifier at fresh draws of its first and its second side."""
-        whole = eqx.combine(state.aux, self._static(parts))
-        batch = self._batch(whole, parts, x, keys)
+        whole = eqx.combine(state.aux, self._static(params))
+        batch = self._batch(whole, params, x, keys)
         return [
-            term.both(own, parts, batch)
+            term.both(own, params, batch)
             for term, own in zip(self.terms, whole.terms, strict=True)
             if isinstance(term, Classifier)
         ]
@@ -209,10 +209,10 @@ class Nested(AbstractObjective):
     def _optimizer(self) -> optax.GradientTransformation:
         return optax.adam(self.rate, b1=0.5, eps_root=EPS_ROOT)
 
-    def _build(self, parts: Parts, key: PRNGKeyArray) -> Aux:
+    def _build(self, params: Params, key: PRNGKeyArray) -> Aux:
         """The networks, for the sizes of the parts."""
-        z = sum(leaf.size for leaf in jax.tree.leaves(like_z(parts.model)))
-        sizes = Sizes(width(parts.model), z)
+        z = sum(leaf.size for leaf in jax.tree.leaves(like_z(params.model)))
+        sizes = Sizes(width(params.model), z)
         terms_key, moments_key = streams(key, "nested.terms", "nested.moments")
         keys = first_keys(terms_key, len(self.terms))
         built = tuple(term.build(sizes, k) for term, k in zip(self.terms, keys, strict=True))
@@ -220,25 +220,25 @@ class Nested(AbstractObjective):
             built, None if self.moments is None else Moments.build(sizes, self.moments, moments_key)
         )
 
-    def _static(self, parts: Parts) -> Any:
+    def _static(self, params: Params) -> Any:
         """The networks without their numbers."""
-        built = eqx.filter_eval_shape(self._build, parts, jax.random.key(0))
+        built = eqx.filter_eval_shape(self._build, params, jax.random.key(0))
         is_array = lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct)  # noqa: E731
         return jax.tree.map(lambda leaf: None if is_array(leaf) else leaf, built)
 
     def _batch(
-        self, aux: Aux, parts: Parts, x: Float[Array, "n *item"], keys: Key[Array, " n"]
+        self, aux: Aux, params: Params, x: Float[Array, "n *item"], keys: Key[Array, " n"]
     ) -> Batch:
         """Draws of q, with its moments if they are followed."""
         z_keys, noise_keys, term_keys = jax.vmap(
             lambda key: streams(key, "nested.z", "nested.noise", "nested.term")
         )(keys)
-        z = jax.vmap(lambda x, key: parts.posterior.sample(x, key=key))(x, z_keys)
+        z = jax.vmap(lambda x, key: params.posterior.sample(x, key=key))(x, z_keys)
         like = jax.eval_shape(jax.vmap(flat), z)
         noise = jax.vmap(lambda key: jax.random.normal(key, like.shape[1:], like.dtype))(noise_keys)
         standard = lambda x: (jnp.zeros(like.shape), jnp.ones(like.shape))  # noqa: E731
         moments = standard if aux.moments is None else aux.moments.at
-        return Batch(x, z, *moments(inside(parts.model, x)), term_keys, noise, moments)
+        return Batch(x, z, *moments(inside(params.model, x)), term_keys, noise, moments)
 
     def _noised(self, batch: Batch) -> Batch:
         """Draws of q with the noise at which the scores are known."""
@@ -246,23 +246,24 @@ class Nested(AbstractObjective):
             return batch
         return batch._replace(z=batch.z + self.sigma * batch.scale * batch.noise)
 
-    def _climbed(self, aux: Aux, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+    def _climbed(self, aux: Aux, params: Params, batch: Batch) -> Float[Array, " n"]:
         each = [
-            term.climbed(own, parts, batch) for term, own in zip(self.terms, aux.terms, strict=True)
+            term.climbed(own, params, batch)
+            for term, own in zip(self.terms, aux.terms, strict=True)
         ]
         return jnp.sum(jnp.stack(each), axis=0)
 
     def _reported(
-        self, aux: Aux, parts: Parts, batch: Batch, climbed: Float[Array, " n"]
+        self, aux: Aux, params: Params, batch: Batch, climbed: Float[Array, " n"]
     ) -> Float[Array, " n"]:
         """The terms; where they are scores alone, minus half the squared norm of their sum."""
         if not all(isinstance(term, Denoiser) for term in self.terms):
             return climbed
-        along = jax.grad(lambda z: jnp.sum(self._climbed(aux, parts, batch._replace(z=z))))
+        along = jax.grad(lambda z: jnp.sum(self._climbed(aux, params, batch._replace(z=z))))
         return -0.5 * jnp.sum((batch.scale * along(batch.z)) ** 2, axis=1)
 
-    def _info(self, aux: Aux, parts: Parts, batch: Batch) -> dict[str, Float[Array, ""]] | None:
+    def _info(self, aux: Aux, params: Params, batch: Batch) -> dict[str, Float[Array, ""]] | None:
         info: dict[str, Float[Array, ""]] = {}
         for term, own in zip(self.terms, aux.terms, strict=True):
-            info |= jax.lax.stop_gradient(term.info(own, parts, batch))
+            info |= jax.lax.stop_gradient(term.info(own, params, batch))
         return info or None

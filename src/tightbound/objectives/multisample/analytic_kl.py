@@ -14,7 +14,7 @@ from tightbound.core.errors import UsageError
 from tightbound.core.items import Items, One
 from tightbound.distributions import DiagonalNormal, StandardNormal
 from tightbound.models.weights import sample, split_each
-from tightbound.objectives.contract import AbstractObjective, Parts, Step, differentiated_bound
+from tightbound.objectives.contract import AbstractObjective, Params, Step, differentiated_bound
 
 
 class AnalyticKL(AbstractObjective):
@@ -42,9 +42,9 @@ class AnalyticKL(AbstractObjective):
         """Values may be missing."""
         return True
 
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """Needs one layer with a closed form of the divergence."""
-        q, p = parts.posterior, parts.model.prior
+        q, p = params.posterior, params.model.prior
         if not (isinstance(q, DiagonalNormal) and isinstance(p, StandardNormal)):
             raise UsageError(
                 "estimator B needs KL(q(z|x) || p(z)) in closed form: expected one stochastic "
@@ -53,21 +53,23 @@ class AnalyticKL(AbstractObjective):
             )
 
     def bound(
-        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound per datum in nats."""
 
         def divergence(x: One) -> Float[Array, ""]:
-            return kl_divergence(parts.posterior.distribution(x), parts.model.prior.distribution())
+            return kl_divergence(
+                params.posterior.distribution(x), params.model.prior.distribution()
+            )
 
         x = items.data
-        z, _ = sample(parts.posterior, x, split_each(keys, self.samples))
-        log_likelihood = parts.model.log_likelihood
+        z, _ = sample(params.posterior, x, split_each(keys, self.samples))
+        log_likelihood = params.model.log_likelihood
         log_lik = jax.vmap(jax.vmap(log_likelihood, in_axes=(None, 0)))(x, z)
         return jnp.mean(log_lik - jax.vmap(divergence)(x)[:, None], axis=1)
 
     def step(
-        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, None]:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
-        return differentiated_bound(self, parts, items, keys), None
+        return differentiated_bound(self, params, items, keys), None

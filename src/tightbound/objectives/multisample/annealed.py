@@ -18,7 +18,7 @@ from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Items
 from tightbound.gradients import Reparameterized
 from tightbound.models.weights import sample, split_each
-from tightbound.objectives.contract import About, AbstractObjective, Parts, Step, differentiated
+from tightbound.objectives.contract import About, AbstractObjective, Params, Step, differentiated
 from tightbound.objectives.multisample.multisample import Multisample
 
 
@@ -56,33 +56,33 @@ class Annealed(AbstractObjective):
         """Values may be missing."""
         return True
 
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """Needs densities and differentiable draws."""
-        self.plain.check(parts)
+        self.plain.check(params)
 
     def bound(
-        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The ELBO per datum in nats."""
-        return self.plain.bound(parts, state, items, keys)
+        return self.plain.bound(params, state, items, keys)
 
     def step(
-        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, None]:
         """Gradients of the weighed bound, and the ELBO per datum in nats."""
         x = items.data
 
-        def values(parts: Parts) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-            z, log_q_z = sample(parts.posterior, x, split_each(keys, self.plain.k))
-            log_prior = jax.vmap(jax.vmap(parts.model.log_prior, in_axes=(None, 0)))(x, z)
-            log_lik = jax.vmap(jax.vmap(parts.model.log_likelihood, in_axes=(None, 0)))(x, z)
+        def values(params: Params) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+            z, log_q_z = sample(params.posterior, x, split_each(keys, self.plain.k))
+            log_prior = jax.vmap(jax.vmap(params.model.log_prior, in_axes=(None, 0)))(x, z)
+            log_lik = jax.vmap(jax.vmap(params.model.log_likelihood, in_axes=(None, 0)))(x, z)
             divergence = log_q_z - log_prior
             beta = jnp.astype(self.beta, log_lik.dtype)
             # Combined draw by draw: a fifth faster on CPU than means that are combined.
             climbed = jnp.mean(log_lik - beta * divergence, axis=1)
             return climbed, jnp.mean(log_lik - divergence, axis=1)
 
-        return differentiated(values, parts), state
+        return differentiated(values, params), state
 
 
 ABOUT = About(example={"epochs": 4})

@@ -22,7 +22,7 @@ from tightbound.core.streams import stream
 from tightbound.gradients import AbstractGradient, Coefficients, SingleSample
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.objectives.compatibility import check_requires
-from tightbound.objectives.contract import AbstractObjective, Parts, Step
+from tightbound.objectives.contract import AbstractObjective, Params, Step
 
 TINY = 1e-18
 
@@ -67,16 +67,16 @@ class Multisample(AbstractObjective):
         """Values may be missing."""
         return True
 
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """Needs the densities of posterior and model, and draws that can be differentiated."""
-        check_requires(self, parts)
-        if self.gradient.through_draws and not parts.posterior.reparameterized:
+        check_requires(self, params)
+        if self.gradient.through_draws and not params.posterior.reparameterized:
             raise UsageError(
                 f"the gradient {self.gradient.name!r} differentiates through the draws, and those "
-                f"of {type(parts.posterior).__name__} are discrete; use 'vimco', "
+                f"of {type(params.posterior).__name__} are discrete; use 'vimco', "
                 "'score_function', 'score_function_cv' or 'wake'"
             )
-        if not parts.posterior.fixed_support and not self.gradient.total:
+        if not params.posterior.fixed_support and not self.gradient.total:
             raise UsageError(
                 f"the gradient {self.gradient.name!r} takes the mean of d log q to be zero, which "
                 "it need not be where the support of q moves with its parameters; use "
@@ -84,20 +84,20 @@ class Multisample(AbstractObjective):
             )
 
     def bound(
-        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound per datum in nats."""
-        log_w = log_weights(parts.model, parts.posterior, items.data, split_each(keys, self.k))
+        log_w = log_weights(params.model, params.posterior, items.data, split_each(keys, self.k))
         return jax.vmap(self.bound_on_draws.value)(log_w)
 
     def step(
-        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, None]:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
         draw_keys = split_each(keys, self.k)
         if not isinstance(self.gradient, SingleSample):
-            return self._all_draws(parts, items.data, draw_keys), state
-        return self._chosen_draws(parts, self.gradient, items.data, keys, draw_keys), state
+            return self._all_draws(params, items.data, draw_keys), state
+        return self._chosen_draws(params, self.gradient, items.data, keys, draw_keys), state
 
     def coefficients(self, log_w: Float[Array, "n k"]) -> Coefficients:
         """The weights of each draw's terms."""
@@ -106,22 +106,22 @@ class Multisample(AbstractObjective):
         of_posterior = self.gradient.of_batch(self.bound_of_posterior, log_w)
         return of_posterior._replace(model=jax.vmap(self.bound_on_draws.weights)(log_w))
 
-    def _all_draws(self, parts: Parts, x: Data, draw_keys: Key[Array, "n k"]) -> Step:
-        passes = _Forward.at(parts, x, draw_keys)
+    def _all_draws(self, params: Params, x: Data, draw_keys: Key[Array, "n k"]) -> Step:
+        passes = _Forward.at(params, x, draw_keys)
         log_w = jax.lax.stop_gradient(passes.log_w)
         bound = jax.vmap(self.bound_on_draws.value)(log_w)
         return Step(passes.pull_back(self.coefficients(log_w)), bound)
 
     def _chosen_draws(
         self,
-        parts: Parts,
+        params: Params,
         gradient: SingleSample,
         x: Data,
         keys: Key[Array, " n"],
         draw_keys: Key[Array, "n k"],
     ) -> Step:
         """Forward passes for all draws; forward and backward for the chosen ones."""
-        log_w = log_weights(parts.model, parts.posterior, x, draw_keys)
+        log_w = log_weights(params.model, params.posterior, x, draw_keys)
         coefficients = self.coefficients(log_w)
 
         def choose(key: PRNGKeyArray, row: Coefficients) -> Any:
@@ -131,7 +131,7 @@ class Multisample(AbstractObjective):
         chosen, of_chosen = jax.vmap(choose)(keys, coefficients)
         chosen_keys = jax.vmap(lambda row, index: row[index])(draw_keys, chosen)
         bound = jax.vmap(self.bound_on_draws.value)(log_w)
-        return Step(_Forward.at(parts, x, chosen_keys).pull_back(of_chosen), bound)
+        return Step(_Forward.at(params, x, chosen_keys).pull_back(of_chosen), bound)
 
 
 @dataclasses.dataclass
@@ -146,14 +146,14 @@ class _Forward:
     pull_joint: Any
 
     @staticmethod
-    def at(parts: Parts, x: Data, draw_keys: Key[Array, "n k"]) -> "_Forward":
+    def at(params: Params, x: Data, draw_keys: Key[Array, "n k"]) -> "_Forward":
         (z, log_q_z), pull_sample = eqx.filter_vjp(
-            lambda q: sample(q, x, draw_keys), parts.posterior
+            lambda q: sample(q, x, draw_keys), params.posterior
         )
-        log_p, pull_joint = eqx.filter_vjp(lambda p, z: log_joint(p, x, z), parts.model, z)
-        return _Forward(parts.posterior, x, z, log_p - log_q_z, pull_sample, pull_joint)
+        log_p, pull_joint = eqx.filter_vjp(lambda p, z: log_joint(p, x, z), params.model, z)
+        return _Forward(params.posterior, x, z, log_p - log_q_z, pull_sample, pull_joint)
 
-    def pull_back(self, weights: Coefficients) -> Parts:
+    def pull_back(self, weights: Coefficients) -> Params:
         """Descent gradients of the negative mean of sum_i (weights of draw i) d log w_i."""
         n = self.log_w.shape[0]
         score = jnp.zeros_like(self.log_w) if weights.score is None else -weights.score / n
@@ -161,7 +161,7 @@ class _Forward:
             grads_model, _ = self.pull_joint(-weights.model / n)
             _, pull_score = eqx.filter_vjp(lambda q: log_q(q, self.x, self.z), self.posterior)
             (grads_posterior,) = pull_score(score)
-            return Parts(grads_model, grads_posterior)
+            return Params(grads_model, grads_posterior)
         # One pass through the likelihood serves the model and, rescaled for each draw, the path.
         # The tiny weight in place of zero keeps the ratio finite and changes no gradient.
         model = -weights.model / n
@@ -179,4 +179,4 @@ class _Forward:
 
         z_bar = jax.tree.map(along_path, z_of_joint, z_of_log_q)
         (grads_posterior,) = self.pull_sample((z_bar, score))
-        return Parts(grads_model, grads_posterior)
+        return Params(grads_model, grads_posterior)

@@ -20,7 +20,7 @@ from tightbound.distributions.components import fresh_noise, log_components, log
 from tightbound.objectives.contract import (
     About,
     AbstractObjective,
-    Parts,
+    Params,
     Requires,
     Step,
     differentiated_bound,
@@ -66,10 +66,10 @@ class DSIVI(AbstractObjective):
         """Values may be missing."""
         return True
 
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """Needs two mixtures on the same support, with differentiable draws of the posterior."""
-        check_mixture(self, parts)
-        prior, posterior = parts.model.prior.support, parts.posterior.support
+        check_mixture(self, params)
+        prior, posterior = params.model.prior.support, params.posterior.support
         if prior != posterior:
             raise UsageError(
                 f"{self.description} takes log p(z) at draws of the posterior: expected both on "
@@ -77,26 +77,26 @@ class DSIVI(AbstractObjective):
             )
 
     def bound(
-        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound per datum in nats."""
-        prior = parts.model.prior
+        prior = params.model.prior
 
         def one(x: One, key: PRNGKeyArray) -> Float[Array, ""]:
-            draws = draw(parts.posterior, x, key, self.samples, self.k)
+            draws = draw(params.posterior, x, key, self.samples, self.k)
             noise = fresh_noise(prior, None, stream(key, "dsivi.prior"), self.prior_k)
             log_prior = jax.vmap(lambda z: log_mean_exp(log_components(prior, z, noise, None)))
-            log_lik = jax.vmap(parts.model.log_likelihood, in_axes=(None, 0))(x, draws.z)
-            log_h = log_h_with_own(parts.posterior, draws, x)
+            log_lik = jax.vmap(params.model.log_likelihood, in_axes=(None, 0))(x, draws.z)
+            log_h = log_h_with_own(params.posterior, draws, x)
             return jnp.mean(log_lik + log_prior(draws.z) - log_h)
 
         return jax.vmap(one)(items.data, keys)
 
     def step(
-        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, None]:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
-        return differentiated_bound(self, parts, items, keys), None
+        return differentiated_bound(self, params, items, keys), None
 
 
 ABOUT = About(example={"k": 4, "prior_k": 4}, requires=NEEDS)

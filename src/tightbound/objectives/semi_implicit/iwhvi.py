@@ -30,7 +30,7 @@ from tightbound.distributions.components import log_mean_exp
 from tightbound.models.shapes import like_z, width
 from tightbound.models.standardization import inside
 from tightbound.networks import MLP, Dense, flat
-from tightbound.objectives.contract import About, AbstractObjective, Parts, Requires, Step
+from tightbound.objectives.contract import About, AbstractObjective, Params, Requires, Step
 from tightbound.objectives.semi_implicit.mixtures import MIXTURE, check_mixture, draw
 
 
@@ -78,19 +78,19 @@ class IWHVI(AbstractObjective):
         """Values may be missing."""
         return True
 
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """Needs a semi-implicit posterior whose noise is one real vector."""
-        check_mixture(self, parts)
-        if not hasattr(parts.posterior, "noise"):
+        check_mixture(self, params)
+        if not hasattr(params.posterior, "noise"):
             raise UsageError(
                 f"{self.description} fits a normal tau(e|x, z): expected a posterior whose noise "
-                f"is one vector, as SemiImplicit has it, got {type(parts.posterior).__name__}"
+                f"is one vector, as SemiImplicit has it, got {type(params.posterior).__name__}"
             )
 
-    def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> Reverse:
+    def init(self, params: Params, n: int, key: PRNGKeyArray) -> Reverse:
         """A network that gives the noise's own N(0, I) for every x and z: SIVI's bound."""
         del n
-        model, noise = parts.model, parts.posterior.noise
+        model, noise = params.model, params.posterior.noise
         n_in = width(model) + sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
         trunk = MLP.glorot(n_in, self.hidden, activation="silu", key=key)
         last = (n_in, *self.hidden)[-1]
@@ -100,10 +100,10 @@ class IWHVI(AbstractObjective):
         return Reverse(tau, self._optimizer.init(eqx.filter(tau, eqx.is_inexact_array)))
 
     def step(
-        self, parts: Parts, state: Reverse, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: Reverse, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Reverse]:
         """The step with the network as it is, and the network after a step of its own."""
-        (grads, of_tau), bound = self._gradients(parts, state.tau, items.data, keys)
+        (grads, of_tau), bound = self._gradients(params, state.tau, items.data, keys)
         # Optax mixes integers and floats, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
             updates, optimizer = self._optimizer.update(of_tau, state.optimizer)
@@ -111,23 +111,23 @@ class IWHVI(AbstractObjective):
         return Step(grads, bound), Reverse(tau, optimizer)
 
     def bound(
-        self, parts: Parts, state: Reverse, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: Reverse, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound per datum with the network as it is, in nats."""
-        return self.bound_with(parts, state.tau, items.data, keys)
+        return self.bound_with(params, state.tau, items.data, keys)
 
     def bound_with(
         self,
-        parts: Parts,
+        params: Params,
         tau: AbstractExplicit,
         x: Data,
         keys: Key[Array, " n"],
     ) -> Float[Array, " n"]:
         """The bound per datum in nats for any tau(e|x, z), given x and z behind one another."""
-        posterior = parts.posterior
+        posterior = params.posterior
 
         def of_draw(x: One, own: Any, z: Any, key: PRNGKeyArray) -> Float[Array, ""]:
-            given = flat((inside(parts.model, x), z))
+            given = flat((inside(params.model, x), z))
 
             def log_ratio(mixing: Any) -> Float[Array, ""]:
                 log_q = posterior.log_prob_given(z, mixing, x)
@@ -137,7 +137,7 @@ class IWHVI(AbstractObjective):
             reverse = jax.vmap(lambda key: tau.sample(given, key=key))
             drawn = reverse(first_keys(key, self.k))
             ratios = jax.vmap(log_ratio)(jnp.concatenate([own[None], drawn]))
-            return parts.model.log_joint(x, z) - log_mean_exp(ratios)
+            return params.model.log_joint(x, z) - log_mean_exp(ratios)
 
         def one(x: One, key: PRNGKeyArray) -> Float[Array, ""]:
             draws = draw(posterior, x, key, self.samples, 0)
@@ -148,15 +148,15 @@ class IWHVI(AbstractObjective):
         return jax.vmap(one)(x, keys)
 
     def _gradients(
-        self, parts: Parts, tau: AbstractExplicit, x: Data, keys: Key[Array, " n"]
-    ) -> tuple[tuple[Parts, Any], Float[Array, " n"]]:
+        self, params: Params, tau: AbstractExplicit, x: Data, keys: Key[Array, " n"]
+    ) -> tuple[tuple[Params, Any], Float[Array, " n"]]:
         """Descent gradients of parts and tau, and the bound per datum in nats."""
 
-        def loss(both: tuple[Parts, Any]) -> tuple[Float[Array, ""], Float[Array, " n"]]:
+        def loss(both: tuple[Params, Any]) -> tuple[Float[Array, ""], Float[Array, " n"]]:
             bound = self.bound_with(*both, x, keys)
             return -jnp.mean(bound), bound
 
-        (_, bound), grads = eqx.filter_value_and_grad(loss, has_aux=True)((parts, tau))
+        (_, bound), grads = eqx.filter_value_and_grad(loss, has_aux=True)((params, tau))
         return grads, bound
 
     @property

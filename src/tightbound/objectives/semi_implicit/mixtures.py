@@ -21,7 +21,7 @@ from tightbound.distributions.components import (
     log_mean_exp,
 )
 from tightbound.objectives.compatibility import check_requires
-from tightbound.objectives.contract import AbstractObjective, Parts, Requires
+from tightbound.objectives.contract import AbstractObjective, Params, Requires
 
 MIXTURE = Requires(("density",), ("density",), ("mixture",))
 """What they need unless they say otherwise."""
@@ -63,21 +63,21 @@ def log_h_with_own(
     return jax.vmap(one)(draws.mixing, draws.z)
 
 
-def log_weights_with_own(parts: Parts, draws: Draws, x: One) -> Float[Array, " samples"]:
+def log_weights_with_own(params: Params, draws: Draws, x: One) -> Float[Array, " samples"]:
     """Log p(x, z) - log h(z|x) of each draw in nats: in the mean a lower bound on the ELBO."""
-    log_joint = jax.vmap(parts.model.log_joint, in_axes=(None, 0))(x, draws.z)
-    return log_joint - log_h_with_own(parts.posterior, draws, x)
+    log_joint = jax.vmap(params.model.log_joint, in_axes=(None, 0))(x, draws.z)
+    return log_joint - log_h_with_own(params.posterior, draws, x)
 
 
-def check_mixture(objective: AbstractObjective, parts: Parts) -> None:
+def check_mixture(objective: AbstractObjective, params: Params) -> None:
     """Refuses parts that lack something, and layers whose draws cannot be differentiated.
 
     Raises:
         UsageError: What is missing, or which part has discrete draws.
     """
-    check_requires(objective, parts)
-    if not parts.posterior.reparameterized:
+    check_requires(objective, params)
+    if not params.posterior.reparameterized:
         raise UsageError(
             f"{objective.description} differentiates through the draws, and those of the explicit "
-            f"layer of {type(parts.posterior).__name__} are discrete; use a continuous layer"
+            f"layer of {type(params.posterior).__name__} are discrete; use a continuous layer"
         )

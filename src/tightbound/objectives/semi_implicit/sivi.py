@@ -19,7 +19,7 @@ from tightbound.distributions.components import log_mean_exp
 from tightbound.objectives.contract import (
     About,
     AbstractObjective,
-    Parts,
+    Params,
     Requires,
     Step,
     differentiated_bound,
@@ -64,27 +64,27 @@ class SIVI(AbstractObjective):
         """Values may be missing."""
         return True
 
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """Needs a semi-implicit posterior with differentiable draws."""
-        check_mixture(self, parts)
+        check_mixture(self, params)
 
     def bound(
-        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound per datum in nats."""
 
         def one(x: One, key: PRNGKeyArray) -> Float[Array, ""]:
-            draws = draw(parts.posterior, x, key, self.samples, self.k)
-            log_w = log_weights_with_own(parts, draws, x)
+            draws = draw(params.posterior, x, key, self.samples, self.k)
+            log_w = log_weights_with_own(params, draws, x)
             return log_mean_exp(log_w) if self.weighted else jnp.mean(log_w)
 
         return jax.vmap(one)(items.data, keys)
 
     def step(
-        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, None]:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
-        return differentiated_bound(self, parts, items, keys), None
+        return differentiated_bound(self, params, items, keys), None
 
 
 ABOUT = About(example={"k": 4}, requires=MIXTURE)

@@ -28,7 +28,7 @@ from tightbound.models.weights import split_each
 from tightbound.objectives.contract import (
     About,
     AbstractObjective,
-    Parts,
+    Params,
     Requires,
     Step,
     differentiated,
@@ -87,38 +87,38 @@ class UIVI(AbstractObjective):
         """Values may be missing."""
         return True
 
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """Needs a semi-implicit posterior with differentiable draws."""
-        check_mixture(self, parts)
+        check_mixture(self, params)
 
-    def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> Float[Array, ""]:
+    def init(self, params: Params, n: int, key: PRNGKeyArray) -> Float[Array, ""]:
         """The logarithm of the first step size."""
-        del parts, n, key
+        del params, n, key
         return jnp.log(jnp.asarray(FIRST_STEP, jnp.float32))
 
     def step(
-        self, parts: Parts, state: Float[Array, ""], items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: Float[Array, ""], items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Float[Array, ""]]:
         """The step at the remembered step size, and the logarithm of the next one."""
-        step, acceptance = self._step(parts, state, items.data, keys)
+        step, acceptance = self._step(params, state, items.data, keys)
         tuned = adapted(state, acceptance, target=self.acceptance, rate=TUNING)
         return step._replace(info={"acceptance": acceptance}), tuned
 
     def bound(
-        self, parts: Parts, state: Float[Array, ""], items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: Float[Array, ""], items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound of `sivi(k)` per datum in nats, whatever the step size."""
         del state
 
         def one(x: One, key: PRNGKeyArray) -> Float[Array, ""]:
-            draws = draw(parts.posterior, x, key, self.samples, self.k)
-            return jnp.mean(log_weights_with_own(parts, draws, x))
+            draws = draw(params.posterior, x, key, self.samples, self.k)
+            return jnp.mean(log_weights_with_own(params, draws, x))
 
         return jax.vmap(one)(items.data, keys)
 
     def _step(
         self,
-        parts: Parts,
+        params: Params,
         log_step: Float[Array, ""],
         x: Data,
         keys: Key[Array, " n"],
@@ -129,30 +129,32 @@ class UIVI(AbstractObjective):
             one = lambda x, key: draw(posterior, x, key, self.samples, self.k)  # noqa: E731
             return jax.vmap(one)(x, keys)
 
-        start = drawn(parts.posterior)
+        start = drawn(params.posterior)
         chain_keys = each_stream(keys, "uivi.chain")
 
         def score(x: One, mixing: Any, z: Any, key: PRNGKeyArray) -> Any:
-            return self.score(parts.posterior, x, mixing, z, jnp.exp(log_step), key)
+            return self.score(params.posterior, x, mixing, z, jnp.exp(log_step), key)
 
         scores, acceptance = jax.vmap(jax.vmap(score, in_axes=(None, 0, 0, 0)))(
             x, start.mixing, start.z, split_each(chain_keys, self.samples)
         )
         scores = jax.lax.stop_gradient(scores)
-        bound = jax.vmap(lambda x, draws: jnp.mean(log_weights_with_own(parts, draws, x)))(x, start)
+        bound = jax.vmap(lambda x, draws: jnp.mean(log_weights_with_own(params, draws, x)))(
+            x, start
+        )
 
-        def one(parts: Parts, x: One, z: Any, score: Any) -> Float[Array, ""]:
+        def one(params: Params, x: One, z: Any, score: Any) -> Float[Array, ""]:
             # The gradient along z is that of log p(x, z) - log h(z|x). None is needed in the
             # parameters of h: its score in them has the mean zero.
             along = jax.tree.map(lambda a, b: jnp.sum(a * b), score, z)
-            return parts.model.log_joint(x, z) - sum(jax.tree.leaves(along))
+            return params.model.log_joint(x, z) - sum(jax.tree.leaves(along))
 
-        def values(parts: Parts) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+        def values(params: Params) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
             each = jax.vmap(jax.vmap(one, in_axes=(None, None, 0, 0)), in_axes=(None, 0, 0, 0))
-            climbed = each(parts, x, drawn(parts.posterior).z, scores)
+            climbed = each(params, x, drawn(params.posterior).z, scores)
             return jnp.mean(climbed, axis=1), bound
 
-        return differentiated(values, parts), jnp.mean(acceptance)
+        return differentiated(values, params), jnp.mean(acceptance)
 
     def score(
         self,

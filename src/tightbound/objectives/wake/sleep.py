@@ -17,7 +17,7 @@ from tightbound.core.errors import UsageError
 from tightbound.core.items import Items
 from tightbound.core.streams import stream
 from tightbound.objectives.compatibility import check_requires
-from tightbound.objectives.contract import AbstractObjective, Parts, Requires, Step
+from tightbound.objectives.contract import AbstractObjective, Params, Requires, Step
 from tightbound.objectives.multisample.multisample import Multisample
 
 NEEDS = Requires(("samples", "density"), ("samples", "density"), ("samples", "density"))
@@ -55,11 +55,11 @@ class Sleep(AbstractObjective):
         """Values may be missing."""
         return True
 
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """Needs the densities of posterior and model, and a model that can be sampled."""
-        check_requires(self, parts)
-        self.wake.check(parts)
-        dreams, followed = parts.model.prior.support, parts.posterior.support
+        check_requires(self, params)
+        self.wake.check(params)
+        dreams, followed = params.model.prior.support, params.posterior.support
         if set(dreams.split(", ")) != set(followed.split(", ")):
             raise UsageError(
                 f"{self.call} takes log q(z|x) at draws of the prior: expected both on the same "
@@ -67,23 +67,23 @@ class Sleep(AbstractObjective):
             )
 
     def bound(
-        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound on data per datum, in nats."""
-        return self.wake.bound(parts, state, items, keys)
+        return self.wake.bound(params, state, items, keys)
 
     def step(
-        self, parts: Parts, state: None, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, None]:
         """Gradients of both phases, one dream per datum, and the bound per datum in nats."""
-        (grads, bound, info), state = self.wake.step(parts, state, items, keys)
-        sleep = _sleep(parts, items, keys)
+        (grads, bound, info), state = self.wake.step(params, state, items, keys)
+        sleep = _sleep(params, items, keys)
         if self.both:
             sleep = jax.tree.map(lambda a, b: 0.5 * (a + b), grads.posterior, sleep)
-        return Step(Parts(grads.model, sleep), bound, info), state
+        return Step(Params(grads.model, sleep), bound, info), state
 
 
-def _sleep(parts: Parts, items: Items, keys: Key[Array, " n"]) -> Any:
+def _sleep(params: Params, items: Items, keys: Key[Array, " n"]) -> Any:
     """Descent gradient of -log q(z|x) at draws (x, z) of the model: its mean over the keys.
 
     A dream has the condition of the datum whose key it has, and of its values those are missing
@@ -93,7 +93,7 @@ def _sleep(parts: Parts, items: Items, keys: Key[Array, " n"]) -> Any:
     def dream(
         key: PRNGKeyArray, condition: Float[Array, " c"] | None
     ) -> tuple[Float[Array, "*item"], Any]:
-        return parts.model.sample(stream(key, "sleep.dream"), condition)
+        return params.model.sample(stream(key, "sleep.dream"), condition)
 
     x, z = jax.vmap(dream)(keys, items.condition)
     known = x if items.observed is None else jnp.where(items.observed, x, 0.0)
@@ -102,4 +102,4 @@ def _sleep(parts: Parts, items: Items, keys: Key[Array, " n"]) -> Any:
     def loss(posterior: Any) -> Float[Array, ""]:
         return -jnp.mean(jax.vmap(lambda x, z: posterior.log_prob(z, x))(seen, z))
 
-    return eqx.filter_grad(loss)(parts.posterior)
+    return eqx.filter_grad(loss)(params.posterior)

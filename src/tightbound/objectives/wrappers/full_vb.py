@@ -20,7 +20,7 @@ from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Items
 from tightbound.core.streams import stream
 from tightbound.models import Bayesian, Model
-from tightbound.objectives.contract import About, AbstractObjective, Parts, Step
+from tightbound.objectives.contract import About, AbstractObjective, Params, Step
 from tightbound.objectives.wrappers.wrapper import Wrapper
 
 
@@ -40,47 +40,47 @@ class FullVB(Wrapper):
         """The call that makes this objective."""
         return f"full_vb({self.objective.description}, n={self.n})"
 
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """Needs a distribution over models, and what the objective needs of one of them."""
-        if not isinstance(parts.model, Bayesian):
+        if not isinstance(params.model, Bayesian):
             raise UsageError(
                 "full_vb needs a distribution over models: expected one from "
-                f"tb.models.bayesian(model), got {type(parts.model).__name__}"
+                f"tb.models.bayesian(model), got {type(params.model).__name__}"
             )
-        self.objective.check(_plugged_in(parts))
+        self.objective.check(_plugged_in(params))
 
-    def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> Any:
+    def init(self, params: Params, n: int, key: PRNGKeyArray) -> Any:
         """What the objective keeps, for the plug-in model."""
-        return self.objective.init(_plugged_in(parts), n, key)
+        return self.objective.init(_plugged_in(params), n, key)
 
     def bound(
-        self, parts: Parts, state: Any, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: Any, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """The bound per datum in nats, at one draw of theta for all of them."""
-        drawn = Parts(_draw(parts.model, keys), parts.posterior)
-        return self.objective.bound(drawn, state, items, keys) - parts.model.kl() / self.n
+        drawn = Params(_draw(params.model, keys), params.posterior)
+        return self.objective.bound(drawn, state, items, keys) - params.model.kl() / self.n
 
     def step(
-        self, parts: Parts, state: Any, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: Any, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Any]:
         """Gradients of the negative mean bound, and the bound per datum in nats."""
-        params, static = eqx.partition(parts.model, eqx.is_inexact_array)
+        arrays, static = eqx.partition(params.model, eqx.is_inexact_array)
         theta, pull = jax.vjp(
-            lambda params: eqx.filter(
-                _draw(eqx.combine(params, static), keys), eqx.is_inexact_array
+            lambda arrays: eqx.filter(
+                _draw(eqx.combine(arrays, static), keys), eqx.is_inexact_array
             ),
-            params,
+            arrays,
         )
-        drawn = Parts(eqx.combine(theta, static.mean), parts.posterior)
+        drawn = Params(eqx.combine(theta, static.mean), params.posterior)
         step, state = self.objective.step(drawn, state, items, keys)
         (of_draw,) = pull(eqx.filter(step.grads.model, eqx.is_inexact_array))
-        kl, of_kl = eqx.filter_value_and_grad(lambda model: model.kl() / self.n)(parts.model)
+        kl, of_kl = eqx.filter_value_and_grad(lambda model: model.kl() / self.n)(params.model)
         of_model = jax.tree.map(jnp.add, of_draw, of_kl)
-        return Step(Parts(of_model, step.grads.posterior), step.bound - kl, step.info), state
+        return Step(Params(of_model, step.grads.posterior), step.bound - kl, step.info), state
 
 
-def _plugged_in(parts: Parts) -> Parts:
-    return Parts(parts.model.mean, parts.posterior)
+def _plugged_in(params: Params) -> Params:
+    return Params(params.model.mean, params.posterior)
 
 
 def _draw(model: Bayesian, keys: Key[Array, " n"]) -> Model:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Key
 
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Items
-from tightbound.objectives.contract import About, AbstractObjective, Parts, Step
+from tightbound.objectives.contract import About, AbstractObjective, Params, Step
 from tightbound.objectives.wrappers.wrapper import Wrapper
 
 
@@ -27,7 +27,7 @@ class MAP(Wrapper):
     objective: AbstractObjective
     n: int = eqx.field(static=True)
     scale: float = eqx.field(static=True)
-    log_prior: Callable[[Parts], Float[Array, ""]] | None = None
+    log_prior: Callable[[Params], Float[Array, ""]] | None = None
 
     @property
     def description(self) -> str:
@@ -36,20 +36,20 @@ class MAP(Wrapper):
         return f"map_estimate({self.objective.description}, n={self.n}, scale={self.scale}{own})"
 
     def step(
-        self, parts: Parts, state: Any, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: Any, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Any]:
         """Gradients of the negative mean of the objective, less those of log p(theta) / n."""
-        step, state = self.objective.step(parts, state, items, keys)
-        return self._with_prior(parts, step), state
+        step, state = self.objective.step(params, state, items, keys)
+        return self._with_prior(params, step), state
 
-    def _with_prior(self, parts: Parts, step: Step) -> Step:
+    def _with_prior(self, params: Params, step: Step) -> Step:
         log_prior = self._normal if self.log_prior is None else self.log_prior
-        of_prior = eqx.filter_grad(lambda parts: -log_prior(parts) / self.n)(parts)
+        of_prior = eqx.filter_grad(lambda params: -log_prior(params) / self.n)(params)
         return step._replace(grads=jax.tree.map(jnp.add, step.grads, of_prior))
 
-    def _normal(self, parts: Parts) -> Float[Array, ""]:
+    def _normal(self, params: Params) -> Float[Array, ""]:
         """Log N(parameters; 0, scale^2 I) up to a constant."""
-        leaves = jax.tree.leaves(eqx.filter(parts, eqx.is_inexact_array))
+        leaves = jax.tree.leaves(eqx.filter(params, eqx.is_inexact_array))
         squares = jnp.stack([jnp.sum(leaf**2) for leaf in leaves])
         return -0.5 * jnp.sum(squares) / self.scale**2
 

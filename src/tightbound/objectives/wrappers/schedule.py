@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from tightbound.core.errors import UsageError
 from tightbound.core.items import Items
 from tightbound.core.streams import first_keys
-from tightbound.objectives.contract import About, AbstractObjective, Parts, Requires, Step
+from tightbound.objectives.contract import About, AbstractObjective, Params, Requires, Step
 
 
 class Schedule(AbstractObjective):
@@ -80,28 +80,28 @@ class Schedule(AbstractObjective):
         stages[turn] = stages[turn].at(epoch)
         return Schedule(tuple(stages), self.epochs, turn)
 
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """Raises a `UsageError` if a stage does not suit the parts."""
         for stage in self.stages:
-            stage.check(parts)
+            stage.check(params)
 
-    def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> tuple[Any, ...]:
+    def init(self, params: Params, n: int, key: PRNGKeyArray) -> tuple[Any, ...]:
         """What each stage keeps."""
         keys = first_keys(key, len(self.stages))
-        return tuple(stage.init(parts, n, k) for stage, k in zip(self.stages, keys, strict=True))
+        return tuple(stage.init(params, n, k) for stage, k in zip(self.stages, keys, strict=True))
 
     def step(
-        self, parts: Parts, state: tuple[Any, ...], items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: tuple[Any, ...], items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, tuple[Any, ...]]:
         """That of the stage whose turn it is; the others keep what they have."""
-        step, kept = self.stages[self.turn].step(parts, state[self.turn], items, keys)
+        step, kept = self.stages[self.turn].step(params, state[self.turn], items, keys)
         return step, (*state[: self.turn], kept, *state[self.turn + 1 :])
 
     def bound(
-        self, parts: Parts, state: tuple[Any, ...], items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: tuple[Any, ...], items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """That of the stage whose turn it is, in nats."""
-        return self.stages[self.turn].bound(parts, state[self.turn], items, keys)
+        return self.stages[self.turn].bound(params, state[self.turn], items, keys)
 
     def warning(self, info: dict[str, float]) -> str | None:
         """As the stage whose turn it is."""

@@ -6,7 +6,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.core.items import Items
-from tightbound.objectives.contract import AbstractObjective, Parts, Requires
+from tightbound.objectives.contract import AbstractObjective, Params, Requires
 
 
 class Wrapper(AbstractObjective):
@@ -48,19 +48,19 @@ class Wrapper(AbstractObjective):
         """The same around the objective of one epoch."""
         return eqx.tree_at(lambda wrapper: wrapper.objective, self, self.objective.at(epoch))
 
-    def check(self, parts: Parts) -> None:
+    def check(self, params: Params) -> None:
         """As the objective."""
-        self.objective.check(parts)
+        self.objective.check(params)
 
-    def init(self, parts: Parts, n: int, key: PRNGKeyArray) -> Any:
+    def init(self, params: Params, n: int, key: PRNGKeyArray) -> Any:
         """What the objective keeps."""
-        return self.objective.init(parts, n, key)
+        return self.objective.init(params, n, key)
 
     def bound(
-        self, parts: Parts, state: Any, items: Items, keys: Key[Array, " n"]
+        self, params: Params, state: Any, items: Items, keys: Key[Array, " n"]
     ) -> Float[Array, " n"]:
         """That of the objective, in nats."""
-        return self.objective.bound(parts, state, items, keys)
+        return self.objective.bound(params, state, items, keys)
 
     def warning(self, info: dict[str, float]) -> str | None:
         """As the objective."""

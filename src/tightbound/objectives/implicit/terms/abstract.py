@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.models.standardization import inside
-from tightbound.objectives.contract import Parts
+from tightbound.objectives.contract import Params
 
 Z = Float[Array, "n z"]
 
@@ -51,39 +51,39 @@ class AbstractTerm(eqx.Module):
         """The term's own network, if it has one."""
         del sizes, key
 
-    def loss(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, ""]:
+    def loss(self, aux: Any, params: Params, batch: Batch) -> Float[Array, ""]:
         """What the term's own network descends."""
-        del aux, parts, batch
+        del aux, params, batch
         return jnp.zeros([])
 
     @abc.abstractmethod
-    def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+    def climbed(self, aux: Any, params: Params, batch: Batch) -> Float[Array, " n"]:
         """The term at each datum's draw, differentiable in z (and in the model, if it is exact)."""
 
-    def info(self, aux: Any, parts: Parts, batch: Batch) -> dict[str, Float[Array, ""]]:
+    def info(self, aux: Any, params: Params, batch: Batch) -> dict[str, Float[Array, ""]]:
         """Numbers to watch, on draws that the network has not seen."""
-        del aux, parts, batch
+        del aux, params, batch
         return {}
 
 
 def drawn(
-    name: str, parts: Parts, batch: Batch, keys: Key[Array, " n"]
+    name: str, params: Params, batch: Batch, keys: Key[Array, " n"]
 ) -> tuple[Float[Array, "n d"], Any]:
     """Pairs (x, z) of a named distribution, one for each key; x standardised as for networks."""
     if name == "q":
-        return shown(parts, batch), batch.z
+        return shown(params, batch), batch.z
     if name == "prior":
-        z = jax.vmap(lambda key: parts.model.prior.sample(None, key=key))(keys)
-        return shown(parts, batch), z
-    x, z = jax.vmap(parts.model.sample)(keys)
+        z = jax.vmap(lambda key: params.model.prior.sample(None, key=key))(keys)
+        return shown(params, batch), z
+    x, z = jax.vmap(params.model.sample)(keys)
     if name == "independent":
         z = jax.tree.map(lambda leaf: jnp.roll(leaf, 1, axis=0), z)
-    return inside(parts.model, x), z
+    return inside(params.model, x), z
 
 
-def shown(parts: Parts, batch: Batch) -> Float[Array, "n d"]:
+def shown(params: Params, batch: Batch) -> Float[Array, "n d"]:
     """The minibatch's x, standardised where the model does so."""
-    return inside(parts.model, batch.x)
+    return inside(params.model, batch.x)
 
 
 def seen(x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:

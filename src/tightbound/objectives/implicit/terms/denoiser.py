@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.streams import each_stream, streams
 from tightbound.networks import Joined, flat
-from tightbound.objectives.contract import Parts
+from tightbound.objectives.contract import Params
 from tightbound.objectives.implicit.terms.abstract import (
     AbstractTerm,
     Batch,
@@ -73,9 +73,9 @@ class Denoiser(AbstractTerm):
         u = (z - own[0]) / spread
         return scale / spread * (jax.vmap(aux.network)(given, u) - u)
 
-    def loss(self, aux: Denoising, parts: Parts, batch: Batch) -> Float[Array, ""]:
+    def loss(self, aux: Denoising, params: Params, batch: Batch) -> Float[Array, ""]:
         """Mean of ||sigma s + eta||^2 over noise eta and -eta, which cancels most of its noise."""
-        x, z = drawn(self.of, parts, batch, each_stream(batch.keys, "denoiser.draws"))
+        x, z = drawn(self.of, params, batch, each_stream(batch.keys, "denoiser.draws"))
         z = jax.vmap(flat)(z)
         # The scale belongs to the x that the draws come with.
         centre, scale = batch.moments(x) if self.of == "joint" else (batch.centre, batch.scale)
@@ -91,9 +91,9 @@ class Denoiser(AbstractTerm):
             losses.append(2 * aux.moments.loss(x if self.of == "joint" else x[:, :0], z))
         return 0.5 * jnp.sum(jnp.stack(losses))
 
-    def climbed(self, aux: Denoising, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+    def climbed(self, aux: Denoising, params: Params, batch: Batch) -> Float[Array, " n"]:
         """A function with the score as its gradient at the noised draws, zero in value."""
         z = jax.vmap(flat)(batch.z)
         fixed = jax.lax.stop_gradient(z)
-        s = self.score(aux, shown(parts, batch), fixed, batch.centre, batch.scale) / batch.scale
+        s = self.score(aux, shown(params, batch), fixed, batch.centre, batch.scale) / batch.scale
         return self.sign * jnp.sum(jax.lax.stop_gradient(s) * (z - fixed), axis=1)

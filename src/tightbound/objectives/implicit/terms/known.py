@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from tightbound.objectives.contract import Parts
+from tightbound.objectives.contract import Params
 from tightbound.objectives.implicit.terms.abstract import AbstractTerm, Batch
 
 
@@ -16,11 +16,11 @@ class Exact(AbstractTerm):
 
     of: str = eqx.field(static=True)
 
-    def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+    def climbed(self, aux: Any, params: Params, batch: Batch) -> Float[Array, " n"]:
         """The log-density in nats."""
         if self.of == "likelihood":
-            return jax.vmap(parts.model.log_likelihood)(batch.x, batch.z)
-        prior = parts.model.prior
+            return jax.vmap(params.model.log_likelihood)(batch.x, batch.z)
+        prior = params.model.prior
         if "density" in prior.offers:
             return jax.vmap(lambda z: prior.log_prob(z, None))(batch.z)
         score = jax.vmap(lambda z: prior.score(z, None))(batch.z)

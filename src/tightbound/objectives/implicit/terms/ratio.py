@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from tightbound.core.streams import each_stream, first_keys, numbered
 from tightbound.distributions.components import log_mean_exp
 from tightbound.networks import Joined, flat
-from tightbound.objectives.contract import Parts
+from tightbound.objectives.contract import Params
 from tightbound.objectives.implicit.terms.abstract import (
     AbstractTerm,
     Batch,
@@ -32,16 +32,16 @@ class Classifier(AbstractTerm):
     """What learns to tell its first side (label 1) from its second (label 0)."""
 
     @abc.abstractmethod
-    def both(self, aux: Any, parts: Parts, batch: Batch) -> tuple[Any, Any]:
+    def both(self, aux: Any, params: Params, batch: Batch) -> tuple[Any, Any]:
         """The logits at draws of both sides."""
 
-    def loss(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, ""]:
+    def loss(self, aux: Any, params: Params, batch: Batch) -> Float[Array, ""]:
         """-E log D(first) - E log(1 - D(second))."""
-        return _cross_entropy(*self.both(aux, parts, batch))
+        return _cross_entropy(*self.both(aux, params, batch))
 
-    def info(self, aux: Any, parts: Parts, batch: Batch) -> dict[str, Float[Array, ""]]:
+    def info(self, aux: Any, params: Params, batch: Batch) -> dict[str, Float[Array, ""]]:
         """Its cross-entropy in nats (log 2 where it knows nothing) and its accuracy."""
-        first, second = self.both(aux, parts, batch)
+        first, second = self.both(aux, params, batch)
         right = jnp.mean(jnp.where(first > 0, 1.0, 0.0)) + jnp.mean(jnp.where(second < 0, 1.0, 0.0))
         return {
             "classifier_loss": _cross_entropy(first, second) / 2,
@@ -85,18 +85,18 @@ class Ratio(Classifier):
         given = (lambda x, z: (seen(x), z)) if self.sees_x else (lambda x, z: (z,))
         return jax.vmap(lambda x, z: aux(*given(x, z))[0])(x, z)
 
-    def both(self, aux: Any, parts: Parts, batch: Batch) -> tuple[Any, Any]:
+    def both(self, aux: Any, params: Params, batch: Batch) -> tuple[Any, Any]:
         """The logits on both sides, of fresh draws of the model."""
         sides = []
         for i, name in enumerate((self.first, self.second)):
-            x, z = drawn(name, parts, batch, self._further(batch, i))
+            x, z = drawn(name, params, batch, self._further(batch, i))
             x, z = self._noised(x, z, self._further(batch, i + 2))
             sides.append(self.logits(aux, x, z))
         return sides[0], sides[1]
 
-    def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+    def climbed(self, aux: Any, params: Params, batch: Batch) -> Float[Array, " n"]:
         """The logit at q's own draws, with its sign."""
-        x, z = self._noised(shown(parts, batch), batch.z, self._further(batch, 2))
+        x, z = self._noised(shown(params, batch), batch.z, self._further(batch, 2))
         return self.sign * self.logits(aux, x, z)
 
     def _further(self, batch: Batch, number: int) -> Key[Array, " n"]:
@@ -122,9 +122,9 @@ class Ratio(Classifier):
 class Game(Ratio):
     """A classifier against which both sides play: what they climb is its loss, labels swapped."""
 
-    def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+    def climbed(self, aux: Any, params: Params, batch: Batch) -> Float[Array, " n"]:
         """log(1 - D) at q's draws and log D at the model's, which move too."""
-        first, second = self.both(aux, parts, batch)
+        first, second = self.both(aux, params, batch)
         return -jax.nn.softplus(first) - jax.nn.softplus(-second)
 
 
@@ -137,9 +137,9 @@ class DualRatio(Ratio):
     the classifier is slow, even from where both sides are equal.
     """
 
-    def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+    def climbed(self, aux: Any, params: Params, batch: Batch) -> Float[Array, " n"]:
         """The representation at fresh draws of both sides, with its sign."""
-        first, second = self.both(aux, parts, batch)
+        first, second = self.both(aux, params, batch)
         return self.sign * (first - log_mean_exp(second))
 
 
@@ -156,19 +156,19 @@ class AdaptiveRatio(Classifier):
         """The classifier."""
         return Joined.glorot(sizes.x + sizes.z, self.hidden, 1, key=key)
 
-    def both(self, aux: Any, parts: Parts, batch: Batch) -> tuple[Any, Any]:
+    def both(self, aux: Any, params: Params, batch: Batch) -> tuple[Any, Any]:
         """The logits at standardised draws of q and at standard normal ones."""
         normal = jax.vmap(lambda key, u: jax.random.normal(key, u.shape, u.dtype))(
             each_stream(batch.keys, "ratio.contrast"), batch.centre
         )
-        x = shown(parts, batch)
+        x = shown(params, batch)
         return self._logits(aux, x, _standard(batch)), self._logits(aux, x, normal)
 
-    def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+    def climbed(self, aux: Any, params: Params, batch: Batch) -> Float[Array, " n"]:
         """-T - log r at q's own draws."""
         u = _standard(batch)
         log_r = jnp.sum(jax.scipy.stats.norm.logpdf(u) - jnp.log(batch.scale), axis=1)
-        return -self._logits(aux, shown(parts, batch), u) - log_r
+        return -self._logits(aux, shown(params, batch), u) - log_r
 
     def _logits(self, aux: Any, x: Float[Array, "n *item"], u: Z) -> Float[Array, " n"]:
         return jax.vmap(lambda x, u: aux(seen(x), u)[0])(x, u)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.models.standardization import inside
 from tightbound.networks import Joined, flat
-from tightbound.objectives.contract import Parts
+from tightbound.objectives.contract import Params
 from tightbound.objectives.implicit.terms.abstract import AbstractTerm, Batch, Sizes, seen
 
 
@@ -34,41 +34,41 @@ class Stein(AbstractTerm):
     def operator(
         self,
         aux: Any,
-        parts: Parts,
+        params: Params,
         x: Float[Array, "*item"],
         z: Any,
         centre: Float[Array, " z"],
         scale: Float[Array, " z"],
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """D log p(x, z) . f + div f, with the mean zero under p(z|x), and |f / s|^2."""
-        h = lambda u: aux(seen(inside(parts.model, x)), u)  # noqa: E731
+        h = lambda u: aux(seen(inside(params.model, x)), u)  # noqa: E731
         u = (flat(z) - centre) / scale
         value = h(u)
         # f is s h, and d u / d z is 1 / s: its divergence is that of h in u.
-        applied = flat(score(parts, x, z)) @ (scale * value) + jnp.trace(jax.jacfwd(h)(u))
+        applied = flat(score(params, x, z)) @ (scale * value) + jnp.trace(jax.jacfwd(h)(u))
         return applied, jnp.sum(value**2)
 
-    def loss(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, ""]:
+    def loss(self, aux: Any, params: Params, batch: Batch) -> Float[Array, ""]:
         """Minus the discrepancy."""
-        return -jnp.mean(self._discrepancy(aux, parts, batch))
+        return -jnp.mean(self._discrepancy(aux, params, batch))
 
-    def climbed(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+    def climbed(self, aux: Any, params: Params, batch: Batch) -> Float[Array, " n"]:
         """Minus the discrepancy; the model does not move."""
-        params, static = eqx.partition(parts.model, eqx.is_inexact_array)
-        model = eqx.combine(jax.lax.stop_gradient(params), static)
-        return -self._discrepancy(aux, parts._replace(model=model), batch)
+        arrays, static = eqx.partition(params.model, eqx.is_inexact_array)
+        model = eqx.combine(jax.lax.stop_gradient(arrays), static)
+        return -self._discrepancy(aux, params._replace(model=model), batch)
 
-    def _discrepancy(self, aux: Any, parts: Parts, batch: Batch) -> Float[Array, " n"]:
+    def _discrepancy(self, aux: Any, params: Params, batch: Batch) -> Float[Array, " n"]:
         def each(x: Any, z: Any, centre: Any, scale: Any) -> Float[Array, ""]:
-            applied, square = self.operator(aux, parts, x, z, centre, scale)
+            applied, square = self.operator(aux, params, x, z, centre, scale)
             return 2 * applied - square
 
         return jax.vmap(each)(batch.x, batch.z, batch.centre, batch.scale)
 
 
-def score(parts: Parts, x: Float[Array, "*item"], z: Any) -> Any:
+def score(params: Params, x: Float[Array, "*item"], z: Any) -> Any:
     """The gradient of log p(x, z) with respect to z; a prior may have a score alone."""
-    prior, likelihood = parts.model.prior, parts.model.likelihood
+    prior, likelihood = params.model.prior, params.model.likelihood
     of_likelihood = jax.grad(lambda z: likelihood.log_prob(x, z))(z)
     if "density" in prior.offers:
         of_prior = jax.grad(lambda z: prior.log_prob(z, None))(z)

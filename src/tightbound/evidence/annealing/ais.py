@@ -6,15 +6,14 @@ Bias: E[p-hat] = p(x) exactly, with step sizes that were tuned on other chains a
 log is low on average: a stochastic lower bound, tighter with more temperatures.
 """
 
-import os
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Int, Key
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
@@ -22,18 +21,11 @@ from tightbound.core.items import Data, condition
 from tightbound.core.streams import item_keys, streams
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
-from tightbound.evidence.batches import (
-    CHAINS_AT_ONCE,
-    Batch,
-    Prepared,
-    data_at_once,
-    in_batches,
-    prepared,
-)
+from tightbound.evidence.batches import CHAINS_AT_ONCE, Batch, Prepared, prepared
 from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
-from tightbound.evidence.resume import Finished
+from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
 from tightbound.evidence.rounding import heaviest, rounding
 from tightbound.mcmc import Passed, Path, Problem, check_moves, check_tuning, forward, tuned
 from tightbound.models.model import Model
@@ -51,16 +43,11 @@ def annealed(
     leapfrog: int = 10,
     acceptance: float = 0.65,
     pilot: int = 16,
-    key: int | PRNGKeyArray = 0,
-    binarize: str = "auto",
-    batch_size: int | None = None,
-    progress: bool | None = None,
-    resume: str | os.PathLike[str] | None = None,
+    **execution: Unpack[ExecutionSettings],
 ) -> Estimate:
     """Estimates log p(x) of each datum by annealed importance sampling; nats, a lower bound.
 
-    Memory grows with neither temperatures nor n. Apart from rounding, `batch_size` does not change
-    the result: a datum's chains depend on the key and on its row alone.
+    Memory grows with neither temperatures nor n.
 
     Args:
         model: p(x, z), with a prior on all real numbers.
@@ -74,13 +61,8 @@ def annealed(
         leapfrog: Leapfrog steps of a transition.
         acceptance: What the step sizes are tuned to, on pilot chains that are then thrown away.
         pilot: Data of the pilot chains, the first so many.
-        key: Seed or key of draws and binarisation.
-        binarize: As for `fit`; "dynamic" draws each item once, by its row, as `tb.evaluate` does
-            with the same key.
-        batch_size: Data at once; by default 1,600 chains of them together.
-        progress: Show a progress bar on standard error; by default if that is a terminal.
-        resume: A file .npz in which finished batches are kept, every 10 seconds or so, and which
-            is removed at the end. A call with the same arguments goes on from it.
+        execution: `key`, `binarize`, `batch_size` (by default 1,600 chains together), `progress`
+            and `resume`: see `tb.evidence.Execution`.
 
     Returns:
         An estimate whose `diagnostics` hold the path's `betas` and `step_sizes`, and each datum's
@@ -90,20 +72,16 @@ def annealed(
         UsageError: A prior or start on something else than all real numbers, data outside the
             likelihood's support (row and column are named), or numbers outside their range.
     """
-    data = prepared(model, x, binarize, key)
+    run = Execution.of(annealed, execution, without=("chunk",))
+    data = prepared(model, x, run.binarize, run.key)
     if start is not None:
-        start = with_density(start, model, key, "annealing")
+        start = with_density(start, model, run.key, "annealing")
     settings = settled(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
     return settings.estimate(
-        lambda path, values, _, keys: _forward(
-            model, start, path, values, keys, leapfrog=settings.leapfrog
-        ),
+        lambda path, values, _, keys: _forward(model, settings, path, values, keys),
         model,
         data,
-        batch_size=batch_size,
-        progress=progress,
-        resume=resume,
-        doing="annealing",
+        run,
     )
 
 
@@ -123,11 +101,8 @@ class Annealing(NamedTuple):
         pass_along: Callable[..., Passed],
         model: Model,
         data: Prepared,
+        run: Execution,
         *,
-        batch_size: int | None,
-        progress: bool | None,
-        resume: str | os.PathLike[str] | None,
-        doing: str,
         backwards: bool = False,
     ) -> Estimate:
         """Tunes a path on pilot chains and passes the chains of all data along it.
@@ -136,60 +111,37 @@ class Annealing(NamedTuple):
             pass_along: (path, values, rows, keys) to the chains that went along.
             model: p(x, z).
             data: What has passed the checks.
-            batch_size: As for `annealed`.
-            progress: As for `annealed`.
-            resume: As for `annealed`.
-            doing: What the progress bar says.
+            run: How the call is carried out.
             backwards: The mean weight is that of 1 / p(x).
         """
         self.check(model)
-        batch_size = data_at_once(batch_size, draws=self.chains, at_once=CHAINS_AT_ONCE)
         noise_key, pilot_key = streams(data.noise_key, "annealed.chains", "annealed.pilot")
-        began = time.perf_counter()
         values, first = data.seen(np.arange(min(self.pilot, data.n)))
         keys = split_each(item_keys(pilot_key, first), self.chains)
-        path = _tuned(
-            model,
-            self.start,
-            values,
-            keys,
-            schedule=self.schedule,
-            temperatures=self.temperatures,
-            leapfrog=self.leapfrog,
-            acceptance=self.acceptance,
-        )
+        path = _tuned(model, self, values, keys)
 
-        def estimate(values: Data, items: Int[Array, " b"]) -> Batch:
+        def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
             keys = split_each(item_keys(noise_key, items), self.chains)
-            passed = pass_along(path, values, items, keys)
-            numbers, undefined, rounded = _numbers(model, values, passed)
-            return Batch((numbers, jnp.mean(passed.acceptance, axis=0), rounded), undefined)
+            return _weighed(model, values, pass_along(path, values, items, keys))
 
-        asked = (model, data, path, self, batch_size, backwards)
-        (log_mean, stderr, ess, result), acceptance, rounded = in_batches(
-            estimate,
+        found = run.estimate(
+            one_batch,
             data,
-            batch_size=batch_size,
-            doing=doing,
-            progress=progress,
-            finished=None if resume is None else Finished(resume, asked),
-        )
-        return Estimate(
-            log_evidence=-log_mean if backwards else log_mean,
-            stderr=stderr,
-            ess=ess,
-            result=result,
             direction="upper" if backwards else "lower",
             method=f"backwards, {self.words()}" if backwards else self.words(),
             draws=self.chains,
-            binarisation=data.once,
+            doing="annealing backwards" if backwards else "annealing",
+            at_once=per_device(CHAINS_AT_ONCE, of_each=self.chains),
+            asked=(model, data, path, self, backwards),
+        )
+        return replace(
+            found,
+            log_evidence=-found.log_evidence if backwards else found.log_evidence,
             diagnostics={
                 "betas": np.asarray(path.betas),
                 "step_sizes": np.asarray(path.step_sizes),
-                "acceptance": acceptance,
+                **found.diagnostics,
             },
-            seconds=time.perf_counter() - began,
-            rounding=rounded,
         )
 
     def check(self, model: Model) -> None:
@@ -236,12 +188,12 @@ def settled(
 
 
 @filter_jit
-def _numbers(
-    model: Model, x: Data, passed: Passed
-) -> tuple[Any, Int[Array, " n"], Float[Array, " n"]]:
-    """What the weights of each datum's chains say, how many are undefined, and their rounding."""
+def _weighed(model: Model, x: Data, passed: Passed) -> Batch:
+    """What the weights of each datum's chains say."""
     rounded = rounding(model, x, heaviest(passed.log_w, passed.z)[0])
-    return of_log_weights(passed.log_w), undefined(passed.log_w), rounded
+    of_chains = {"acceptance": jnp.mean(passed.acceptance, axis=0)}
+    found = Found(*of_log_weights(passed.log_w), rounded, of_chains)
+    return Batch(found, undefined(passed.log_w))
 
 
 def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
@@ -260,40 +212,25 @@ def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
 
 
 @partial(filter_jit, purpose="annealing")
-def _tuned(
-    model: Model,
-    start: AbstractExplicit | None,
-    x: Data,
-    keys: Key[Array, "n c"],
-    *,
-    schedule: str,
-    temperatures: int,
-    leapfrog: int,
-    acceptance: float,
-) -> Path:
+def _tuned(model: Model, settings: Annealing, x: Data, keys: Key[Array, "n c"]) -> Path:
     """Temperatures and step sizes from pilot chains."""
     return tuned(
-        problem_of(model, start),
-        schedule,
-        temperatures,
+        problem_of(model, settings.start),
+        settings.schedule,
+        settings.temperatures,
         x,
         keys,
-        leapfrog=leapfrog,
-        acceptance=acceptance,
+        leapfrog=settings.leapfrog,
+        acceptance=settings.acceptance,
     )
 
 
 @partial(filter_jit, purpose="annealing")
 def _forward(
-    model: Model,
-    start: AbstractExplicit | None,
-    path: Path,
-    x: Data,
-    keys: Key[Array, "n c"],
-    *,
-    leapfrog: int,
+    model: Model, settings: Annealing, path: Path, x: Data, keys: Key[Array, "n c"]
 ) -> Passed:
-    return forward(problem_of(model, start), path, x, keys, leapfrog=leapfrog)
+    problem = problem_of(model, settings.start)
+    return forward(problem, path, x, keys, leapfrog=settings.leapfrog)
 
 
 AIS = estimator("AIS", annealed, posterior="start")

@@ -6,14 +6,14 @@ Reference: Dempster, Laird & Rubin 1977, JRSS B 39(1), section 4.3 (finite z); T
 Bias: none but what `error` shows. All is computed in double precision.
 """
 
-import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Unpack
 
 import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import NonFiniteError, UsageError, at_least
@@ -21,18 +21,12 @@ from tightbound.core.items import Data, Datum, One
 from tightbound.core.items import values as values_of
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractFinite
-from tightbound.evidence.batches import (
-    Batch,
-    Prepared,
-    headline,
-    in_batches,
-    mean,
-    prepared,
-    stderr_of_mean,
-)
+from tightbound.evidence.batches import Batch, Prepared, prepared
+from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.estimator import estimator
 from tightbound.evidence.exact.double import double, undrawn, widened
 from tightbound.evidence.exact.quadrature import ROUNDINGS, Integral, integral
+from tightbound.evidence.execution import Execution, ExecutionSettings, Found
 from tightbound.models import NumPyroTarget, Target
 from tightbound.models.finite import check_finite, items_at_once, log_evidence
 from tightbound.models.linear_gaussian import is_linear_gaussian, linear_log_evidence
@@ -45,39 +39,14 @@ POINTS = {1: 4099, 2: 511}
 _summed = filter_jit(log_evidence)
 
 
-class ExactEvidence(NamedTuple):
-    """Log-evidence per datum in nats, larger is better; no estimate, and so no standard error."""
-
-    log_evidence: Float[np.ndarray, " n"]
-    """Log p(x)."""
-    error: Float[np.ndarray, " n"]
-    """How far log p(x) may be off, in nats: rounding, and what quadrature shows of itself."""
-    method: str
-    """How, in words."""
-    binarisation: str
-    seconds: float
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExactEvidence(Estimate):
+    """Log-evidence per datum in nats of which nothing is drawn: `stderr`, `ess`, `draws` are 0."""
 
     @property
-    def mean(self) -> float:
-        """Mean log-evidence over the data, in nats."""
-        return mean(self.log_evidence)
-
-    @property
-    def stderr_data(self) -> float:
-        """Standard error of the mean from the finite number of data."""
-        return stderr_of_mean(self.log_evidence)
-
-    def summary(self) -> str:
-        """The result in two lines, with unit, direction, method and binarisation."""
-        kind = f"exact: {self.method}"
-        of_data = f"standard error {self.stderr_data:.4f} from the data, none from draws"
-        return "\n".join(
-            [
-                headline(self.log_evidence, kind, self.binarisation, digits=4),
-                f"  {'nothing is drawn' if len(self.log_evidence) == 1 else of_data}; "
-                f"largest error shown {np.max(self.error):.1e}",
-            ]
-        )
+    def error(self) -> Float[np.ndarray, " n"]:
+        """How far log p(x) may be off, in nats: rounding, and what quadrature shows of itself."""
+        return self.diagnostics["error"]
 
 
 def exact(
@@ -85,10 +54,7 @@ def exact(
     x: DataLike | None = None,
     *,
     points: int | None = None,
-    key: int | PRNGKeyArray = 0,
-    binarize: str = "auto",
-    batch_size: int | None = None,
-    progress: bool | None = None,
+    **execution: Unpack[ExecutionSettings],
 ) -> ExactEvidence:
     """Computes log p(x) of each datum; memory does not grow with n.
 
@@ -101,11 +67,8 @@ def exact(
         x: Data of shape (n, d); none for a `Target`.
         points: Grid points in each dimension of a quadrature, one more than a multiple of 6; by
             default 4,099 in one and 511 in two. Too few show in `error`.
-        key: Seed or key of the binarisation; nothing else is drawn.
-        binarize: As for `fit`; "dynamic" draws each item once, by its row, as `tb.evaluate` does
-            with the same key.
-        batch_size: Data at once; by default what keeps n times states times d below 2^23.
-        progress: Show a progress bar on standard error; by default if that is a terminal.
+        execution: `key`, of the binarisation alone, `binarize`, `batch_size` (by default what keeps
+            n times states times d below 2^23) and `progress`: see `tb.evidence.Execution`.
 
     Raises:
         UsageError: A model with none of the three ways, data outside the likelihood's support (row
@@ -113,28 +76,31 @@ def exact(
         NonFiniteError: A density that is NaN or infinite on the grid (the z is named), zero all
             over it, or that does not fall towards its ends.
     """
+    run = Execution.of(exact, execution, without=("chunk", "resume"))
     if points is not None:
         (points,) = at_least(7, points=points)
         if points % 6 != 1:
             raise UsageError(f"expected points one more than a multiple of 6, got {points}")
     estimate, method, at_once = _way(model, points)
-    data = prepared(model, x, binarize, key, np.float64)
-    (batch_size,) = at_least(1, batch_size=at_once(data) if batch_size is None else batch_size)
-    began = time.perf_counter()
+    data = prepared(model, x, run.binarize, run.key, np.float64)
 
     def in_double(values: Data, rows: Int[Array, " b"]) -> Batch:
         with double():
-            log_z, error = estimate(undrawn(data, values, rows), rows)
-            return Batch((log_z, error), np.isnan(log_z) | (log_z == np.inf))
+            log_z, error = map(np.asarray, estimate(undrawn(data, values, rows), rows))
+        none = np.zeros_like(log_z)
+        found = Found(log_z, none, none, none, {"error": error})
+        return Batch(found, np.isnan(log_z) | (log_z == np.inf))
 
-    log_z, error = in_batches(
+    found = run.estimate(
         in_double,
         data,
-        batch_size=batch_size,
+        direction="exact",
+        method=method,
+        draws=0,
         doing="summing",
-        progress=progress,
+        at_once=at_once(data),
     )
-    return ExactEvidence(log_z, error, method, data.once, time.perf_counter() - began)
+    return ExactEvidence(**vars(found))
 
 
 def _way(

@@ -15,7 +15,7 @@ from tightbound.report.values import as_mapping, as_number, as_sequence
 
 
 @dataclass(frozen=True)
-class History:
+class EpochBounds:
     """Bounds by epoch in nats per datum, larger is better; NaN where a line says nothing."""
 
     epoch: Float[np.ndarray, " epochs"]
@@ -27,7 +27,7 @@ class History:
     """All that the file says of each epoch."""
 
 
-def read_history(path: Path) -> History:
+def read_history(path: Path) -> EpochBounds:
     """Reads `metrics.jsonl`; a last line that a killed process left torn is passed over.
 
     Raises:
@@ -42,7 +42,7 @@ def read_history(path: Path) -> History:
     validation = [as_sequence(row.get("validation_bound")) for row in rows]
     losses = [as_sequence(as_mapping(row.get("info")).get("classifier_loss")) for row in rows]
     seeds = max(map(len, [*train, *validation, *losses]))
-    return History(
+    return EpochBounds(
         epoch=np.array([as_number(row.get("epoch")) for row in rows]),
         train=_per_seed(train, seeds),
         validation=_per_seed(validation, seeds),
