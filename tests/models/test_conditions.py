@@ -130,6 +130,8 @@ def test_every_estimator_gives_the_evidence_for_the_condition(holes):
     found = tb.evaluate(model, wide, data, k=2000)
     z = (found.log_evidence - truth(x, c)) / np.maximum(found.stderr, 1e-5)
     assert np.abs(z).max() < ztest.LIMIT
+    jackknife = tb.evidence.jackknife(model, posterior, data, k=20)
+    np.testing.assert_allclose(jackknife.log_evidence, truth(x, c), atol=2e-4)
     forward = tb.evaluate(model, None, data, by=tb.evidence.AIS(temperatures=60, chains=64))
     z = (forward.log_evidence - truth(x, c)) / np.maximum(forward.stderr, 0.02)
     assert np.abs(z).max() < ztest.LIMIT
