@@ -1,7 +1,9 @@
 """The signal-to-noise ratio of gradients against NumPy on the same gradients, and its rates.
 
 False alarms: the rates are those of Rainforth et al. (2018), theorem 1, on a linear-Gaussian model;
-each slope's standard error over 4,000 gradients is below 0.05 and the tolerance 0.25.
+each slope's standard error is below 0.05 over 4,000 gradients, and the tolerance 0.25. Where the
+ratio falls it is small: the slope's error was 0.25 over 4,000, 0.09 over 20,000 (four keys), and is
+0.06 or so over 40,000.
 """
 
 import equinox as eqx
@@ -55,13 +57,13 @@ def wider():
     return exact._replace(posterior=moved)
 
 
-def slopes(make, sizes):
+def slopes(make, sizes, replicas):
     parts, (x, _) = wider(), runs.batch(1)
     snr = {"model": [], "posterior": []}
     for size in sizes:
-        found = gradient_snr(make(size), *parts, np.asarray(x), replicas=4000, batch_size=500)
+        found = gradient_snr(make(size), *parts, np.asarray(x), replicas=replicas, batch_size=500)
         for name, signal in found.items():
-            squared = signal.snr**2 - 1 / 4000  # without the bias of a squared mean
+            squared = signal.snr**2 - 1 / replicas  # without the bias of a squared mean
             snr[name].append(0.5 * np.log(np.nanmean(squared)))
     return {name: np.polyfit(np.log(sizes), logs, 1)[0] for name, logs in snr.items()}
 
@@ -69,16 +71,16 @@ def slopes(make, sizes):
 @pytest.mark.slow
 @pytest.mark.stat
 @pytest.mark.parametrize(
-    ("make", "sizes", "model", "posterior"),
+    ("make", "sizes", "replicas", "model", "posterior"),
     [
-        (iwae, (16, 128), 0.5, -0.5),
-        (lambda k: iwae(k, "dreg"), (16, 128), 0.5, 0.5),
-        (lambda m: miwae(m, 4), (2, 16), 0.5, 0.5),
+        (iwae, (16, 128), 40_000, 0.5, -0.5),
+        (lambda k: iwae(k, "dreg"), (16, 128), 4000, 0.5, 0.5),
+        (lambda m: miwae(m, 4), (2, 16), 4000, 0.5, 0.5),
     ],
     ids=["k", "k with dreg", "m"],
 )
-def test_the_rates_are_those_of_rainforth_et_al(make, sizes, model, posterior):
-    found = slopes(make, sizes)
+def test_the_rates_are_those_of_rainforth_et_al(make, sizes, replicas, model, posterior):
+    found = slopes(make, sizes, replicas)
     assert abs(found["model"] - model) < 0.25
     assert abs(found["posterior"] - posterior) < 0.25
 
