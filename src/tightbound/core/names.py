@@ -129,7 +129,7 @@ def objectives() -> dict[str, Place]:
     """The place of each objective by name: the files that define a function of their own name."""
     return {
         place.path.stem: place
-        for place in places("objectives")
+        for place in sorted(places("objectives"), key=lambda place: place.path.stem)
         if re.search(rf"^def {place.path.stem}\(", place.text, re.MULTILINE)
     }
 
