@@ -6,6 +6,7 @@ import pytest
 from tests import once
 
 import tightbound as tb
+from tightbound.core.items import Items
 from tightbound.core.streams import item_keys, streams
 from tightbound.data.binarise import Binarisation
 from tightbound.training.epoch import EpochSettings, _mean_bound
@@ -84,7 +85,8 @@ def test_the_validation_bound_does_not_depend_on_the_batch_size(batch_size, pull
     x = jnp.asarray(np.random.default_rng(1).random((13, 3)), jnp.float32)
     key, dynamic = getkey(), Binarisation("dynamic")
     settings = EpochSettings(batch_size, dynamic, dynamic, None, None)
-    mean = jax.jit(lambda: _mean_bound(pull(noisy=True), toy, None, x, key, settings))()
+    data = Items.of(x)
+    mean = jax.jit(lambda: _mean_bound(pull(noisy=True), toy, None, data, key, settings))()
     binarise_key, noise_key = streams(key, "fit.validation.binarise", "fit.validation.noise")
     items = jnp.arange(13)
     binary = dynamic(x, items, use=0, key=binarise_key)

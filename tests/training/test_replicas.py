@@ -57,7 +57,7 @@ def test_a_replica_does_not_depend_on_how_many_there_are(pull, toy, same_bits):
 
     def loop(seeds):
         _, static = eqx.partition(toy, eqx.is_inexact_array)
-        data = np.zeros((4, 3), np.float32)
+        data = tb.source(toy.model, np.zeros((4, 3), np.float32))
         return Loop(static, pull(), optax.sgd(1.0), settings, jax.random.key(3), seeds, data, None)
 
     few, many = loop(2), loop(5)
