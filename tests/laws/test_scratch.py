@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import tightbound
+
 ROOT = Path(__file__).parents[2]
+FOLDERS = {"src/tightbound": Path(tightbound.__file__).parent, "tests": ROOT / "tests"}
+"""Where the project's folders are: the package may be an installed one."""
 PARTS = {
     "src/tightbound/bounds/halfway.py": ("CASES = {", '"halfway": Case("Halfway", {"k": K}),'),
     "src/tightbound/objectives/multisample/twice.py": (
@@ -32,8 +36,8 @@ PARTS = {
 
 def added(folder):
     """A copy of the project with all parts in it."""
-    for name in ("src", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, there in FOLDERS.items():
+        shutil.copytree(there, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     cases = folder / "tests" / "cases.py"
     for target, (place, line) in PARTS.items():
@@ -54,7 +58,9 @@ def differences(one, two, place=Path()):
 def test_nothing_else_is_edited(tmp_path):
     added(tmp_path)
     found = {
-        f"{top}/{p}" for top in ("src", "tests") for p in differences(ROOT / top, tmp_path / top)
+        f"{name}/{path}"
+        for name, there in FOLDERS.items()
+        for path in differences(there, tmp_path / name)
     }
     assert found == {*PARTS, "tests/cases.py"}
     before = (ROOT / "tests" / "cases.py").read_text().splitlines()
