@@ -30,7 +30,7 @@ def check_model(model: Model | Bayesian, data: Source) -> None:
         lambda: eqx.filter_eval_shape(plain.log_joint, _datum(plain, data), z),
         f"the model's {type(plain.likelihood).__name__}",
         data,
-        "a likelihood that is given tightbound.items.Given(z, condition)",
+        "a likelihood that is given tightbound.core.items.Given(z, condition)",
     )
 
 
@@ -52,7 +52,7 @@ def check_posterior(
         ),
         type(posterior).__name__,
         data,
-        "a posterior that takes tightbound.items.Datum(x, observed, condition) in place of an "
+        "a posterior that takes tightbound.core.items.Datum(x, observed, condition) in place of an "
         "array x (tightbound.networks.read(network, given) gives a network its values)",
     )
 

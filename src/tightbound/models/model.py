@@ -17,7 +17,7 @@ class Model(eqx.Module):
     draws alone) is said by the method's `requires` and checked, in words, against its `offers`.
 
     With a condition c all is given it: the model is p(x, z|c) = p(z|c) p(x|z, c), and its evidence
-    p(x|c). The prior is given c (most take no notice of it), the likelihood `items.Given(z, c)`.
+    p(x|c). The prior is given c (most take no notice of it), the likelihood a `Given(z, c)`.
     """
 
     prior: Any
