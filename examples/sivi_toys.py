@@ -16,7 +16,7 @@ import numpy as np
 from comparison import divergence, fitted, parser, several
 
 import tightbound as tb
-from tightbound.evidence.densities import Mixture
+from tightbound.evidence.densities import ComponentMixture
 from tightbound.report.theme import LIGHT, draw_png
 
 NORM = jax.scipy.stats.norm.logpdf
@@ -102,7 +102,7 @@ def picture(found: dict[tuple[str, str], Any], methods: list[str]) -> bytes:
                 q = found.get((name, method))
                 if q is None:
                     continue
-                h = Mixture(q, 2000, jax.random.key(3)) if "mixture" in q.offers else q
+                h = ComponentMixture(q, 2000, jax.random.key(3)) if "mixture" in q.offers else q
                 log_h = jax.jit(jax.vmap(lambda z, h=h: h.log_prob(z, jnp.zeros(0))))(z)
                 axis.plot(z[:, 0], jnp.exp(log_h), color=colours[method], linewidth=1.2)
             axis.set(title=name, yticks=[])

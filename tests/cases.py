@@ -188,10 +188,10 @@ CASES = {
     "rws-both": Case("rws", {"k": K, "phi": "both"}, reference="iwae", unbiased=False, layers=ONE),
     "schedule": Case("schedule", {"stages": [(objectives.iwae(K), 3)]}, reference="iwae"),
     "annealed": Case("annealed", {"epochs": 4, "samples": K, "start": 1.0}, reference="elbo-A"),
-    # Their laws stand in tests/training/test_mcem.py and tests/test_full_vb.py.
+    # Their laws stand in tests/training/test_mcem.py and tests/objectives/test_full_vb.py.
     "mcem": Case("mcem", {}, layers=()),
     "full-vb": Case("full_vb", {"objective": objectives.elbo(samples=K), "n": 10}, layers=()),
-    # Of implicit parts: their laws stand in tests/implicit/.
+    # Of implicit parts: their laws stand in tests/objectives/implicit/.
     "pc-adv": Case("pc_adv", {}, layers=()),
     "jc-adv": Case("jc_adv", {}, layers=()),
     "jc-adv-rmd": Case("jc_adv_rmd", {}, layers=()),
