@@ -35,7 +35,7 @@ def as_users(monkeypatch):
     def program(self, platform):
         if platform is None:
             return self._compiler(self._function)
-        options = AS_USERS | (compiler_options(platform, self._purpose) or {})
+        options = AS_USERS | (compiler_options(platform) or {})
         return self._compiler(self._function, compiler_options=options)
 
     monkeypatch.setattr(Compiled, "_program", program)

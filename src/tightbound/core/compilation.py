@@ -1,15 +1,13 @@
 """How programs are compiled: `jax.jit` and `eqx.filter_jit` with what this installation needs.
 
-jaxlib 0.10.2 and 0.11.0 hand parts of programs to YNNPACK on CPU. Where these are sums of products,
-`jit(vmap(lambda row: sum((M @ row) ** 2)))` has a wrong last row for 32,769 rows and M of shape
-(3, 3) (jax-ml/jax#39103, 0.10.2), and seven axes crash or hang (#39257, #40412, both). With no such
-parts, or with plain matrix products alone, all are right. On a GPU, and with other versions,
-nothing is changed.
-
-Which of the two was measured by turns in one process (jaxlib 0.10.2, 784-200-200-50, two cores).
-Without any, a training step of IWAE at k = 50 takes 0.95 and an evaluation at k = 500 0.96 of the
-time by default; annealing, whose products are smaller, takes 1.2 of its processor time without any
-and 0.99 with plain products.
+jaxlib 0.10 and 0.11.0 hand parts of programs to YNNPACK on CPU. In 0.10.2 and 0.11.0, where these
+are sums of products, `jit(vmap(lambda row: sum((M @ row) ** 2)))` has a wrong last row for 32,769
+rows and M of shape (3, 3) (jax-ml/jax#39103, 0.10.2), and seven axes crash or hang (#39257, #40412,
+both). With no such parts all are right, and faster: by turns on two idle cores (digits, 200-200-50)
+a training step of IWAE at k = 50 takes 0.95, an evaluation 0.97 and annealing 0.77 of the time by
+default with jaxlib 0.10.0 and 0.10.1; with 0.10.2 annealing takes 0.78 (784 columns: 0.78) of the
+time that it takes with plain matrix products handed over, which are right too. On a GPU, and with
+other versions, nothing is changed.
 """
 
 import functools
@@ -27,24 +25,20 @@ from jax.extend.core import get_opaque_trace_state
 JAXLIB = importlib.metadata.version("jaxlib")
 FUSES_WRONGLY = ("0.10.2", "0.11.0")
 """Versions of jaxlib whose fusions on CPU are wrong."""
+HANDS_OVER = ("0.10.0", "0.10.1", *FUSES_WRONGLY)
+"""Versions that hand over at all, and have the option below."""
 FUSION = "xla_cpu_experimental_ynn_fusion_type"
-KINDS = {"any": "", "annealing": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
-"""What may be handed over, by what a program is for: names as compiled programs take them, with
-commas between; `individual_dot` and `-reduce` are for `XLA_FLAGS` alone."""
+"""The option that says what may be handed over: names with commas between."""
 
 
-def compiler_options(
-    platform: str, purpose: str = "any", version: str = JAXLIB
-) -> dict[str, str] | None:
-    """What XLA is told, if anything.
+def compiler_options(platform: str, version: str = JAXLIB) -> dict[str, str] | None:
+    """What XLA is told, if anything: to hand nothing over.
 
     Args:
         platform: "cpu", "gpu" or another.
-        purpose: "annealing", or "any" for all other programs.
         version: Of jaxlib.
     """
-    wrong = platform == "cpu" and version in FUSES_WRONGLY
-    return {FUSION: KINDS[purpose]} if wrong else None
+    return {FUSION: ""} if platform == "cpu" and version in HANDS_OVER else None
 
 
 class Compiled:
@@ -54,12 +48,10 @@ class Compiled:
     program may have no options, and the outermost one decides for all that is in it.
     """
 
-    def __init__(
-        self, function: Callable[..., Any], compiler: Callable[..., Any], purpose: str = "any"
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], compiler: Callable[..., Any]) -> None:
         """Nothing is compiled, and no device is looked for, before the first call."""
         functools.update_wrapper(self, function)
-        self._function, self._compiler, self._purpose = function, compiler, purpose
+        self._function, self._compiler = function, compiler
         self._programs: dict[str | None, Callable[..., Any]] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -77,7 +69,7 @@ class Compiled:
 
     def _program(self, platform: str | None) -> Callable[..., Any]:
         if platform not in self._programs:
-            options = None if platform is None else compiler_options(platform, self._purpose)
+            options = None if platform is None else compiler_options(platform)
             given = {} if options is None else {"compiler_options": options}
             self._programs[platform] = self._compiler(self._function, **given)
         return self._programs[platform]
@@ -88,9 +80,9 @@ def jit(function: Callable[..., Any], *, donate_argnums: int | tuple[int, ...] =
     return Compiled(function, functools.partial(jax.jit, donate_argnums=donate_argnums))
 
 
-def filter_jit(function: Callable[..., Any], *, purpose: str = "any") -> Compiled:
-    """`eqx.filter_jit` with the options of the platform, and of the purpose ("annealing")."""
-    return Compiled(function, eqx.filter_jit, purpose)
+def filter_jit(function: Callable[..., Any]) -> Compiled:
+    """`eqx.filter_jit` with the options of the platform."""
+    return Compiled(function, eqx.filter_jit)
 
 
 def _state() -> Any:

@@ -8,7 +8,6 @@ log is low on average: a stochastic lower bound, tighter with more temperatures.
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple, Unpack
 
 import jax.numpy as jnp
@@ -211,7 +210,7 @@ def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
     )
 
 
-@partial(filter_jit, purpose="annealing")
+@filter_jit
 def _tuned(model: Model, settings: Annealing, x: Data, keys: Key[Array, "n c"]) -> Path:
     """Temperatures and step sizes from pilot chains."""
     return tuned(
@@ -225,7 +224,7 @@ def _tuned(model: Model, settings: Annealing, x: Data, keys: Key[Array, "n c"]) 
     )
 
 
-@partial(filter_jit, purpose="annealing")
+@filter_jit
 def _forward(
     model: Model, settings: Annealing, path: Path, x: Data, keys: Key[Array, "n c"]
 ) -> Passed:

@@ -9,7 +9,6 @@ section 2.3 (bidirectional Monte Carlo).
 Bias: E[1 / p-hat] = 1 / p(x) exactly; log p-hat is high on average: a stochastic upper bound.
 """
 
-from functools import partial
 from typing import Any, NamedTuple, Unpack
 
 import jax
@@ -90,7 +89,7 @@ def reverse_annealed(
     return settings.estimate(pass_along, model, data, run, backwards=True)
 
 
-@partial(filter_jit, purpose="annealing")
+@filter_jit
 def _backward(
     model: Model, settings: Annealing, path: Path, x: Data, z: Any, keys: Key[Array, "n c"]
 ) -> Passed:
