@@ -31,8 +31,8 @@ def run(given: Namespace) -> int:
         found = runs.reconstruct_data(
             directory, given.data, limit=given.limit, scale=given.scale, header=given.header
         )
-        rows, items = iter([found.means]), runs.items_of(directory)
-        write_rows(path, rows, n=len(found.means), shape=items.shape, columns=items.columns)
+        rows = iter([found.means])
+        write_rows(path, rows, n=len(found.means), items=runs.items_of(directory))
     record = {"file": str(path), "n": len(found.means), found.measure: found.error}
     say(record, as_json=given.json)
     return 0

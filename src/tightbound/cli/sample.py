@@ -31,7 +31,6 @@ def run(given: Namespace) -> int:
 
         fitted = runs.open_run(directory).run
         chunks = runs.sample_chunks(fitted, given.n, given.key, chunk=CHUNK)
-        items = runs.items_of(directory)
-        write_rows(path, chunks, n=given.n, shape=items.shape, columns=items.columns)
+        write_rows(path, chunks, n=given.n, items=runs.items_of(directory))
     say({"file": str(path), "n": given.n}, as_json=given.json)
     return 0

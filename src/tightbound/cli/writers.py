@@ -9,10 +9,13 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from tightbound.core.errors import UsageError
 from tightbound.core.files import write_atomic
+
+if TYPE_CHECKING:
+    from tightbound.runs.folder import ItemsOf
 
 MOST_PICTURES = 10_000
 BORDER = 1
@@ -21,38 +24,28 @@ Rows = Iterator[Any]
 """Chunks of shape (rows, d), float32."""
 
 
-class Items(NamedTuple):
-    """What one item is."""
-
-    shape: tuple[int, ...]
-    columns: tuple[str, ...]
-    """Names of its columns, if they have any."""
-
-
-def write_rows(
-    path: Path, chunks: Rows, *, n: int, shape: tuple[int, ...], columns: tuple[str, ...] = ()
-) -> None:
+def write_rows(path: Path, chunks: Rows, *, n: int, items: "ItemsOf") -> None:
     """Writes n rows beside the target and renames them into place.
 
     Args:
         path: The file; its suffix is one of `FORMATS`.
         chunks: The rows, in chunks; none is asked for before all checks have passed.
         n: How many rows they hold together.
-        shape: The shape of one item, for pictures.
-        columns: Names of the columns; x0, x1 and so on where there are none.
+        items: What one item is: its shape, for pictures, and the names of its columns, x0, x1 and
+            so on where there are none.
 
     Raises:
         UsageError: The disk has no room for them, or the format cannot hold them.
     """
     write = FORMATS[path.suffix.lower()]
     width = 1
-    for size in shape:
+    for size in items.shape:
         width *= size
     _check_room(path, n * width * SMALLEST[path.suffix.lower()])
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as handle:
-            write(handle, chunks, n, Items(shape, columns))
+            write(handle, chunks, n, items)
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)
@@ -85,7 +78,7 @@ def _check_room(path: Path, needed: int | float) -> None:
         )
 
 
-def _npy(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None:
+def _npy(handle: BufferedIOBase, chunks: Rows, n: int, items: "ItemsOf") -> None:
     from numpy.lib import format as npy
 
     first = next(chunks)
@@ -96,7 +89,7 @@ def _npy(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None:
         handle.write(chunk.tobytes())
 
 
-def _npz(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None:
+def _npz(handle: BufferedIOBase, chunks: Rows, n: int, items: "ItemsOf") -> None:
     with (
         zipfile.ZipFile(cast("IO[bytes]", handle), "w") as archive,
         archive.open("rows.npy", "w", force_zip64=True) as member,
@@ -104,7 +97,7 @@ def _npz(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None:
         _npy(cast("BufferedIOBase", member), chunks, n, items)
 
 
-def _csv(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None:
+def _csv(handle: BufferedIOBase, chunks: Rows, n: int, items: "ItemsOf") -> None:
     for number, chunk in enumerate(chunks):
         if number == 0:
             csv.writer(text := io.StringIO(), lineterminator="\n").writerow(_columns(chunk, items))
@@ -114,7 +107,7 @@ def _csv(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None:
         handle.write(("\n".join(lines) + "\n").encode())
 
 
-def _parquet(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None:
+def _parquet(handle: BufferedIOBase, chunks: Rows, n: int, items: "ItemsOf") -> None:
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -131,7 +124,7 @@ def _parquet(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None
             writer.write_table(table)
 
 
-def _png(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None:
+def _png(handle: BufferedIOBase, chunks: Rows, n: int, items: "ItemsOf") -> None:
     import numpy as np
     from PIL import Image
 
@@ -151,11 +144,11 @@ def _png(handle: BufferedIOBase, chunks: Rows, n: int, items: Items) -> None:
     Image.fromarray(sheet).save(cast("IO[bytes]", handle), format="PNG")
 
 
-def _columns(chunk: Any, items: Items) -> list[str]:
+def _columns(chunk: Any, items: "ItemsOf") -> list[str]:
     return list(items.columns) or [f"x{column}" for column in range(chunk.shape[1])]
 
 
-FORMATS: dict[str, Callable[[BufferedIOBase, Rows, int, Items], None]] = {
+FORMATS: dict[str, Callable[[BufferedIOBase, Rows, int, "ItemsOf"], None]] = {
     ".npy": _npy,
     ".npz": _npz,
     ".csv": _csv,
