@@ -12,14 +12,13 @@ Bias: E[exp(forward)] = Z and E[exp(backward)] = 1 / Z for any schedule and step
 depend on the chains themselves.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.streams import numbered, stream
@@ -34,12 +33,17 @@ RATES = (1.0, 0.3)
 
 
 class Path(NamedTuple):
-    """A schedule with its frozen step sizes."""
+    """A schedule with its frozen step sizes; what lies beyond `count` is filling.
+
+    Programs are compiled for the length of the arrays, and run for as many steps as count.
+    """
 
     betas: Float[Array, " t_and_start"]
     """Inverse temperatures from 0 to 1."""
     step_sizes: Float[Array, " t"]
     """Length of a leapfrog step at each of them but the first."""
+    count: Int[Array, ""] | int
+    """Steps."""
 
 
 class Problem(NamedTuple):
@@ -59,7 +63,7 @@ class Passed(NamedTuple):
     log_w: Float[Array, "n c"]
     z: Any
     acceptance: Float[Array, "t n"]
-    """Mean over a datum's chains."""
+    """Mean over a datum's chains; 0 beyond the path's count, as what follows."""
     deviation: Float[Array, " t"]
     """Standard deviation of tilt over a datum's chains, averaged over the data."""
 
@@ -84,8 +88,8 @@ def forward(
     problem: Problem, path: Path, given: Any, keys: Key[Array, "n c"], *, leapfrog: int
 ) -> Passed:
     """Chains from the start to the target: log-weights whose exponentials have the mean Z."""
-    log_steps = jnp.log(path.step_sizes)
-    return _pass(problem, path.betas, log_steps, given, keys, leapfrog=leapfrog)[0]
+    path = path._replace(step_sizes=jnp.log(path.step_sizes))
+    return _pass(problem, path, given, keys, leapfrog=leapfrog)[0]
 
 
 def backward(
@@ -97,75 +101,79 @@ def backward(
     """
     chains = keys.shape[1]
     z = jax.tree.map(lambda a: jnp.repeat(a[:, None], chains, axis=1), z)
-    count = path.step_sizes.shape[0]
 
     def one(carry: Any, turn: Any) -> tuple[Any, Any]:
         z, log_w = carry
-        number, now, after, step_size = turn
-        z, acceptance = _move(problem, now, step_size, given, z, keys, number, leapfrog)
+        at = path.count - 1 - turn
+        after, now = path.betas[at], path.betas[at + 1]
+        step_size = path.step_sizes[at]
+        z, acceptance = _move(problem, now, step_size, given, z, keys, turn + 1, leapfrog)
         tilt = _tilt(problem, given, z)
         return (z, log_w - (now - after) * tilt), (jnp.mean(acceptance, axis=1), _spread(tilt))
 
-    turns = (
-        jnp.arange(1, count + 1),
-        path.betas[1:][::-1],
-        path.betas[:-1][::-1],
-        path.step_sizes[::-1],
-    )
     start = (z, jnp.zeros(keys.shape, path.betas.dtype))
-    (z, log_w), (acceptance, deviation) = jax.lax.scan(one, start, turns)
-    return Passed(log_w, z, acceptance[::-1], deviation[::-1])
+    (z, log_w), found = _steps(one, start, path)
+    acceptance, deviation = (jnp.roll(of[::-1], path.count, axis=0) for of in found)
+    return Passed(log_w, z, acceptance, deviation)
+
+
+def untuned(schedule: str, temperatures: int, length: int | None = None) -> Path:
+    """The path of a schedule, with step sizes of 0.1.
+
+    Args:
+        schedule: See `betas`.
+        temperatures: Steps.
+        length: Of the arrays, if they are to be longer.
+    """
+    length = temperatures if length is None else length
+    values = np.ones(length + 1, np.float32)
+    values[: temperatures + 1] = betas(schedule, temperatures)
+    steps = np.full(length, FIRST_STEP, np.float32)
+    return Path(jnp.asarray(values), jnp.asarray(steps), jnp.asarray(temperatures))
 
 
 def tuned(
     problem: Problem,
-    schedule: str,
-    temperatures: int,
+    path: Path,
     given: Any,
     keys: Key[Array, "n c"],
     *,
     leapfrog: int,
     acceptance: float,
+    adaptive: bool = False,
 ) -> Path:
     """A path tuned on pilot chains, which take no part in any estimate.
 
-    The first pass finds a step size for each temperature while it goes; with the schedule
-    "adaptive" the temperatures are then spaced anew. The second pass corrects the step sizes.
+    The first pass finds a step size for each temperature while it goes; if `adaptive`, the
+    temperatures are then spaced anew. The second pass corrects the step sizes.
     """
-    values = jnp.asarray(betas(schedule, temperatures), jnp.float32)
-    log_steps = jnp.full(temperatures, math.log(FIRST_STEP), values.dtype)
+    path = path._replace(step_sizes=jnp.log(path.step_sizes))
     for number, rate in enumerate(RATES):
-        passed, log_steps = _pass(
-            problem,
-            values,
-            log_steps,
-            given,
-            keys,
-            leapfrog=leapfrog,
-            rate=rate,
-            target=acceptance,
+        passed, used = _pass(
+            problem, path, given, keys, leapfrog=leapfrog, rate=rate, target=acceptance
         )
-        if schedule == "adaptive" and number == 0:
-            spaced = _even_in_length(values, passed.deviation)
-            log_steps = jnp.interp(spaced[1:], values[1:], log_steps)
-            values = spaced
-    return Path(values, jnp.exp(log_steps))
+        if adaptive and number == 0:
+            spaced = _even_in_length(path, passed.deviation)
+            used = jnp.interp(spaced[1:], path.betas[1:], used)
+            path = path._replace(betas=spaced)
+        path = path._replace(step_sizes=used)
+    return path._replace(step_sizes=jnp.exp(path.step_sizes))
 
 
-def _even_in_length(
-    values: Float[Array, " t_and_start"], deviation: Float[Array, " t"]
-) -> Float[Array, " t_and_start"]:
+def _even_in_length(path: Path, deviation: Float[Array, " t"]) -> Float[Array, " t_and_start"]:
     """Temperatures with the same length of path between any two neighbours."""
+    values = path.betas
     pieces = jnp.diff(values) * jnp.maximum(deviation, 1e-6 * jnp.max(deviation) + 1e-12)
     length = jnp.concatenate([jnp.zeros(1, values.dtype), jnp.cumsum(pieces)])
-    even = jnp.linspace(0.0, 1.0, values.shape[0], dtype=values.dtype) * length[-1]
-    return jnp.interp(even, length, values).at[0].set(0.0).at[-1].set(1.0)
+    share = jnp.arange(values.shape[0], dtype=values.dtype) / jnp.asarray(path.count, values.dtype)
+    even = jnp.minimum(share, 1) * length[-1]
+    spaced = jnp.interp(even, length, values).at[0].set(0.0)
+    return jnp.where(share < 1, spaced, 1.0)
 
 
 def _pass(
     problem: Problem,
-    values: Float[Array, " t_and_start"],
-    log_steps: Float[Array, " t"],
+    path: Path,
     given: Any,
     keys: Key[Array, "n c"],
     *,
@@ -173,31 +181,44 @@ def _pass(
     rate: float = 0.0,
     target: float = 0.0,
 ) -> tuple[Passed, Float[Array, " t"]]:
-    """Chains along the path, and the step sizes' logarithms as they were used.
+    """Chains along a path with logarithms of step sizes, and these as they were used.
 
     With a rate, what the temperatures before have seen of acceptances moves those that follow.
     """
-    count = log_steps.shape[0]
+    values = path.betas
 
     def begin(given: Any, keys: Key[Array, " c"]) -> Any:
         return jax.vmap(lambda key: problem.start(given, stream(key, "annealing.start")))(keys)
 
     def one(carry: Any, turn: Any) -> tuple[Any, Any]:
         z, log_w, drift = carry
-        number, before, now, log_step = turn
+        before, now = values[turn], values[turn + 1]
         tilt = _tilt(problem, given, z)
         log_w = log_w + (now - before) * tilt
-        used = log_step + drift
-        z, acceptance = _move(problem, now, jnp.exp(used), given, z, keys, number, leapfrog)
+        used = path.step_sizes[turn] + drift
+        z, acceptance = _move(problem, now, jnp.exp(used), given, z, keys, turn + 1, leapfrog)
         acceptance = jnp.mean(acceptance, axis=1)
         drift = adapted(drift, jnp.mean(acceptance), target=target, rate=rate)
         return (z, log_w, drift), (acceptance, _spread(tilt), used)
 
-    turns = (jnp.arange(1, count + 1), values[:-1], values[1:], log_steps)
     nothing = jnp.zeros(keys.shape, values.dtype)
     start = (jax.vmap(begin)(given, keys), nothing, jnp.zeros([], values.dtype))
-    (z, log_w, _), (acceptance, deviation, used) = jax.lax.scan(one, start, turns)
+    (z, log_w, _), (acceptance, deviation, used) = _steps(one, start, path)
     return Passed(log_w, z, acceptance, deviation), used
+
+
+def _steps(one: Callable[[Any, Any], tuple[Any, Any]], start: Any, path: Path) -> tuple[Any, Any]:
+    """As `lax.scan` over the numbers of the path's steps; zeros stand for what is filling."""
+    length = path.step_sizes.shape[0]
+    found = jax.eval_shape(one, start, 0)[1]
+    nothing = jax.tree.map(lambda of: jnp.zeros((length, *of.shape), of.dtype), found)
+
+    def step(turn: Any, state: Any) -> Any:
+        carry, kept = state
+        carry, new = one(carry, turn)
+        return carry, jax.tree.map(lambda of, now: of.at[turn].set(now), kept, new)
+
+    return jax.lax.fori_loop(0, path.count, step, (start, nothing))
 
 
 def _tilt(problem: Problem, given: Any, z: Any) -> Float[Array, "n c"]:

@@ -192,6 +192,7 @@ class FAB(AbstractAdaptation):
         path = Path(
             jnp.linspace(0.0, 1.0, self.temperatures + 1),
             jnp.repeat(jnp.exp(log_step), self.temperatures),
+            self.temperatures,
         )
         passed = forward(
             problem, path, jnp.zeros(1), split_each(key[None], self.batch), leapfrog=self.leapfrog

@@ -26,9 +26,21 @@ from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
 from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
 from tightbound.evidence.rounding import heaviest, rounding
-from tightbound.mcmc import Passed, Path, Problem, check_moves, check_tuning, forward, tuned
+from tightbound.mcmc import (
+    Passed,
+    Path,
+    Problem,
+    check_moves,
+    check_tuning,
+    forward,
+    tuned,
+    untuned,
+)
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
+
+LENGTH = 1024
+"""Least length of a path's arrays, whatever the number of temperatures is."""
 
 
 def annealed(
@@ -77,7 +89,9 @@ def annealed(
         start = with_density(start, model, run.key, "annealing")
     settings = settled(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
     return settings.estimate(
-        lambda path, values, _, keys: _forward(model, settings, path, values, keys),
+        lambda path, values, _, keys: _forward(
+            model, settings.start, path, values, keys, leapfrog=settings.leapfrog
+        ),
         model,
         data,
         run,
@@ -117,11 +131,20 @@ class Annealing(NamedTuple):
         noise_key, pilot_key = streams(data.noise_key, "annealed.chains", "annealed.pilot")
         values, first = data.seen(np.arange(min(self.pilot, data.n)))
         keys = split_each(item_keys(pilot_key, first), self.chains)
-        path = _tuned(model, self, values, keys)
+        path = _tuned(
+            model,
+            self.start,
+            untuned(self.schedule, self.temperatures, _length(self.temperatures)),
+            values,
+            keys,
+            leapfrog=self.leapfrog,
+            acceptance=self.acceptance,
+            adaptive=self.schedule == "adaptive",
+        )
 
         def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
             keys = split_each(item_keys(noise_key, items), self.chains)
-            return _weighed(model, values, pass_along(path, values, items, keys))
+            return _weighed(model, values, pass_along(path, values, items, keys), path.count)
 
         found = run.estimate(
             one_batch,
@@ -137,8 +160,8 @@ class Annealing(NamedTuple):
             found,
             log_evidence=-found.log_evidence if backwards else found.log_evidence,
             diagnostics={
-                "betas": np.asarray(path.betas),
-                "step_sizes": np.asarray(path.step_sizes),
+                "betas": np.asarray(path.betas)[: self.temperatures + 1],
+                "step_sizes": np.asarray(path.step_sizes)[: self.temperatures],
                 **found.diagnostics,
             },
         )
@@ -187,12 +210,17 @@ def settled(
 
 
 @filter_jit
-def _weighed(model: Model, x: Data, passed: Passed) -> Batch:
-    """What the weights of each datum's chains say."""
+def _weighed(model: Model, x: Data, passed: Passed, count: Any) -> Batch:
+    """What the weights of each datum's chains say, after so many steps."""
     rounded = rounding(model, x, heaviest(passed.log_w, passed.z)[0])
-    of_chains = {"acceptance": jnp.mean(passed.acceptance, axis=0)}
+    of_chains = {"acceptance": jnp.sum(passed.acceptance, axis=0) / count}
     found = Found(*of_log_weights(passed.log_w), rounded, of_chains)
     return Batch(found, undefined(passed.log_w))
+
+
+def _length(temperatures: int) -> int:
+    """The length of a path's arrays: the same for all usual numbers, and so is their program."""
+    return max(LENGTH, 1 << (temperatures - 1).bit_length())
 
 
 def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
@@ -211,25 +239,29 @@ def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
 
 
 @filter_jit
-def _tuned(model: Model, settings: Annealing, x: Data, keys: Key[Array, "n c"]) -> Path:
+def _tuned(
+    model: Model,
+    start: AbstractExplicit | None,
+    path: Path,
+    x: Data,
+    keys: Key[Array, "n c"],
+    **how: Any,
+) -> Path:
     """Temperatures and step sizes from pilot chains."""
-    return tuned(
-        problem_of(model, settings.start),
-        settings.schedule,
-        settings.temperatures,
-        x,
-        keys,
-        leapfrog=settings.leapfrog,
-        acceptance=settings.acceptance,
-    )
+    return tuned(problem_of(model, start), path, x, keys, **how)
 
 
 @filter_jit
 def _forward(
-    model: Model, settings: Annealing, path: Path, x: Data, keys: Key[Array, "n c"]
+    model: Model,
+    start: AbstractExplicit | None,
+    path: Path,
+    x: Data,
+    keys: Key[Array, "n c"],
+    *,
+    leapfrog: int,
 ) -> Passed:
-    problem = problem_of(model, settings.start)
-    return forward(problem, path, x, keys, leapfrog=settings.leapfrog)
+    return forward(problem_of(model, start), path, x, keys, leapfrog=leapfrog)
 
 
 AIS = estimator("AIS", annealed, posterior="start")

@@ -22,8 +22,8 @@ from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Data
 from tightbound.core.streams import first_keys, streams
 from tightbound.data import DataLike
-from tightbound.distributions import AbstractConditional
-from tightbound.evidence.annealing.ais import Annealing, annealed, problem_of, settled
+from tightbound.distributions import AbstractConditional, AbstractExplicit
+from tightbound.evidence.annealing.ais import annealed, problem_of, settled
 from tightbound.evidence.batches import mean, prepared
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.estimate import Estimate
@@ -80,7 +80,9 @@ def reverse_annealed(
 
     def pass_along(path: Path, values: Any, items: Int[Array, " b"], keys: Any) -> Passed:
         exact = jax.tree.map(lambda draws: jnp.asarray(draws)[items], z)
-        passed = _backward(model, settings, path, values, exact, keys)
+        passed = _backward(
+            model, settings.start, path, values, exact, keys, leapfrog=settings.leapfrog
+        )
         # Rounding is that at the draws of the posterior, and not where the chains end.
         return passed._replace(
             z=jax.tree.map(lambda a: jnp.repeat(a[:, None], keys.shape[1], axis=1), exact)
@@ -91,10 +93,16 @@ def reverse_annealed(
 
 @filter_jit
 def _backward(
-    model: Model, settings: Annealing, path: Path, x: Data, z: Any, keys: Key[Array, "n c"]
+    model: Model,
+    start: AbstractExplicit | None,
+    path: Path,
+    x: Data,
+    z: Any,
+    keys: Key[Array, "n c"],
+    *,
+    leapfrog: int,
 ) -> Passed:
-    problem = problem_of(model, settings.start)
-    return backward(problem, path, x, z, keys, leapfrog=settings.leapfrog)
+    return backward(problem_of(model, start), path, x, z, keys, leapfrog=leapfrog)
 
 
 class Sandwich(NamedTuple):
