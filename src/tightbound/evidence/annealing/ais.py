@@ -89,7 +89,7 @@ def annealed(
         start = with_density(start, model, run.key, "annealing")
     settings = settled(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
     return settings.estimate(
-        lambda path, values, _, keys: _forward(
+        lambda path, values, _, keys: forwards(
             model, settings.start, path, values, keys, leapfrog=settings.leapfrog
         ),
         model,
@@ -131,7 +131,7 @@ class Annealing(NamedTuple):
         noise_key, pilot_key = streams(data.noise_key, "annealed.chains", "annealed.pilot")
         values, first = data.seen(np.arange(min(self.pilot, data.n)))
         keys = split_each(item_keys(pilot_key, first), self.chains)
-        path = _tuned(
+        path = tuned_path(
             model,
             self.start,
             untuned(self.schedule, self.temperatures, _length(self.temperatures)),
@@ -239,7 +239,7 @@ def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
 
 
 @filter_jit
-def _tuned(
+def tuned_path(
     model: Model,
     start: AbstractExplicit | None,
     path: Path,
@@ -252,7 +252,7 @@ def _tuned(
 
 
 @filter_jit
-def _forward(
+def forwards(
     model: Model,
     start: AbstractExplicit | None,
     path: Path,
