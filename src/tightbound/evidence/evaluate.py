@@ -160,7 +160,6 @@ def evaluate(
         draws=k,
         doing="evaluating",
         at_once=per_device(AT_ONCE, of_each=chunk),
-        asked=(model, proposal, data, k, chunk),
     )
     ais = None
     if temperatures is not None:

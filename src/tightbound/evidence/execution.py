@@ -1,5 +1,6 @@
 """How a call is carried out, apart from what it estimates: one place for all estimators."""
 
+import hashlib
 import inspect
 import os
 import time
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypedDict
 
 import jax
+import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least, unknown
@@ -15,6 +17,7 @@ from tightbound.core.items import Data
 from tightbound.core.streams import as_key
 from tightbound.evidence.batches import Batch, Prepared, in_batches
 from tightbound.evidence.estimate import Estimate, result_codes
+from tightbound.evidence.fingerprint import fingerprint
 from tightbound.evidence.resume import Finished
 
 
@@ -104,7 +107,6 @@ class Execution:
         *,
         doing: str,
         at_once: int,
-        asked: tuple[Any, ...] = (),
     ) -> Any:
         """What `one_batch(values, rows)` finds of all data: its arrays, whole and on the host.
 
@@ -113,16 +115,22 @@ class Execution:
             data: What has passed the checks.
             doing: What the progress bar says.
             at_once: Data at once by default.
-            asked: With the data, all that results depend on: what must be the same to resume.
+
+        Raises:
+            UsageError: A file to resume from that is another call's, or a model of which that
+                cannot be told.
         """
         batch_size = at_once if self.batch_size is None else self.batch_size
+        finished = None
+        if self.resume is not None:
+            finished = Finished(self.resume, _asked(one_batch, data, batch_size))
         return in_batches(
             one_batch,
             data,
             batch_size=batch_size,
             doing=doing,
             progress=self.progress,
-            finished=None if self.resume is None else Finished(self.resume, (batch_size, *asked)),
+            finished=finished,
         )
 
     def estimate(
@@ -160,6 +168,14 @@ class Found(NamedTuple):
     ess: Any
     rounding: Any
     diagnostics: dict[str, Any]
+
+
+def _asked(one_batch: Callable[..., Any], data: Prepared, batch_size: int) -> bytes:
+    """All that results depend on: the program with model, settings and keys, and the data."""
+    program = fingerprint(one_batch, *data.seen(np.arange(min(batch_size, data.n))))
+    binarised = np.asarray(jax.random.key_data(data.binarise_key)).tolist()
+    source = f"{data.source.digest}{data.source.binarisation}{binarised}{data.n}:{batch_size}"
+    return hashlib.sha256(program + source.encode()).digest()
 
 
 def per_device(draws: int, *, of_each: int) -> int:

@@ -52,8 +52,8 @@ def adaptive(
         method: `AMIS`, `PMC`, `DMPMC` or `FAB` with their settings; `AMIS()` if left out.
         start: Where proposals come from: a posterior q(z|x), which needs no density, or the prior
             if left out. It should be rather too wide than too narrow.
-        execution: `key`, `binarize`, `batch_size` (by default 10,000 draws together) and
-            `progress`: see `tb.evidence.Execution`.
+        execution: `key`, `binarize`, `batch_size` (by default 10,000 draws together),
+            `progress` and `resume`: see `tb.evidence.Execution`.
 
     Returns:
         An estimate whose `diagnostics` hold, per datum, `khat`, the posterior's `mean` and `sd`
@@ -64,7 +64,7 @@ def adaptive(
         UsageError: A prior on something else than all real numbers, or data outside the
             likelihood's support (row and column are named).
     """
-    run = Execution.of(adaptive, execution, without=("chunk", "resume"))
+    run = Execution.of(adaptive, execution, without=("chunk",))
     method = AMIS() if method is None else method
     check_moves(model.prior, "adaptive importance sampling")
     data = prepared(model, x, run.binarize, run.key)

@@ -131,7 +131,6 @@ class Annealing(NamedTuple):
             draws=self.chains,
             doing="annealing backwards" if backwards else "annealing",
             at_once=per_device(CHAINS_AT_ONCE, of_each=self.chains),
-            asked=(model, data, path, self, backwards),
         )
         return replace(
             found,

@@ -57,14 +57,14 @@ def hmc_density(
         transitions: Transitions of each chain; over their first half the step size is tuned.
         leapfrog: Leapfrog steps of a transition.
         acceptance: What step sizes are tuned to.
-        execution: `key`, `binarize`, `batch_size` (by default 1,600 chains together) and
-            `progress`: see `tb.evidence.Execution`.
+        execution: `key`, `binarize`, `batch_size` (by default 1,600 chains together),
+            `progress` and `resume`: see `tb.evidence.Execution`.
 
     Raises:
         UsageError: Another prior, more dimensions, data outside the likelihood's support (row and
             column are named), or numbers outside their range.
     """
-    run = Execution.of(hmc_density, execution, without=("chunk", "resume"))
+    run = Execution.of(hmc_density, execution, without=("chunk",))
     check_moves(model.prior, "hmc_density")
     size = sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
     if size > MOST_DIMENSIONS:

@@ -50,13 +50,13 @@ def jackknife(
         x: Data of shape (n, d); none for a `Target`.
         k: Draws per datum.
         order: How many orders of the bias are removed; 0 is importance sampling itself.
-        execution: `key`, `binarize`, `batch_size` (by default 2,500 draws together) and `progress`:
-            see `tb.evidence.Execution`.
+        execution: `key`, `binarize`, `batch_size` (by default 2,500 draws together), `progress`
+            and `resume`: see `tb.evidence.Execution`.
 
     Raises:
         UsageError: Another order than 0 <= order < k, or as for `tb.evaluate`.
     """
-    run = Execution.of(jackknife, execution, without=("chunk", "resume"))
+    run = Execution.of(jackknife, execution, without=("chunk",))
     proposal = with_density(posterior, model, run.key, "the jackknife")
     (k,) = at_least(1, k=k)
     bound = Jackknife(*at_least(0, order=order))
