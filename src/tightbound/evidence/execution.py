@@ -19,6 +19,10 @@ from tightbound.evidence.batches import Batch, Prepared, in_batches
 from tightbound.evidence.estimate import Estimate, result_codes
 from tightbound.evidence.fingerprint import fingerprint
 from tightbound.evidence.resume import Finished
+from tightbound.evidence.weighted import weighted
+from tightbound.models import Target
+from tightbound.models.model import Model
+from tightbound.models.shapes import like_z
 
 
 class ExecutionSettings(TypedDict, total=False):
@@ -30,10 +34,13 @@ class ExecutionSettings(TypedDict, total=False):
     chunk: int | None
     progress: bool | None
     resume: str | os.PathLike[str] | None
+    keep: bool | None
 
 
 NAMES = tuple(ExecutionSettings.__annotations__)
 SIZES = ("batch_size", "chunk")
+KEPT = 10_000_000
+"""Most numbers in draws of a target that are kept without being asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,6 +60,9 @@ class Execution:
         resume: A file .npz in which finished batches are kept, every 10 seconds or so, and which
             is removed at the end (where data are annealed besides, also one beside it). A call
             with the same arguments goes on from it.
+        keep: Keep the draws with their weights, as `estimate.weighted`; by default those of a
+            `Target`, up to 10 million numbers, and none of data, of which there are n times as
+            many.
     """
 
     key: PRNGKeyArray
@@ -61,6 +71,7 @@ class Execution:
     chunk: int | None = None
     progress: bool | None = None
     resume: str | os.PathLike[str] | None = None
+    keep: bool | None = None
     began: float = field(default_factory=time.perf_counter, init=False, repr=False)
 
     @classmethod
@@ -80,7 +91,8 @@ class Execution:
 
         Raises:
             UsageError: An unknown name, a setting that the function does not have, a size that is
-                no whole number from 1, or a key that is none.
+                no whole number from 1, a key that is none, or keep as something else than a truth
+                value.
         """
         who = function.__name__
         for name, value in given.items():
@@ -91,6 +103,8 @@ class Execution:
                 raise unknown(f"setting of {who}", name, [*own, *has])
             if name in without and value is not None:
                 raise UsageError(f"{who} has no {name}=: leave it out")
+        if not isinstance(given.get("keep"), bool | None):
+            raise UsageError(f"expected keep to be True or False, got {given['keep']!r}")
         sizes = {n: given[n] for n in SIZES if given.get(n) is not None}
         whole = dict(zip(sizes, at_least(1, **sizes), strict=True))
         return cls(**{**given, **whole, "key": as_key(given.get("key", 0))})
@@ -99,6 +113,12 @@ class Execution:
     def seconds(self) -> float:
         """Seconds since the call began."""
         return time.perf_counter() - self.began
+
+    def keeps(self, model: Model, draws: int) -> bool:
+        """Whether draws are kept: as asked, else those of a target that are few enough."""
+        if self.keep is not None or not isinstance(model, Target):
+            return bool(self.keep)
+        return draws * sum(leaf.size for leaf in jax.tree.leaves(like_z(model))) <= KEPT
 
     def over(
         self,
@@ -138,6 +158,7 @@ class Execution:
         one_batch: Callable[[Data, Int[Array, " b"]], Batch],
         data: Prepared,
         *,
+        model: Model,
         direction: str,
         method: str,
         draws: int,
@@ -157,6 +178,7 @@ class Execution:
             seconds=self.seconds,
             diagnostics=found.diagnostics,
             rounding=found.rounding,
+            weighted=None if found.draws is None else weighted(model, *found.draws),
         )
 
 
@@ -168,6 +190,8 @@ class Found(NamedTuple):
     ess: Any
     rounding: Any
     diagnostics: dict[str, Any]
+    draws: Any = None
+    """Z of shape (n, k, ...) and log-weights of shape (n, k), where they are kept."""
 
 
 def _asked(one_batch: Callable[..., Any], data: Prepared, batch_size: int) -> bytes:

@@ -120,7 +120,7 @@ def semi_implicit_sandwich(
         UsageError: A posterior that is not semi-implicit, a model without log p(x, z), k < 1,
             draws < 2, or data as for `tb.evaluate`.
     """
-    run = Execution.of(semi_implicit_sandwich, execution, without=("chunk",))
+    run = Execution.of(semi_implicit_sandwich, execution, without=("chunk", "keep"))
     if not isinstance(posterior, AbstractSemiImplicit):
         raise UsageError(
             "the sandwich is for a q(z|x) with an explicit layer given noise: expected a "

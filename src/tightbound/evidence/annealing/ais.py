@@ -60,8 +60,8 @@ def annealed(
         leapfrog: Leapfrog steps of a transition.
         acceptance: What the step sizes are tuned to, on pilot chains that are then thrown away.
         pilot: Data of the pilot chains, the first so many.
-        execution: `key`, `binarize`, `batch_size` (by default 1,600 chains together), `progress`
-            and `resume`: see `tb.evidence.Execution`.
+        execution: `key`, `binarize`, `batch_size` (by default 1,600 chains together), `progress`,
+            `resume` and `keep`: see `tb.evidence.Execution`.
 
     Returns:
         An estimate whose `diagnostics` hold the path's `betas` and `step_sizes`, and each datum's
@@ -118,14 +118,17 @@ class Annealing(NamedTuple):
         values, first = data.seen(np.arange(min(self.pilot, data.n)))
         keys = split_each(item_keys(pilot_key, first), self.chains)
         path = _tuned(model, self, values, keys)
+        # Backwards chains end at the start, not at the posterior.
+        keep = not backwards and run.keeps(model, self.chains)
 
         def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
             keys = split_each(item_keys(noise_key, items), self.chains)
-            return _weighed(model, values, pass_along(path, values, items, keys))
+            return _weighed(model, values, pass_along(path, values, items, keys), keep=keep)
 
         found = run.estimate(
             one_batch,
             data,
+            model=model,
             direction="upper" if backwards else "lower",
             method=f"backwards, {self.words()}" if backwards else self.words(),
             draws=self.chains,
@@ -186,11 +189,12 @@ def settled(
 
 
 @filter_jit
-def _weighed(model: Model, x: Data, passed: Passed) -> Batch:
+def _weighed(model: Model, x: Data, passed: Passed, *, keep: bool) -> Batch:
     """What the weights of each datum's chains say."""
     rounded = rounding(model, x, heaviest(passed.log_w, passed.z)[0])
     of_chains = {"acceptance": jnp.mean(passed.acceptance, axis=0)}
-    found = Found(*of_log_weights(passed.log_w), rounded, of_chains)
+    drawn = (passed.z, passed.log_w) if keep else None
+    found = Found(*of_log_weights(passed.log_w), rounded, of_chains, drawn)
     return Batch(found, undefined(passed.log_w))
 
 
