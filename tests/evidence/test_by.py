@@ -82,8 +82,8 @@ def test_wrong_settings_are_refused_in_words():
     with pytest.raises(UsageError, match=r"temprature.*temperatures"):
         AIS(temprature=3)
     model = linear_gaussian.one_layer_model()
-    with pytest.raises(UsageError, match="hmc_density has no resume=: leave it out"):
-        tb.evaluate(model, None, X, by=HMCDensity(), resume="a.npz")
+    with pytest.raises(UsageError, match="hmc_density has no chunk=: leave it out"):
+        tb.evaluate(model, None, X, by=HMCDensity(), chunk=3)
     with pytest.raises(UsageError, match=r"expected by= as an estimator, .* got 'AIS'"):
         inspect.unwrap(tb.evaluate)(model, None, X, by="AIS")
     with pytest.raises(UsageError, match="k, temperatures and chains are for importance"):

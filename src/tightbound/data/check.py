@@ -64,7 +64,8 @@ def blocks(x: np.ndarray, dtype: Any = None) -> Iterator[tuple[int, np.ndarray]]
     size = math.prod(x.shape[1:])
     rows = max(1, min(_ROWS, _NUMBERS // max(1, size)))
     for start in range(0, len(x), rows):
-        some = x[start : start + rows].reshape(-1, size)
+        some = x[start : start + rows]
+        some = some.reshape(len(some), size)
         yield start, some if dtype is None else some.astype(dtype, copy=False)
 
 

@@ -154,7 +154,7 @@ def inference_gap(
             outside the likelihood's support (row and column are named), or numbers outside their
             range.
     """
-    run = Execution.of(inference_gap, execution, without=("chunk", "resume"))
+    run = Execution.of(inference_gap, execution, without=("chunk", "resume", "keep"))
     proposal = _check_family(model, posterior)
     (steps,) = at_least(4, steps=steps)
     (draws,) = at_least(2, draws=draws)

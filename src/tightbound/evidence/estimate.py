@@ -17,6 +17,7 @@ from tightbound.evidence.batches import (
     stderr_of_mean,
 )
 from tightbound.evidence.verdict import WORDS, Verdict
+from tightbound.evidence.weighted import WeightedDraws
 
 RESULTS = ("ok", "few effective draws", "not finite")
 """What the codes of `Estimate.result` mean."""
@@ -62,6 +63,8 @@ class Estimate:
     """The verdict on the set with its reason, where the estimator judges itself."""
     verdicts: tuple[str, ...] = ()
     """The verdict on each datum by itself."""
+    weighted: WeightedDraws | None = None
+    """The draws that the estimate was made of, with their weights, if they were kept (`keep=`)."""
 
     def __post_init__(self) -> None:
         """Refuses a direction that says nothing.

@@ -102,7 +102,7 @@ def evaluate(
 ) -> Estimate:
     """Estimates log p(x) of each datum: by importance sampling from q(z|x), or `by` another way.
 
-    Memory grows with neither k nor n.
+    Memory grows with neither k nor n, unless draws are kept.
 
     Args:
         model: p(x, z).
@@ -119,7 +119,7 @@ def evaluate(
             weighs it; it needs a z on all real numbers.
         chains: Chains of it for each datum.
         execution: `key`, `binarize`, `batch_size` (by default 5,000 draws together on each device),
-            `chunk`, `progress` and `resume`: see `tb.evidence.Execution`.
+            `chunk`, `progress`, `resume` and `keep`: see `tb.evidence.Execution`.
 
     Returns:
         An `Evaluation`, or what `by` gives.
@@ -142,25 +142,27 @@ def evaluate(
     chunk = min(k, 250) if run.chunk is None else run.chunk
     if temperatures is not None:
         temperatures, chains = at_least(1, temperatures=temperatures, chains=chains)
-    data = prepared(model, x, run.binarize, run.key)
+    data, keep = prepared(model, x, run.binarize, run.key), run.keeps(model, k)
 
     def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = item_keys(data.noise_key, items)
         size = min(chunk, k)
-        ev, undefined, rounded = examined(model, proposal, values, keys, k=k, chunk=size)
+        ev, undefined, rounded, drawn = examined(
+            model, proposal, values, keys, k=k, chunk=size, keep=keep
+        )
         more = {name: getattr(ev, name) for name in ("khat", "elbo", "jackknife", "bounds")}
-        return Batch(Found(ev.log_z, ev.stderr, ev.ess, rounded, more), undefined)
+        return Batch(Found(ev.log_z, ev.stderr, ev.ess, rounded, more, drawn), undefined)
 
     stands_in = in_words(proposal)
     found = run.estimate(
         one_batch,
         data,
+        model=model,
         direction="lower",
         method=f"importance sampling, k={k}" + (f"; proposal: {stands_in}" if stands_in else ""),
         draws=k,
         doing="evaluating",
         at_once=per_device(AT_ONCE, of_each=chunk),
-        asked=(model, proposal, data, k, chunk),
     )
     ais = None
     if temperatures is not None:
@@ -172,6 +174,7 @@ def evaluate(
             chains=chains,
             key=run.key,
             progress=run.progress,
+            keep=run.keep,
             resume=None if run.resume is None else Path(run.resume).with_suffix(".annealed.npz"),
         )
     return _judged(found, ais, stands_in, run)

@@ -1,5 +1,6 @@
 """How a call is carried out, apart from what it estimates: one place for all estimators."""
 
+import hashlib
 import inspect
 import os
 import time
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypedDict
 
 import jax
+import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least, unknown
@@ -15,7 +17,12 @@ from tightbound.core.items import Data
 from tightbound.core.streams import as_key
 from tightbound.evidence.batches import Batch, Prepared, in_batches
 from tightbound.evidence.estimate import Estimate, result_codes
+from tightbound.evidence.fingerprint import fingerprint
 from tightbound.evidence.resume import Finished
+from tightbound.evidence.weighted import weighted
+from tightbound.models import Target
+from tightbound.models.model import Model
+from tightbound.models.shapes import like_z
 
 
 class ExecutionSettings(TypedDict, total=False):
@@ -27,10 +34,13 @@ class ExecutionSettings(TypedDict, total=False):
     chunk: int | None
     progress: bool | None
     resume: str | os.PathLike[str] | None
+    keep: bool | None
 
 
 NAMES = tuple(ExecutionSettings.__annotations__)
 SIZES = ("batch_size", "chunk")
+KEPT = 10_000_000
+"""Most numbers in draws of a target that are kept without being asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,6 +60,9 @@ class Execution:
         resume: A file .npz in which finished batches are kept, every 10 seconds or so, and which
             is removed at the end (where data are annealed besides, also one beside it). A call
             with the same arguments goes on from it.
+        keep: Keep the draws with their weights, as `estimate.weighted`; by default those of a
+            `Target`, up to 10 million numbers, and none of data, of which there are n times as
+            many.
     """
 
     key: PRNGKeyArray
@@ -58,6 +71,7 @@ class Execution:
     chunk: int | None = None
     progress: bool | None = None
     resume: str | os.PathLike[str] | None = None
+    keep: bool | None = None
     began: float = field(default_factory=time.perf_counter, init=False, repr=False)
 
     @classmethod
@@ -77,7 +91,8 @@ class Execution:
 
         Raises:
             UsageError: An unknown name, a setting that the function does not have, a size that is
-                no whole number from 1, or a key that is none.
+                no whole number from 1, a key that is none, or keep as something else than a truth
+                value.
         """
         who = function.__name__
         for name, value in given.items():
@@ -88,6 +103,8 @@ class Execution:
                 raise unknown(f"setting of {who}", name, [*own, *has])
             if name in without and value is not None:
                 raise UsageError(f"{who} has no {name}=: leave it out")
+        if not isinstance(given.get("keep"), bool | None):
+            raise UsageError(f"expected keep to be True or False, got {given['keep']!r}")
         sizes = {n: given[n] for n in SIZES if given.get(n) is not None}
         whole = dict(zip(sizes, at_least(1, **sizes), strict=True))
         return cls(**{**given, **whole, "key": as_key(given.get("key", 0))})
@@ -97,6 +114,12 @@ class Execution:
         """Seconds since the call began."""
         return time.perf_counter() - self.began
 
+    def keeps(self, model: Model, draws: int) -> bool:
+        """Whether draws are kept: as asked, else those of a target that are few enough."""
+        if self.keep is not None or not isinstance(model, Target):
+            return bool(self.keep)
+        return draws * sum(leaf.size for leaf in jax.tree.leaves(like_z(model))) <= KEPT
+
     def over(
         self,
         one_batch: Callable[[Data, Int[Array, " b"]], Batch],
@@ -104,7 +127,6 @@ class Execution:
         *,
         doing: str,
         at_once: int,
-        asked: tuple[Any, ...] = (),
     ) -> Any:
         """What `one_batch(values, rows)` finds of all data: its arrays, whole and on the host.
 
@@ -113,16 +135,22 @@ class Execution:
             data: What has passed the checks.
             doing: What the progress bar says.
             at_once: Data at once by default.
-            asked: With the data, all that results depend on: what must be the same to resume.
+
+        Raises:
+            UsageError: A file to resume from that is another call's, or a model of which that
+                cannot be told.
         """
         batch_size = at_once if self.batch_size is None else self.batch_size
+        finished = None
+        if self.resume is not None:
+            finished = Finished(self.resume, _asked(one_batch, data, batch_size))
         return in_batches(
             one_batch,
             data,
             batch_size=batch_size,
             doing=doing,
             progress=self.progress,
-            finished=None if self.resume is None else Finished(self.resume, (batch_size, *asked)),
+            finished=finished,
         )
 
     def estimate(
@@ -130,6 +158,7 @@ class Execution:
         one_batch: Callable[[Data, Int[Array, " b"]], Batch],
         data: Prepared,
         *,
+        model: Model,
         direction: str,
         method: str,
         draws: int,
@@ -149,6 +178,7 @@ class Execution:
             seconds=self.seconds,
             diagnostics=found.diagnostics,
             rounding=found.rounding,
+            weighted=None if found.draws is None else weighted(model, *found.draws),
         )
 
 
@@ -160,6 +190,16 @@ class Found(NamedTuple):
     ess: Any
     rounding: Any
     diagnostics: dict[str, Any]
+    draws: Any = None
+    """Z of shape (n, k, ...) and log-weights of shape (n, k), where they are kept."""
+
+
+def _asked(one_batch: Callable[..., Any], data: Prepared, batch_size: int) -> bytes:
+    """All that results depend on: the program with model, settings and keys, and the data."""
+    program = fingerprint(one_batch, *data.seen(np.arange(min(batch_size, data.n))))
+    binarised = np.asarray(jax.random.key_data(data.binarise_key)).tolist()
+    source = f"{data.source.digest}{data.source.binarisation}{binarised}{data.n}:{batch_size}"
+    return hashlib.sha256(program + source.encode()).digest()
 
 
 def per_device(draws: int, *, of_each: int) -> int:

@@ -113,14 +113,14 @@ def semi_implicit_sandwich(
         x: Data of shape (n, d); none for a `Target`.
         k: Fresh components per draw.
         draws: Draws of z per datum, at least 2.
-        execution: `key`, `binarize`, `batch_size` (by default 50,000 components together) and
-            `progress`: see `tb.evidence.Execution`.
+        execution: `key`, `binarize`, `batch_size` (by default 50,000 components together),
+            `progress` and `resume`: see `tb.evidence.Execution`.
 
     Raises:
         UsageError: A posterior that is not semi-implicit, a model without log p(x, z), k < 1,
             draws < 2, or data as for `tb.evaluate`.
     """
-    run = Execution.of(semi_implicit_sandwich, execution, without=("chunk", "resume"))
+    run = Execution.of(semi_implicit_sandwich, execution, without=("chunk", "keep"))
     if not isinstance(posterior, AbstractSemiImplicit):
         raise UsageError(
             "the sandwich is for a q(z|x) with an explicit layer given noise: expected a "

@@ -52,8 +52,8 @@ def adaptive(
         method: `AMIS`, `PMC`, `DMPMC` or `FAB` with their settings; `AMIS()` if left out.
         start: Where proposals come from: a posterior q(z|x), which needs no density, or the prior
             if left out. It should be rather too wide than too narrow.
-        execution: `key`, `binarize`, `batch_size` (by default 10,000 draws together) and
-            `progress`: see `tb.evidence.Execution`.
+        execution: `key`, `binarize`, `batch_size` (by default 10,000 draws together),
+            `progress`, `resume` and `keep`: see `tb.evidence.Execution`.
 
     Returns:
         An estimate whose `diagnostics` hold, per datum, `khat`, the posterior's `mean` and `sd`
@@ -64,18 +64,20 @@ def adaptive(
         UsageError: A prior on something else than all real numbers, or data outside the
             likelihood's support (row and column are named).
     """
-    run = Execution.of(adaptive, execution, without=("chunk", "resume"))
+    run = Execution.of(adaptive, execution, without=("chunk",))
     method = AMIS() if method is None else method
     check_moves(model.prior, "adaptive importance sampling")
     data = prepared(model, x, run.binarize, run.key)
+    keep = run.keeps(model, method.draws)
 
     def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = item_keys(stream(data.noise_key, "adaptive.rounds"), items)
-        return _estimated(model, start, method, values, keys)
+        return _estimated(model, start, method, values, keys, keep=keep)
 
     return run.estimate(
         one_batch,
         data,
+        model=model,
         direction=method.kind,
         method=method.words,
         draws=method.draws,
@@ -91,6 +93,8 @@ def _estimated(
     method: AbstractAdaptation,
     x: Data,
     keys: Key[Array, " n"],
+    *,
+    keep: bool,
 ) -> Batch:
     """The estimate of each datum, its diagnostics, and its rounding."""
 
@@ -117,9 +121,11 @@ def _estimated(
         spread = jnp.sqrt(weight @ (found.u - centre[None]) ** 2)
         largest = jax.lax.top_k(found.log_w, tail_length(method.draws) + 1)[0]
         z = unravel(mean + sd * found.u[jnp.argmax(found.log_w)])
+        drawn = jax.vmap(lambda u: unravel(mean + sd * u))(found.u) if keep else None
         return (
             found.log_w,
             z,
+            drawn,
             {
                 "khat": khat(largest[::-1]),
                 "mean": mean + sd * centre,
@@ -128,10 +134,11 @@ def _estimated(
             },
         )
 
-    log_w, z, diagnostics = jax.vmap(one)(x, split_each(keys, 2))
+    log_w, z, drawn, diagnostics = jax.vmap(one)(x, split_each(keys, 2))
     # Draws of rounds that only adapt have no weight in the end, and a say in what follows.
     astray = jnp.any(jnp.isnan(diagnostics["ess_by_round"]), axis=1)
-    found = Found(*of_log_weights(log_w), rounding(model, x, z), diagnostics)
+    drawn = (drawn, log_w) if keep else None
+    found = Found(*of_log_weights(log_w), rounding(model, x, z), diagnostics, drawn)
     return Batch(found, undefined(log_w) + jnp.astype(astray, jnp.int32))
 
 

@@ -72,8 +72,8 @@ def annealed(
         leapfrog: Leapfrog steps of a transition.
         acceptance: What the step sizes are tuned to, on pilot chains that are then thrown away.
         pilot: Data of the pilot chains, the first so many.
-        execution: `key`, `binarize`, `batch_size` (by default 1,600 chains together), `progress`
-            and `resume`: see `tb.evidence.Execution`.
+        execution: `key`, `binarize`, `batch_size` (by default 1,600 chains together), `progress`,
+            `resume` and `keep`: see `tb.evidence.Execution`.
 
     Returns:
         An estimate whose `diagnostics` hold the path's `betas` and `step_sizes`, and each datum's
@@ -141,20 +141,23 @@ class Annealing(NamedTuple):
             acceptance=self.acceptance,
             adaptive=self.schedule == "adaptive",
         )
+        # Backwards chains end at the start, not at the posterior.
+        keep = not backwards and run.keeps(model, self.chains)
 
         def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
             keys = split_each(item_keys(noise_key, items), self.chains)
-            return _weighed(model, values, pass_along(path, values, items, keys), path.count)
+            passed = pass_along(path, values, items, keys)
+            return _weighed(model, values, passed, path.count, keep=keep)
 
         found = run.estimate(
             one_batch,
             data,
+            model=model,
             direction="upper" if backwards else "lower",
             method=f"backwards, {self.words()}" if backwards else self.words(),
             draws=self.chains,
             doing="annealing backwards" if backwards else "annealing",
             at_once=per_device(CHAINS_AT_ONCE, of_each=self.chains),
-            asked=(model, data, path, self, backwards),
         )
         return replace(
             found,
@@ -210,11 +213,12 @@ def settled(
 
 
 @filter_jit
-def _weighed(model: Model, x: Data, passed: Passed, count: Any) -> Batch:
+def _weighed(model: Model, x: Data, passed: Passed, count: Any, *, keep: bool) -> Batch:
     """What the weights of each datum's chains say, after so many steps."""
     rounded = rounding(model, x, heaviest(passed.log_w, passed.z)[0])
     of_chains = {"acceptance": jnp.sum(passed.acceptance, axis=0) / count}
-    found = Found(*of_log_weights(passed.log_w), rounded, of_chains)
+    drawn = (passed.z, passed.log_w) if keep else None
+    found = Found(*of_log_weights(passed.log_w), rounded, of_chains, drawn)
     return Batch(found, undefined(passed.log_w))
 
 

@@ -57,14 +57,14 @@ def hmc_density(
         transitions: Transitions of each chain; over their first half the step size is tuned.
         leapfrog: Leapfrog steps of a transition.
         acceptance: What step sizes are tuned to.
-        execution: `key`, `binarize`, `batch_size` (by default 1,600 chains together) and
-            `progress`: see `tb.evidence.Execution`.
+        execution: `key`, `binarize`, `batch_size` (by default 1,600 chains together),
+            `progress`, `resume` and `keep`: see `tb.evidence.Execution`.
 
     Raises:
         UsageError: Another prior, more dimensions, data outside the likelihood's support (row and
             column are named), or numbers outside their range.
     """
-    run = Execution.of(hmc_density, execution, without=("chunk", "resume"))
+    run = Execution.of(hmc_density, execution, without=("chunk",))
     check_moves(model.prior, "hmc_density")
     size = sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
     if size > MOST_DIMENSIONS:
@@ -76,6 +76,7 @@ def hmc_density(
     (transitions,) = at_least(2, transitions=transitions)
     check_tuning(leapfrog=leapfrog, acceptance=acceptance)
     data = prepared(model, x, run.binarize, run.key)
+    keep = run.keeps(model, chains - chains // 2)
 
     def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = split_each(item_keys(stream(data.noise_key, "hmc_density.chains"), items), chains)
@@ -86,11 +87,13 @@ def hmc_density(
             transitions=transitions,
             leapfrog=leapfrog,
             acceptance=acceptance,
+            keep=keep,
         )
 
     return run.estimate(
         one_batch,
         data,
+        model=model,
         direction="upper",
         method=(
             f"{chains} chains of {transitions} HMC transitions with {leapfrog} leapfrog steps, "
@@ -111,6 +114,7 @@ def _estimated(
     transitions: int,
     leapfrog: int,
     acceptance: float,
+    keep: bool,
 ) -> Batch:
     """Less the log of the mean of q(z) / p(x, z), its error and ESS of each datum."""
 
@@ -135,7 +139,10 @@ def _estimated(
     log_w, z = jax.vmap(one)(x, keys)
     rounded = rounding(model, x, heaviest(-log_w, z)[0])
     log_inverse, stderr, ess = of_log_weights(log_w)
-    return Batch(Found(-log_inverse, stderr, ess, rounded, {}), undefined(log_w))
+    # Draws of the posterior itself count alike: the weights are those of the density.
+    alike = jnp.broadcast_to(-log_inverse[:, None], log_w.shape)
+    drawn = (z, alike) if keep else None
+    return Batch(Found(-log_inverse, stderr, ess, rounded, {}, drawn), undefined(log_w))
 
 
 def _fitted(draws: Float[Array, "a d"], at: Float[Array, "b d"]) -> Float[Array, " b"]:

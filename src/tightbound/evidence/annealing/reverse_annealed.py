@@ -69,7 +69,7 @@ def reverse_annealed(
     Raises:
         UsageError: As for `annealed`, or draws that are not as many as the data.
     """
-    run = Execution.of(reverse_annealed, execution, without=("binarize", "chunk"))
+    run = Execution.of(reverse_annealed, execution, without=("binarize", "chunk", "keep"))
     data = prepared(model, x, "none", run.key)
     lengths = {len(leaf) for leaf in jax.tree.leaves(z)}
     if lengths != {data.n}:
@@ -164,8 +164,8 @@ def sandwich(
         leapfrog: Leapfrog steps of a transition.
         acceptance: What the step sizes are tuned to.
         pilot: Data of the pilot chains.
-        execution: `key`, also of the data, `batch_size` and `progress`: see
-            `tb.evidence.Execution`.
+        execution: `key`, also of the data, `batch_size`, `progress` and `keep` (the chains of the
+            lower side): see `tb.evidence.Execution`.
 
     Raises:
         UsageError: As for `tb.evidence.annealed`, or a mask or conditions of another shape.
@@ -199,7 +199,7 @@ def sandwich(
         "batch_size": run.batch_size,
         "progress": run.progress,
     }
-    lower = annealed(model, data, key=forward_key, binarize="none", **settings)
+    lower = annealed(model, data, key=forward_key, binarize="none", keep=run.keep, **settings)
     upper = reverse_annealed(model, data, z, key=backward_key, **settings)
     return Sandwich(lower, upper, x)
 

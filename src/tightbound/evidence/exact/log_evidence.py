@@ -76,7 +76,7 @@ def exact(
         NonFiniteError: A density that is NaN or infinite on the grid (the z is named), zero all
             over it, or that does not fall towards its ends.
     """
-    run = Execution.of(exact, execution, without=("chunk", "resume"))
+    run = Execution.of(exact, execution, without=("chunk", "resume", "keep"))
     if points is not None:
         (points,) = at_least(7, points=points)
         if points % 6 != 1:
@@ -94,6 +94,7 @@ def exact(
     found = run.estimate(
         in_double,
         data,
+        model=model,
         direction="exact",
         method=method,
         draws=0,

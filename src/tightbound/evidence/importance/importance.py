@@ -5,11 +5,11 @@ Bias: E[p-hat] = p(x) exactly; the log is low by about Var(w) / (2 k p(x)^2): a 
 bound that rises to log p(x) as k grows.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, Shaped
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.items import Data
@@ -18,7 +18,7 @@ from tightbound.distributions import AbstractExplicit
 from tightbound.evidence.importance.pareto import khat, tail_length
 from tightbound.evidence.rounding import heaviest, rounding
 from tightbound.models.model import Model
-from tightbound.models.weights import log_joint, log_weights, sample
+from tightbound.models.weights import log_joint, sample
 
 FIRST = 4
 """Draws among which the heaviest shows how much is rounding."""
@@ -92,7 +92,7 @@ def importance(
         k: Draws per datum.
         chunk: Draws held at once.
     """
-    return _evidence(_streamed(model, posterior, x, keys, k=k, chunk=chunk), k)
+    return _evidence(_streamed(model, posterior, x, keys, k=k, chunk=chunk)[0], k)
 
 
 @filter_jit
@@ -104,16 +104,19 @@ def examined(
     *,
     k: int,
     chunk: int,
-) -> tuple[Evidence, Int[Array, " n"], Float[Array, " n"]]:
+    keep: bool = False,
+) -> tuple[Evidence, Int[Array, " n"], Float[Array, " n"], Any]:
     """The same, with the number of undefined log-weights of each datum, and its rounding in nats.
+
+    Last come the draws, of shape (n, k, ...), and their log-weights, if they are kept.
 
     Rounding is that at the heaviest of the first draws, and costs 13 more evaluations of p(x, z).
     """
-    sums = _streamed(model, posterior, x, keys, k=k, chunk=chunk)
+    sums, drawn = _streamed(model, posterior, x, keys, k=k, chunk=chunk, keep=keep)
     z, log_q = sample(posterior, x, _of_draws(keys, jnp.arange(min(k, FIRST))))
     z, number = heaviest(log_joint(model, x, z) - log_q, z)
     log_q = jnp.take_along_axis(log_q, number[:, None], axis=1)[:, 0]
-    return _evidence(sums, k), sums.undefined, rounding(model, x, z, log_q)
+    return _evidence(sums, k), sums.undefined, rounding(model, x, z, log_q), drawn
 
 
 def _of_draws(keys: Key[Array, " n"], draws: Int[Array, " c"]) -> Key[Array, "n c"]:
@@ -129,21 +132,31 @@ def _streamed(
     *,
     k: int,
     chunk: int,
-) -> _Sums:
-    """The sums of k draws, taken in chunks."""
+    keep: bool = False,
+) -> tuple[_Sums, Any]:
+    """The sums of k draws, taken in chunks; and the draws with their log-weights, if kept."""
 
-    def add(sums: _Sums, draws: Int[Array, " c"]) -> _Sums:
-        draw_keys = _of_draws(keys, draws)
-        return _add(sums, log_weights(model, posterior, x, draw_keys), draws, k)
+    def add(sums: _Sums, draws: Int[Array, " c"]) -> tuple[_Sums, Any]:
+        z, log_q = sample(posterior, x, _of_draws(keys, draws))
+        log_w = log_joint(model, x, z) - log_q
+        return _add(sums, log_w, draws, k), (z, log_w) if keep else None
 
-    sums, _ = jax.lax.scan(
-        lambda sums, i: (add(sums, i * chunk + jnp.arange(chunk)), None),
+    sums, drawn = jax.lax.scan(
+        lambda sums, i: add(sums, i * chunk + jnp.arange(chunk)),
         _nothing(keys.shape[0], k),
         jnp.arange(k // chunk),
     )
+    drawn = jax.tree.map(_in_a_row, drawn)
     if k % chunk:
-        sums = add(sums, jnp.arange(k - k % chunk, k))
-    return sums
+        sums, rest = add(sums, jnp.arange(k - k % chunk, k))
+        drawn = jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), drawn, rest)
+    return sums, drawn
+
+
+def _in_a_row(chunks: Shaped[Array, "t n c *s"]) -> Shaped[Array, "n k *s"]:
+    """The draws of each datum one behind another."""
+    swapped = jnp.swapaxes(chunks, 0, 1)
+    return swapped.reshape(swapped.shape[0], -1, *swapped.shape[3:])
 
 
 def _nothing(n: int, k: int) -> _Sums:

@@ -50,26 +50,27 @@ def jackknife(
         x: Data of shape (n, d); none for a `Target`.
         k: Draws per datum.
         order: How many orders of the bias are removed; 0 is importance sampling itself.
-        execution: `key`, `binarize`, `batch_size` (by default 2,500 draws together) and `progress`:
-            see `tb.evidence.Execution`.
+        execution: `key`, `binarize`, `batch_size` (by default 2,500 draws together), `progress`,
+            `resume` and `keep`: see `tb.evidence.Execution`.
 
     Raises:
         UsageError: Another order than 0 <= order < k, or as for `tb.evaluate`.
     """
-    run = Execution.of(jackknife, execution, without=("chunk", "resume"))
+    run = Execution.of(jackknife, execution, without=("chunk",))
     proposal = with_density(posterior, model, run.key, "the jackknife")
     (k,) = at_least(1, k=k)
     bound = Jackknife(*at_least(0, order=order))
     bound.check_draws(k)
-    data = prepared(model, x, run.binarize, run.key)
+    data, keep = prepared(model, x, run.binarize, run.key), run.keeps(model, k)
 
     def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = split_each(item_keys(data.noise_key, items), k)
-        return _estimated(model, proposal, bound, values, keys)
+        return _estimated(model, proposal, bound, values, keys, keep=keep)
 
     return run.estimate(
         one_batch,
         data,
+        model=model,
         direction=bound.kind,
         method=f"jackknife of order {order} on {k} draws of {in_words(proposal) or 'q(z|x)'}",
         draws=k,
@@ -85,13 +86,16 @@ def _estimated(
     bound: Jackknife,
     x: Data,
     keys: Key[Array, "n k"],
+    *,
+    keep: bool,
 ) -> Batch:
     """The jackknife's value; its leading error is that of the mean weight."""
     z, log_q = sample(posterior, x, keys)
     log_w = log_joint(model, x, z) - log_q
     _, stderr, ess = of_log_weights(log_w)
     rounded = rounding(model, x, heaviest(log_w, z)[0], jnp.max(jnp.abs(log_q), axis=1))
-    found = Found(jax.vmap(bound.value)(log_w), stderr, ess, rounded, {})
+    drawn = (z, log_w) if keep else None
+    found = Found(jax.vmap(bound.value)(log_w), stderr, ess, rounded, {}, drawn)
     return Batch(found, undefined(log_w))
 
 

@@ -29,8 +29,8 @@ def prior_sampling(
         model: p(x, z).
         x: Data of shape (n, d); none for a `Target`, which needs a prior.
         k: Draws per datum.
-        execution: `key`, `binarize`, `batch_size`, `chunk`, `progress` and `resume`, as for
-            `tb.evaluate`: see `tb.evidence.Execution`.
+        execution: `key`, `binarize`, `batch_size`, `chunk`, `progress`, `resume` and `keep`, as
+            for `tb.evaluate`: see `tb.evidence.Execution`.
 
     Raises:
         UsageError: As for `tb.evaluate`.
