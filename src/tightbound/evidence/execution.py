@@ -14,8 +14,9 @@ from tightbound.core.errors import UsageError, at_least, unknown
 from tightbound.core.items import Data
 from tightbound.core.streams import as_key
 from tightbound.evidence.batches import Batch, Prepared, in_batches
-from tightbound.evidence.estimate import Estimate, result_codes
+from tightbound.evidence.estimate import Estimate, result_codes, with_verdict
 from tightbound.evidence.resume import Finished
+from tightbound.evidence.verdict import Terms
 
 
 class ExecutionSettings(TypedDict, total=False):
@@ -133,11 +134,15 @@ class Execution:
         direction: str,
         method: str,
         draws: int,
+        terms: Terms | None,
         **how: Any,
     ) -> Estimate:
-        """The estimate of all data, where `one_batch` gives a `Found` of each; `over` says how."""
+        """The estimate of all data, where `one_batch` gives a `Found` of each; `over` says how.
+
+        `terms` are those of the verdict, None where nothing is drawn.
+        """
         found = self.over(one_batch, data, **how)
-        return Estimate(
+        estimate = Estimate(
             log_evidence=found.log_evidence,
             stderr=found.stderr,
             ess=found.ess,
@@ -150,6 +155,7 @@ class Execution:
             diagnostics=found.diagnostics,
             rounding=found.rounding,
         )
+        return with_verdict(estimate, terms)
 
 
 class Found(NamedTuple):

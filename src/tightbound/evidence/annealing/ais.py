@@ -26,6 +26,7 @@ from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
 from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
 from tightbound.evidence.rounding import heaviest, rounding
+from tightbound.evidence.verdict import BACKWARDS, CHAINS
 from tightbound.mcmc import Passed, Path, Problem, check_moves, check_tuning, forward, tuned
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
@@ -129,6 +130,7 @@ class Annealing(NamedTuple):
             direction="upper" if backwards else "lower",
             method=f"backwards, {self.words()}" if backwards else self.words(),
             draws=self.chains,
+            terms=BACKWARDS if backwards else CHAINS,
             doing="annealing backwards" if backwards else "annealing",
             at_once=per_device(CHAINS_AT_ONCE, of_each=self.chains),
             asked=(model, data, path, self, backwards),
@@ -190,8 +192,9 @@ def settled(
 def _weighed(model: Model, x: Data, passed: Passed) -> Batch:
     """What the weights of each datum's chains say."""
     rounded = rounding(model, x, heaviest(passed.log_w, passed.z)[0])
-    of_chains = {"acceptance": jnp.mean(passed.acceptance, axis=0)}
-    found = Found(*of_log_weights(passed.log_w), rounded, of_chains)
+    of = of_log_weights(passed.log_w, CHAINS)
+    more = {**of.tail, "acceptance": jnp.mean(passed.acceptance, axis=0)}
+    found = Found(of.log_z, of.stderr, of.ess, rounded, more)
     return Batch(found, undefined(passed.log_w))
 
 
