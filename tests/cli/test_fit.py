@@ -12,6 +12,7 @@ import pytest
 import tightbound as tightbound_package
 from tightbound.core.errors import Interrupted
 from tightbound.data import load_arrays
+from tightbound.evidence.verdict import WORDS
 
 SMALL = ("--latent", "2", "--hidden", "16", "--k", "3", "--epochs", "2", "--evaluate-k", "50")
 
@@ -52,7 +53,8 @@ def test_fit_leaves_a_whole_run_and_one_line_of_json(tightbound, tmp_path):
     assert line["low"] < line["mean"] < line["high"]
     assert (line["split"], line["k"], line["n"], line["unit"]) == ("test", 50, 300, "nats")
     assert (line["seeds"], line["epochs"], line["annealed_mean"]) == (2, 2, None)
-    assert line["verdict"] in ("trust", "raise k", "use AIS")
+    assert line["verdict"] in WORDS
+    assert isinstance(line["stderr_at_least"], bool)
     assert line["parameters"] == 64 * 16 + 16 + 2 * (16 * 2 + 2) + 2 * 16 + 16 + 16 * 64 + 64
     pictures = load_arrays(folder / "pictures.safetensors")
     assert pictures["manifold"].shape == (400, 64)

@@ -41,11 +41,11 @@ def evaluation(**changes):
             "elbo": np.array([-93.0, -103.0, -84.0, -99.0]),
             "jackknife": np.array([0.1, 0.1, 0.1, 0.3]),
         },
-        "verdicts": ("trust", "raise k", "raise k", "use AIS"),
+        "verdicts": ("trust", "more draws", "more draws", "do not trust"),
         "bound_by_k": {1: -95.0, 1000: -91.0},
         "draws": 1000,
         "binarisation": "one draw per item",
-        "judgement": Verdict("raise k", "because of this", 0.1, 0.2),
+        "judgement": Verdict("more draws", "because of this", 0.1, 0.2),
         "seconds": 1.0,
         "annealed": None,
     }
@@ -81,16 +81,26 @@ def test_standard_error_of_the_draws_is_that_of_the_mean():
 def test_summary_says_what_the_number_is():
     lines = evaluation().summary().splitlines()
     assert lines[0] == (
-        "log p(x) = -91.00 nats per datum (stochastic lower bound, n=4; "
-        "binarisation: one draw per item)"
+        "log p(x) = -91.000 nats per datum, standard error 0.137 from the draws (stochastic lower "
+        "bound, n=4; binarisation: one draw per item)"
     )
     assert [line.strip() for line in lines[1:]] == [
+        "verdict: more draws (because of this)",
+        "of the data by themselves: 1 trust, 2 more draws, 1 do not trust",
         "importance sampling, k=1000",
-        "standard error 0.137 from the draws, 4.203 from the data; ELBO -94.75",
+        "standard error 4.203 from the data; ELBO -94.75",
         "median ESS 500.0 of 1000, median k-hat 0.30; 4 ok",
-        "verdict: raise k (because of this)",
-        "of the data by themselves: 1 trust, 2 raise k, 1 use AIS",
     ]
+    unsure = evaluation(at_least=np.array([False, True, False, False]))
+    assert "standard error at least 0.137 from the draws" in unsure.summary()
+
+
+def test_summary_begins_with_the_number_to_believe():
+    better = evaluation(log_evidence=np.full(4, -85.0), method="annealing")
+    lines = evaluation(recommended=better).summary().splitlines()
+    assert lines[0].startswith("log p(x) = -85.000 nats per datum, standard error 0.137")
+    assert lines[1].strip() == "by annealing"
+    assert [line.strip() for line in lines].count("importance sampling, k=1000") == 1
 
 
 def test_summary_of_a_few_draws_does_without_k_hat():

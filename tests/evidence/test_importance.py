@@ -15,7 +15,9 @@ from tests.evidence.toys import (
 )
 from tests.oracles.linear_gaussian import data, exact_parts, log_evidence
 from tests.ztest import LIMIT, paired_z, z_of_mean
+from tightbound.evidence.estimate import of_log_weights
 from tightbound.evidence.importance.pareto import khat, tail_length, threshold
+from tightbound.evidence.importance.tail import widened
 
 REPLICAS = 10_000
 
@@ -108,10 +110,17 @@ def test_every_number_equals_its_formula_in_float64(toy):
     log_w = explicit_log_weights(parts, x, k=k)
     w = np.exp(log_w - log_w.max(axis=1, keepdims=True))
     np.testing.assert_allclose(ev.log_z, special.logsumexp(log_w, axis=1) - np.log(k), rtol=1e-6)
-    stderr = w.std(axis=1, ddof=1) / np.sqrt(k) / w.mean(axis=1)
+    stderr = widened(k) * w.std(axis=1, ddof=1) / np.sqrt(k) / w.mean(axis=1)
+    by_array = jax.jit(of_log_weights)(jnp.asarray(log_w, jnp.float32))
     # The decoder's products round by their shape, and the tail is made of the largest weights.
     tolerance, of_tail = (1e-5, 1e-3) if toy == "gaussian" else (2e-3, 2e-2)
-    np.testing.assert_allclose(ev.stderr, stderr, rtol=tolerance)
+    # No less than the delta method's, and no more where the tail ends.
+    assert np.all(ev.stderr > stderr * (1 - tolerance))
+    np.testing.assert_allclose(ev.stderr, by_array.stderr, rtol=of_tail)
+    ends = ev.khat <= 0
+    np.testing.assert_allclose(ev.stderr[ends], stderr[ends], rtol=tolerance)
+    for name in ("missing", "most_missing"):
+        np.testing.assert_allclose(getattr(ev, name), by_array.tail[name], rtol=3 * of_tail)
     np.testing.assert_allclose(ev.ess, w.sum(axis=1) ** 2 / (w**2).sum(axis=1), rtol=tolerance)
     np.testing.assert_allclose(ev.elbo, log_w.mean(axis=1), rtol=1e-6)
     largest = np.sort(log_w, axis=1)[:, -(tail_length(k) + 1) :].astype(np.float32)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.evidence.toys import estimate, repeated, scaled
+from tests.evidence.toys import estimate, of_estimate, repeated, scaled
 from tests.oracles.linear_gaussian import exact_parts
 from tests.ztest import LIMIT, z_of_mean
 from tightbound.evidence.importance.pareto import khat, tail_length, threshold
@@ -113,6 +113,6 @@ def test_flags_a_narrow_proposal_and_not_an_exact_one():
     good = estimate(wide, x, k=1000, chunk=500)
     assert np.mean(bad.khat > threshold(1000)) > 0.75
     assert z_of_mean(bad.log_z, exact) < -LIMIT
-    assert judge(bad.stderr, bad.khat, 1000).word != "trust"
+    assert judge(of_estimate(bad, 1000)).word != "trust"
     assert np.mean(good.khat > threshold(1000)) == 0
-    assert judge(good.stderr, good.khat, 1000).word == "trust"
+    assert judge(of_estimate(good, 1000)).word == "trust"

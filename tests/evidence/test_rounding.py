@@ -24,7 +24,7 @@ from tightbound.evidence import (
     prior_sampling,
     reverse_annealed,
 )
-from tightbound.evidence.verdict import Verdict, rounded_each, rounded_off
+from tightbound.evidence.verdict import Weighed, judge, judge_each
 from tightbound.models import from_log_joint
 
 LOADING = np.array([[1.0, 0.5], [0.25, -1.0], [0.0, 0.75]])  # as they are in float32
@@ -62,7 +62,7 @@ def test_the_bar_covers_the_truth_however_far_the_data_lie(offset):
         assert not np.all(away < LIMIT * found.stderr)  # without it the bars do not hold
         assert np.max(found.rounding) < 20
         assert "rounding up to" in found.summary()
-        assert found.verdict == "use AIS"
+        assert found.verdict == "do not trust"
         assert "single precision alone" in found.judgement.reason
     closed = exact(model, x)
     assert np.all(np.abs(closed.log_evidence - truth(x, offset)) <= closed.error)
@@ -86,16 +86,14 @@ def test_a_log_density_of_minus_1e12_says_to_how_many_nats_it_is_known():
 
 
 def test_the_verdict_is_never_trust_where_rounding_decides():
-    trusted = Verdict("trust", "all is well", 0.0, 0.01)
-    assert rounded_off(trusted, np.full(3, 0.09)) == trusted
-    judged = rounded_off(trusted, np.array([0.0, 0.0, 0.6]))
-    assert judged.word == "use AIS"
+    none = np.zeros(3)
+    known = Weighed(5000, none, none + 5000, none, none, none, np.full(3, 0.09))
+    assert judge(known).word == "trust"
+    known = known._replace(rounding=np.array([0.0, 0.0, 0.6]))
+    judged = judge(known)
+    assert judged.word == "do not trust"
     assert judged.reason.startswith("single precision alone may be 0.2 nats off")
-    assert rounded_each(("trust", "raise k", "trust"), np.array([0.0, 0.0, 0.2])) == (
-        "trust",
-        "raise k",
-        "use AIS",
-    )
+    assert judge_each(known) == ("trust", "trust", "do not trust")
 
 
 def sometimes(of):

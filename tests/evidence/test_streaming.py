@@ -16,6 +16,7 @@ from tightbound.distributions import AbstractExplicit, StandardNormal
 from tightbound.evidence import evaluate, importance
 from tightbound.evidence.importance.importance import FIRST
 from tightbound.evidence.importance.pareto import tail_length
+from tightbound.evidence.importance.tail import widened
 from tightbound.evidence.rounding import PATTERNS
 from tightbound.models import Model, autoencoder
 from tightbound.objectives import Params
@@ -176,7 +177,8 @@ def test_zero_weights_count():
     assert abs((kept.mean() - k / 2) / (np.sqrt(k) / 2) * 20) < LIMIT
     np.testing.assert_allclose(ev.log_z, np.log(kept / k), atol=1e-5)
     np.testing.assert_allclose(ev.ess, kept, rtol=1e-5)
-    np.testing.assert_allclose(ev.stderr, np.sqrt((1 / (kept / k) - 1) / (k - 1)), rtol=1e-4)
+    stderr = widened(k) * np.sqrt((1 / (kept / k) - 1) / (k - 1))
+    np.testing.assert_allclose(ev.stderr, stderr, rtol=1e-4)
     assert np.all(ev.elbo == -np.inf)
     assert set(np.exp(ev.bounds[:, 0]).round(5)) == {0.0, 1.0}
     assert np.all(ev.khat == -np.inf)
@@ -189,7 +191,9 @@ def test_weights_that_are_all_zero_give_no_evidence():
     assert np.all(ev.log_evidence == -np.inf)
     assert np.all(np.isnan(ev.khat))
     assert np.all(np.isnan(ev.stderr))
-    assert ev.verdict != "trust"
+    assert ev.verdict == "do not trust"
+    assert ev.verdicts == ("do not trust",) * 2
+    assert list(ev.result) == [2, 2]
     assert isinstance(ev.summary(), str)
 
 

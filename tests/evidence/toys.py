@@ -12,6 +12,7 @@ from tests.oracles.linear_gaussian import affine_normal, log_evidence
 from tightbound.core.streams import item_keys
 from tightbound.distributions import Bernoulli, DiagonalNormal, Layered, StandardNormal
 from tightbound.evidence import importance
+from tightbound.evidence.verdict import Weighed
 from tightbound.models import Model
 from tightbound.models.weights import log_weights, split_each
 from tightbound.networks import MLP, Dense
@@ -29,6 +30,8 @@ class Estimate(NamedTuple):
     stderr: np.ndarray
     ess: np.ndarray
     khat: np.ndarray
+    missing: np.ndarray
+    most_missing: np.ndarray
     elbo: np.ndarray
     jackknife: np.ndarray
     bounds: np.ndarray
@@ -40,6 +43,13 @@ def estimate(parts: Params, x: np.ndarray, *, k: int, chunk: int, seed: int = 0)
     keys = keys_of(len(x), seed=seed)
     ev = importance(model, posterior, jnp.asarray(x), keys, k=k, chunk=chunk)
     return Estimate(*(np.asarray(column) for column in ev))
+
+
+def of_estimate(ev: Estimate, k: int, rows: Any = slice(None)) -> Weighed:
+    """What a verdict asks for, of some of the data."""
+    names = ("stderr", "ess", "khat", "missing", "most_missing")
+    of = (getattr(ev, name)[rows].astype(np.float64) for name in names)
+    return Weighed(k, *of, np.zeros(len(ev.stderr[rows])), ev.jackknife[rows])
 
 
 def explicit_log_weights(parts: Params, x: np.ndarray, *, k: int, seed: int = 0) -> np.ndarray:

@@ -221,7 +221,15 @@ def test_empty_objects_are_as_good_as_missing(blank_charts, full_run):
 
 @pytest.mark.parametrize(
     ("verdict", "expected"),
-    [("trust", "good"), ("raise K", "warn"), ("use AIS", "bad"), ("trust me", "warn")],
+    [
+        ("trust", "good"),
+        ("more draws", "warn"),
+        ("do not trust", "bad"),
+        # As records of before have it.
+        ("raise k", "warn"),
+        ("use AIS", "bad"),
+        ("trust me", "warn"),
+    ],
 )
 def test_only_plain_trust_is_green(verdict, expected):
     assert tone(verdict) == expected

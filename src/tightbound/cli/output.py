@@ -88,6 +88,10 @@ def flat_record(
         "mean": ev.get("mean"),
         "stderr": _stderr(seeds),
         "stderr_draws": _mean_stderr([seed.get("stderr_mean_mc") for seed in seeds]),
+        # Whether that is only a lower bound: some weights may have no variance.
+        "stderr_at_least": any(seed.get("stderr_at_least") is True for seed in seeds)
+        if seeds
+        else None,
         "low": low,
         "high": high,
         "interval": ev.get("interval_kind"),

@@ -167,27 +167,28 @@ def _whole_batches(kept: list[np.ndarray], n: int, batch_size: int) -> list[list
 
 
 def headline(
-    log_evidence: Float[np.ndarray, " n"], kind: str, binarisation: str, *, digits: int = 2
+    log_evidence: Float[np.ndarray, " n"],
+    error: str,
+    kind: str,
+    binarisation: str,
+    *,
+    digits: int = 3,
 ) -> str:
-    """The mean with its unit and all that it depends on."""
+    """The mean with its error and unit, and all that it depends on."""
     value = f"{mean(log_evidence):.{digits}f}"
+    error = f", {error}" if error else ""
     if binarisation == NO_DATA:
-        return f"log Z = {value} nats ({kind})"
+        return f"log Z = {value} nats{error} ({kind})"
     return (
-        f"log p(x) = {value} nats per datum ({kind}, n={len(log_evidence)}; "
+        f"log p(x) = {value} nats per datum{error} ({kind}, n={len(log_evidence)}; "
         f"binarisation: {binarisation})"
     )
 
 
-def errors(
-    log_evidence: Float[np.ndarray, " n"], stderr: Float[np.ndarray, " n"], rounding: Any = 0.0
-) -> str:
-    """The errors of the mean, and what each is from; one datum has none from data."""
-    found = f"standard error {stderr_of_draws(stderr):.3f} from the draws"
-    if len(log_evidence) > 1:
-        found += f", {stderr_of_mean(log_evidence):.3f} from the data"
-    rounded = float(np.mean(rounding))
-    return f"{found}; rounding up to {rounded:.3g}" if rounded >= SHOWN else found
+def errors(stderr: float, rounding: float = 0.0, *, at_least: bool = False) -> str:
+    """The error of a mean from its draws, and from rounding where that can be seen."""
+    found = f"standard error {'at least ' if at_least else ''}{stderr:.3f} from the draws"
+    return f"{found}, rounding up to {rounding:.3g}" if rounding >= SHOWN else found
 
 
 def mean(log_evidence: Float[np.ndarray, " n"]) -> float:

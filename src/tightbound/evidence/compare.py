@@ -20,6 +20,7 @@ from scipy import special
 from tightbound.core.errors import UsageError
 from tightbound.evidence.batches import mean, stderr_of_draws, stderr_of_mean
 from tightbound.evidence.estimate import KINDS, Estimate
+from tightbound.evidence.verdict import WORDS, Verdict
 
 COVERAGE = 0.95
 MEANINGS = {
@@ -45,6 +46,13 @@ class Comparison(NamedTuple):
     stderr_unpaired: float
     """What the standard error of the mean would be if each model had had data of its own."""
     binarisation: str
+    judgement: Verdict | None = None
+    """The worse of the two results' verdicts, with its reason: neither error is in the interval."""
+
+    @property
+    def verdict(self) -> str:
+        """The worse of the two words; empty if neither has one."""
+        return "" if self.judgement is None else self.judgement.word
 
     @property
     def direction(self) -> str:
@@ -97,6 +105,11 @@ class Comparison(NamedTuple):
                 f"  standard error {self.stderr_data:.3f} from the data, paired "
                 f"({self.stderr_unpaired:.3f} unpaired), of which {self.stderr_draws:.3f} from "
                 "the draws",
+                *(
+                    [f"  verdict: {self.verdict} ({self.judgement.reason})"]
+                    if self.judgement
+                    else []
+                ),
                 f"  a better on {first} data, b on {second}",
                 f"  {self._words()}",
             ]
@@ -150,7 +163,18 @@ def compare(a: Estimate, b: Estimate) -> Comparison:
         bias=_bias(a) - _bias(b),
         stderr_unpaired=math.hypot(a.stderr_data, b.stderr_data),
         binarisation=a.binarisation,
+        judgement=_worse(a, b),
     )
+
+
+def _worse(a: Estimate, b: Estimate) -> Verdict | None:
+    """The worse verdict of two, and whose it is."""
+    judged = [
+        found.judgement._replace(reason=f"{name}: {found.judgement.reason}")
+        for name, found in (("a", a), ("b", b))
+        if found.judgement is not None
+    ]
+    return max(judged, key=lambda verdict: WORDS.index(verdict.word), default=None)
 
 
 def check_result(name: str, result: Any) -> None:

@@ -1,12 +1,14 @@
 """What every estimator of log p(x) gives back: per datum a value, an error, and how it went."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from tightbound.core.errors import UsageError
 from tightbound.evidence.batches import (
@@ -16,11 +18,25 @@ from tightbound.evidence.batches import (
     stderr_of_draws,
     stderr_of_mean,
 )
-from tightbound.evidence.verdict import WORDS, Verdict
+from tightbound.evidence.importance.pareto import tail_length
+from tightbound.evidence.importance.tail import Tail, tail
+from tightbound.evidence.verdict import (
+    DRAWS,
+    WORDS,
+    Terms,
+    Verdict,
+    Weighed,
+    at_least,
+    by_error,
+    judge,
+    judge_each,
+)
 from tightbound.evidence.weighted import WeightedDraws
 
-RESULTS = ("ok", "few effective draws", "not finite")
+RESULTS = ("ok", "few effective draws", "not finite", "k-hat beyond 1")
 """What the codes of `Estimate.result` mean."""
+TAIL = ("khat", "missing", "most_missing")
+"""What is known of the tail of each datum's weights, in `Estimate.diagnostics`."""
 FEW = 2.0
 """Below so many effective draws a single one decides the estimate."""
 KINDS = {
@@ -42,11 +58,12 @@ class Estimate:
 
     log_evidence: Float[np.ndarray, " n"]
     stderr: Float[np.ndarray, " n"]
-    """Standard error of each estimate from its own draws, by the delta method."""
+    """Standard error of each estimate from its own draws: see `importance.tail`."""
     ess: Float[np.ndarray, " n"]
     """Effective number of draws (or chains); 0 where nothing is drawn."""
     result: Int[np.ndarray, " n"]
-    """0: as it should be; 1: fewer than two effective draws; 2: not finite. See `RESULTS`."""
+    """0: as it should be; 1: fewer than two effective draws; 2: not finite; 3: the mean weight is
+    none that draws find. See `RESULTS`."""
     direction: str
     """"lower", "upper", "consistent" for no bound, or "exact": the mean against log p(x)."""
     method: str
@@ -59,12 +76,17 @@ class Estimate:
     """Numbers of the estimator's own, by name; those of each datum have a leading axis n."""
     rounding: Float[np.ndarray, " n"] | float = 0.0
     """How far single precision may have taken each estimate, in nats, beside `stderr`."""
+    at_least: Bool[np.ndarray, " n"] | bool = False
+    """Of which data `stderr` is only a lower bound: their weights may have no variance, or are too
+    few to tell."""
     judgement: Verdict | None = None
-    """The verdict on the set with its reason, where the estimator judges itself."""
+    """The verdict on the set with its reason."""
     verdicts: tuple[str, ...] = ()
     """The verdict on each datum by itself."""
     weighted: WeightedDraws | None = None
     """The draws that the estimate was made of, with their weights, if they were kept (`keep=`)."""
+    recommended: "Estimate | None" = None
+    """Another estimate of the same data, to be believed before this one."""
 
     def __post_init__(self) -> None:
         """Refuses a direction that says nothing.
@@ -98,24 +120,58 @@ class Estimate:
         return stderr_of_mean(self.log_evidence)
 
     def summary(self) -> str:
-        """The result in a few lines, with unit, direction, method, binarisation and verdict."""
-        exact = self.direction == "exact"
-        digits = 4 if exact else 2
-        return "\n  ".join(
-            [
-                headline(
-                    self.log_evidence, KINDS[self.direction], self.binarisation, digits=digits
-                ),
-                self.method,
-                *(self._without_draws() if exact else self._of_draws()),
-                *self._judged(),
-            ]
+        """The result in a few lines: the number to believe with its error, the verdict, the rest.
+
+        The number is that of `recommended`, where there is one.
+        """
+        first = self if self.recommended is None else self.recommended
+        instead = () if first is self else (f"by {first.method}", *first.judged(), "beside it:")
+        return "\n  ".join([first.headline(), *instead, *self.judged(), *self._rest()])
+
+    def headline(self) -> str:
+        """The mean with its error, its unit, and all that it depends on, in one line."""
+        return headline(
+            self.log_evidence,
+            self._error(),
+            KINDS[self.direction],
+            self.binarisation,
+            digits=4 if self.direction == "exact" else 3,
         )
 
-    def _of_draws(self) -> list[str]:
-        """The errors of the mean, and how the draws went."""
+    def judged(self) -> list[str]:
+        """The verdicts, a line each, where there are any."""
+        if self.judgement is None:
+            return []
+        lines = [f"verdict: {self.verdict} ({self.judgement.reason})"]
+        if len(self.verdicts) > 1:
+            counted = ", ".join(
+                f"{self.verdicts.count(word)} {word}" for word in WORDS if word in self.verdicts
+            )
+            lines.append(f"of the data by themselves: {counted}")
+        return lines
+
+    def _error(self) -> str:
+        """The error of the mean in words, as far as it is known."""
+        if self.direction == "exact":
+            error = self.diagnostics.get("error")
+            return "" if error is None else f"± {float(np.mean(error)):.1e}"
+        rounded = float(np.mean(self.rounding))
+        return errors(self.stderr_draws, rounded, at_least=bool(np.any(self.at_least)))
+
+    def _rest(self) -> list[str]:
+        """The method, the errors from the data, and how the draws went."""
+        many = len(self.log_evidence) > 1
+        of_data = f"standard error {self.stderr_data:.4g} from the data" if many else ""
+        if self.direction == "exact":
+            return [self.method, f"{of_data}; none from draws" if many else "nothing is drawn"]
         known = self.diagnostics
-        elbo = f"; ELBO {float(np.mean(known['elbo'])):.2f}" if "elbo" in known else ""
+        elbo = f"ELBO {float(np.mean(known['elbo'])):.2f}" if "elbo" in known else ""
+        both = "; ".join(filter(None, (of_data, elbo)))
+        return [self.method, *([both] if both else []), *self._of_draws()]
+
+    def _of_draws(self) -> list[str]:
+        """How the draws went."""
+        known = self.diagnostics
         shape = ""
         if "khat" in known:
             khat = known["khat"][~np.isnan(known["khat"])]
@@ -125,41 +181,73 @@ class Estimate:
             for code, count in enumerate(np.bincount(self.result, minlength=len(RESULTS)))
             if count
         )
-        return [
-            errors(self.log_evidence, self.stderr, self.rounding) + elbo,
-            f"median ESS {np.median(self.ess):.1f} of {self.draws}{shape}; {codes}",
-        ]
-
-    def _without_draws(self) -> list[str]:
-        """What may be wrong with a number that is not drawn."""
-        of_data = f"standard error {self.stderr_data:.4f} from the data, none from draws"
-        of_data = "nothing is drawn" if len(self.log_evidence) == 1 else of_data
-        error = self.diagnostics.get("error")
-        return [of_data if error is None else f"{of_data}; largest error shown {np.max(error):.1e}"]
-
-    def _judged(self) -> list[str]:
-        """The verdicts, where there are any."""
-        if self.judgement is None:
-            return []
-        counted = ", ".join(
-            f"{self.verdicts.count(word)} {word}" for word in WORDS if word in self.verdicts
-        )
-        return [
-            f"verdict: {self.verdict} ({self.judgement.reason})",
-            f"of the data by themselves: {counted}",
-        ]
+        return [f"median ESS {np.median(self.ess):.1f} of {self.draws}{shape}; {codes}"]
 
 
-def of_log_weights(
-    log_w: Float[Array, "n k"],
-) -> tuple[Float[Array, " n"], Float[Array, " n"], Float[Array, " n"]]:
-    """Log of the mean weight, its standard error and the ESS of each datum."""
+def with_verdict(found: Estimate, terms: Terms | None, *, growth: float = 0.0) -> Estimate:
+    """The estimate with its verdicts, and what is known of its errors.
+
+    Args:
+        found: An estimate whose `diagnostics` hold what `of_log_weights` says of the tail.
+        terms: The estimator's words; None where nothing is drawn, and `error` says how far off it
+            may be.
+        growth: As for `judge`.
+    """
+    if terms is None:
+        judgement, verdicts = by_error(found.diagnostics["error"])
+        return replace(found, judgement=judgement, verdicts=verdicts)
+    more = found.diagnostics
+    known = Weighed(
+        draws=found.draws,
+        stderr=found.stderr,
+        ess=found.ess,
+        **{name: np.asarray(more[name], np.float64) for name in TAIL},
+        rounding=np.broadcast_to(np.asarray(found.rounding, np.float64), found.stderr.shape),
+        low=np.abs(more["jackknife"]) if "jackknife" in more else 0.0,
+    )
+    return replace(
+        found,
+        result=result_codes(found.log_evidence, found.ess, found.draws, more["khat"]),
+        at_least=at_least(known, terms),
+        judgement=judge(known, terms, growth=growth),
+        verdicts=judge_each(known, terms),
+    )
+
+
+class OfWeights(NamedTuple):
+    """What the log-weights of each datum say; nats."""
+
+    log_z: Float[Array, " n"]
+    """Log of the mean weight."""
+    stderr: Float[Array, " n"]
+    ess: Float[Array, " n"]
+    tail: dict[str, Float[Array, " n"]]
+    """k-hat and what the tail may add, for `Estimate.diagnostics`."""
+
+
+def of_log_weights(log_w: Float[Array, "n k"], terms: Terms = DRAWS) -> OfWeights:
+    """Log of the mean weight of each datum with its error, the ESS, and the weights' tail.
+
+    Args:
+        log_w: Log-weights, independent along the last axis.
+        terms: Whose they are: of too few chains no tail is fitted.
+    """
     k = log_w.shape[1]
     total = jax.nn.logsumexp(log_w, axis=1)
-    log_z = total - jnp.log(k)
     ess = jnp.minimum(jnp.exp(2 * total - jax.nn.logsumexp(2 * log_w, axis=1)), k)
-    relative_variance = jnp.maximum(k / ess - 1, 0) / (k - 1 if k > 1 else jnp.nan)
-    return log_z, jnp.sqrt(relative_variance), ess
+    m = 0 if terms.chains and terms.too_few(k) else min(tail_length(k), k - 1)
+    largest = jax.lax.top_k(log_w, m + 1)[0][:, ::-1]
+    peak = jnp.where(jnp.isfinite(largest[:, -1]), largest[:, -1], 0.0)
+    weights = jnp.exp(log_w - peak[:, None])
+    found = jax.vmap(partial(tail, k=k))(
+        largest, jnp.sum(weights, axis=1), jnp.sum(weights**2, axis=1)
+    )
+    return OfWeights(total - jnp.log(k), found.stderr, ess, of_tail(found))
+
+
+def of_tail(found: Tail) -> dict[str, Any]:
+    """The tail's numbers by name, as `Estimate.diagnostics` has them."""
+    return {name: getattr(found, name) for name in TAIL}
 
 
 def undefined(log_w: Float[Array, "n k"]) -> Int[Array, " n"]:
@@ -168,8 +256,12 @@ def undefined(log_w: Float[Array, "n k"]) -> Int[Array, " n"]:
 
 
 def result_codes(
-    log_z: Float[np.ndarray, " n"], ess: Float[np.ndarray, " n"], k: int
+    log_z: Float[np.ndarray, " n"],
+    ess: Float[np.ndarray, " n"],
+    k: int,
+    khat: Float[np.ndarray, " n"] | None = None,
 ) -> Int[np.ndarray, " n"]:
-    """The code of each datum's result, from its estimate and its effective number of k draws."""
-    few = np.where(ess < min(FEW, k), 1, 0)
-    return np.where(np.isfinite(log_z), few, 2).astype(np.int32)
+    """The code of each datum's result, from its estimate, its ESS of k draws, and k-hat."""
+    code = np.zeros(len(log_z), np.int32) if khat is None else np.where(khat > 1, 3, 0)
+    code = np.where(ess < min(FEW, k), 1, code)
+    return np.where(np.isfinite(log_z), code, 2).astype(np.int32)

@@ -1,6 +1,6 @@
 """The test log-likelihood of a fitted model, per datum, with error bars and a verdict."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack, overload
 
@@ -15,18 +15,12 @@ from tightbound.distributions import AbstractConditional
 from tightbound.evidence.annealing.ais import annealed
 from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.densities import in_words, with_density
-from tightbound.evidence.estimate import Estimate
+from tightbound.evidence.estimate import TAIL, Estimate, with_verdict
 from tightbound.evidence.estimator import Estimator
 from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
 from tightbound.evidence.importance.growth import bias_by_growth
 from tightbound.evidence.importance.importance import examined, prefixes
-from tightbound.evidence.verdict import (
-    against_annealed,
-    judge,
-    judge_each,
-    rounded_each,
-    rounded_off,
-)
+from tightbound.evidence.verdict import DRAWS, WORDS, against_annealed
 from tightbound.models import Bayesian, Model
 
 AT_ONCE = 5000
@@ -150,7 +144,7 @@ def evaluate(
         ev, undefined, rounded, drawn = examined(
             model, proposal, values, keys, k=k, chunk=size, keep=keep
         )
-        more = {name: getattr(ev, name) for name in ("khat", "elbo", "jackknife", "bounds")}
+        more = {name: getattr(ev, name) for name in (*TAIL, "elbo", "jackknife", "bounds")}
         return Batch(Found(ev.log_z, ev.stderr, ev.ess, rounded, more, drawn), undefined)
 
     stands_in = in_words(proposal)
@@ -161,6 +155,7 @@ def evaluate(
         direction="lower",
         method=f"importance sampling, k={k}" + (f"; proposal: {stands_in}" if stands_in else ""),
         draws=k,
+        terms=DRAWS,
         doing="evaluating",
         at_once=per_device(AT_ONCE, of_each=chunk),
     )
@@ -181,31 +176,25 @@ def evaluate(
 
 
 def _judged(found: Estimate, ais: Estimate | None, proposal: str, run: Execution) -> Evaluation:
-    """The estimate with what its weights, and annealing, say of it."""
+    """The estimate with what the growth of its bounds, and annealing, say of it."""
     k, more = found.draws, dict(found.diagnostics)
     bounds = more.pop("bounds")
     means = np.mean(np.asarray(bounds, np.float64), axis=0)
-    shape, correction = more["khat"], more["jackknife"]
-    rounding = np.asarray(found.rounding)
-    growth = bias_by_growth(prefixes(k), bounds)
-    judgement = judge(found.stderr, shape, k, jackknife=correction, growth=growth)
-    if ais is not None:
-        judgement = against_annealed(
-            judgement,
-            ais.log_evidence - found.log_evidence,
-            np.hypot(found.stderr, ais.stderr),
-            float(np.mean(ais.stderr**2) / 2),
-        )
-    each = judge_each(found.stderr, shape, k, jackknife=correction)
-    further = {
-        "diagnostics": more,
-        "verdicts": rounded_each(each, rounding),
-        "judgement": rounded_off(judgement, rounding),
+    found = replace(found, diagnostics=more)
+    found = with_verdict(found, DRAWS, growth=bias_by_growth(prefixes(k), bounds))
+    further: dict[str, Any] = {
         "bound_by_k": {j: float(mean) for j, mean in zip(prefixes(k), means, strict=True)},
         "annealed": ais,
         "proposal": proposal,
         "seconds": run.seconds,
     }
+    if ais is not None and found.judgement is not None:
+        above = ais.log_evidence - found.log_evidence
+        error = np.hypot(found.stderr, ais.stderr)
+        judgement = against_annealed(found.judgement, above, error, ais.verdict)
+        # Both are lower bounds: where annealing is above, it is the one to believe.
+        better = judgement.word == WORDS[-1] and np.mean(above) > 0
+        further |= {"judgement": judgement, "recommended": ais if better else None}
     return Evaluation(**(vars(found) | further))
 
 

@@ -16,9 +16,10 @@ from tightbound.core.errors import UsageError, at_least, unknown
 from tightbound.core.items import Data
 from tightbound.core.streams import as_key
 from tightbound.evidence.batches import Batch, Prepared, in_batches
-from tightbound.evidence.estimate import Estimate, result_codes
+from tightbound.evidence.estimate import Estimate, result_codes, with_verdict
 from tightbound.evidence.fingerprint import fingerprint
 from tightbound.evidence.resume import Finished
+from tightbound.evidence.verdict import Terms
 from tightbound.evidence.weighted import weighted
 from tightbound.models import Target
 from tightbound.models.model import Model
@@ -162,11 +163,15 @@ class Execution:
         direction: str,
         method: str,
         draws: int,
+        terms: Terms | None,
         **how: Any,
     ) -> Estimate:
-        """The estimate of all data, where `one_batch` gives a `Found` of each; `over` says how."""
+        """The estimate of all data, where `one_batch` gives a `Found` of each; `over` says how.
+
+        `terms` are those of the verdict, None where nothing is drawn.
+        """
         found = self.over(one_batch, data, **how)
-        return Estimate(
+        estimate = Estimate(
             log_evidence=found.log_evidence,
             stderr=found.stderr,
             ess=found.ess,
@@ -180,6 +185,7 @@ class Execution:
             rounding=found.rounding,
             weighted=None if found.draws is None else weighted(model, *found.draws),
         )
+        return with_verdict(estimate, terms)
 
 
 class Found(NamedTuple):

@@ -1,47 +1,118 @@
-"""The verdict on an importance estimate, by a rule that can be read.
+"""The verdict on an estimate of log p(x), by one rule for all estimators.
 
-With tau(k) = min(1 - 1/log10 k, 0.7), the threshold of Vehtari et al. (2024), and the bias that
-the estimate shows: the largest of the first-order bias stderr^2 / 2 (Nowozin 2018, corollary 1),
-the correction of the jackknife of order 1, and, for a data set, what is left if L_k goes on to grow
-with k as it did (`growth`):
+What is judged is how far the estimate may be from log p(x), in 99 of 100 cases, in nats:
 
-- **trust**: at most 5 % of the data have k-hat > tau(k), and the mean bias is at most 0.1 nats;
-- **raise k**: otherwise, if at most 5 % have k-hat >= 1 (beyond which the mean weight itself
-  converges too slowly to be of use) and the k that brings the mean bias to 0.1 nats is at most
-  100 times larger;
-- **use AIS**: otherwise: the proposal misses too much of the posterior for any affordable k.
+    low + sqrt(sure^2 + unsure^2) + rounding
 
-Each datum is judged alike by its own k-hat and bias, but no better than half of the data are: where
-the proposal fails most of them, one that passes has mostly been lucky.
+with `low`, the bias that the weights show: the largest of the first-order bias stderr^2 / 2, of
+what the tail beyond the largest weight adds on average by k-hat (`importance.tail`), of the
+jackknife's correction, and for a set of the growth of L_k with k; `sure`, 2.58 standard errors
+(more for few chains); and `unsure`, what the tail may add besides, if k-hat is at its upper end.
+For a set the first is a mean over the data, and the errors under the root are independent.
 
-Where annealed importance sampling has been asked as well, its lower bound decides: more than 0.1
-nats above (and beyond two standard errors) is "use AIS"; no more than that, with a bias of its own
-of at most 0.1 nats, turns "use AIS" into "trust".
+- **trust**: at most 0.1 nats, and (of the data at most 5 % excepted) no k-hat whose upper end is
+  beyond 1: the mean weight is then one that draws find.
+- **more draws**: otherwise, if at most 5 % of the data have k-hat >= 1, and a forecast brings the
+  error to 0.1 nats with at most 100 times as many. Errors fall as K^-(1 - k-hat), and no faster
+  than K^-1/2; the forecast's interval is that of k-hat.
+- **do not trust**: otherwise, and where rounding alone may be 0.1 nats.
 
-Where single precision alone may be more than 0.1 nats off, the verdict is the worst, with the
-reason.
+Fewer than 50 draws show too little of a tail and are not judged. Weights of annealed chains are
+sums of many small terms, about normal in the log: below 100 of them Student's t stands for the tail.
 
-The rule errs on the side of distrust. What it cannot see, as no rule on the weights can, is a mode
-of the posterior that no draw reached, and that annealing from the same posterior misses too.
+Each datum is judged alike, but no better than half of the data are: where the proposal fails most
+of them, one that passes has mostly been lucky.
+
+What no rule on the weights can see is a mode of the posterior that no draw reached.
+
+Reference: Vehtari, Simpson, Gelman, Yao & Gabry 2024, arXiv 1507.02646 (k-hat); Nowozin 2018,
+"Debiasing evidence approximations", corollary 1 (the bias of first order).
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from scipy import special
 
-from tightbound.evidence.importance.pareto import threshold
+from tightbound.evidence.importance.pareto import standard_error
+from tightbound.evidence.importance.tail import UPPER, widened
 
-WORDS = ("trust", "raise k", "use AIS")
+WORDS = ("trust", "more draws", "do not trust")
 """From the best to the worst."""
 SHARE = 0.05
 BIAS = 0.1
+"""Nats within which an estimate is trusted."""
+CASES = 0.99
 FACTOR = 100
+"""Times as many draws are still to be had."""
+SETTLE = 4
+"""Times as many draws halve the error of k-hat, where that alone is in the way."""
 MOST = 0.5
 """Least share of the data that pass a test, for one that passes it to count."""
-FEWEST = 25
-"""Fewer weights have no tail to fit."""
+FEWEST = 50
+"""Fewer draws show too little of a tail to judge by."""
+MANY_CHAINS = 100
+"""Chains from which on their tail is fitted."""
+CHAIN_CASES = 0.999
+"""Of fewer, the interval whose ends count: their spread is not known well either."""
+HALF = 0.5
+"""k-hat from which on the weights have no variance."""
+EVEN = 0.75
+"""Effective share of few chains below which their spread is not known."""
+
+
+class Terms(NamedTuple):
+    """What an estimator's draws are called, and what to do where they do not suffice."""
+
+    unit: str
+    instead: str
+    chains: bool = False
+    """Whether weights are of whole chains."""
+    one_sided: bool = False
+    """Whether the error is only a lower bound, whatever the weights say."""
+
+    def too_few(self, k: int) -> bool:
+        """Whether nothing can be said of the tail of k weights."""
+        return k < (MANY_CHAINS if self.chains else FEWEST)
+
+
+DRAWS = Terms(
+    "draws",
+    "anneal (tb.evidence.AIS), fit another q(z|x), or leave the way to tb.evaluate",
+)
+ADAPTED = Terms("draws", "more rounds, a wider start, more components, or tb.evidence.AIS")
+CHAINS = Terms(
+    "chains", "more temperatures (weights then vary less), or another start", chains=True
+)
+BACKWARDS = CHAINS._replace(one_sided=True)
+POSTERIOR = Terms("chains", "tb.evidence.AIS and, on data of the model, tb.sandwich", chains=True)
+
+
+class Weighed(NamedTuple):
+    """What is known of the weights of n data; nats."""
+
+    draws: int
+    stderr: Float[np.ndarray, " n"]
+    ess: Float[np.ndarray, " n"]
+    khat: Float[np.ndarray, " n"]
+    missing: Float[np.ndarray, " n"]
+    most_missing: Float[np.ndarray, " n"]
+    rounding: Float[np.ndarray, " n"]
+    low: Float[np.ndarray, " n"] | float = 0.0
+    """A bias that is known besides, such as the jackknife's."""
+
+    @property
+    def upper(self) -> Float[np.ndarray, " n"]:
+        """The upper end of k-hat."""
+        return self.khat + UPPER * standard_error(self.khat, self.draws)
+
+    @property
+    def bias(self) -> Float[np.ndarray, " n"]:
+        """How far each estimate is low, or high, on average."""
+        first_order = np.asarray(self.stderr, np.float64) ** 2 / 2
+        return np.maximum(np.maximum(first_order, self.missing), self.low)
 
 
 class Verdict(NamedTuple):
@@ -50,82 +121,95 @@ class Verdict(NamedTuple):
     word: str
     reason: str
     share_beyond: float
-    """Share of the data with k-hat above the threshold, or without a k-hat."""
+    """Share of the data whose k-hat may be beyond 1, or without one where there should be one."""
     bias: float
-    """Estimated mean bias of the log-evidence in nats (a positive number: how far it is low)."""
+    """Estimated mean bias of the log-evidence in nats (a positive number: how far it is off)."""
 
 
-def judge(
-    stderr: Float[np.ndarray, " n"],
-    khat: Float[np.ndarray, " n"],
-    k: int,
-    *,
-    jackknife: Float[np.ndarray, " n"] | None = None,
-    growth: float = 0.0,
-) -> Verdict:
-    """Judges the estimates of a data set from k draws each.
+def judge(known: Weighed, terms: Terms = DRAWS, *, growth: float = 0.0) -> Verdict:
+    """Judges the estimates of a data set.
 
     Args:
-        stderr: Standard error of each datum's estimate.
-        khat: Shape of the tail of its weights.
-        k: Draws.
-        jackknife: What the jackknife of order 1 adds to each estimate, if it is known.
+        known: What the weights say of each datum.
+        terms: The estimator's words.
         growth: Mean bias of the set as the growth of L_k with k shows it.
     """
-    if k < FEWEST:
-        return Verdict(
-            "raise k", f"k={k} is too few to judge: use k of 1000 or more", 1.0, math.nan
-        )
-    tau = threshold(k)
-    bias = float(np.mean(bias_of_each(stderr, jackknife)))
+    n, few = len(known.stderr), terms.too_few(known.draws)
+    rounding = float(np.mean(known.rounding, dtype=np.float64))
+    bias = float(np.mean(known.bias))
     bias = max(bias, growth) if bias == bias else bias
-    beyond = float(np.mean(~(khat <= tau)))
-    hopeless = float(np.mean(~(khat < 1)))
-    facts = (
-        f"{100 * beyond:.1f} % of the data have k-hat > {tau:.2f}, "
-        f"{100 * hopeless:.1f} % beyond 1, "
-        f"estimated bias {bias:.3f} nats"
+    sure, unsure = _parts(known, terms)
+    off = bias + float(np.sqrt(np.sum(sure**2 + unsure**2))) / n + rounding
+    best = bias + float(np.sqrt(np.sum(sure**2))) / n
+    beyond = 0.0 if few and terms.chains else float(np.mean(~(known.upper < 1)))
+    hopeless = 0.0 if few else float(np.mean(~(known.khat < 1)))
+    facts = _facts(known, terms, beyond, off)
+    if not rounding <= BIAS:
+        reason = (
+            f"single precision alone may be {rounding:.3g} nats off, which neither more "
+            f"{terms.unit} nor annealing mend: standardise the data; {facts}"
+        )
+        return Verdict(WORDS[2], reason, beyond, bias)
+    if few and not terms.chains:
+        reason = f"k={known.draws} is too few to judge: use k of 1000 or more"
+        return Verdict(WORDS[1], reason, beyond, bias)
+    if off <= BIAS and beyond <= SHARE:
+        reason = f"{facts}, but for modes that none of the {terms.unit} reached"
+        return Verdict(WORDS[0], reason, beyond, bias)
+    shape, error = _shape(known, few=few)
+    wanted, least, most = (
+        float(_times(best, BIAS - rounding, at)[0]) for at in (shape, shape - error, shape + error)
     )
-    if beyond <= SHARE and bias <= BIAS:
-        return Verdict("trust", facts, beyond, bias)
-    enough = max(bias / BIAS, 10 if beyond > SHARE else 1) * k
-    if hopeless <= SHARE and enough <= FACTOR * k:
-        return Verdict("raise k", f"{facts}: try k={_rounded(float(enough))}", beyond, bias)
+    if hopeless <= SHARE and wanted <= FACTOR:
+        about = (known.draws * times for times in (wanted, least, most))
+        return Verdict(WORDS[1], f"{facts}: {_forecast(terms, *about)}", beyond, bias)
     return Verdict(
-        "use AIS", f"{facts}: the posterior misses mass that more draws will not find", beyond, bias
+        WORDS[2],
+        f"{facts}, which no affordable number of {terms.unit} mends: {terms.instead}",
+        beyond,
+        bias,
     )
 
 
-def judge_each(
-    stderr: Float[np.ndarray, " n"],
-    khat: Float[np.ndarray, " n"],
-    k: int,
-    *,
-    jackknife: Float[np.ndarray, " n"] | None = None,
-) -> tuple[str, ...]:
+def judge_alone(known: Weighed, terms: Terms = DRAWS) -> tuple[str, ...]:
+    """The word for each datum, as if it were the only one."""
+    few = terms.too_few(known.draws)
+    sure, unsure = _parts(known, terms)
+    off = known.bias + np.hypot(sure, unsure) + known.rounding
+    shape = np.full_like(off, HALF) if few else np.asarray(known.khat, np.float64)
+    sound = np.full(len(off), terms.chains) if few else known.upper < 1
+    left = np.maximum(BIAS - known.rounding, 0)
+    times = _times(known.bias + sure, left, shape)
+    exact = known.rounding <= BIAS
+    trusted = exact & sound & (off <= BIAS)
+    raised = exact & (shape < 1) & (times <= FACTOR) if not few or terms.chains else exact
+    return tuple(np.where(trusted, WORDS[0], np.where(raised, WORDS[1], WORDS[2])).tolist())
+
+
+def judge_each(known: Weighed, terms: Terms = DRAWS) -> tuple[str, ...]:
     """The word for each datum by itself, as long as half of the data earn it too."""
-    if k < FEWEST:
-        return ("raise k",) * len(stderr)
-    bias = bias_of_each(stderr, jackknife)
-    trusted = (khat <= threshold(k)) & (bias <= BIAS)
-    raised = (khat < 1) & (bias <= FACTOR * BIAS)
-    trusted, raised = (passed & (np.mean(passed) >= MOST) for passed in (trusted, raised))
-    return tuple(np.where(trusted, "trust", np.where(raised, "raise k", "use AIS")).tolist())
+    rank = np.array([WORDS.index(word) for word in judge_alone(known, terms)])
+    worst = next(of for of in range(len(WORDS)) if np.mean(rank <= of) >= MOST)
+    return tuple(WORDS[max(of, worst)] for of in rank)
 
 
-def bias_of_each(
-    stderr: Float[np.ndarray, " n"], jackknife: Float[np.ndarray, " n"] | None
-) -> Float[np.ndarray, " n"]:
-    """How far each estimate is low, in nats: the larger of first order and jackknife."""
-    first_order = np.asarray(stderr, np.float64) ** 2 / 2
-    return first_order if jackknife is None else np.maximum(first_order, jackknife)
+def at_least(known: Weighed, terms: Terms) -> Bool[np.ndarray, " n"]:
+    """Of which data the standard error is only a lower bound.
+
+    The weights may have no variance (k-hat may be 1/2 or more), or are too few to tell.
+    """
+    if terms.one_sided or (terms.too_few(known.draws) and not terms.chains):
+        return np.ones(len(known.stderr), bool)
+    if terms.too_few(known.draws):
+        return ~(known.ess >= EVEN * known.draws)
+    return ~(known.upper <= HALF)
 
 
 def against_annealed(
     judged: Verdict,
     above: Float[np.ndarray, " n"],
     error: Float[np.ndarray, " n"],
-    annealed_bias: float,
+    annealed: str,
 ) -> Verdict:
     """The verdict on a set once annealed importance sampling has been asked.
 
@@ -133,39 +217,105 @@ def against_annealed(
         judged: The verdict by the weights.
         above: The annealed estimate of each datum less that of importance sampling.
         error: Standard error of each difference.
-        annealed_bias: Mean of the annealed estimates' first-order bias.
+        annealed: The verdict on the annealed estimates.
     """
     mean = float(np.mean(above, dtype=np.float64))
     of_mean = float(np.sqrt(np.sum(np.asarray(error, np.float64) ** 2)) / len(error))
     facts = f"annealed importance sampling is {mean:+.3f} nats away (standard error {of_mean:.3f})"
+    word = judged.word
     if not math.isfinite(mean) or mean > BIAS + 2 * of_mean:
-        return judged._replace(word="use AIS", reason=f"{facts}; {judged.reason}")
-    if judged.word == "use AIS" and abs(mean) <= BIAS and annealed_bias <= BIAS:
-        return judged._replace(word="trust", reason=f"{facts}; {judged.reason}")
-    return judged._replace(reason=f"{facts}; {judged.reason}")
+        word = WORDS[2]
+    elif abs(mean) <= BIAS and annealed == WORDS[0]:
+        word = WORDS[0]
+    return judged._replace(word=word, reason=f"{facts}; {judged.reason}")
 
 
-def rounded_off(judged: Verdict, rounding: Float[np.ndarray, " n"]) -> Verdict:
-    """The verdict on a set, which is never "trust" where rounding alone may be 0.1 nats."""
-    mean = float(np.mean(rounding, dtype=np.float64))
-    if mean <= BIAS:
-        return judged
-    reason = (
-        f"single precision alone may be {mean:.3g} nats off, which neither more draws nor "
-        f"annealing mend: standardise the data; {judged.reason}"
-    )
-    return judged._replace(word=WORDS[-1], reason=reason)
+def by_error(error: Float[np.ndarray, " n"]) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict on numbers of which nothing is drawn, and on each of them, by their error."""
+    mean = float(np.mean(error, dtype=np.float64))
+    word = WORDS[0] if mean <= BIAS else WORDS[2]
+    reason = f"off by at most {mean:.1e} nats"
+    reason = reason if mean <= BIAS else f"{reason}: use more points"
+    each = tuple(np.where(np.asarray(error) <= BIAS, WORDS[0], WORDS[2]).tolist())
+    return Verdict(word, reason, 0.0, mean), each
 
 
-def rounded_each(verdicts: tuple[str, ...], rounding: Float[np.ndarray, " n"]) -> tuple[str, ...]:
-    """The word for each datum by itself, the worst where rounding alone may be 0.1 nats."""
-    return tuple(
-        word if rounded <= BIAS else WORDS[-1]
-        for word, rounded in zip(verdicts, rounding, strict=True)
-    )
+def by_gap(gap: Float[np.ndarray, " n"], error: float) -> Verdict:
+    """The verdict on bounds from both sides, by the gap between them.
+
+    Args:
+        gap: Upper less lower bound of each datum.
+        error: Standard error of the mean gap.
+    """
+    mean = float(np.mean(gap, dtype=np.float64))
+    most = abs(mean) + float(special.ndtri((1 + CASES) / 2)) * error
+    reason = f"the gap is {mean:.3f} nats, with its error at most {most:.3f}"
+    word = WORDS[0] if most <= BIAS else WORDS[1] if abs(mean) <= BIAS else WORDS[2]
+    then = {
+        WORDS[0]: "on data like these",
+        WORDS[1]: "use more data or chains",
+        WORDS[2]: "use more temperatures",
+    }
+    return Verdict(word, f"{reason}: {then[word]}", 0.0, mean)
+
+
+def _parts(known: Weighed, terms: Terms) -> tuple[Any, Any]:
+    """Of each datum, by how much its estimate may be off as draws go, and as k-hat goes."""
+    sure = float(special.ndtri((1 + CASES) / 2))
+    if terms.too_few(known.draws) and known.draws > 1:
+        # The errors are longer already, by what Student's t asks at 95 %.
+        cases = float(special.stdtrit(known.draws - 1, (1 + CHAIN_CASES) / 2))
+        sure = cases / widened(known.draws)
+    unsure = np.asarray(known.most_missing, np.float64) - known.missing
+    return sure * np.asarray(known.stderr, np.float64), unsure
+
+
+def _shape(known: Weighed, *, few: bool) -> tuple[float, float]:
+    """k-hat where the errors come from, and by how much it may be off."""
+    if few:
+        return HALF, 0.0
+    weight = known.bias + known.stderr
+    there = np.isfinite(known.khat) & np.isfinite(weight)
+    if not np.any(there):
+        return HALF, 0.0
+    shape = np.average(np.asarray(known.khat[there], np.float64), weights=weight[there] + 1e-12)
+    error = UPPER * standard_error(shape, known.draws) / math.sqrt(np.sum(there))
+    return float(shape), float(error)
+
+
+def _times(off: Any, wanted: Any, shape: Any) -> Float[np.ndarray, " n"]:
+    """How many times as many draws bring each error to what is wanted; inf where none do."""
+    off, wanted, shape = (np.atleast_1d(np.asarray(a, np.float64)) for a in (off, wanted, shape))
+    rate = np.minimum(1 - shape, HALF)
+    can = np.isfinite(off) & (wanted > 0) & (rate > 0)
+    ratio = np.where(can, off, 1.0) / np.where(can, wanted, 1.0)
+    power = np.log(np.maximum(ratio, 1.0)) / np.where(can, rate, 1.0)
+    times = np.where(ratio <= 1, SETTLE, np.exp(np.minimum(power, 30.0)))
+    return np.where(can, times, np.inf)
+
+
+def _forecast(terms: Terms, wanted: float, least: float, most: float) -> str:
+    """The draws that the forecast asks for, in words."""
+    low, best = _rounded(least), _rounded(wanted)
+    high = f"{_rounded(most):,}" if most < 1e9 else "many times more"
+    about = f"use about {best:,} {terms.unit}"
+    about = about if low == best and high == f"{best:,}" else f"{about} ({low:,} to {high})"
+    return f"{about}, or {terms.instead}" if terms.chains else about
+
+
+def _facts(known: Weighed, terms: Terms, beyond: float, off: float) -> str:
+    """The numbers behind the word."""
+    mean = "" if len(known.stderr) == 1 else "the mean is "
+    found = f"{mean}within {off:.2g} nats in 99 % of cases"
+    if terms.too_few(known.draws):
+        return f"{found}, as {known.draws} {terms.unit} show"
+    if len(known.stderr) == 1:
+        shape, upper = float(known.khat[0]), float(known.upper[0])
+        return f"k-hat {shape:.2f}, at most {upper:.2f}; {found}"
+    return f"{100 * beyond:.1f} % of the data have a k-hat that may be beyond 1; {found}"
 
 
 def _rounded(k: float) -> int:
     """Up to one leading digit."""
-    scale = 10 ** math.floor(math.log10(k))
+    scale = 10 ** math.floor(math.log10(max(k, 1)))
     return math.ceil(k / scale) * scale

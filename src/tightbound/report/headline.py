@@ -17,6 +17,8 @@ class Seed(NamedTuple):
 
     log_evidence: float
     monte_carlo: float
+    at_least: bool
+    """Whether that is only a lower bound."""
     rounding: float
     """How far single precision may have taken the mean, in nats; NaN where it is not recorded."""
     sampling: float
@@ -53,6 +55,7 @@ def headline(records: Records) -> Headline | None:
         Seed(
             log_evidence=as_number(seed.get("log_evidence_mean")),
             monte_carlo=as_number(seed.get("stderr_mean_mc")),
+            at_least=seed.get("stderr_at_least") is True,
             rounding=as_number(seed.get("rounding")),
             sampling=as_number(seed.get("stderr_data")),
             ess=as_number(seed.get("ess_median")),
@@ -104,9 +107,15 @@ def error_bars(found: Headline) -> list[tuple[str, str]]:
             interval_text(found) or "one seed, spread unknown",
         ),
         (f"over the {count(found.n)} items", _largest([s.sampling for s in found.seeds])),
-        (f"Monte Carlo at k = {count(found.k)}", _largest([s.monte_carlo for s in found.seeds])),
+        (_monte_carlo(found), _largest([s.monte_carlo for s in found.seeds])),
         *([("single precision", f"up to {error(max(rounded))}")] if rounded else []),
     ]
+
+
+def _monte_carlo(found: Headline) -> str:
+    """Whose error it is, and whether it is all of it."""
+    at_least = ", at least" if any(seed.at_least for seed in found.seeds) else ""
+    return f"Monte Carlo at k = {count(found.k)}{at_least}"
 
 
 def _largest(errors: list[float]) -> str:
@@ -131,7 +140,7 @@ def tone(verdict: str) -> str:
     word = verdict.strip().lower()
     if word == "trust":
         return "good"
-    return "bad" if word in {"use ais", "distrust", "do not trust"} else "warn"
+    return "bad" if word in {"use ais", "do not trust"} else "warn"
 
 
 def active_units(records: Records) -> list[tuple[str, int, int]]:

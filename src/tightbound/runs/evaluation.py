@@ -231,6 +231,7 @@ def _of_estimate(found: Estimate) -> dict[str, Any]:
     return {
         "log_evidence_mean": found.mean,
         "stderr_mean_mc": found.stderr_draws,
+        "stderr_at_least": bool(np.any(found.at_least)),
         "stderr_data": found.stderr_data,
         "rounding": float(np.mean(found.rounding)),
         "ess_median": float(np.median(found.ess)),

@@ -1,8 +1,7 @@
 """Adaptive importance sampling of log p(x): proposals that learn from the weights they earned.
 
 Reference: Bugallo et al. 2017, IEEE Signal Process. Mag. 34(4).
-Bias: that of the method: none in Z-hat for `PMC`, `DMPMC` and `FAB` (the log is low on average),
-and not known for `AMIS`.
+Bias: none in Z-hat; the log is low on average.
 """
 
 from typing import Any, Unpack
@@ -23,8 +22,8 @@ from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
 from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
-from tightbound.evidence.importance.pareto import khat, tail_length
 from tightbound.evidence.rounding import rounding
+from tightbound.evidence.verdict import ADAPTED
 from tightbound.mcmc import check_moves
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each
@@ -81,6 +80,7 @@ def adaptive(
         direction=method.kind,
         method=method.words,
         draws=method.draws,
+        terms=ADAPTED,
         doing="adapting",
         at_once=per_device(AT_ONCE, of_each=method.at_once),
     )
@@ -119,7 +119,6 @@ def _estimated(
         weight = jax.nn.softmax(found.log_w)
         centre = weight @ found.u
         spread = jnp.sqrt(weight @ (found.u - centre[None]) ** 2)
-        largest = jax.lax.top_k(found.log_w, tail_length(method.draws) + 1)[0]
         z = unravel(mean + sd * found.u[jnp.argmax(found.log_w)])
         drawn = jax.vmap(lambda u: unravel(mean + sd * u))(found.u) if keep else None
         return (
@@ -127,7 +126,6 @@ def _estimated(
             z,
             drawn,
             {
-                "khat": khat(largest[::-1]),
                 "mean": mean + sd * centre,
                 "sd": sd * spread,
                 "ess_by_round": found.ess_by_round,
@@ -138,7 +136,9 @@ def _estimated(
     # Draws of rounds that only adapt have no weight in the end, and a say in what follows.
     astray = jnp.any(jnp.isnan(diagnostics["ess_by_round"]), axis=1)
     drawn = (drawn, log_w) if keep else None
-    found = Found(*of_log_weights(log_w), rounding(model, x, z), diagnostics, drawn)
+    of = of_log_weights(log_w)
+    more = {**of.tail, **diagnostics}
+    found = Found(of.log_z, of.stderr, of.ess, rounding(model, x, z), more, drawn)
     return Batch(found, undefined(log_w) + jnp.astype(astray, jnp.int32))
 
 

@@ -26,6 +26,7 @@ from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
 from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
 from tightbound.evidence.rounding import heaviest, rounding
+from tightbound.evidence.verdict import BACKWARDS, CHAINS
 from tightbound.mcmc import (
     Passed,
     Path,
@@ -156,6 +157,7 @@ class Annealing(NamedTuple):
             direction="upper" if backwards else "lower",
             method=f"backwards, {self.words()}" if backwards else self.words(),
             draws=self.chains,
+            terms=BACKWARDS if backwards else CHAINS,
             doing="annealing backwards" if backwards else "annealing",
             at_once=per_device(CHAINS_AT_ONCE, of_each=self.chains),
         )
@@ -216,9 +218,10 @@ def settled(
 def _weighed(model: Model, x: Data, passed: Passed, count: Any, *, keep: bool) -> Batch:
     """What the weights of each datum's chains say, after so many steps."""
     rounded = rounding(model, x, heaviest(passed.log_w, passed.z)[0])
-    of_chains = {"acceptance": jnp.sum(passed.acceptance, axis=0) / count}
     drawn = (passed.z, passed.log_w) if keep else None
-    found = Found(*of_log_weights(passed.log_w), rounded, of_chains, drawn)
+    of = of_log_weights(passed.log_w, CHAINS)
+    more = {**of.tail, "acceptance": jnp.sum(passed.acceptance, axis=0) / count}
+    found = Found(of.log_z, of.stderr, of.ess, rounded, more, drawn)
     return Batch(found, undefined(passed.log_w))
 
 
@@ -265,6 +268,7 @@ def forwards(
     *,
     leapfrog: int,
 ) -> Passed:
+    """Chains from the start to the posterior."""
     return forward(problem_of(model, start), path, x, keys, leapfrog=leapfrog)
 
 

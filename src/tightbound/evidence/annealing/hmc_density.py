@@ -27,6 +27,7 @@ from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
 from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
 from tightbound.evidence.rounding import heaviest, rounding
+from tightbound.evidence.verdict import POSTERIOR
 from tightbound.mcmc import chain, check_moves, check_tuning
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z
@@ -100,6 +101,7 @@ def hmc_density(
             "half of them for a normal density"
         ),
         draws=chains - chains // 2,
+        terms=POSTERIOR,
         doing="sampling posteriors",
         at_once=per_device(CHAINS_AT_ONCE, of_each=chains),
     )
@@ -138,11 +140,12 @@ def _estimated(
 
     log_w, z = jax.vmap(one)(x, keys)
     rounded = rounding(model, x, heaviest(-log_w, z)[0])
-    log_inverse, stderr, ess = of_log_weights(log_w)
+    of = of_log_weights(log_w, POSTERIOR)
     # Draws of the posterior itself count alike: the weights are those of the density.
-    alike = jnp.broadcast_to(-log_inverse[:, None], log_w.shape)
+    alike = jnp.broadcast_to(-of.log_z[:, None], log_w.shape)
     drawn = (z, alike) if keep else None
-    return Batch(Found(-log_inverse, stderr, ess, rounded, {}, drawn), undefined(log_w))
+    found = Found(-of.log_z, of.stderr, of.ess, rounded, of.tail, drawn)
+    return Batch(found, undefined(log_w))
 
 
 def _fitted(draws: Float[Array, "a d"], at: Float[Array, "b d"]) -> Float[Array, " b"]:

@@ -28,6 +28,7 @@ from tightbound.evidence.batches import mean, prepared
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.execution import Execution, ExecutionSettings
+from tightbound.evidence.verdict import Verdict, by_gap
 from tightbound.mcmc import Passed, Path, backward
 from tightbound.models.model import Model
 from tightbound.models.shapes import item_shape
@@ -118,15 +119,33 @@ class Sandwich(NamedTuple):
         """Mean of upper less lower: no more than this is wrong with either, on such data."""
         return mean(self.upper.log_evidence - self.lower.log_evidence)
 
+    @property
+    def stderr_gap(self) -> float:
+        """Standard error of the gap: by its spread over the data, of one datum by the draws."""
+        between = self.upper.log_evidence - self.lower.log_evidence
+        if len(between) == 1:
+            return float(np.hypot(self.lower.stderr, self.upper.stderr)[0])
+        return float(np.std(between, ddof=1) / np.sqrt(len(between)))
+
+    @property
+    def judgement(self) -> Verdict:
+        """The verdict on both bounds on such data, by their gap with its error."""
+        return by_gap(self.upper.log_evidence - self.lower.log_evidence, self.stderr_gap)
+
+    @property
+    def verdict(self) -> str:
+        """Its word."""
+        return self.judgement.word
+
     def summary(self) -> str:
         """Both bounds and their gap in a few lines."""
         between = self.upper.log_evidence - self.lower.log_evidence
-        error = float(np.std(between, ddof=1) / np.sqrt(len(between))) if len(between) > 1 else 0.0
         return "\n".join(
             [
-                f"on {len(self.x)} data drawn from the model, in nats per datum:",
-                f"  lower {self.lower.mean:.3f}, upper {self.upper.mean:.3f}, "
-                f"gap {self.gap:.3f} (standard error {error:.3f}, largest {between.max():.3f})",
+                f"on {len(self.x)} data drawn from the model, in nats per datum: "
+                f"lower {self.lower.mean:.3f}, upper {self.upper.mean:.3f}, gap {self.gap:.3f}, "
+                f"standard error {self.stderr_gap:.3f}, largest {between.max():.3f}",
+                f"  verdict: {self.verdict} ({self.judgement.reason})",
                 f"  {self.lower.method}",
                 "  the gap bounds the error on the model's own data; real data may be harder",
             ]

@@ -98,6 +98,7 @@ def exact(
         direction="exact",
         method=method,
         draws=0,
+        terms=None,
         doing="summing",
         at_once=at_once(data),
     )

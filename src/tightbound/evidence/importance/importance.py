@@ -5,6 +5,7 @@ Bias: E[p-hat] = p(x) exactly; the log is low by about Var(w) / (2 k p(x)^2): a 
 bound that rises to log p(x) as k grows.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +16,8 @@ from tightbound.core.compilation import filter_jit
 from tightbound.core.items import Data
 from tightbound.core.streams import item_keys
 from tightbound.distributions import AbstractExplicit
-from tightbound.evidence.importance.pareto import khat, tail_length
+from tightbound.evidence.importance.pareto import tail_length
+from tightbound.evidence.importance.tail import tail
 from tightbound.evidence.rounding import heaviest, rounding
 from tightbound.models.model import Model
 from tightbound.models.weights import log_joint, sample
@@ -32,11 +34,15 @@ class Evidence(NamedTuple):
     log_z: Float[Array, " n"]
     """log (1/k) sum_i w_i."""
     stderr: Float[Array, " n"]
-    """Standard error of log_z by the delta method; nan for k = 1."""
+    """Standard error of log_z (see `tail`); nan for k = 1."""
     ess: Float[Array, " n"]
     """Effective sample size (sum w)^2 / sum w^2, between 1 and k."""
     khat: Float[Array, " n"]
     """Shape of the weights' tail (see `pareto`)."""
+    missing: Float[Array, " n"]
+    """What the tail beyond the largest weight adds on average."""
+    most_missing: Float[Array, " n"]
+    """The same, with k-hat at its upper end."""
     elbo: Float[Array, " n"]
     """Mean log-weight: the ELBO estimated with k draws."""
     jackknife: Float[Array, " n"]
@@ -200,12 +206,14 @@ def _evidence(sums: _Sums, k: int) -> Evidence:
     js = jnp.array(prefixes(k), sums.total.dtype)
     bounds = jnp.log(sums.total) - jnp.log(js)[None, :] + _finite(sums.peak)
     ess = jnp.minimum(sums.total[:, -1] ** 2 / sums.squares, k)
-    relative_variance = jnp.maximum(k / ess - 1, 0) / jnp.where(k > 1, k - 1, jnp.nan)
+    of = jax.vmap(partial(tail, k=k))(sums.largest[:, ::-1], sums.total[:, -1], sums.squares)
     return Evidence(
         log_z=bounds[:, -1],
-        stderr=jnp.sqrt(relative_variance),
+        stderr=of.stderr,
         ess=ess,
-        khat=jax.vmap(khat)(sums.largest[:, ::-1]),
+        khat=of.khat,
+        missing=of.missing,
+        most_missing=of.most_missing,
         elbo=sums.log_w / k,
         jackknife=_jackknife(sums, k),
         bounds=bounds,

@@ -23,6 +23,7 @@ from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
 from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
 from tightbound.evidence.rounding import heaviest, rounding
+from tightbound.evidence.verdict import DRAWS
 from tightbound.models.model import Model
 from tightbound.models.weights import log_joint, sample, split_each
 
@@ -74,6 +75,7 @@ def jackknife(
         direction=bound.kind,
         method=f"jackknife of order {order} on {k} draws of {in_words(proposal) or 'q(z|x)'}",
         draws=k,
+        terms=DRAWS,
         doing="evaluating",
         at_once=per_device(AT_ONCE, of_each=k),
     )
@@ -92,10 +94,12 @@ def _estimated(
     """The jackknife's value; its leading error is that of the mean weight."""
     z, log_q = sample(posterior, x, keys)
     log_w = log_joint(model, x, z) - log_q
-    _, stderr, ess = of_log_weights(log_w)
+    of = of_log_weights(log_w)
+    value = jax.vmap(bound.value)(log_w)
+    more = {**of.tail, "jackknife": value - of.log_z}
     rounded = rounding(model, x, heaviest(log_w, z)[0], jnp.max(jnp.abs(log_q), axis=1))
     drawn = (z, log_w) if keep else None
-    found = Found(jax.vmap(bound.value)(log_w), stderr, ess, rounded, {}, drawn)
+    found = Found(value, of.stderr, of.ess, rounded, more, drawn)
     return Batch(found, undefined(log_w))
 
 
