@@ -25,13 +25,13 @@ from tightbound.evidence.estimate import Estimate as Estimate
 from tightbound.evidence.estimator import Estimator as Estimator
 from tightbound.evidence.estimator import estimator as estimator
 from tightbound.evidence.estimator import estimators as _estimators
-from tightbound.evidence.evaluate import Evaluation as Evaluation
 from tightbound.evidence.evaluate import evaluate as evaluate
 from tightbound.evidence.exact.log_evidence import Exact as Exact
 from tightbound.evidence.exact.log_evidence import ExactEvidence as ExactEvidence
 from tightbound.evidence.exact.log_evidence import exact as exact
 from tightbound.evidence.execution import Execution as Execution
 from tightbound.evidence.execution import ExecutionSettings as ExecutionSettings
+from tightbound.evidence.importance.evaluation import Evaluation as Evaluation
 from tightbound.evidence.importance.importance import Evidence as Evidence
 from tightbound.evidence.importance.importance import importance as importance
 from tightbound.evidence.importance.jackknife import JackknifeSampling as JackknifeSampling
@@ -40,6 +40,8 @@ from tightbound.evidence.importance.prior_sampling import PriorSampling as Prior
 from tightbound.evidence.importance.prior_sampling import prior_sampling as prior_sampling
 from tightbound.evidence.importance.proposals import defensive as defensive
 from tightbound.evidence.importance.proposals import tempered as tempered
+from tightbound.evidence.ladder.climbed import Corrected as Corrected
+from tightbound.evidence.ladder.climbed import LadderEvidence as LadderEvidence
 from tightbound.evidence.semi_implicit import SemiImplicitSandwich as SemiImplicitSandwich
 from tightbound.evidence.semi_implicit import semi_implicit_sandwich as semi_implicit_sandwich
 from tightbound.evidence.weighted import Fractions as Fractions

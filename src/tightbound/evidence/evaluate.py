@@ -1,71 +1,37 @@
-"""The test log-likelihood of a fitted model, per datum, with error bars and a verdict."""
+"""Log p(x) of data or of a target: the one call that finds its own way, or goes the one asked for.
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+Bias: that of the way it goes.
+"""
+
+from dataclasses import replace
 from typing import Any, Unpack, overload
 
+import jax
 import numpy as np
-from jaxtyping import Array, Float, Int
 
-from tightbound.core.errors import UsageError, at_least
-from tightbound.core.items import Data
-from tightbound.core.streams import item_keys
+from tightbound.core.errors import UsageError
+from tightbound.core.streams import stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
-from tightbound.evidence.annealing.ais import annealed
-from tightbound.evidence.batches import Batch, prepared
-from tightbound.evidence.densities import in_words, with_density
-from tightbound.evidence.estimate import TAIL, Estimate, with_verdict
+from tightbound.evidence.batches import prepared
+from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.estimator import Estimator
-from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
-from tightbound.evidence.importance.growth import bias_by_growth
-from tightbound.evidence.importance.importance import examined, prefixes
-from tightbound.evidence.verdict import DRAWS, WORDS, against_annealed
+from tightbound.evidence.exact.log_evidence import closed, exact
+from tightbound.evidence.execution import Execution, ExecutionSettings
+from tightbound.evidence.importance.evaluation import Evaluation, sampled
+from tightbound.evidence.ladder.budget import Budget
+from tightbound.evidence.ladder.climbed import AUDITED, LEAST, OF_EACH, climbed, corrected
+from tightbound.evidence.verdict import WORDS
 from tightbound.models import Bayesian, Model
-
-AT_ONCE = 5000
-"""Draws of all data together that are made at once by default."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Evaluation(Estimate):
-    """An importance estimate of log p(x): a stochastic lower bound, consistent in k."""
-
-    bound_by_k: dict[int, float]
-    """Mean over the data of L_j, from the first j draws of each."""
-    annealed: Estimate | None = None
-    """The same data by annealed importance sampling, if that was asked."""
-    proposal: str = ""
-    """What was drawn from in place of a posterior without a density, in words."""
-
-    @property
-    def k(self) -> int:
-        """Draws per datum."""
-        return self.draws
-
-    @property
-    def khat(self) -> Float[np.ndarray, " n"]:
-        """Shape of the tail of each datum's weights."""
-        return self.diagnostics["khat"]
-
-    @property
-    def elbo(self) -> Float[np.ndarray, " n"]:
-        """The mean log-weight."""
-        return self.diagnostics["elbo"]
-
-    @property
-    def jackknife(self) -> Float[np.ndarray, " n"]:
-        """What the jackknife of order 1 adds to `log_evidence`: about its bias."""
-        return self.diagnostics["jackknife"]
 
 
 @overload
 def evaluate(
     model: Model | Bayesian,
-    posterior: AbstractConditional | None,
+    posterior: AbstractConditional,
     x: DataLike | None = None,
     *,
-    k: int = 5000,
+    k: int,
     temperatures: int | None = None,
     chains: int = 16,
     **execution: Unpack[ExecutionSettings],
@@ -75,7 +41,31 @@ def evaluate(
 @overload
 def evaluate(
     model: Model | Bayesian,
-    posterior: AbstractConditional | None,
+    posterior: AbstractConditional,
+    x: DataLike | None = None,
+    *,
+    temperatures: int | None = None,
+    chains: int = 16,
+    budget: int | str | None = None,
+    **execution: Unpack[ExecutionSettings],
+) -> Evaluation: ...
+
+
+@overload
+def evaluate(
+    model: Model | Bayesian,
+    posterior: None = None,
+    x: DataLike | None = None,
+    *,
+    budget: int | str | None = None,
+    **execution: Unpack[ExecutionSettings],
+) -> Estimate: ...
+
+
+@overload
+def evaluate(
+    model: Model | Bayesian,
+    posterior: AbstractConditional | None = None,
     x: DataLike | None = None,
     *,
     by: Estimator,
@@ -85,18 +75,30 @@ def evaluate(
 
 def evaluate(
     model: Model | Bayesian,
-    posterior: AbstractConditional | None,
+    posterior: AbstractConditional | None = None,
     x: DataLike | None = None,
     *,
     by: Estimator | None = None,
-    k: int = 5000,
+    k: int | None = None,
     temperatures: int | None = None,
     chains: int = 16,
+    budget: int | str | None = None,
     **execution: Unpack[ExecutionSettings],
 ) -> Estimate:
-    """Estimates log p(x) of each datum: by importance sampling from q(z|x), or `by` another way.
+    """Estimates log p(x) of each datum, finds its own way to it, and says how far to believe it.
 
-    Memory grows with neither k nor n, unless draws are kept.
+    Without settings:
+
+    - with no posterior, what can be summed or has a closed form is exact, and else each datum or
+      target climbs the ladder (`tb.evidence.LadderEvidence`): modes are sought, a mixture that
+      covers them is drawn from, and annealed from where its weights ask for it, until two rungs
+      agree;
+    - with one, importance sampling with k = 5000 judges all data, and the ladder some of them, of
+      those whose weights pass and of those whose weights do not: `recommended` is the mean that
+      they correct. So q(z|x) that misses a mode shows, though its weights do not know of it.
+
+    With `k` it is importance sampling from q(z|x) alone, and with `by` another estimator. Memory
+    grows with neither k nor n, unless draws are kept.
 
     Args:
         model: p(x, z).
@@ -112,15 +114,21 @@ def evaluate(
             to the posterior, estimates the same data too (`tb.evidence.annealed`), and the verdict
             weighs it; it needs a z on all real numbers.
         chains: Chains of it for each datum.
+        budget: What the ladder may cost: a number of evaluations of log p(x, z) and of its
+            gradient, or a time such as "30 s" or "5 min", for all data together. By default 300,000
+            for each datum, and at least a million; beside importance sampling 16 data are looked
+            at.
         execution: `key`, `binarize`, `batch_size` (by default 5,000 draws together on each device),
-            `chunk`, `progress`, `resume` and `keep`: see `tb.evidence.Execution`.
+            `chunk`, `progress`, `resume` and `keep`: see `tb.evidence.Execution`. The ladder goes
+            datum by datum, and has no use for sizes and `resume`.
 
     Returns:
-        An `Evaluation`, or what `by` gives.
+        An `Evaluation`, a `LadderEvidence`, an `ExactEvidence`, or what `by` gives.
 
     Raises:
         UsageError: Data outside the likelihood's support (row and column are named), wrong
-            sizes, a posterior without a density, or a distribution over models.
+            sizes, a posterior without a density, no posterior where z is not on all real numbers,
+            or a distribution over models.
         NonFiniteError: A log-weight is NaN or +inf; the rows are named.
     """
     if isinstance(model, Bayesian):
@@ -129,73 +137,52 @@ def evaluate(
             "from q(theta), `model.draw(key)`"
         )
     if by is not None:
-        return _by(by, model, posterior, x, (k, temperatures, chains), execution)
+        return _by(by, model, posterior, x, (k, temperatures, chains, budget), execution)
+    if posterior is None and k is None and temperatures is None:
+        return _found(model, x, budget, execution)
     run = Execution.of(evaluate, execution)
-    proposal = with_density(posterior, model, run.key, "importance sampling")
-    (k,) = at_least(1, k=k)
-    chunk = min(k, 250) if run.chunk is None else run.chunk
-    if temperatures is not None:
-        temperatures, chains = at_least(1, temperatures=temperatures, chains=chains)
-    data, keep = prepared(model, x, run.binarize, run.key), run.keeps(model, k)
-
-    def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
-        keys = item_keys(data.noise_key, items)
-        size = min(chunk, k)
-        ev, undefined, rounded, drawn = examined(
-            model, proposal, values, keys, k=k, chunk=size, keep=keep
-        )
-        more = {name: getattr(ev, name) for name in (*TAIL, "elbo", "jackknife", "bounds")}
-        return Batch(Found(ev.log_z, ev.stderr, ev.ess, rounded, more, drawn), undefined)
-
-    stands_in = in_words(proposal)
-    found = run.estimate(
-        one_batch,
-        data,
-        model=model,
-        direction="lower",
-        method=f"importance sampling, k={k}" + (f"; proposal: {stands_in}" if stands_in else ""),
-        draws=k,
-        terms=DRAWS,
-        doing="evaluating",
-        at_once=per_device(AT_ONCE, of_each=chunk),
-    )
-    ais = None
-    if temperatures is not None:
-        ais = annealed(
-            model,
-            None if x is None else data.source,
-            start=proposal,
-            temperatures=temperatures,
-            chains=chains,
-            key=run.key,
-            progress=run.progress,
-            keep=run.keep,
-            resume=None if run.resume is None else Path(run.resume).with_suffix(".annealed.npz"),
-        )
-    return _judged(found, ais, stands_in, run)
+    settled = k is not None or temperatures is not None
+    if settled and budget is not None:
+        raise UsageError("budget= is for the way without settings: leave out k and temperatures")
+    judged = sampled(model, posterior, x, k, temperatures, chains, run)
+    # The ladder moves z on all real numbers.
+    if settled or model.prior.support != "real":
+        return judged
+    return _audited(judged, model, posterior, x, budget, run)
 
 
-def _judged(found: Estimate, ais: Estimate | None, proposal: str, run: Execution) -> Evaluation:
-    """The estimate with what the growth of its bounds, and annealing, say of it."""
-    k, more = found.draws, dict(found.diagnostics)
-    bounds = more.pop("bounds")
-    means = np.mean(np.asarray(bounds, np.float64), axis=0)
-    found = replace(found, diagnostics=more)
-    found = with_verdict(found, DRAWS, growth=bias_by_growth(prefixes(k), bounds))
-    further: dict[str, Any] = {
-        "bound_by_k": {j: float(mean) for j, mean in zip(prefixes(k), means, strict=True)},
-        "annealed": ais,
-        "proposal": proposal,
-        "seconds": run.seconds,
-    }
-    if ais is not None and found.judgement is not None:
-        above = ais.log_evidence - found.log_evidence
-        error = np.hypot(found.stderr, ais.stderr)
-        judgement = against_annealed(found.judgement, above, error, ais.verdict)
-        # Both are lower bounds: where annealing is above, it is the one to believe.
-        better = judgement.word == WORDS[-1] and np.mean(above) > 0
-        further |= {"judgement": judgement, "recommended": ais if better else None}
-    return Evaluation(**(vars(found) | further))
+def _found(
+    model: Model, x: DataLike | None, budget: int | str | None, execution: ExecutionSettings
+) -> Estimate:
+    """The evidence without a posterior: exact where it can be, else by the ladder."""
+    if closed(model):
+        return exact(model, x, **execution)
+    run = Execution.of(evaluate, execution, without=("batch_size", "chunk", "resume"))
+    data = prepared(model, x, run.binarize, run.key)
+    limit = Budget.of(budget, max(LEAST, OF_EACH * data.n))
+    return climbed(model, None, data, np.arange(data.n), limit, run)
+
+
+def _audited(
+    judged: Evaluation,
+    model: Model,
+    posterior: AbstractConditional | None,
+    x: DataLike | None,
+    budget: int | str | None,
+    run: Execution,
+) -> Evaluation:
+    """Importance sampling with what the ladder says of some data, half of either sort."""
+    data = prepared(model, x, run.binarize, run.key)
+    strata = np.asarray([word != WORDS[0] for word in judged.verdicts], np.int32)
+    order = np.asarray(jax.random.permutation(stream(data.noise_key, "evaluate.audit"), data.n))
+    passing, failing = (order[strata[order] == of] for of in (0, 1))
+    half = AUDITED // 2
+    few = min(len(passing), max(half, AUDITED - len(failing)))
+    rows = np.sort(np.concatenate([passing[:few], failing[: AUDITED - few]]))
+    limit = Budget.of(budget, max(LEAST, OF_EACH * len(rows)))
+    ladder = climbed(model, posterior, data, rows, limit, run)
+    better = ladder if data.n == 1 else corrected(judged, ladder, strata)
+    return replace(judged, recommended=better, seconds=run.seconds)
 
 
 def _by(
@@ -211,9 +198,9 @@ def _by(
         raise UsageError(
             f"expected by= as an estimator, such as tb.evidence.AIS(temperatures=1000), got {by!r}"
         )
-    if own != (5000, None, 16):
+    if own != (None, None, 16, None):
         raise UsageError(
-            f"k, temperatures and chains are for importance sampling: give {by.name} its "
+            f"k, temperatures, chains and budget are not for by=: give {by.name} its "
             "settings, as in by=tb.evidence.AIS(temperatures=1000, chains=16)"
         )
     return by.estimate(model, posterior, x, **execution)

@@ -18,7 +18,8 @@ For a set the first is a mean over the data, and the errors under the root are i
 - **do not trust**: otherwise, and where rounding alone may be 0.1 nats.
 
 Fewer than 50 draws show too little of a tail and are not judged. Weights of annealed chains are
-sums of many small terms, about normal in the log: below 100 of them Student's t stands for the tail.
+sums of many small terms, about normal in the log: below 100 of them Student's t stands for the
+tail.
 
 Each datum is judged alike, but no better than half of the data are: where the proposal fails most
 of them, one that passes has mostly been lucky.

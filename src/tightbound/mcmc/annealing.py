@@ -33,16 +33,16 @@ RATES = (1.0, 0.3)
 
 
 class Path(NamedTuple):
-    """A schedule with its frozen step sizes; what lies beyond `count` is filling.
+    """A schedule with its frozen step sizes; what lies beyond `length` is filling.
 
-    Programs are compiled for the length of the arrays, and run for as many steps as count.
+    Programs are compiled for the length of the arrays, and run for as many steps.
     """
 
     betas: Float[Array, " t_and_start"]
     """Inverse temperatures from 0 to 1."""
     step_sizes: Float[Array, " t"]
     """Length of a leapfrog step at each of them but the first."""
-    count: Int[Array, ""] | int
+    length: Int[Array, ""] | int
     """Steps."""
 
 
@@ -63,7 +63,7 @@ class Passed(NamedTuple):
     log_w: Float[Array, "n c"]
     z: Any
     acceptance: Float[Array, "t n"]
-    """Mean over a datum's chains; 0 beyond the path's count, as what follows."""
+    """Mean over a datum's chains; 0 beyond the path's length, as what follows."""
     deviation: Float[Array, " t"]
     """Standard deviation of tilt over a datum's chains, averaged over the data."""
 
@@ -104,7 +104,7 @@ def backward(
 
     def one(carry: Any, turn: Any) -> tuple[Any, Any]:
         z, log_w = carry
-        at = path.count - 1 - turn
+        at = path.length - 1 - turn
         after, now = path.betas[at], path.betas[at + 1]
         step_size = path.step_sizes[at]
         z, acceptance = _move(problem, now, step_size, given, z, keys, turn + 1, leapfrog)
@@ -113,22 +113,22 @@ def backward(
 
     start = (z, jnp.zeros(keys.shape, path.betas.dtype))
     (z, log_w), found = _steps(one, start, path)
-    acceptance, deviation = (jnp.roll(of[::-1], path.count, axis=0) for of in found)
+    acceptance, deviation = (jnp.roll(of[::-1], path.length, axis=0) for of in found)
     return Passed(log_w, z, acceptance, deviation)
 
 
-def untuned(schedule: str, temperatures: int, length: int | None = None) -> Path:
+def untuned(schedule: str, temperatures: int, places: int | None = None) -> Path:
     """The path of a schedule, with step sizes of 0.1.
 
     Args:
         schedule: See `betas`.
         temperatures: Steps.
-        length: Of the arrays, if they are to be longer.
+        places: Length of the arrays, if they are to be longer.
     """
-    length = temperatures if length is None else length
-    values = np.ones(length + 1, np.float32)
+    places = temperatures if places is None else places
+    values = np.ones(places + 1, np.float32)
     values[: temperatures + 1] = betas(schedule, temperatures)
-    steps = np.full(length, FIRST_STEP, np.float32)
+    steps = np.full(places, FIRST_STEP, np.float32)
     return Path(jnp.asarray(values), jnp.asarray(steps), jnp.asarray(temperatures))
 
 
@@ -165,7 +165,7 @@ def _even_in_length(path: Path, deviation: Float[Array, " t"]) -> Float[Array, "
     values = path.betas
     pieces = jnp.diff(values) * jnp.maximum(deviation, 1e-6 * jnp.max(deviation) + 1e-12)
     length = jnp.concatenate([jnp.zeros(1, values.dtype), jnp.cumsum(pieces)])
-    share = jnp.arange(values.shape[0], dtype=values.dtype) / jnp.asarray(path.count, values.dtype)
+    share = jnp.arange(values.shape[0], dtype=values.dtype) / jnp.asarray(path.length, values.dtype)
     even = jnp.minimum(share, 1) * length[-1]
     spaced = jnp.interp(even, length, values).at[0].set(0.0)
     return jnp.where(share < 1, spaced, 1.0)
@@ -209,16 +209,16 @@ def _pass(
 
 def _steps(one: Callable[[Any, Any], tuple[Any, Any]], start: Any, path: Path) -> tuple[Any, Any]:
     """As `lax.scan` over the numbers of the path's steps; zeros stand for what is filling."""
-    length = path.step_sizes.shape[0]
+    places = path.step_sizes.shape[0]
     found = jax.eval_shape(one, start, 0)[1]
-    nothing = jax.tree.map(lambda of: jnp.zeros((length, *of.shape), of.dtype), found)
+    nothing = jax.tree.map(lambda of: jnp.zeros((places, *of.shape), of.dtype), found)
 
     def step(turn: Any, state: Any) -> Any:
         carry, kept = state
         carry, new = one(carry, turn)
         return carry, jax.tree.map(lambda of, now: of.at[turn].set(now), kept, new)
 
-    return jax.lax.fori_loop(0, path.count, step, (start, nothing))
+    return jax.lax.fori_loop(0, path.length, step, (start, nothing))
 
 
 def _tilt(problem: Problem, given: Any, z: Any) -> Float[Array, "n c"]:

@@ -148,7 +148,7 @@ class Annealing(NamedTuple):
         def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
             keys = split_each(item_keys(noise_key, items), self.chains)
             passed = pass_along(path, values, items, keys)
-            return _weighed(model, values, passed, path.count, keep=keep)
+            return _weighed(model, values, passed, path.length, keep=keep)
 
         found = run.estimate(
             one_batch,

@@ -105,6 +105,13 @@ def exact(
     return ExactEvidence(**vars(found))
 
 
+def closed(model: Model) -> bool:
+    """Whether log p(x) is a sum over few latent values or a closed form, at next to no cost."""
+    return isinstance(model.prior, AbstractFinite) or (
+        not isinstance(model, Target) and is_linear_gaussian(model)
+    )
+
+
 def _way(
     model: Model, points: int | None
 ) -> tuple[Callable[[Any, Any], tuple[Any, Any]], str, Callable[[Prepared], int]]:

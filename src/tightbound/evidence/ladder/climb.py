@@ -42,10 +42,8 @@ class _At(NamedTuple):
     value: Float[Array, ""]
     slope: Float[Array, " d"]
     inverse: Float[Array, "d d"]
-    """Of the negative Hessian, as far as it is known."""
+    """Of the negative Hessian, as far as it is known: 1 in directions that were not gone."""
     radius: Float[Array, ""]
-    fresh: Bool[Array, ""]
-    """Nothing is known of the curvature yet."""
     arrived: Bool[Array, ""]
 
 
@@ -61,7 +59,7 @@ def climb(units: Units, starts: Float[Array, "s d"]) -> Climbs:
     def begin(u: Float[Array, " d"]) -> _At:
         value, slope, good = valued(u)
         one = jnp.ones([], u.dtype)
-        return _At(u, value, slope, jnp.eye(u.shape[0]), one, one > 0, ~good)
+        return _At(u, value, slope, jnp.eye(u.shape[0]), one, ~good)
 
     def move(at: _At) -> _At:
         step, promised = _proposed(at)
@@ -72,7 +70,7 @@ def climb(units: Units, starts: Float[Array, "s d"]) -> Climbs:
         value, slope, good = valued(at.u + step)
         gain = value - at.value
         taken = good & (gain >= RISE * promised)
-        inverse, learnt = _curvature(at, step, at.slope - slope, good)
+        inverse = _curvature(at, step, at.slope - slope, good)
         wider = jnp.where(gain > promised / 4, jnp.maximum(at.radius, 2 * size), at.radius)
         after = _At(
             jnp.where(taken, at.u + step, at.u),
@@ -80,7 +78,6 @@ def climb(units: Units, starts: Float[Array, "s d"]) -> Climbs:
             jnp.where(taken, slope, at.slope),
             inverse,
             jnp.where(taken, wider, 0.3 * size),
-            at.fresh & ~learnt,
             at.arrived,
         )
         at = at._replace(arrived=arrived)
@@ -115,16 +112,13 @@ def _proposed(at: _At) -> tuple[Float[Array, " d"], Float[Array, ""]]:
 
 def _curvature(
     at: _At, step: Float[Array, " d"], change: Float[Array, " d"], good: Bool[Array, ""]
-) -> tuple[Float[Array, "d d"], Bool[Array, ""]]:
-    """The inverse after a step has changed the slope, and whether anything was learnt."""
+) -> Float[Array, "d d"]:
+    """The inverse after a step has changed the slope."""
     along = change @ step
     learnt = good & (along > 1e-6 * jnp.linalg.norm(step) * jnp.linalg.norm(change))
     safe = jnp.where(learnt, along, 1.0)
-    square = jnp.where(learnt, change @ change, 1.0)
-    before = jnp.where(at.fresh, jnp.eye(step.shape[0]) * safe / square, at.inverse)
-    moved = before @ change
+    moved = at.inverse @ change
     cross = jnp.outer(step, moved)
     own = (1 + change @ moved / safe) * jnp.outer(step, step)
-    after = before + (own - cross - cross.T) / safe
-    learnt = learnt & jnp.all(jnp.isfinite(after))
-    return jnp.where(learnt, after, at.inverse), learnt
+    after = at.inverse + (own - cross - cross.T) / safe
+    return jnp.where(learnt & jnp.all(jnp.isfinite(after)), after, at.inverse)

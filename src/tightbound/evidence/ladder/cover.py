@@ -202,9 +202,9 @@ def _normal(
     d = u.shape[1]
     numbers = np.arange(len(u))
     for look in range(LOOKS + 1):
-        log_mass = log_density[numbers] + np.sum(np.log(scale), axis=1) + d / 2 * np.log(2 * np.pi)
-        worth = log_mass > total - NEGLIGIBLE
-        numbers, scale, axes, log_mass = (a[worth] for a in (numbers, scale, axes, log_mass))
+        volume = np.sum(np.log(scale), axis=1) + d / 2 * np.log(2 * np.pi)
+        worth = log_density[numbers] + volume > total - NEGLIGIBLE
+        numbers, scale, axes = numbers[worth], scale[worth], axes[worth]
         if look == LOOKS or not len(numbers):
             break
         steps = np.swapaxes(axes * scale[:, None, :], 1, 2)
@@ -214,6 +214,7 @@ def _normal(
         beside = np.where(np.isfinite(beside), beside, height[:, None] - 100)
         fall = np.maximum(height - np.mean(beside, axis=1), 0.5 / WIDEST**2)
         scale = np.minimum(scale * np.clip(np.sqrt(0.5 / fall), 0.1, WIDEST), widest)
+    log_mass = log_density[numbers] + np.sum(np.log(scale), axis=1) + d / 2 * np.log(2 * np.pi)
     factor = axes * scale[:, None, :]
     return [
         One(int(numbers[i]), u[numbers[i]][None], factor[i][None], log_mass[i][None])

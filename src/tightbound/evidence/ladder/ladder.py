@@ -24,17 +24,22 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.core.compilation import filter_jit
+from tightbound.core.errors import NonFiniteError
 from tightbound.core.items import One, condition
 from tightbound.core.streams import first_keys, item_keys, numbered, stream
 from tightbound.distributions import AbstractConditional, AbstractExplicit, StudentMixture
 from tightbound.evidence.annealing.ais import forwards, tuned_path
-from tightbound.evidence.importance.pareto import khat, tail_length
+from tightbound.evidence.estimate import of_log_weights
+from tightbound.evidence.ladder.budget import Budget
 from tightbound.evidence.ladder.climb import climb
 from tightbound.evidence.ladder.cover import MOST, UNCOVERED, Cover, added, reweighted
 from tightbound.evidence.ladder.units import Units, Whitened
+from tightbound.evidence.verdict import CHAINS as TERMS
+from tightbound.evidence.verdict import DRAWS, WORDS, Terms, Weighed, judge
 from tightbound.mcmc import untuned
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z
@@ -50,11 +55,14 @@ QUIET = 2
 """Batches in a row that find nothing, after which the search ends."""
 BLOCK = 1024
 """Draws together."""
-PRECISE = 0.02
+PRECISE = 0.015
 """Standard error that is aimed at, in nats."""
-MOST_DRAWS = 64 * BLOCK
+BLOCKS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+"""Numbers of blocks that are judged: each has a program of its own."""
+ARRIVED = 0.5
+"""Share of climbs that come to an end on a smooth density."""
 CHAINS = 64
-PILOTS = 16
+PILOTS = 8
 LEAPFROG = 5
 ACCEPTANCE = 0.7
 TEMPERATURES = 32
@@ -65,10 +73,13 @@ WIDE = {True: 3.0, False: 30.0}
 """Largest scale of a component in units of the prior, or of the starts without one."""
 REPAIRS = 4
 """Times that draws may add components."""
-HEAVY = 0.02
-"""Share of all weight of a draw at which a component may be missing."""
-HOPELESS, TOLERABLE, SURE = 0.8, 0.7, 0.5
-"""k-hat beyond which no more draws are made, draws are not enough, and are enough alone."""
+HEAVY, HEAVIEST = 2.0, 3.0
+"""Nats by which a draw's weight exceeds the mean where the mixture wants another component, and
+where a climb from it may lead to a mode."""
+HOPELESS, TELLING = 0.8, 4
+"""k-hat beyond which no more draws are made, and the blocks from which on it counts."""
+USEFUL = 0.03
+"""Standard error that as many draws as there may be must promise, for draws to go on."""
 EFFICIENT = 0.2
 """Effective share of draws that are enough alone."""
 ANNEALINGS = 7
@@ -77,12 +88,13 @@ AGREE = 0.05
 
 
 class Rung(NamedTuple):
-    """What one step of the ladder said."""
+    """What one step of the ladder said, in nats."""
 
     words: str
     log_evidence: float
     stderr: float
     khat: float
+    verdict: str
     cost: int
     """Evaluations of the density and of its gradient so far."""
 
@@ -95,13 +107,28 @@ class Drawn(NamedTuple):
     log_w: Float[np.ndarray, " n"]
 
 
-def scored(log_w: Float[np.ndarray, " n"]) -> tuple[float, float, float]:
-    """Log of the mean weight, its standard error, and k-hat."""
-    n, top = len(log_w), float(np.max(log_w))
-    log_z = top + math.log(np.mean(np.exp(log_w - top)))
-    stderr = math.sqrt(max(n / effective(log_w) - 1, 0) / (n - 1))
-    largest = np.sort(log_w)[-tail_length(n) - 1 :]
-    return log_z, stderr, float(_khat(jnp.asarray(largest - top, jnp.float32)))
+class Scored(NamedTuple):
+    """What weights say: a number, its error, and whether it is to be believed."""
+
+    log_evidence: float
+    stderr: float
+    khat: float
+    verdict: str
+
+
+def scored(log_w: Float[np.ndarray, " n"], terms: Terms = DRAWS) -> Scored:
+    """The evidence by weighted draws, or chains, as every estimator judges it."""
+    top = float(np.max(log_w))
+    of = of_weights(jnp.asarray(log_w - top, jnp.float32)[None], terms)
+    known = Weighed(
+        draws=len(log_w),
+        stderr=np.asarray(of.stderr, np.float64),
+        ess=np.asarray(of.ess, np.float64),
+        **{name: np.asarray(value, np.float64) for name, value in of.tail.items()},
+        rounding=np.zeros(1),
+    )
+    khat = float(of.tail["khat"][0])
+    return Scored(top + float(of.log_z[0]), float(of.stderr[0]), khat, judge(known, terms).word)
 
 
 def effective(log_w: Float[np.ndarray, " n"]) -> float:
@@ -110,13 +137,13 @@ def effective(log_w: Float[np.ndarray, " n"]) -> float:
     return float(np.sum(w) ** 2 / np.sum(w**2))
 
 
-def agree(one: Rung, other: Rung) -> bool:
-    """Whether two rungs say the same."""
+def apart(one: Rung, other: Rung) -> float:
+    """By how much one rung is above another, beyond what their errors allow."""
     error = math.hypot(one.stderr, other.stderr)
-    return abs(one.log_evidence - other.log_evidence) <= max(AGREE, 2 * error)
+    return max(one.log_evidence - other.log_evidence - max(AGREE, 2.5 * error), 0.0)
 
 
-_khat = filter_jit(khat)
+of_weights = filter_jit(of_log_weights)
 
 
 class Ascent:
@@ -129,7 +156,7 @@ class Ascent:
         *,
         posterior: AbstractConditional | None = None,
         key: PRNGKeyArray,
-        budget: int,
+        budget: Budget,
     ) -> None:
         """Finds the units: those of the prior's draws, or of z itself."""
         self.model, self.x, self.posterior, self.budget = model, x, posterior, budget
@@ -147,7 +174,16 @@ class Ascent:
         self.units = Units.of(model, x, self.centre, np.diag(self.scale))
         self.cover = Cover.nothing(dim)
         self.climbs = self.quiet = self.blocks = 0
-        self.regular, self.spent = True, False
+        self.arrived = True
+        self.doubts: list[str] = []
+        self.best: Rung | None = None
+
+    @property
+    def where(self) -> str:
+        """Where climbs start, in words."""
+        if not self.has_prior:
+            return f"normal draws about 0 of scales {', '.join(map(str, SCALES))}"
+        return "draws of the prior" + ("" if self.posterior is None else " and of q(z|x)")
 
     @property
     def dim(self) -> int:
@@ -161,18 +197,32 @@ class Ascent:
 
     def search(self) -> None:
         """Climbs until two batches have found nothing that the mixture does not cover."""
-        while self.quiet < QUIET and self.climbs < BATCH * BATCHES and self.cost < self.budget / 4:
-            climbs = climb(self.units, jnp.asarray(self._starts(), jnp.float32))
-            steps = int(climbs.steps)
-            self.climbs += BATCH
-            self.gradients += BATCH * (steps + 1)
-            u = np.asarray(climbs.u, np.float64)[: steps + 1]
-            heights = np.asarray(climbs.log_density, np.float64)[: steps + 1]
-            at_ends = self.add(u[-1], heights[-1])
-            on_the_way = self.add(u[:-1].reshape(-1, self.dim), heights[:-1].reshape(-1))
-            found = at_ends + on_the_way
-            self.quiet = 0 if found else self.quiet + 1
-            self.regular &= bool(np.all(climbs.arrived)) and not on_the_way
+        while (
+            self.quiet < QUIET
+            and self.climbs < BATCH * BATCHES
+            and self.budget.allows(4 * self.cost)
+        ):
+            self.quiet = 0 if self.explore(self._starts()) else self.quiet + 1
+        if not len(self.cover.log_mass):
+            raise NonFiniteError(
+                f"log p(x, z) or its gradient is not finite at any of {self.climbs} starts, "
+                f"{self.where}: give a Target a prior= that reaches where the density is"
+            )
+        if self.quiet < QUIET:
+            self.doubts.append(f"the last of {self.climbs} climbs still found something new")
+
+    def explore(self, starts: Float[np.ndarray, "s d"]) -> int:
+        """Climbs from some starts, and covers where they come; how many components that took."""
+        starts = np.resize(starts, (BATCH, self.dim))
+        climbs = climb(self.units, jnp.asarray(starts, jnp.float32))
+        steps = int(climbs.steps)
+        self.climbs += BATCH
+        self.gradients += BATCH * (steps + 1)
+        u = np.asarray(climbs.u, np.float64)[: steps + 1]
+        heights = np.asarray(climbs.log_density, np.float64)[: steps + 1]
+        self.arrived &= bool(np.mean(climbs.arrived) >= ARRIVED)
+        at_ends = self.add(u[-1], heights[-1])
+        return at_ends + self.add(u[:-1].reshape(-1, self.dim), heights[:-1].reshape(-1))
 
     def _starts(self) -> Float[np.ndarray, "s d"]:
         """Where climbs start: draws of the prior, every other one of the posterior."""
@@ -217,76 +267,106 @@ class Ascent:
 
     def draw(self) -> None:
         """Draws of the mixture, as many as the error wants if they are of use."""
+        u, log_w = self.block(self.cover.mixture)
         for _ in range(REPAIRS):
-            u, log_w, heights = self.block(self.cover.mixture)
-            heavy = log_w > np.logaddexp.reduce(log_w) + np.log(HEAVY)
-            if not self.add(u[heavy], heights[heavy], beyond=np.log(HEAVY * BLOCK)):
+            share = log_w - np.logaddexp.reduce(log_w) + np.log(BLOCK)
+            heavy = share > HEAVY
+            found = self.explore(u[share > HEAVIEST]) if np.any(share > HEAVIEST) else 0
+            if np.any(heavy):
+                found += self.add(u[heavy], self.values(u[heavy]), beyond=HEAVY)
+            if not found:
                 break
-        cover = reweighted(self.cover, u, log_w)
-        other = self.block(cover.mixture)
-        if effective(other[1]) > effective(log_w):
-            self.cover, (u, log_w, _) = cover, other
+            u, log_w = self.block(self.cover.mixture)
+        self.cover = reweighted(self.cover, u, log_w)
+        # Draws that had a say in the mixture, or in when to stop adding to it, do not count.
+        u, log_w = self.block(self.cover.mixture)
         self.drawn = Drawn(self.units, u, log_w)
-        self.note(f"importance sampling, {BLOCK} draws", log_w)
-        mixture = self.cover.mixture
-        while self.cost < self.budget:
-            _, stderr, khat = scored(self.drawn.log_w)
-            n = len(self.drawn.log_w)
-            needed = n * (stderr / PRECISE) ** 2
-            if stderr <= PRECISE or khat > HOPELESS or needed > MOST_DRAWS:
+        found = self.note(f"importance sampling, {BLOCK} draws", log_w)
+        for blocks in BLOCKS:
+            needed = len(self.drawn.log_w) * (found.stderr / PRECISE) ** 2
+            hopeless = found.khat > HOPELESS and len(self.drawn.log_w) >= TELLING * BLOCK
+            if needed <= len(self.drawn.log_w) or hopeless:
                 break
-            for _ in range(math.ceil(min(needed * 1.1 - n, 3 * n) / BLOCK)):
-                u, log_w, _ = self.block(mixture)
+            least = found.stderr * (len(self.drawn.log_w) / (BLOCKS[-1] * BLOCK)) ** 0.5
+            if least > USEFUL or not self.budget.allows(self.cost, blocks * BLOCK):
+                break
+            if blocks * BLOCK < min(needed, 4 * len(self.drawn.log_w)):
+                continue
+            while len(self.drawn.log_w) < blocks * BLOCK:
+                u, log_w = self.block(self.cover.mixture)
                 self.drawn = Drawn(
                     self.units,
                     np.concatenate([self.drawn.u, u]),
                     np.concatenate([self.drawn.log_w, log_w]),
                 )
-        self.note(f"importance sampling, {len(self.drawn.log_w)} draws", self.drawn.log_w)
+            found = self.note(f"importance sampling, {blocks * BLOCK} draws", self.drawn.log_w)
+        self.sampled = found
 
-    def note(self, words: str, log_w: Float[np.ndarray, " n"]) -> Rung:
+    def note(self, words: str, log_w: Float[np.ndarray, " n"], terms: Terms = DRAWS) -> Rung:
         """Keeps what a step said."""
-        rung = Rung(words, *scored(log_w), self.cost)
-        self.rungs.append(rung)
-        return rung
+        self.rungs.append(Rung(words, *scored(log_w, terms), self.cost))
+        return self.rungs[-1]
+
+    @property
+    def sure(self) -> bool:
+        """Whether the draws are enough alone: a smooth density, and weights that are trusted."""
+        share = effective(self.drawn.log_w) / len(self.drawn.log_w)
+        return self.arrived and share > EFFICIENT and self.sampled.verdict == WORDS[0]
 
     def settle(self) -> None:
-        """All rungs, as far as they are needed."""
+        """Goes up, rung by rung, as far as it is needed and the budget allows."""
         self.search()
         self.draw()
+        before: Rung | None = None
         for number in range(ANNEALINGS):
-            log_z, stderr, khat = scored(self.drawn.log_w)
-            share = effective(self.drawn.log_w) / len(self.drawn.log_w)
-            smooth = self.regular and share > EFFICIENT and khat < SURE
-            sampled = stderr <= 1.5 * PRECISE and khat < TOLERABLE
-            if smooth and sampled:
+            if self.sure:
                 return
             temperatures = TEMPERATURES * 2**number
             cost = 2 * (2 * PILOTS + CHAINS) * temperatures * (LEAPFROG + 2)
-            if self.cost + cost > self.budget:
-                self.spent = True
+            if not self.budget.allows(self.cost, cost):
+                self.doubts.append("the budget was spent before two rungs agreed")
                 return
-            found = 0
-            estimates = []
-            for from_start in (False, True):
-                ends, log_w = self.annealed(temperatures, number, from_start=from_start)
-                heights = self.values(ends)
-                found += self.add(ends, heights)
-                where = "the start" if from_start else "the mixture"
-                words = f"annealing from {where}, {temperatures} temperatures, {CHAINS} chains"
-                estimates.append(self.note(words, log_w))
-            if found:
+            mixture, found = self.annealing(temperatures, number, from_start=False)
+            start, more = self.annealing(temperatures, number, from_start=True)
+            first = self.sampled
+            if found + more and number < REPAIRS:
                 self.draw()
-                continue
-            if sampled and all(agree(self.rungs[-3], rung) for rung in estimates[:1]):
-                return
+            moved = apart(first, self.sampled) + apart(self.sampled, first)
+            above = max(apart(mixture, self.sampled), apart(start, self.sampled))
+            if self.sampled.verdict == WORDS[0]:
+                if not moved and not above and not apart(self.sampled, mixture):
+                    return
+            elif before is not None and mixture.verdict == WORDS[0]:
+                same = not apart(mixture, before) and not apart(before, mixture)
+                if same and not apart(start, mixture) and not apart(self.sampled, mixture):
+                    self.best = mixture
+                    return
+            before = mixture
+        self.doubts.append("no two rungs agreed")
 
-    def block(self, mixture: StudentMixture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Fresh draws of the mixture with their log-weights and log-densities."""
+    def annealing(self, temperatures: int, number: int, *, from_start: bool) -> tuple[Rung, int]:
+        """Anneals, and adds what chains found to the mixture; what it said, and how many."""
+        ends, log_w = self.annealed(temperatures, number, from_start=from_start)
+        found = self.add(ends, self.values(ends))
+        where = "the start" if from_start else "the mixture"
+        words = f"annealing from {where}, {temperatures} temperatures, {CHAINS} chains"
+        if not from_start:
+            self.chains = Drawn(self.units, ends, log_w)
+        return self.note(words, log_w, TERMS), found
+
+    def block(self, mixture: StudentMixture) -> tuple[np.ndarray, np.ndarray]:
+        """Fresh draws of the mixture with their log-weights."""
         keys = item_keys(stream(self.key, "ladder.draws"), jnp.arange(BLOCK) + BLOCK * self.blocks)
         self.blocks += 1
         self.evaluations += BLOCK
-        return tuple(np.asarray(a, np.float64) for a in _weighed(self.units, mixture, keys))
+        u, log_w = (np.asarray(a, np.float64) for a in _weighed(self.units, mixture, keys))
+        undefined = np.isnan(log_w) | (log_w == np.inf)
+        if np.any(undefined):
+            raise NonFiniteError(
+                f"log p(x, z) is NaN or +inf at {np.sum(undefined)} of {BLOCK} draws: where the "
+                "density is zero it should be -inf"
+            )
+        return u, log_w
 
     def annealed(self, temperatures: int, number: int, *, from_start: bool) -> Any:
         """Chains from the mixture, or from where climbs start: their ends and log-weights."""
@@ -334,7 +414,7 @@ class Ascent:
 @filter_jit
 def _drawn(law: AbstractConditional, given: Any, keys: Key[Array, " n"]) -> Float[Array, "n d"]:
     def one(key: PRNGKeyArray) -> Float[Array, " d"]:
-        return jax.flatten_util.ravel_pytree(law.sample(given, key=key))[0]
+        return ravel_pytree(law.sample(given, key=key))[0]
 
     return jax.vmap(one)(keys)
 
@@ -347,10 +427,9 @@ def _values(units: Units, u: Float[Array, "n d"]) -> Float[Array, " n"]:
 @filter_jit
 def _weighed(
     units: Units, mixture: StudentMixture, keys: Key[Array, " n"]
-) -> tuple[Float[Array, "n d"], Float[Array, " n"], Float[Array, " n"]]:
-    def one(key: PRNGKeyArray) -> Any:
+) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
+    def one(key: PRNGKeyArray) -> tuple[Float[Array, " d"], Float[Array, ""]]:
         u = mixture.sample(key=key)
-        height = units.log_density(u)
-        return u, height - mixture.log_prob(u), height
+        return u, units.log_density(u) - mixture.log_prob(u)
 
     return jax.vmap(one)(keys)

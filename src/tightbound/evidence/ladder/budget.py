@@ -1,0 +1,48 @@
+"""How much an evaluation may cost: evaluations of the density and its gradient, or seconds."""
+
+import math
+import re
+import time
+from typing import NamedTuple
+
+from tightbound.core.errors import UsageError, is_whole
+
+UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+class Budget(NamedTuple):
+    """What may be spent, from `began` on."""
+
+    evaluations: float
+    seconds: float
+    began: float
+
+    @staticmethod
+    def of(given: int | str | None, default: int) -> "Budget":
+        """A budget from a number of evaluations, or from text such as "30 s", "5 min", "2 h".
+
+        Raises:
+            UsageError: Neither.
+        """
+        began = time.perf_counter()
+        given = default if given is None else given
+        if is_whole(given) and int(given) > 0:
+            return Budget(int(given), math.inf, began)
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", str(given))
+        if not isinstance(given, str) or found is None or float(found[1]) <= 0:
+            raise UsageError(
+                "expected budget= as a whole number of evaluations of the density and its "
+                f'gradient, or as text such as "30 s", "5 min" or "2 h", got {given!r}'
+            )
+        return Budget(math.inf, float(found[1]) * UNITS[found[2]], began)
+
+    def allows(self, cost: float, more: float = 0.0) -> bool:
+        """Whether so much more may be spent after `cost`, if time goes on as it did."""
+        spent = time.perf_counter() - self.began
+        return cost + more <= self.evaluations and spent * (1 + more / max(cost, 1)) <= self.seconds
+
+    def part(self, cost: float, parts: int) -> "Budget":
+        """An equal part of what is left after `cost`, of so many."""
+        now = time.perf_counter()
+        left = max(self.seconds - (now - self.began), 0.0)
+        return Budget(max(self.evaluations - cost, 0) / parts, left / parts, now)
