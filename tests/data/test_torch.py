@@ -257,6 +257,15 @@ def test_values_that_multiply_are_refused():
         parse_torch(archive(laughs + b"t."), "it")
 
 
+def test_a_member_without_bytes_and_without_a_checksum_is_refused():
+    """An archive's entry that is overwritten with zeros has the checksum of nothing."""
+    content = bytearray(archive(WHOLE + b".", [FOUR.tobytes()]))
+    entry = content.rindex(b"PK\1\2")
+    content[entry + 16 : entry + 24] = bytes(8)  # checksum and packed size
+    with pytest.raises(UsageError, match="announced 16 bytes of data/0, 0 there"):
+        parse_torch(bytes(content), "it")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -91,11 +91,13 @@ def _archive(archive: zipfile.ZipFile, packed: bytes, what: str, tensors: Tensor
         info = archive.getinfo(root + name)
         if info.compress_type != zipfile.ZIP_STORED:
             raise tensors.damaged("an archive that is compressed")
-        if size not in (None, info.file_size):
+        found = archive.read(info)
+        if len(found) != (info.file_size if size is None else size):
             raise tensors.damaged(
-                f"announced {size:,} bytes of {shown(name)[:80]}, {info.file_size:,} there"
+                f"announced {size or info.file_size:,} bytes of {shown(name)[:80]}, "
+                f"{len(found):,} there"
             )
-        return archive.read(info)
+        return found
 
     def note(name: str, default: str) -> str:
         return member(name).decode("ascii").strip() if root + name in names else default
