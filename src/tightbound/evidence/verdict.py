@@ -17,8 +17,9 @@ For a set the first is a mean over the data, and the errors under the root are i
   than K^-1/2; the forecast's interval is that of k-hat.
 - **do not trust**: otherwise, and where rounding alone may be 0.1 nats.
 
-Fewer than 50 draws show too little of a tail and are not judged. Weights of annealed chains are sums of
-many small terms, about normal in the log: below 100 of them Student's t stands for the tail.
+Fewer than 50 draws show too little of a tail and are not judged. Weights of annealed chains are
+sums of many small terms, about normal in the log: below 100 of them Student's t stands for the
+tail.
 
 Each datum is judged alike, but no better than half of the data are: where the proposal fails most
 of them, one that passes has mostly been lucky.
@@ -53,14 +54,12 @@ MOST = 0.5
 """Least share of the data that pass a test, for one that passes it to count."""
 FEWEST = 50
 """Fewer draws show too little of a tail to judge by."""
-MANY_CHAINS = 100
-"""Chains from which on their tail is fitted."""
+MANY = 100
+"""Draws from which on an error may be more than a lower bound; chains whose tail is fitted."""
 CHAIN_CASES = 0.999
 """Of fewer, the interval whose ends count: their spread is not known well either."""
 HALF = 0.5
 """k-hat from which on the weights have no variance."""
-EVEN = 0.75
-"""Effective share of few chains below which their spread is not known."""
 
 
 class Terms(NamedTuple):
@@ -75,7 +74,7 @@ class Terms(NamedTuple):
 
     def too_few(self, k: int) -> bool:
         """Whether nothing can be said of the tail of k weights."""
-        return k < (MANY_CHAINS if self.chains else FEWEST)
+        return k < (MANY if self.chains else FEWEST)
 
 
 DRAWS = Terms(
@@ -95,7 +94,6 @@ class Weighed(NamedTuple):
 
     draws: int
     stderr: Float[np.ndarray, " n"]
-    ess: Float[np.ndarray, " n"]
     khat: Float[np.ndarray, " n"]
     missing: Float[np.ndarray, " n"]
     most_missing: Float[np.ndarray, " n"]
@@ -198,10 +196,8 @@ def at_least(known: Weighed, terms: Terms) -> Bool[np.ndarray, " n"]:
 
     The weights may have no variance (k-hat may be 1/2 or more), or are too few to tell.
     """
-    if terms.one_sided or (terms.too_few(known.draws) and not terms.chains):
+    if terms.one_sided or known.draws < MANY:
         return np.ones(len(known.stderr), bool)
-    if terms.too_few(known.draws):
-        return ~(known.ess >= EVEN * known.draws)
     return ~(known.upper <= HALF)
 
 
