@@ -13,6 +13,7 @@ from tightbound.core.errors import UsageError
 from tightbound.evidence import AIS, Estimate, Estimator, HMCDensity
 from tightbound.evidence.estimate import KINDS
 from tightbound.evidence.estimator import estimators
+from tightbound.evidence.verdict import WORDS
 
 X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32) * [[2], [0.1], [1]]
 
@@ -44,7 +45,10 @@ def is_an_estimate(found, n):
     assert found.direction in KINDS
     for word in ("nats per datum", KINDS[found.direction], found.method, found.binarisation):
         assert word in found.summary()
-    assert found.verdict in found.summary()
+    assert found.verdict in WORDS
+    assert f"verdict: {found.verdict}" in found.summary().splitlines()[1]
+    assert len(found.verdicts) == n
+    assert set(found.verdicts) <= set(WORDS)
     assert found == found
     assert found != dataclasses.replace(found)
     for field in dataclasses.fields(found):
@@ -64,6 +68,11 @@ def test_evaluate_and_sandwich_give_them_too():
     assert (both.lower.direction, both.upper.direction) == ("lower", "upper")
     for side in (both.lower, both.upper):
         is_an_estimate(side, 2)
+    assert both.upper.at_least.all()  # each datum has one exact draw, whatever the chains say
+    assert f"verdict: {both.verdict}" in both.summary()
+    versus = tb.evidence.compare(found, found)
+    assert versus.verdict == found.verdict
+    assert versus.judgement.reason.startswith("a: ")
 
 
 def test_a_direction_is_one_of_four():
