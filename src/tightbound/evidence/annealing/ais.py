@@ -7,12 +7,12 @@ log is low on average: a stochastic lower bound, tighter with more temperatures.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Unpack
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
@@ -31,6 +31,21 @@ from tightbound.models.model import Model
 from tightbound.models.weights import split_each
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AnnealedEvidence(Estimate):
+    """Log-evidence per datum in nats by annealing, and the path that all chains went along."""
+
+    betas: Float[np.ndarray, " t_and_start"]
+    """Inverse temperatures, from 0 to 1."""
+    step_sizes: Float[np.ndarray, " t"]
+    """Length of a leapfrog step at each of them but the first."""
+
+    @property
+    def acceptance(self) -> Float[np.ndarray, " n"]:
+        """Mean acceptance of each datum's moves."""
+        return self.diagnostics["acceptance"]
+
+
 def annealed(
     model: Model,
     x: DataLike | None = None,
@@ -43,7 +58,7 @@ def annealed(
     acceptance: float = 0.65,
     pilot: int = 16,
     **execution: Unpack[ExecutionSettings],
-) -> Estimate:
+) -> AnnealedEvidence:
     """Estimates log p(x) of each datum by annealed importance sampling; nats, a lower bound.
 
     Memory grows with neither temperatures nor n.
@@ -64,7 +79,7 @@ def annealed(
             `resume` and `keep`: see `tb.evidence.Execution`.
 
     Returns:
-        An estimate whose `diagnostics` hold the path's `betas` and `step_sizes`, and each datum's
+        An estimate with the path's `betas` and `step_sizes`, whose `diagnostics` hold each datum's
         mean `acceptance`.
 
     Raises:
@@ -76,11 +91,19 @@ def annealed(
     if start is not None:
         start = with_density(start, model, run.key, "annealing")
     settings = settled(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
+    return forwards(settings, model, data, run)
+
+
+def forwards(
+    settings: "Annealing", model: Model, data: Prepared, run: Execution, **how: Any
+) -> AnnealedEvidence:
+    """The lower side."""
     return settings.estimate(
         lambda path, values, _, keys: _forward(model, settings, path, values, keys),
         model,
         data,
         run,
+        **how,
     )
 
 
@@ -103,7 +126,8 @@ class Annealing(NamedTuple):
         run: Execution,
         *,
         backwards: bool = False,
-    ) -> Estimate:
+        finish: bool = True,
+    ) -> AnnealedEvidence:
         """Tunes a path on pilot chains and passes the chains of all data along it.
 
         Args:
@@ -112,6 +136,7 @@ class Annealing(NamedTuple):
             data: What has passed the checks.
             run: How the call is carried out.
             backwards: The mean weight is that of 1 / p(x).
+            finish: Take a file to resume from away when all is done.
         """
         self.check(model)
         noise_key, pilot_key = streams(data.noise_key, "annealed.chains", "annealed.pilot")
@@ -134,16 +159,14 @@ class Annealing(NamedTuple):
             draws=self.chains,
             doing="annealing backwards" if backwards else "annealing",
             at_once=per_device(CHAINS_AT_ONCE, of_each=self.chains),
+            finish=finish,
         )
-        return replace(
-            found,
-            log_evidence=-found.log_evidence if backwards else found.log_evidence,
-            diagnostics={
-                "betas": np.asarray(path.betas),
-                "step_sizes": np.asarray(path.step_sizes),
-                **found.diagnostics,
-            },
-        )
+        of_path: dict[str, Any] = {
+            "betas": np.asarray(path.betas),
+            "step_sizes": np.asarray(path.step_sizes),
+            "log_evidence": -found.log_evidence if backwards else found.log_evidence,
+        }
+        return AnnealedEvidence(**(vars(found) | of_path))
 
     def check(self, model: Model) -> None:
         """Refuses what cannot be annealed, in words.
