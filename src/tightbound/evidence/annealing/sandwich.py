@@ -188,7 +188,7 @@ def sandwich(
 
 def _drawn(
     model: Model,
-    n: int,
+    n: Any,
     observed: ArrayLike | None,
     conditions: ArrayLike | None,
     key: PRNGKeyArray,
