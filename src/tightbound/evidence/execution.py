@@ -139,8 +139,7 @@ class Execution:
             finish: Take the file to resume from away at the end; else it stays for who calls.
 
         Raises:
-            UsageError: A file to resume from that is another call's, or a model of which that
-                cannot be told.
+            UsageError: A file to resume from that is another call's.
         """
         batch_size = at_once if self.batch_size is None else self.batch_size
         finished = None
