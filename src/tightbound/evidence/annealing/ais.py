@@ -91,10 +91,10 @@ def annealed(
     if start is not None:
         start = with_density(start, model, run.key, "annealing")
     settings = settled(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
-    return forwards(settings, model, data, run)
+    return lower_side(settings, model, data, run)
 
 
-def forwards(
+def lower_side(
     settings: "Annealing", model: Model, data: Prepared, run: Execution, **how: Any
 ) -> AnnealedEvidence:
     """The lower side."""

@@ -68,7 +68,7 @@ def reverse_annealed(
     data = prepared(model, x, "none", run.key)
     end = None if start is None else with_density(start, model, run.key, "annealing")
     settings = settled(end, temperatures, chains, schedule, leapfrog, acceptance, pilot)
-    return backwards(settings, model, data, of_chains(model, z, data.n, settings.chains), run)
+    return upper_side(settings, model, data, of_chains(model, z, data.n, settings.chains), run)
 
 
 def of_chains(model: Model, z: Any, n: int, chains: int) -> Any:
@@ -91,7 +91,7 @@ def of_chains(model: Model, z: Any, n: int, chains: int) -> Any:
     return jax.tree.map(lambda leaf: np.asarray(leaf)[:, None], z)
 
 
-def backwards(
+def upper_side(
     settings: Annealing, model: Model, data: Prepared, z: Any, run: Execution, **how: Any
 ) -> AnnealedEvidence:
     """The upper side, from draws z of shape (n, 1, ...) or (n, chains, ...)."""

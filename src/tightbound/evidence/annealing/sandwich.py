@@ -26,8 +26,8 @@ from tightbound.core.errors import UsageError, at_least
 from tightbound.core.streams import first_keys, stream, streams
 from tightbound.data import DataLike, Source
 from tightbound.distributions import AbstractConditional
-from tightbound.evidence.annealing.ais import AnnealedEvidence, forwards, settled
-from tightbound.evidence.annealing.reverse_annealed import backwards, of_chains
+from tightbound.evidence.annealing.ais import AnnealedEvidence, lower_side, settled
+from tightbound.evidence.annealing.reverse_annealed import of_chains, upper_side
 from tightbound.evidence.batches import Prepared, mean, prepared, stderr_of_draws, stderr_of_mean
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.execution import Execution, ExecutionSettings
@@ -173,12 +173,12 @@ def sandwich(
     if run.resume is not None:
         beside = Path(run.resume).with_suffix(".backwards.npz")
         both[1] = dataclasses.replace(run, resume=beside)
-    lower = forwards(settings, model, below, both[0], finish=False)
+    lower = lower_side(settings, model, below, both[0], finish=False)
     if chosen:
         z = exact = _chosen(lower.weighted, stream(run.key, "sandwich.chosen"))
         if not run.keeps(model, settings.chains):
             lower = dataclasses.replace(lower, weighted=None)
-    upper = backwards(settings, model, above, exact, both[1])
+    upper = upper_side(settings, model, above, exact, both[1])
     if chosen:
         upper = dataclasses.replace(upper, direction="consistent")
     if run.resume is not None:
