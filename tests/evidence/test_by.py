@@ -37,6 +37,7 @@ def test_a_value_gives_what_its_function_gives(name):
 def is_an_estimate(found, n):
     """What a reader of any result may rely on."""
     assert isinstance(found, Estimate)
+    assert {len(of) for of in found.diagnostics.values()} <= {n}
     for array in (found.log_evidence, found.stderr, found.ess, found.result, found.rounding):
         assert array.shape == (n,)
         assert np.isfinite(array).all()

@@ -94,6 +94,11 @@ CALLS = {
             model(), x, np.zeros((12, 2), np.float32), temperatures=3, chains=2
         ).log_evidence
     ),
+    "sandwich": lambda x: (
+        tb.sandwich(
+            model(), x=x, z=np.zeros((12, 2), np.float32), temperatures=3, chains=2
+        ).upper.log_evidence
+    ),
     "semi_implicit_sandwich": lambda x: (
         evidence.semi_implicit_sandwich(model(), posterior("semi_implicit"), x, k=2, draws=2).lower
     ),

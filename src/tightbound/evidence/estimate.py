@@ -73,7 +73,7 @@ class Estimate:
     binarisation: str
     seconds: float
     diagnostics: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Numbers of the estimator's own, by name; those of each datum have a leading axis n."""
+    """Numbers of the estimator's own, by name, each with a leading axis n."""
     rounding: Float[np.ndarray, " n"] | float = 0.0
     """How far single precision may have taken each estimate, in nats, beside `stderr`."""
     at_least: Bool[np.ndarray, " n"] | bool = False
