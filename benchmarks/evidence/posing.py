@@ -19,7 +19,7 @@ LOG_2PI = float(np.log(2 * np.pi))
 
 def on_box(
     name: str,
-    limits: tuple[ArrayLike, ArrayLike, int],
+    limits: tuple[float, float, int],
     likelihood: LogLikelihood,
     log_z: float,
     known: str,
@@ -31,7 +31,7 @@ def on_box(
     low, high, dim = limits
 
     def model() -> None:
-        edges = (jnp.full(dim, edge, jnp.float32) for edge in (low, high))
+        edges = (jnp.full(dim, edge) for edge in (low, high))
         x = numpyro.sample("x", dist.Uniform(*edges).to_event(1))
         numpyro.factor("likelihood", likelihood(x, jnp))
 
