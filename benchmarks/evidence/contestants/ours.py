@@ -9,6 +9,7 @@ import tightbound as tb
 from benchmarks.evidence.contestants import Answer
 from benchmarks.evidence.counting import Counter
 from benchmarks.evidence.problem import Problem
+from tightbound.models.target import Density
 
 
 def answer(problem: Problem, seed: int) -> Answer:
@@ -19,7 +20,10 @@ def answer(problem: Problem, seed: int) -> Answer:
 def counted(problem: Problem, seed: int) -> tuple[int, int]:
     counter = Counter()
     model, data = problem.model()
-    likelihood = Counting(model.likelihood, counter)
+    own = model.likelihood
+    likelihood = (
+        Density(counter.of(own.log_density)) if isinstance(own, Density) else Counting(own, counter)
+    )
     _evaluated(eqx.tree_at(lambda m: m.likelihood, model, likelihood), data, seed)
     return counter.evaluations, counter.gradients
 
@@ -37,7 +41,7 @@ def _evaluated(model: tb.Model, data: Any, seed: int) -> Any:
 
 
 class Counting(tb.distributions.AbstractExplicit):
-    """A likelihood that counts how often it is asked."""
+    """The likelihood of a model with data, which counts how often it is asked."""
 
     likelihood: Any
     counter: Counter = eqx.field(static=True)
