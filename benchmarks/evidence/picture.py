@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from benchmarks.evidence.contestants import CONTESTANTS, OURS
 from benchmarks.evidence.race import ANSWERED
@@ -36,6 +37,8 @@ def picture(rows: Sequence[dict[str, Any]]) -> bytes:
             axis.set_visible(False)
         for axis, name in zip(axes.flat, names, strict=False):
             axis.set(xscale="log", yscale="log")
+            for scale in (axis.xaxis, axis.yaxis):
+                scale.set_minor_formatter(NullFormatter())
             axis.set_title(name)
             axis.grid(visible=True)
             axis.axhline(CLOSE, color=theme.ink, linewidth=0.8)
@@ -44,8 +47,9 @@ def picture(rows: Sequence[dict[str, Any]]) -> bytes:
                     _mark(axis, row, theme)
         for axis in axes[:, 0]:
             axis.set_ylabel("|error|, nats")
-        for axis in axes[-1]:
+        for axis in axes.flat[max(len(names) - COLUMNS, 0) : len(names)]:
             axis.set_xlabel("evaluations")
+            axis.tick_params(labelbottom=True)
         shown = {row["contestant"] for row in rows if row["status"] == ANSWERED}
         handles = [
             Line2D([], [], linestyle="", marker=marker, color=colour, label=c.name)
