@@ -18,6 +18,7 @@ from benchmarks.evidence.problems import (
     PROBLEMS,
     TUNED,
     boxes,
+    densities,
     latent,
     regressions,
     schools,
@@ -144,6 +145,68 @@ def test_the_closed_forms_are_the_mean_likelihood_under_the_prior(name):
     found, error = weights.mean(), weights.std() / np.sqrt(len(weights))
     assert error < 0.2 * found
     assert abs(found - np.exp(problem.log_z - log_w.max())) < 4.9 * error
+
+
+@pytest.mark.parametrize("name", ["gamma-poisson", "beta-binomial", "student-t-10"])
+def test_what_factorises_is_a_sum_over_dimensions(name):
+    problem = PROBLEMS[name]
+    middle, grid = np.full(problem.dim, 0.3), (np.arange(20_001) + 0.5) / 20_001
+    log_l = problem.likelihoods[0](problem.prior.transform(middle, np), np)
+    total = log_l
+    for i in range(problem.dim):
+        u = np.tile(middle, (len(grid), 1))
+        u[:, i] = grid
+        along = problem.likelihoods[0](problem.prior.transform(u, np), np) - log_l
+        total += special.logsumexp(along) - np.log(len(grid))
+    assert total == pytest.approx(problem.log_z, abs=1e-3)
+
+
+def laws():
+    """Densities that integrate to what they should, by SciPy, at x; and draws of them."""
+    rng = np.random.default_rng(3)
+    v = 3 * rng.standard_normal(200_000)
+    funnel = np.column_stack([v, np.exp(v / 2)[:, None] * rng.standard_normal((len(v), 9))])
+
+    def funnel_density(x):
+        return stats.norm.logpdf(x[:, 0], 0, 3) + np.sum(
+            stats.norm.logpdf(x[:, 1:], 0, np.exp(x[:, :1] / 2)), axis=1
+        )
+
+    y = rng.standard_normal((200_000, 5)) * [10, 1, 1, 1, 1]
+    twisted = y - [0, 0.03, 0, 0, 0] * (y[:, :1] ** 2 - 100)
+
+    def twisted_density(x):
+        straight = x + [0, 0.03, 0, 0, 0] * (x[:, :1] ** 2 - 100)
+        return stats.norm.logpdf(straight, 0, [10, 1, 1, 1, 1]).sum(1)
+
+    degrees = np.arange(1, 11)
+    student = stats.t(3, scale=degrees)
+    yield "funnel-10", funnel_density, funnel
+    yield "twisted-5", twisted_density, twisted
+    yield "student-t-10", lambda x: student.logpdf(x).sum(1), student.rvs((200_000, 10), rng)
+    for name, means, covariances, weights in (
+        ("wide-10", *densities.THREE),
+        ("three-modes-4", *densities.LIU),
+        ("stretched-normal-20", *densities.STRETCHED),
+    ):
+        parts = [stats.multivariate_normal(m, c) for m, c in zip(means, covariances, strict=True)]
+        yield (
+            name,
+            lambda x, p=parts, w=weights: special.logsumexp(
+                [part.logpdf(x) for part in p], axis=0, b=np.asarray(w)[:, None]
+            ),
+            np.concatenate([part.rvs(20_000, rng) for part in parts]),
+        )
+
+
+def test_densities_are_those_of_scipy_and_lie_within_their_reach():
+    for name, density, draws in laws():
+        problem = PROBLEMS[name]
+        volume = -log_prior(problem, draws[0].clip(-1, 1))
+        found = problem.likelihoods[0](draws[:50], np) - volume
+        np.testing.assert_allclose(found, density(draws[:50]), rtol=1e-6, atol=1e-6, err_msg=name)
+        u = problem.prior.cdf(draws)
+        assert np.mean(np.any((u < 0) | (u > 1), axis=1)) < 1e-3, name
 
 
 def test_probabilistic_pca_is_at_its_maximum():

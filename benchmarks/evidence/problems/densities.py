@@ -95,16 +95,22 @@ def grid(distance: float, scale: float, weights: Any) -> LogLikelihood:
     return normals(GRID * distance, [np.eye(2) * scale**2] * 9, shares)
 
 
-def stretched() -> LogLikelihood:
-    """A normal in 20 dimensions, correlated, with standard deviations over two decades."""
-    correlation = 0.7 ** np.abs(np.subtract.outer(np.arange(20), np.arange(20)))
-    covariance = correlation * np.outer(TWO_DECADES, TWO_DECADES)
-    return normals([np.arange(20.0) - 10], [covariance], [1.0])
-
-
 CLOSED = "closed form"
 WELLS = "quadrature of one pair: 10.293480"
-T5 = np.array([0.0, 3, -3])[:, None] * np.ones(4)
+LIU = (
+    np.array([0.0, 3, -3])[:, None] * np.ones(4),
+    [2 * np.eye(4), np.eye(4), np.diag([2, 1, 1, 0.5])],
+    [1, 2, 1.5],
+)
+STRETCHED = (
+    [np.arange(20.0) - 10],
+    [
+        0.7 ** np.abs(np.subtract.outer(np.arange(20), np.arange(20)))
+        * np.outer(TWO_DECADES, TWO_DECADES)
+    ],
+    [1.0],
+)
+"""In 20 dimensions, correlated, with standard deviations over two decades."""
 PYPMC = (
     [[5, 0.01], [-4, 1]],
     [[[0.01, 0.003], [0.003, 0.0025]], [[0.1, 0], [0, 0.02]]],
@@ -152,7 +158,7 @@ PROBLEMS: list[Problem] = [
     bare("two-of-unlike-scale", normals(*PYPMC), (-8.0, 8.0, 2), 0.0, CLOSED, held=True),
     bare(
         "three-modes-4",
-        normals(T5, [2 * np.eye(4), np.eye(4), np.diag([2, 1, 1, 0.5])], [1, 2, 1.5]),
+        normals(*LIU),
         (-13.0, 13.0, 4),
         float(np.log(4.5)),
         CLOSED,
@@ -160,6 +166,6 @@ PROBLEMS: list[Problem] = [
     bare("wide-10", normals(*THREE), (-60.0, 60.0, 10), 0.0, CLOSED, smooth=True),
     bare("many-well-8", wells, (-6.0, 6.0, 8), wells_log_z(4), WELLS),
     bare("many-well-32", wells, (-6.0, 6.0, 32), wells_log_z(16), WELLS, held=True),
-    bare("stretched-normal-20", stretched(), (-90.0, 90.0, 20), 0.0, CLOSED, smooth=True),
+    bare("stretched-normal-20", normals(*STRETCHED), (-90.0, 90.0, 20), 0.0, CLOSED, smooth=True),
     bare("student-t-10", student_t, (-2000.0, 2000.0, 10), 0.0, CLOSED, held=True),
 ]
