@@ -12,6 +12,8 @@ from scipy import special
 from benchmarks.evidence.contestants import Answer, Counted, over_data
 from benchmarks.evidence.problem import LogLikelihood, Problem
 
+CHAINS = 4
+
 
 class _BlackBox(Op):
     """A likelihood in NumPy inside PyMC's graph; its kernel needs no gradient."""
@@ -36,23 +38,29 @@ def answer(problem: Problem, seed: int) -> Answer:
             pm.Potential("likelihood", _BlackBox(problem, counted)(score))
             # One process: likelihoods in others would not be counted here.
             found = pm.sample_smc(
-                chains=4,
+                chains=CHAINS,
                 cores=1,
                 random_seed=seed,
                 progressbar=False,
                 compute_convergence_checks=False,
             )
-        # For each chain what the stages have summed to: the last is that of the posterior.
-        chains = found.sample_stats["log_marginal_likelihood"].values
-        return Answer(
-            *_mean([np.asarray(stages, float)[-1] for stages in chains]), counted.evaluations
-        )
+        values = found.sample_stats["log_marginal_likelihood"].values
+        return Answer(*_mean(_of_chains(values)), counted.evaluations)
 
     return over_data(problem, one)
 
 
-def _mean(log_z: list[float]) -> tuple[float, float]:
+def _of_chains(values: np.ndarray) -> np.ndarray:
+    """What each chain ends with: NaN stands at its other stages, whose number may differ."""
+    stages = np.concatenate([np.ravel(np.asarray(value, float)) for value in values.ravel()])
+    ends = stages[~np.isnan(stages)]
+    if len(ends) != CHAINS:
+        raise ValueError(f"expected {CHAINS} chains to end with a number, got {ends}")
+    return ends
+
+
+def _mean(log_z: np.ndarray) -> tuple[float, float]:
     """Log of the chains' mean evidence, and its standard error by the delta method."""
-    most = max(log_z)
-    z = np.exp(np.asarray(log_z) - most)
+    most = log_z.max()
+    z = np.exp(log_z - most)
     return float(most + np.log(z.mean())), float(z.std(ddof=1) / z.mean() / np.sqrt(len(z)))
