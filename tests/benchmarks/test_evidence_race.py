@@ -158,9 +158,10 @@ def test_tightbound_answers_and_is_counted(tmp_path):
     assert process.returncode == 0, process.stderr
     assert [row["status"] for row in rows] == ["answered"] * 4
     for row in rows:
-        assert row["evaluations"] > 0
         assert row["verdict"]
         assert abs(row["off"]) < 0.2
+        # A closed form asks for nothing.
+        assert (row["evaluations"] > 0) == (row["problem"] == "log-gamma")
     assert rows[0]["off"] != rows[1]["off"]
 
 

@@ -23,6 +23,8 @@ class Answer(NamedTuple):
     second run counts them, and gradients."""
     verdict: str = ""
     """The word on its own estimate, where it has one."""
+    gradients: int | None = 0
+    """Gradients of the likelihood, where it counts them itself."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ def answer(problem: Problem, seed: int) -> Answer:
     """The estimate, and its own count; what has a closed form asks for nothing."""
     model, data = problem.model()
     found = tb.evaluate(model, None, data, key=seed, progress=False)
-    counts = (0, 0)
+    asked = (0, 0)
     if isinstance(found, tb.evidence.LadderEvidence):
-        counts = int(found.evaluations.sum()), int(found.gradients.sum())
-    return Answer(found.mean, found.stderr_draws, counts, found.verdict)
+        asked = int(found.evaluations.sum()), int(found.gradients.sum())
+    return Answer(found.mean, found.stderr_draws, asked[0], found.verdict, asked[1])

@@ -201,12 +201,8 @@ class Ascent:
 
     def search(self) -> None:
         """Climbs until enough of them have found nothing that the mixture does not cover."""
-        while (
-            self.quiet < QUIET
-            and self.climbs < BATCH * BATCHES
-            and self.budget.allows(4 * self.cost)
-        ):
-            self.quiet = 0 if self.explore(self._starts()) else self.quiet + 1
+        while not self.searched and self.climbs < MOST_CLIMBS and self.budget.allows(4 * self.cost):
+            self.quiet = 0 if self.explore(self._starts()) else self.quiet + BATCH
         if not len(self.cover.log_mass):
             raise NonFiniteError(
                 f"log p(x, z) or its gradient is not finite at any of {self.climbs} starts, "
@@ -239,7 +235,7 @@ class Ascent:
         root = numbered(stream(self.key, "ladder.starts"), self.climbs // BATCH)
         if not self.has_prior:
             normal = np.asarray(jax.random.normal(root, (BATCH, self.dim)), np.float64)
-            from_zero = normal * np.resize(SCALES, BATCH)[:, None]
+            from_zero = normal * np.repeat(SCALES, BATCH // len(SCALES))[:, None]
             if not len(self.cover.log_mass):
                 return from_zero
             # What has been found tells the scale at which there may be more.
@@ -248,7 +244,7 @@ class Ascent:
             return np.where(np.arange(BATCH)[:, None] % 2 == 0, around, from_zero)
         z = np.asarray(_drawn(self.model.prior, condition(self.x), first_keys(root, BATCH)))
         if self.posterior is not None:
-            own = _drawn(self.posterior, self.x, first_keys(root, BATCH))
+            own = _drawn(self.posterior, self.x, first_keys(stream(root, "ladder.own"), BATCH))
             z = np.where(np.arange(BATCH)[:, None] % 2 == 0, z, np.asarray(own))
         return (z - self.centre) / self.scale
 
