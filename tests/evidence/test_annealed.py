@@ -77,7 +77,8 @@ def test_weights_are_unbiased_forwards_and_backwards(start, schedule, layers):
     @jax.jit
     def back(draws, keys):
         same = jnp.repeat(x[:1], CHAINS, axis=0)
-        return backward(problem, path, same, draws, keys, leapfrog=2).log_w[:, 0]
+        own = jax.tree.map(lambda of: of[:, None], draws)
+        return backward(problem, path, same, own, keys, leapfrog=2).log_w[:, 0]
 
     ratios = np.exp(np.asarray(back(draws, keys(CHAINS, 1, 4)) + truth[0], np.float64))
     assert ratios.std() > 0.01
@@ -145,6 +146,9 @@ def test_neither_batches_nor_other_data_change_a_result():
     np.testing.assert_allclose(some.log_evidence, whole.log_evidence[:4], atol=1e-4)
     assert whole.log_evidence.shape == whole.stderr.shape == whole.ess.shape == (7,)
     assert annealed(model, x, key=1, **options).mean != whole.mean
+    assert (whole.betas.shape, whole.step_sizes.shape) == ((6,), (5,))
+    assert {len(of) for of in whole.diagnostics.values()} == {7}
+    assert whole.acceptance is whole.diagnostics["acceptance"]
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from tightbound.core.errors import UsageError
 from tightbound.evidence import AIS, Estimate, Estimator, HMCDensity
 from tightbound.evidence.estimate import KINDS
 from tightbound.evidence.estimator import estimators
+from tightbound.evidence.verdict import WORDS
 
 X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32) * [[2], [0.1], [1]]
 
@@ -36,6 +37,7 @@ def test_a_value_gives_what_its_function_gives(name):
 def is_an_estimate(found, n):
     """What a reader of any result may rely on."""
     assert isinstance(found, Estimate)
+    assert {len(of) for of in found.diagnostics.values()} <= {n}
     for array in (found.log_evidence, found.stderr, found.ess, found.result, found.rounding):
         assert array.shape == (n,)
         assert np.isfinite(array).all()
@@ -44,7 +46,10 @@ def is_an_estimate(found, n):
     assert found.direction in KINDS
     for word in ("nats per datum", KINDS[found.direction], found.method, found.binarisation):
         assert word in found.summary()
-    assert found.verdict in found.summary()
+    assert found.verdict in WORDS
+    assert f"verdict: {found.verdict}" in found.summary().splitlines()[1]
+    assert len(found.verdicts) == n
+    assert set(found.verdicts) <= set(WORDS)
     assert found == found
     assert found != dataclasses.replace(found)
     for field in dataclasses.fields(found):
@@ -64,6 +69,11 @@ def test_evaluate_and_sandwich_give_them_too():
     assert (both.lower.direction, both.upper.direction) == ("lower", "upper")
     for side in (both.lower, both.upper):
         is_an_estimate(side, 2)
+    assert both.upper.at_least.all()  # each datum has one exact draw, whatever the chains say
+    assert f"verdict: {both.verdict}" in both.summary()
+    versus = tb.evidence.compare(found, found)
+    assert versus.verdict == found.verdict
+    assert versus.judgement.reason.startswith("a: ")
 
 
 def test_a_direction_is_one_of_four():
@@ -86,6 +96,6 @@ def test_wrong_settings_are_refused_in_words():
         tb.evaluate(model, None, X, by=HMCDensity(), chunk=3)
     with pytest.raises(UsageError, match=r"expected by= as an estimator, .* got 'AIS'"):
         inspect.unwrap(tb.evaluate)(model, None, X, by="AIS")
-    with pytest.raises(UsageError, match="k, temperatures and chains are for importance"):
+    with pytest.raises(UsageError, match="k, temperatures, chains and budget are for the ways"):
         tb.evaluate(model, None, X, by=AIS(), k=10)
     assert isinstance(AIS(temperatures=5), Estimator)

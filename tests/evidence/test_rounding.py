@@ -87,7 +87,7 @@ def test_a_log_density_of_minus_1e12_says_to_how_many_nats_it_is_known():
 
 def test_the_verdict_is_never_trust_where_rounding_decides():
     none = np.zeros(3)
-    known = Weighed(5000, none, none + 5000, none, none, none, np.full(3, 0.09))
+    known = Weighed(5000, none, none, none, none, np.full(3, 0.09))
     assert judge(known).word == "trust"
     known = known._replace(rounding=np.array([0.0, 0.0, 0.6]))
     judged = judge(known)

@@ -16,6 +16,7 @@ from tightbound.evidence.importance.growth import bias_by_growth
 from tightbound.evidence.importance.pareto import standard_error, threshold
 from tightbound.evidence.importance.tail import UPPER
 from tightbound.evidence.verdict import (
+    BACKWARDS,
     BIAS,
     CHAINS,
     DRAWS,
@@ -42,8 +43,7 @@ def weighed(*, n=100, k=5000, stderr=0.0, khat=0.1, missing=0.0, most=None, roun
     full = (np.broadcast_to(np.asarray(a, np.float64), n) for a in (stderr, khat, missing))
     stderr, khat, missing = full
     most = missing if most is None else np.broadcast_to(most, n)
-    ess = k / (1 + (k - 1) * np.minimum(stderr, 1) ** 2)
-    return Weighed(k, stderr, ess, khat, missing, most, np.broadcast_to(rounding, n), low)
+    return Weighed(k, stderr, khat, missing, most, np.broadcast_to(rounding, n), low)
 
 
 def first(count, value, other, n=100):
@@ -176,9 +176,10 @@ def test_an_error_bar_is_a_lower_bound_where_the_weights_may_have_no_variance():
     edge = at_the_end(0.5, 5000)
     known = weighed(n=4, khat=[edge - JUST, edge + JUST, math.nan, -math.inf])
     assert at_least(known, DRAWS).tolist() == [False, True, True, False]
-    assert at_least(weighed(n=2, k=20), DRAWS).all()
-    few = weighed(n=2, k=16, khat=math.nan, stderr=[0.05, 0.2])
-    assert at_least(few, CHAINS).tolist() == [False, True]
+    for terms in (DRAWS, CHAINS):
+        assert at_least(weighed(n=2, k=99), terms).all()
+        assert not at_least(weighed(n=2, k=100, khat=-0.5), terms).any()
+    assert at_least(weighed(n=2), BACKWARDS).all()
 
 
 def test_evidence_that_failed_everywhere_is_not_called_a_lack_of_draws():

@@ -47,7 +47,7 @@ def estimate(parts: Params, x: np.ndarray, *, k: int, chunk: int, seed: int = 0)
 
 def of_estimate(ev: Estimate, k: int, rows: Any = slice(None)) -> Weighed:
     """What a verdict asks for, of some of the data."""
-    names = ("stderr", "ess", "khat", "missing", "most_missing")
+    names = ("stderr", "khat", "missing", "most_missing")
     of = (getattr(ev, name)[rows].astype(np.float64) for name in names)
     return Weighed(k, *of, np.zeros(len(ev.stderr[rows])), ev.jackknife[rows])
 

@@ -22,7 +22,7 @@ SRC = Path(tb.__file__).parent
 X = (np.random.default_rng(0).integers(0, 9, size=(12, 4)) / 8).astype(np.float32)
 INNER = {
     "as_array", "as_conditions", "as_source", "as_table", "as_values", "estimate", "load_own",
-    "prepared",
+    "prepared", "sampled",
 }  # fmt: skip
 """What the public functions hand data on to."""
 PLANE = {"kl_on_grid"}
@@ -93,6 +93,11 @@ CALLS = {
         evidence.reverse_annealed(
             model(), x, np.zeros((12, 2), np.float32), temperatures=3, chains=2
         ).log_evidence
+    ),
+    "sandwich": lambda x: (
+        tb.sandwich(
+            model(), x=x, z=np.zeros((12, 2), np.float32), temperatures=3, chains=2
+        ).upper.log_evidence
     ),
     "semi_implicit_sandwich": lambda x: (
         evidence.semi_implicit_sandwich(model(), posterior("semi_implicit"), x, k=2, draws=2).lower

@@ -10,12 +10,13 @@ from tightbound.evidence.adaptive.dm_pmc import DMPMC as DMPMC
 from tightbound.evidence.adaptive.fab import FAB as FAB
 from tightbound.evidence.adaptive.pmc import PMC as PMC
 from tightbound.evidence.annealing.ais import AIS as AIS
+from tightbound.evidence.annealing.ais import AnnealedEvidence as AnnealedEvidence
 from tightbound.evidence.annealing.ais import annealed as annealed
 from tightbound.evidence.annealing.hmc_density import HMCDensity as HMCDensity
 from tightbound.evidence.annealing.hmc_density import hmc_density as hmc_density
-from tightbound.evidence.annealing.reverse_annealed import Sandwich as Sandwich
 from tightbound.evidence.annealing.reverse_annealed import reverse_annealed as reverse_annealed
-from tightbound.evidence.annealing.reverse_annealed import sandwich as sandwich
+from tightbound.evidence.annealing.sandwich import Sandwich as Sandwich
+from tightbound.evidence.annealing.sandwich import sandwich as sandwich
 from tightbound.evidence.arviz import draws_to_arviz as draws_to_arviz
 from tightbound.evidence.arviz import to_arviz as to_arviz
 from tightbound.evidence.compare import Comparison as Comparison

@@ -73,7 +73,7 @@ class Estimate:
     binarisation: str
     seconds: float
     diagnostics: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Numbers of the estimator's own, by name; those of each datum have a leading axis n."""
+    """Numbers of the estimator's own, by name, each with a leading axis n."""
     rounding: Float[np.ndarray, " n"] | float = 0.0
     """How far single precision may have taken each estimate, in nats, beside `stderr`."""
     at_least: Bool[np.ndarray, " n"] | bool = False
@@ -184,6 +184,18 @@ class Estimate:
         return [f"median ESS {np.median(self.ess):.1f} of {self.draws}{shape}; {codes}"]
 
 
+def weighed(found: Estimate) -> Weighed:
+    """What an estimate knows of its weights, for a verdict: see `of_log_weights`."""
+    more = found.diagnostics
+    return Weighed(
+        draws=found.draws,
+        stderr=found.stderr,
+        **{name: np.asarray(more[name], np.float64) for name in TAIL},
+        rounding=np.broadcast_to(np.asarray(found.rounding, np.float64), found.stderr.shape),
+        low=np.abs(more["jackknife"]) if "jackknife" in more else 0.0,
+    )
+
+
 def with_verdict(found: Estimate, terms: Terms | None, *, growth: float = 0.0) -> Estimate:
     """The estimate with its verdicts, and what is known of its errors.
 
@@ -196,18 +208,11 @@ def with_verdict(found: Estimate, terms: Terms | None, *, growth: float = 0.0) -
     if terms is None:
         judgement, verdicts = by_error(found.diagnostics["error"])
         return replace(found, judgement=judgement, verdicts=verdicts)
-    more = found.diagnostics
-    known = Weighed(
-        draws=found.draws,
-        stderr=found.stderr,
-        ess=found.ess,
-        **{name: np.asarray(more[name], np.float64) for name in TAIL},
-        rounding=np.broadcast_to(np.asarray(found.rounding, np.float64), found.stderr.shape),
-        low=np.abs(more["jackknife"]) if "jackknife" in more else 0.0,
-    )
+    known = weighed(found)
+    codes = result_codes(found.log_evidence, found.ess, found.draws, known.khat)
     return replace(
         found,
-        result=result_codes(found.log_evidence, found.ess, found.draws, more["khat"]),
+        result=codes,
         at_least=at_least(known, terms),
         judgement=judge(known, terms, growth=growth),
         verdicts=judge_each(known, terms),

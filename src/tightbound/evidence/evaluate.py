@@ -138,9 +138,9 @@ def evaluate(
         )
     if by is not None:
         return _by(by, model, posterior, x, (k, temperatures, chains, budget), execution)
-    if posterior is None and k is None and temperatures is None:
-        return _found(model, x, budget, execution)
     run = Execution.of(evaluate, execution)
+    if posterior is None and k is None and temperatures is None:
+        return _found(model, x, budget, run, execution)
     settled = k is not None or temperatures is not None
     if settled and budget is not None:
         raise UsageError("budget= is for the way without settings: leave out k and temperatures")
@@ -152,12 +152,15 @@ def evaluate(
 
 
 def _found(
-    model: Model, x: DataLike | None, budget: int | str | None, execution: ExecutionSettings
+    model: Model,
+    x: DataLike | None,
+    budget: int | str | None,
+    run: Execution,
+    execution: ExecutionSettings,
 ) -> Estimate:
     """The evidence without a posterior: exact where it can be, else by the ladder."""
     if closed(model):
         return exact(model, x, **execution)
-    run = Execution.of(evaluate, execution, without=("batch_size", "chunk", "resume"))
     data = prepared(model, x, run.binarize, run.key)
     limit = Budget.of(budget, max(LEAST, OF_EACH * data.n))
     return climbed(model, None, data, np.arange(data.n), limit, run)
@@ -166,7 +169,7 @@ def _found(
 def _audited(
     judged: Evaluation,
     model: Model,
-    posterior: AbstractConditional | None,
+    posterior: Any,
     x: DataLike | None,
     budget: int | str | None,
     run: Execution,
@@ -200,7 +203,7 @@ def _by(
         )
     if own != (None, None, 16, None):
         raise UsageError(
-            f"k, temperatures, chains and budget are not for by=: give {by.name} its "
+            f"k, temperatures, chains and budget are for the ways without by=: give {by.name} its "
             "settings, as in by=tb.evidence.AIS(temperatures=1000, chains=16)"
         )
     return by.estimate(model, posterior, x, **execution)

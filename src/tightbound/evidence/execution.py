@@ -128,6 +128,7 @@ class Execution:
         *,
         doing: str,
         at_once: int,
+        finish: bool = True,
     ) -> Any:
         """What `one_batch(values, rows)` finds of all data: its arrays, whole and on the host.
 
@@ -136,15 +137,16 @@ class Execution:
             data: What has passed the checks.
             doing: What the progress bar says.
             at_once: Data at once by default.
+            finish: Take the file to resume from away at the end; else it stays for who calls.
 
         Raises:
-            UsageError: A file to resume from that is another call's, or a model of which that
-                cannot be told.
+            UsageError: A file to resume from that is another call's.
         """
         batch_size = at_once if self.batch_size is None else self.batch_size
         finished = None
         if self.resume is not None:
-            finished = Finished(self.resume, _asked(one_batch, data, batch_size))
+            asked = _asked(one_batch, data, batch_size)
+            finished = Finished(self.resume, asked, stays=not finish)
         return in_batches(
             one_batch,
             data,

@@ -17,8 +17,13 @@ SECONDS = 10.0
 class Finished:
     """What has been estimated so far: the leaves of one tree, row by row."""
 
-    def __init__(self, path: str | os.PathLike[str], asked: bytes) -> None:
+    def __init__(self, path: str | os.PathLike[str], asked: bytes, *, stays: bool = False) -> None:
         """Names the file, and what must be the same for going on: a SHA-256 of all of it.
+
+        Args:
+            path: The file.
+            asked: The SHA-256.
+            stays: The file is there for more than these data, and stays when they are done.
 
         Raises:
             UsageError: The file's name does not end in .npz.
@@ -26,6 +31,7 @@ class Finished:
         self._path = Path(path)
         if self._path.suffix != ".npz":
             raise UsageError(f"expected a file .npz to resume from, got {path}")
+        self._stays = stays
         self._fingerprint = np.frombuffer(asked, np.uint8)
         self._written = time.monotonic()
 
@@ -65,7 +71,8 @@ class Finished:
 
     def remove(self) -> None:
         """Takes the file away once all is done."""
-        self._path.unlink(missing_ok=True)
+        if not self._stays:
+            self._path.unlink(missing_ok=True)
 
 
 def _sha256(arrays: dict[str, np.ndarray]) -> np.ndarray:

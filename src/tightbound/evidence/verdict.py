@@ -54,14 +54,12 @@ MOST = 0.5
 """Least share of the data that pass a test, for one that passes it to count."""
 FEWEST = 50
 """Fewer draws show too little of a tail to judge by."""
-MANY_CHAINS = 100
-"""Chains from which on their tail is fitted."""
+MANY = 100
+"""Draws from which on an error may be more than a lower bound; chains whose tail is fitted."""
 CHAIN_CASES = 0.999
 """Of fewer, the interval whose ends count: their spread is not known well either."""
 HALF = 0.5
 """k-hat from which on the weights have no variance."""
-EVEN = 0.75
-"""Effective share of few chains below which their spread is not known."""
 
 
 class Terms(NamedTuple):
@@ -76,7 +74,7 @@ class Terms(NamedTuple):
 
     def too_few(self, k: int) -> bool:
         """Whether nothing can be said of the tail of k weights."""
-        return k < (MANY_CHAINS if self.chains else FEWEST)
+        return k < (MANY if self.chains else FEWEST)
 
 
 DRAWS = Terms(
@@ -96,7 +94,6 @@ class Weighed(NamedTuple):
 
     draws: int
     stderr: Float[np.ndarray, " n"]
-    ess: Float[np.ndarray, " n"]
     khat: Float[np.ndarray, " n"]
     missing: Float[np.ndarray, " n"]
     most_missing: Float[np.ndarray, " n"]
@@ -199,10 +196,8 @@ def at_least(known: Weighed, terms: Terms) -> Bool[np.ndarray, " n"]:
 
     The weights may have no variance (k-hat may be 1/2 or more), or are too few to tell.
     """
-    if terms.one_sided or (terms.too_few(known.draws) and not terms.chains):
+    if terms.one_sided or known.draws < MANY:
         return np.ones(len(known.stderr), bool)
-    if terms.too_few(known.draws):
-        return ~(known.ess >= EVEN * known.draws)
     return ~(known.upper <= HALF)
 
 

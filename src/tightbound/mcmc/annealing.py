@@ -95,12 +95,10 @@ def forward(
 def backward(
     problem: Problem, path: Path, given: Any, z: Any, keys: Key[Array, "n c"], *, leapfrog: int
 ) -> Passed:
-    """Chains from exact draws z of the target, shape (n, ...), to the start: the mean is 1 / Z.
+    """Chains from exact draws z of the target, shape (n, c, ...), to the start: the mean is 1 / Z.
 
     Each temperature's transition comes before its weight, in the reverse order of `forward`.
     """
-    chains = keys.shape[1]
-    z = jax.tree.map(lambda a: jnp.repeat(a[:, None], chains, axis=1), z)
 
     def one(carry: Any, turn: Any) -> tuple[Any, Any]:
         z, log_w = carry

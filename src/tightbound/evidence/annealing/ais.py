@@ -7,12 +7,12 @@ log is low on average: a stochastic lower bound, tighter with more temperatures.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Unpack
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
@@ -44,6 +44,21 @@ LENGTH = 1024
 """Least length of a path's arrays, whatever the number of temperatures is."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AnnealedEvidence(Estimate):
+    """Log-evidence per datum in nats by annealing, and the path that all chains went along."""
+
+    betas: Float[np.ndarray, " t_and_start"]
+    """Inverse temperatures, from 0 to 1."""
+    step_sizes: Float[np.ndarray, " t"]
+    """Length of a leapfrog step at each of them but the first."""
+
+    @property
+    def acceptance(self) -> Float[np.ndarray, " n"]:
+        """Mean acceptance of each datum's moves."""
+        return self.diagnostics["acceptance"]
+
+
 def annealed(
     model: Model,
     x: DataLike | None = None,
@@ -56,7 +71,7 @@ def annealed(
     acceptance: float = 0.65,
     pilot: int = 16,
     **execution: Unpack[ExecutionSettings],
-) -> Estimate:
+) -> AnnealedEvidence:
     """Estimates log p(x) of each datum by annealed importance sampling; nats, a lower bound.
 
     Memory grows with neither temperatures nor n.
@@ -77,7 +92,7 @@ def annealed(
             `resume` and `keep`: see `tb.evidence.Execution`.
 
     Returns:
-        An estimate whose `diagnostics` hold the path's `betas` and `step_sizes`, and each datum's
+        An estimate with the path's `betas` and `step_sizes`, whose `diagnostics` hold each datum's
         mean `acceptance`.
 
     Raises:
@@ -89,6 +104,13 @@ def annealed(
     if start is not None:
         start = with_density(start, model, run.key, "annealing")
     settings = settled(start, temperatures, chains, schedule, leapfrog, acceptance, pilot)
+    return lower_side(settings, model, data, run)
+
+
+def lower_side(
+    settings: "Annealing", model: Model, data: Prepared, run: Execution, **how: Any
+) -> AnnealedEvidence:
+    """The lower side."""
     return settings.estimate(
         lambda path, values, _, keys: forwards(
             model, settings.start, path, values, keys, leapfrog=settings.leapfrog
@@ -96,6 +118,7 @@ def annealed(
         model,
         data,
         run,
+        **how,
     )
 
 
@@ -118,7 +141,8 @@ class Annealing(NamedTuple):
         run: Execution,
         *,
         backwards: bool = False,
-    ) -> Estimate:
+        finish: bool = True,
+    ) -> AnnealedEvidence:
         """Tunes a path on pilot chains and passes the chains of all data along it.
 
         Args:
@@ -127,6 +151,7 @@ class Annealing(NamedTuple):
             data: What has passed the checks.
             run: How the call is carried out.
             backwards: The mean weight is that of 1 / p(x).
+            finish: Take a file to resume from away when all is done.
         """
         self.check(model)
         noise_key, pilot_key = streams(data.noise_key, "annealed.chains", "annealed.pilot")
@@ -160,16 +185,14 @@ class Annealing(NamedTuple):
             terms=BACKWARDS if backwards else CHAINS,
             doing="annealing backwards" if backwards else "annealing",
             at_once=per_device(CHAINS_AT_ONCE, of_each=self.chains),
+            finish=finish,
         )
-        return replace(
-            found,
-            log_evidence=-found.log_evidence if backwards else found.log_evidence,
-            diagnostics={
-                "betas": np.asarray(path.betas)[: self.temperatures + 1],
-                "step_sizes": np.asarray(path.step_sizes)[: self.temperatures],
-                **found.diagnostics,
-            },
-        )
+        of_path: dict[str, Any] = {
+            "betas": np.asarray(path.betas)[: self.temperatures + 1],
+            "step_sizes": np.asarray(path.step_sizes)[: self.temperatures],
+            "log_evidence": -found.log_evidence if backwards else found.log_evidence,
+        }
+        return AnnealedEvidence(**(vars(found) | of_path))
 
     def check(self, model: Model) -> None:
         """Refuses what cannot be annealed, in words.

@@ -15,7 +15,6 @@ from tightbound.core.errors import at_least
 from tightbound.core.items import Data
 from tightbound.core.streams import item_keys
 from tightbound.data import DataLike
-from tightbound.distributions import AbstractConditional
 from tightbound.evidence.annealing.ais import annealed
 from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.densities import in_words, with_density
@@ -66,7 +65,7 @@ class Evaluation(Estimate):
 
 def sampled(
     model: Model,
-    posterior: AbstractConditional | None,
+    posterior: Any,
     x: DataLike | None,
     k: int | None,
     temperatures: int | None,

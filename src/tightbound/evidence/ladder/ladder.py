@@ -2,7 +2,8 @@
 
 1. *Search.* Climbs from dispersed starts (draws of the prior; where there is none, normals of four
    widths) lead to modes. A mixture of Student-t laws covers the modes, and what climbs passed on
-   their way where it does not. New starts follow until two batches in a row find nothing new.
+   their way where it does not. New starts follow until 48 in a row, and three for each mode,
+   find nothing new.
 2. *Draws.* Importance sampling from the mixture. Draws that it did not cover add components, its
    shares follow the weights, and as many draws are made as the error wants.
 3. *Annealing*, where weights do not say enough: from the mixture and from the start itself, with
@@ -46,13 +47,16 @@ from tightbound.models.shapes import like_z
 
 FIRST = 256
 """Draws of the prior behind the units."""
-SCALES = (0.3, 1.0, 3.0, 10.0)
+SCALES = (1.0, 3.0, 10.0, 30.0)
 """Standard deviations of starts where there is no prior to draw from."""
+AROUND = 2.0
+"""Standard deviations of what has been found, of starts beside these."""
 BATCH = 16
 """Climbs together."""
-BATCHES = 16
-QUIET = 2
-"""Batches in a row that find nothing, after which the search ends."""
+MOST_CLIMBS = 512
+QUIET, QUIET_EACH = 48, 3
+"""Climbs in a row that find nothing, after which the search ends: in all, and for each mode, so
+that one with an equal share of all starts is missed in 1 of 20 cases."""
 BLOCK = 1024
 """Draws together."""
 PRECISE = 0.015
@@ -123,7 +127,6 @@ def scored(log_w: Float[np.ndarray, " n"], terms: Terms = DRAWS) -> Scored:
     known = Weighed(
         draws=len(log_w),
         stderr=np.asarray(of.stderr, np.float64),
-        ess=np.asarray(of.ess, np.float64),
         **{name: np.asarray(value, np.float64) for name, value in of.tail.items()},
         rounding=np.zeros(1),
     )
@@ -173,7 +176,7 @@ class Ascent:
             self.scale = np.maximum((high - low) / 2, 1e-6)
         self.units = Units.of(model, x, self.centre, np.diag(self.scale))
         self.cover = Cover.nothing(dim)
-        self.climbs = self.quiet = self.blocks = 0
+        self.climbs = self.quiet = self.modes = self.blocks = 0
         self.arrived = True
         self.doubts: list[str] = []
         self.best: Rung | None = None
@@ -182,7 +185,8 @@ class Ascent:
     def where(self) -> str:
         """Where climbs start, in words."""
         if not self.has_prior:
-            return f"normal draws about 0 of scales {', '.join(map(str, SCALES))}"
+            scales = ", ".join(f"{scale:g}" for scale in SCALES)
+            return f"normal draws about 0 of scales {scales} and about what they found"
         return "draws of the prior" + ("" if self.posterior is None else " and of q(z|x)")
 
     @property
@@ -196,20 +200,21 @@ class Ascent:
         return self.evaluations + self.gradients
 
     def search(self) -> None:
-        """Climbs until two batches have found nothing that the mixture does not cover."""
-        while (
-            self.quiet < QUIET
-            and self.climbs < BATCH * BATCHES
-            and self.budget.allows(4 * self.cost)
-        ):
-            self.quiet = 0 if self.explore(self._starts()) else self.quiet + 1
+        """Climbs until enough of them have found nothing that the mixture does not cover."""
+        while not self.searched and self.climbs < MOST_CLIMBS and self.budget.allows(4 * self.cost):
+            self.quiet = 0 if self.explore(self._starts()) else self.quiet + BATCH
         if not len(self.cover.log_mass):
             raise NonFiniteError(
                 f"log p(x, z) or its gradient is not finite at any of {self.climbs} starts, "
                 f"{self.where}: give a Target a prior= that reaches where the density is"
             )
-        if self.quiet < QUIET:
+        if not self.searched:
             self.doubts.append(f"the last of {self.climbs} climbs still found something new")
+
+    @property
+    def searched(self) -> bool:
+        """Whether enough climbs in a row have found nothing: more where there are many modes."""
+        return self.quiet >= max(QUIET, QUIET_EACH * self.modes)
 
     def explore(self, starts: Float[np.ndarray, "s d"]) -> int:
         """Climbs from some starts, and covers where they come; how many components that took."""
@@ -222,6 +227,7 @@ class Ascent:
         heights = np.asarray(climbs.log_density, np.float64)[: steps + 1]
         self.arrived &= bool(np.mean(climbs.arrived) >= ARRIVED)
         at_ends = self.add(u[-1], heights[-1])
+        self.modes += at_ends
         return at_ends + self.add(u[:-1].reshape(-1, self.dim), heights[:-1].reshape(-1))
 
     def _starts(self) -> Float[np.ndarray, "s d"]:
@@ -229,10 +235,16 @@ class Ascent:
         root = numbered(stream(self.key, "ladder.starts"), self.climbs // BATCH)
         if not self.has_prior:
             normal = np.asarray(jax.random.normal(root, (BATCH, self.dim)), np.float64)
-            return normal * np.resize(SCALES, BATCH)[:, None]
+            from_zero = normal * np.repeat(SCALES, BATCH // len(SCALES))[:, None]
+            if not len(self.cover.log_mass):
+                return from_zero
+            # What has been found tells the scale at which there may be more.
+            mean, covariance = self.cover.moments()
+            around = mean + AROUND * normal @ np.linalg.cholesky(covariance).T
+            return np.where(np.arange(BATCH)[:, None] % 2 == 0, around, from_zero)
         z = np.asarray(_drawn(self.model.prior, condition(self.x), first_keys(root, BATCH)))
         if self.posterior is not None:
-            own = _drawn(self.posterior, self.x, first_keys(root, BATCH))
+            own = _drawn(self.posterior, self.x, first_keys(stream(root, "ladder.own"), BATCH))
             z = np.where(np.arange(BATCH)[:, None] % 2 == 0, z, np.asarray(own))
         return (z - self.centre) / self.scale
 
@@ -390,8 +402,7 @@ class Ascent:
         elif not self.has_prior:
             wide = np.diag(np.full(self.dim, 3.0))
             base = StudentMixture.of([1.0], np.zeros((1, self.dim)), wide[None], components=MOST)
-        name = "ladder.from_start" if from_start else "ladder.annealed"
-        root = numbered(stream(self.key, name), number)
+        root = numbered(stream(self.key, "ladder.annealed"), 2 * number + from_start)
         target = Whitened(units)
         nothing = jnp.zeros((1, 0))
         pilot = first_keys(stream(root, "ladder.pilot"), PILOTS)[None]

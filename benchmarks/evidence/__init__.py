@@ -1,0 +1,1 @@
+"""Evidence by default settings, on densities whose integral is known."""
