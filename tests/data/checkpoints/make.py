@@ -1,6 +1,6 @@
 """Writes the checkpoints beside it, by PyTorch itself; what they hold is in `test_torch.py`.
 
-python tests/data/checkpoints/make.py    (needs torch, which the tests do not)
+python tests/data/checkpoints/make.py    (needs torch too, which the tests do not)
 """
 
 from collections import OrderedDict
@@ -52,6 +52,31 @@ def network():
     return {"model": layers.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 12}
 
 
+def autoencoder():
+    """The checkpoint of `examples/foreign_heads.py`: one layer gives both halves of q(z|x)."""
+    import tightbound as tb
+
+    torch.manual_seed(0)
+    digits = torch.from_numpy(tb.data.load("digits").train)
+    linear, softplus = torch.nn.Linear, torch.nn.functional.softplus
+    encoder = torch.nn.Sequential(linear(64, 16), torch.nn.Tanh(), linear(16, 4))
+    decoder = torch.nn.Sequential(linear(2, 16), torch.nn.Tanh(), linear(16, 64))
+    network = torch.nn.ModuleDict({"encoder": encoder, "decoder": decoder})
+    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
+    for _ in range(200):
+        for batch in torch.bernoulli(digits)[torch.randperm(len(digits))].split(50):
+            mean, scale = encoder(batch).chunk(2, dim=-1)
+            q = torch.distributions.Normal(mean, softplus(scale))
+            z = q.rsample()
+            log_w = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1) - q.log_prob(z).sum(-1)
+            bits = torch.distributions.Bernoulli(logits=decoder(z))
+            loss = -(log_w + bits.log_prob(batch).sum(-1)).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return {"state_dict": network.state_dict(), "epochs": 200, "loss": loss.item()}
+
+
 def main():
     for kind, new in (("zip", True), ("legacy", False)):
         options = {"_use_new_zipfile_serialization": new}
@@ -63,6 +88,7 @@ def main():
     unsigned = {"w": torch.tensor([1, 65535], dtype=torch.uint16)}
     torch.save(unsigned, HERE / "unsigned_zip.pt")
     torch.save(torch.tensor([1 + 2j]).conj(), HERE / "conjugate_zip.pt")
+    torch.save(autoencoder(), HERE.parents[2] / "examples" / "foreign_heads.pt")
     torch.save(values()["nested"], HERE / "protocol5_zip.pt", pickle_protocol=5)
 
 
