@@ -8,10 +8,11 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from tests.faults.damage import damaged
 
 from tightbound.core.errors import UsageError
-from tightbound.data import load_torch
+from tightbound.data import load_arrays, load_torch
 from tightbound.data.readers.torch_files import parse_torch
 from tightbound.networks import dense_from_state_dict, mlp_from_state_dict
 
@@ -101,6 +102,16 @@ def test_networks_are_made_of_a_state_dict_inside_a_checkpoint(kind):
     )
     with pytest.raises(UsageError, match=r"got model, optimizer, epoch; it is in the dictionary"):
         dense_from_state_dict(checkpoint, "2")
+
+
+def test_a_state_dict_is_the_same_from_either_format(tmp_path):
+    arrays = {name: VALUES[name] for name in ("float32", "float64", "int64", "bool", "empty")}
+    save_file(
+        arrays | {"float16": VALUES["float16"].astype(np.float16)}, tmp_path / "a.safetensors"
+    )
+    other = load_arrays(tmp_path / "a.safetensors")
+    found = load_torch(FILES / "values_zip.pt")
+    assert same({name: found[name] for name in other}, other)
 
 
 @BOTH
