@@ -1,4 +1,4 @@
-"""Posteriors for any model or target: normal, semi-implicit, or implicit.
+"""Posteriors for any model or target: normal, flow, semi-implicit, or implicit.
 
 Huszar 2017, arXiv 1702.08235; Mescheder et al. 2017, arXiv 1701.04722 (noise-driven posteriors);
 Yin & Zhou 2018, arXiv 1805.11183 (semi-implicit ones).
@@ -19,12 +19,13 @@ from tightbound.distributions import (
     Implicit,
     SemiImplicit,
 )
+from tightbound.models.flow_posterior import flow
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z, width
 from tightbound.models.standardization import standardization
 from tightbound.networks import MLP, Dense, Joined, Squashed, WithCondition, standardizing
 
-KINDS = ("normal", "semi_implicit", "implicit")
+KINDS = ("normal", "flow", "semi_implicit", "implicit")
 LOG_SCALE = -1.0
 """First log-standard deviation of the explicit layer of a semi-implicit posterior."""
 
@@ -47,9 +48,10 @@ def posterior(
     Args:
         model: p(x, z); sizes and how it standardises data are read from it. Its density plays no
             part.
-        kind: "normal" (explicit: a diagonal normal), "semi_implicit" (a diagonal normal whose
-            mean and standard deviations are driven by noise and x) or "implicit" (a network of
-            noise and x).
+        kind: "normal" (explicit: a diagonal normal), "flow" (explicit: a `SplineFlow`, which begins
+            as a linear regression where the model can be drawn from), "semi_implicit" (a diagonal
+            normal whose mean and standard deviations are driven by noise and x) or "implicit" (a
+            network of noise and x).
         hidden: Widths of the hidden layers of its network.
         noise: Dimensions of the noise; as many as z has, and at least 3, if left out.
         activation: Name of the activation of the hidden layers.
@@ -66,6 +68,10 @@ def posterior(
         raise UsageError(f"expected a model whose z is one vector, got {z}")
     (size,) = z.shape
     columns = width(model) if dim is None else dim
+    if kind == "flow":
+        flow_key = stream(as_key(key), "posterior.flow")
+        at_least(1, **{f"hidden[{i}]": n for i, n in enumerate(hidden)})
+        return flow(model, size, columns, hidden, activation, flow_key)
     noise = max(3, size) if noise is None else noise
     at_least(1, noise=noise, **{f"hidden[{i}]": n for i, n in enumerate(hidden)})
     behind = 0 if kind == "normal" else noise
