@@ -109,8 +109,8 @@ def test_simulators_are_compared_by_what_there_is(tmp_path, capsys):
     arguments = ["--simulations", 200, "--steps", 10, "--draws", 50, "--observations", 1]
     run("simulators", "--out", tmp_path, *arguments)
     rows = capsys.readouterr().out.splitlines()[2:-1]
-    assert len(rows) == 6  # two simulators by three objectives
-    assert all(row.startswith(("| two", "| linear")) for row in rows)
+    assert len(rows) == 12  # three simulators by four objectives
+    assert all(row.startswith(("| two", "| linear", "| Gaussian")) for row in rows)
     assert (tmp_path / "simulators.png").stat().st_size > 5_000
 
 
