@@ -10,6 +10,7 @@ from tightbound.distributions.contracts import AbstractConditional as AbstractCo
 from tightbound.distributions.contracts import AbstractExplicit as AbstractExplicit
 from tightbound.distributions.contracts import AbstractImplicit as AbstractImplicit
 from tightbound.distributions.contracts import AbstractSemiImplicit as AbstractSemiImplicit
+from tightbound.distributions.contracts import AbstractStrata as AbstractStrata
 from tightbound.distributions.coupling_flow import CouplingFlow as CouplingFlow
 from tightbound.distributions.families import FAMILIES as FAMILIES
 from tightbound.distributions.families import Family as Family
@@ -19,6 +20,8 @@ from tightbound.distributions.finite import BernoulliComponents as BernoulliComp
 from tightbound.distributions.finite import BernoulliPrior as BernoulliPrior
 from tightbound.distributions.finite import Categorical as Categorical
 from tightbound.distributions.finite import GaussianComponents as GaussianComponents
+from tightbound.distributions.full_normal import FullMixture as FullMixture
+from tightbound.distributions.full_normal import FullNormal as FullNormal
 from tightbound.distributions.functions import FromFunctions as FromFunctions
 from tightbound.distributions.functions import NoPrior as NoPrior
 from tightbound.distributions.functions import from_functions as from_functions
@@ -33,6 +36,8 @@ from tightbound.distributions.restoration import Degradation as Degradation
 from tightbound.distributions.restoration import Empirical as Empirical
 from tightbound.distributions.restoration import Projected as Projected
 from tightbound.distributions.student_mixture import StudentMixture as StudentMixture
+from tightbound.distributions.whitened import Whitened as Whitened
+from tightbound.distributions.whitened import WhitenedPush as WhitenedPush
 
 if TYPE_CHECKING:
 

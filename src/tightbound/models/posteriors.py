@@ -1,32 +1,170 @@
-"""Posteriors for any model or target: normal, semi-implicit, or implicit.
+"""Posteriors for any model or target, from a diagonal normal to a noise-driven network.
 
 Huszar 2017, arXiv 1702.08235; Mescheder et al. 2017, arXiv 1701.04722 (noise-driven posteriors);
-Yin & Zhou 2018, arXiv 1805.11183 (semi-implicit ones).
+Yin & Zhou 2018, arXiv 1805.11183 (semi-implicit ones); Dinh et al. 2017, arXiv 1605.08803 (flows).
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from tightbound.core.errors import UsageError, at_least
-from tightbound.core.streams import as_key, stream, streams
+from tightbound.core.errors import UsageError, at_least, unknown
+from tightbound.core.items import Datum
+from tightbound.core.streams import as_key, first_keys, stream
 from tightbound.distributions import (
     AbstractConditional,
+    AbstractExplicit,
+    CouplingFlow,
     DiagonalNormal,
+    FullMixture,
+    FullNormal,
     Implicit,
     SemiImplicit,
+    Whitened,
+    WhitenedPush,
 )
+from tightbound.distributions.coupling_flow import Coupling
+from tightbound.distributions.full_normal import affine
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z, width
 from tightbound.models.standardization import standardization
-from tightbound.networks import MLP, Dense, Joined, Squashed, WithCondition, standardizing
+from tightbound.networks import MLP, Dense, Joined, Squashed, WithCondition, frozen, standardizing
 
-KINDS = ("normal", "semi_implicit", "implicit")
+LAYERS = ("normal", "full_covariance")
+"""Explicit layers of a semi-implicit posterior."""
+COUPLINGS = 6
+"""Layers of a flow."""
 LOG_SCALE = -1.0
-"""First log-standard deviation of the explicit layer of a semi-implicit posterior."""
+"""First log-standard deviation where a posterior is to start narrow and even."""
+
+
+class _Plan(NamedTuple):
+    """What every kind is made from."""
+
+    model: Model
+    size: int
+    columns: int
+    hidden: tuple[int, ...]
+    activation: str
+    noise: int
+    layer: str
+    components: int
+    base: AbstractExplicit | None
+    key: PRNGKeyArray
+
+    def shown(self, network: Any, behind: int = 0) -> Any:
+        """The network for data as they come, behind so many other numbers."""
+        squashed = Squashed(network)
+        reader = WithCondition(squashed) if self.model.condition else squashed
+        return standardizing(reader, standardization(self.model), behind=behind)
+
+    def trunk(self, behind: int = 0, *, constant: bool = False) -> tuple[Any, int]:
+        """A network of what is given, and how many features it has.
+
+        Of nothing at all it has none if it may be `constant`: the heads' biases are then all.
+        """
+        n_in = behind + self.columns + self.model.condition
+        hidden = () if constant and n_in == 0 else self.hidden
+        key = stream(self.key, "posterior.trunk")
+        trunk = MLP.glorot(n_in, hidden, activation=self.activation, key=key)
+        return self.shown(trunk, behind), (n_in, *hidden)[-1]
+
+    def location(self, last: int, size: int) -> Dense:
+        """A head by Glorot's rule."""
+        return Dense.glorot(last, size, key=stream(self.key, "posterior.location"))
+
+    def full_normal(self, behind: int = 0) -> FullNormal:
+        """A normal with a full covariance, which starts narrow, even and uncorrelated."""
+        trunk, last = self.trunk(behind, constant=True)
+        below = _even(last, self.size * (self.size - 1) // 2, 0.0)
+        scale = _even(last, self.size, LOG_SCALE)
+        return FullNormal(trunk, self.location(last, self.size), scale, below)
+
+
+def _normal(plan: _Plan) -> AbstractConditional:
+    trunk, last = plan.trunk()
+    scale = Dense.glorot(last, plan.size, key=stream(plan.key, "posterior.scale"))
+    return DiagonalNormal(trunk, plan.location(last, plan.size), scale)
+
+
+def _full_covariance(plan: _Plan) -> AbstractConditional:
+    return plan.full_normal()
+
+
+def _mixture(plan: _Plan) -> AbstractConditional:
+    c, d = plan.components, plan.size
+    trunk, last = plan.trunk(constant=True)
+    # Components that start at one place would stay one component.
+    apart = jax.random.normal(stream(plan.key, "posterior.apart"), (c * d,))
+    return FullMixture(
+        trunk,
+        share=_even(last, c, 0.0),
+        location=Dense(plan.location(last, c * d).weight, apart),
+        log_scale=_even(last, c * d, LOG_SCALE),
+        below=_even(last, c * (d * (d - 1) // 2), 0.0),
+        components=c,
+        base=plan.base,
+    )
+
+
+def _flow(plan: _Plan) -> AbstractConditional:
+    n_in = plan.size + plan.columns + plan.model.condition
+    last = (n_in, *plan.hidden)[-1]
+
+    def coupling(number: int, key: PRNGKeyArray) -> Coupling:
+        network = MLP.glorot(n_in, plan.hidden, activation=plan.activation, key=key)
+        shown = plan.shown(network, behind=plan.size)
+        return Coupling(shown, _even(last, 2 * plan.size, 0.0), parity=number % 2)
+
+    keys = first_keys(stream(plan.key, "posterior.couplings"), COUPLINGS)
+    flow = CouplingFlow(tuple(map(coupling, range(COUPLINGS), keys)), plan.size, reads=True)
+    return Whitened(flow, plan.full_normal() if plan.base is None else plan.base)
+
+
+def _semi_implicit(plan: _Plan) -> AbstractConditional:
+    if plan.layer == "full_covariance":
+        layer: AbstractExplicit = plan.full_normal(plan.noise)
+    else:
+        trunk, last = plan.trunk(plan.noise)
+        # The noise is to move the mean: the spread of the explicit layer starts small and even.
+        scale = _even(last, plan.size, LOG_SCALE)
+        layer = DiagonalNormal(trunk, plan.location(last, plan.size), scale)
+    if plan.base is not None:
+        layer = Whitened(layer, plan.base, plan.noise)
+    return SemiImplicit(layer, plan.noise)
+
+
+def _implicit(plan: _Plan) -> AbstractConditional:
+    network: Any = Joined.glorot(
+        plan.noise + plan.columns + plan.model.condition,
+        plan.hidden,
+        plan.size,
+        activation=plan.activation,
+        key=stream(plan.key, "posterior.implicit"),
+    )
+    network = eqx.tree_at(
+        lambda joined: joined.trunk, network, replace_fn=lambda n: plan.shown(n, plan.noise)
+    )
+    if plan.base is not None:
+        network = WhitenedPush(network, plan.base)
+    return Implicit(network=network, noise=plan.noise)
+
+
+KINDS = {
+    "normal": _normal,
+    "full_covariance": _full_covariance,
+    "flow": _flow,
+    "mixture": _mixture,
+    "semi_implicit": _semi_implicit,
+    "implicit": _implicit,
+}
+"""What makes each kind of posterior."""
+WHITENED = ("flow", "mixture", "semi_implicit", "implicit")
+"""Those that may stand in the units of a first fit: a normal would only be another normal."""
 
 
 def posterior(
@@ -37,63 +175,83 @@ def posterior(
     noise: int | None = None,
     activation: str = "silu",
     dim: int | None = None,
+    layer: str = "normal",
+    components: int = 4,
+    whitened: AbstractConditional | None = None,
     key: int | PRNGKeyArray = 0,
 ) -> AbstractConditional:
     """Builds a posterior q(z|x) for a model with one layer of latents, or q(z) for a `Target`.
 
     Its network sees arcsinh of what it is given, so that data with heavy tails do no harm, and
-    data standardised where the model does so.
+    data standardised where the model does so. For a `Target` nothing is given, and
+    "full_covariance" and "mixture" are parameters without a network.
 
     Args:
         model: p(x, z); sizes and how it standardises data are read from it. Its density plays no
             part.
-        kind: "normal" (explicit: a diagonal normal), "semi_implicit" (a diagonal normal whose
-            mean and standard deviations are driven by noise and x) or "implicit" (a network of
-            noise and x).
+        kind: "normal" (a diagonal normal), "full_covariance" (a normal with all covariances),
+            "flow" (coupling layers, and a full covariance behind them), "mixture" (of normals with
+            full covariances; for `objectives.stratified`, or gradients that leave draws alone),
+            "semi_implicit" (a normal whose mean and spread are driven by noise and x) or
+            "implicit" (a network of noise and x). All but the last two have a density.
         hidden: Widths of the hidden layers of its network.
         noise: Dimensions of the noise; as many as z has, and at least 3, if left out.
         activation: Name of the activation of the hidden layers.
         dim: Number of columns of x, where the model cannot say (a simulator of another kind).
+        layer: The explicit layer of "semi_implicit": "normal" (diagonal) or "full_covariance".
+        components: Of a "mixture".
+        whitened: A posterior of the same model, of the kind "normal" or "full_covariance", which
+            was fitted first: z = m + L u in its mean and the factor of its covariance, and the
+            new posterior's network makes u, near N(0, I). Its numbers stay as they are.
         key: Seed or key of the initialisation.
 
     Raises:
-        UsageError: An unknown kind, sizes below one, or latents of several layers.
+        UsageError: An unknown kind or layer, sizes below one, latents of several layers, a flow in
+            one dimension, or something to whiten by that is no normal on the same z.
     """
     if kind not in KINDS:
-        raise UsageError(f"expected a kind of posterior out of {', '.join(KINDS)}, got {kind!r}")
+        raise unknown("the kind of posterior", kind, KINDS)
+    if layer not in LAYERS:
+        raise unknown("the explicit layer", layer, LAYERS)
+    if layer != "normal" and kind != "semi_implicit":
+        raise UsageError(f"layer={layer!r} is for the kind 'semi_implicit', got {kind!r}")
     z = like_z(model)
     if getattr(z, "ndim", None) != 1:
         raise UsageError(f"expected a model whose z is one vector, got {z}")
     (size,) = z.shape
     columns = width(model) if dim is None else dim
     noise = max(3, size) if noise is None else noise
-    at_least(1, noise=noise, **{f"hidden[{i}]": n for i, n in enumerate(hidden)})
-    behind = 0 if kind == "normal" else noise
-
-    def shown(network: Any) -> Any:
-        squashed = Squashed(network)
-        reader = WithCondition(squashed) if model.condition else squashed
-        return standardizing(reader, standardization(model), behind=behind)
-
-    if kind == "implicit":
-        network = Joined.glorot(
-            noise + columns + model.condition,
-            tuple(hidden),
-            size,
-            activation=activation,
-            key=stream(as_key(key), "posterior.implicit"),
+    widths = {f"hidden[{i}]": n for i, n in enumerate(hidden)}
+    at_least(1, noise=noise, components=components, **widths)
+    if kind == "flow" and size < 2:
+        raise UsageError(
+            "a flow couples 2 dimensions or more, and z has 1: use 'mixture' or 'semi_implicit'"
         )
-        network = eqx.tree_at(lambda joined: joined.trunk, network, replace_fn=shown)
-        return Implicit(network=network, noise=noise)
-    n_in = behind + columns + model.condition
-    trunk_key, location_key, scale_key = streams(
-        as_key(key), "posterior.trunk", "posterior.location", "posterior.scale"
+    base = None if whitened is None else _first(model, whitened, kind, size, columns)
+    plan = _Plan(
+        model, size, columns, tuple(hidden), activation, noise, layer, components, base, as_key(key)
     )
-    trunk = shown(MLP.glorot(n_in, tuple(hidden), activation=activation, key=trunk_key))
-    last = (n_in, *hidden)[-1]
-    location = Dense.glorot(last, size, key=location_key)
-    if kind == "normal":
-        return DiagonalNormal(trunk, location, Dense.glorot(last, size, key=scale_key))
-    # The noise is to move the mean: the spread of the explicit layer starts small and even.
-    log_scale = Dense(jnp.zeros((last, size)), jnp.full(size, LOG_SCALE))
-    return SemiImplicit(DiagonalNormal(trunk, location, log_scale), noise)
+    return KINDS[kind](plan)
+
+
+def _even(n_in: int, n_out: int, value: float) -> Dense:
+    """A head that starts at one value, whatever it is given."""
+    return Dense(jnp.zeros((n_in, n_out)), jnp.full(n_out, value))
+
+
+def _first(
+    model: Model, fitted: AbstractConditional, kind: str, size: int, columns: int
+) -> AbstractExplicit:
+    """The first fit with its numbers fixed, after a look at what it gives."""
+    if kind not in WHITENED:
+        raise UsageError(f"whitened= is for the kinds {', '.join(WHITENED)}, got {kind!r}")
+    x: Any = jnp.zeros(columns)
+    if model.condition:
+        x = Datum(x, condition=jnp.zeros(model.condition))
+    try:
+        found = eqx.filter_eval_shape(lambda: affine(fitted, x)[0]).shape
+    except TypeError as error:
+        raise UsageError(f"whitened= is of another model: {error}") from error
+    if found != (size,):
+        raise UsageError(f"expected whitened= on z of shape ({size},), got {found}")
+    return frozen(fitted)
