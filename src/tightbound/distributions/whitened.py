@@ -76,7 +76,7 @@ class WhitenedPush(eqx.Module):
         return shift + jnp.matmul(factor, self.network(noise, given), precision=HIGHEST)
 
 
-def _without(given: One, behind: int) -> One:
+def _without(given: Any, behind: int) -> Any:
     """What is given without the noise before it."""
     if isinstance(given, Datum):
         observed = None if given.observed is None else given.observed[behind:]

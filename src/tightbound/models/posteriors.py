@@ -102,12 +102,12 @@ def _mixture(plan: _Plan) -> AbstractConditional:
     apart = jax.random.normal(stream(plan.key, "posterior.apart"), (c * d,))
     return FullMixture(
         trunk,
-        share=_even(last, c, 0.0),
-        location=Dense(plan.location(last, c * d).weight, apart),
-        log_scale=_even(last, c * d, LOG_SCALE),
-        below=_even(last, c * (d * (d - 1) // 2), 0.0),
-        components=c,
-        base=plan.base,
+        _even(last, c, 0.0),
+        Dense(plan.location(last, c * d).weight, apart),
+        _even(last, c * d, LOG_SCALE),
+        _even(last, c * (d * (d - 1) // 2), 0.0),
+        c,
+        plan.base,
     )
 
 

@@ -28,7 +28,7 @@ from tightbound.objectives.contract import (
     differentiated,
 )
 
-STRATA = Requires(("density",), ("density",), ("density", "components"))
+STRATA = Requires(("density",), ("density",), ("components",))
 
 
 class Stratified(AbstractObjective):
