@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from tightbound.core.discovery import classes as _classes
+from tightbound.distributions.affine_image import AffineImage as AffineImage
+from tightbound.distributions.affine_image import AffinePush as AffinePush
 from tightbound.distributions.bernoulli import Bernoulli as Bernoulli
 from tightbound.distributions.conditional import Conditional as Conditional
 from tightbound.distributions.conditional import FamilyPrior as FamilyPrior
@@ -36,8 +38,6 @@ from tightbound.distributions.restoration import Degradation as Degradation
 from tightbound.distributions.restoration import Empirical as Empirical
 from tightbound.distributions.restoration import Projected as Projected
 from tightbound.distributions.student_mixture import StudentMixture as StudentMixture
-from tightbound.distributions.whitened import Whitened as Whitened
-from tightbound.distributions.whitened import WhitenedPush as WhitenedPush
 
 if TYPE_CHECKING:
 

@@ -18,14 +18,14 @@ from tightbound.core.streams import as_key, first_keys, stream
 from tightbound.distributions import (
     AbstractConditional,
     AbstractExplicit,
+    AffineImage,
+    AffinePush,
     CouplingFlow,
     DiagonalNormal,
     FullMixture,
     FullNormal,
     Implicit,
     SemiImplicit,
-    Whitened,
-    WhitenedPush,
 )
 from tightbound.distributions.coupling_flow import Coupling
 from tightbound.distributions.full_normal import affine
@@ -101,13 +101,13 @@ def _mixture(plan: _Plan) -> AbstractConditional:
     # Components that start at one place would stay one component.
     apart = jax.random.normal(stream(plan.key, "posterior.apart"), (c * d,))
     return FullMixture(
-        trunk,
-        _even(last, c, 0.0),
-        Dense(plan.location(last, c * d).weight, apart),
-        _even(last, c * d, LOG_SCALE),
-        _even(last, c * (d * (d - 1) // 2), 0.0),
-        c,
-        plan.base,
+        trunk=trunk,
+        share=_even(last, c, 0.0),
+        location=Dense(plan.location(last, c * d).weight, apart),
+        log_scale=_even(last, c * d, LOG_SCALE),
+        below=_even(last, c * (d * (d - 1) // 2), 0.0),
+        components=c,
+        base=plan.base,
     )
 
 
@@ -122,7 +122,7 @@ def _flow(plan: _Plan) -> AbstractConditional:
 
     keys = first_keys(stream(plan.key, "posterior.couplings"), COUPLINGS)
     flow = CouplingFlow(tuple(map(coupling, range(COUPLINGS), keys)), plan.size, reads=True)
-    return Whitened(flow, plan.full_normal() if plan.base is None else plan.base)
+    return AffineImage(flow, plan.full_normal() if plan.base is None else plan.base)
 
 
 def _semi_implicit(plan: _Plan) -> AbstractConditional:
@@ -134,7 +134,7 @@ def _semi_implicit(plan: _Plan) -> AbstractConditional:
         scale = _even(last, plan.size, LOG_SCALE)
         layer = DiagonalNormal(trunk, plan.location(last, plan.size), scale)
     if plan.base is not None:
-        layer = Whitened(layer, plan.base, plan.noise)
+        layer = AffineImage(layer, plan.base, plan.noise)
     return SemiImplicit(layer, plan.noise)
 
 
@@ -150,7 +150,7 @@ def _implicit(plan: _Plan) -> AbstractConditional:
         lambda joined: joined.trunk, network, replace_fn=lambda n: plan.shown(n, plan.noise)
     )
     if plan.base is not None:
-        network = WhitenedPush(network, plan.base)
+        network = AffinePush(network, plan.base)
     return Implicit(network=network, noise=plan.noise)
 
 

@@ -19,7 +19,7 @@ from tightbound.distributions.full_normal import affine, log_volume
 from tightbound.distributions.triangular import HIGHEST
 
 
-class Whitened(AbstractExplicit):
+class AffineImage(AbstractExplicit):
     """z = m + L u with u ~ inner(. | given), m and L those of the normal `base`.
 
     The base is given all but the first `behind` numbers, which are noise that drives the inner
@@ -64,7 +64,7 @@ class Whitened(AbstractExplicit):
         return shift + jnp.matmul(factor, self.inner.mean(given), precision=HIGHEST)
 
 
-class WhitenedPush(eqx.Module):
+class AffinePush(eqx.Module):
     """The network of an implicit distribution in the units of a normal."""
 
     network: Callable[[Float[Array, " n_noise"], Any], Float[Array, " dim"]]
