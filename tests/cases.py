@@ -203,6 +203,8 @@ CASES = {
     "ali": Case("ali", {}, layers=()),
     "opvi": Case("opvi", {}, layers=()),
     "amortized-map": Case("amortized_map", {}, layers=()),
+    # For mixtures: tests/models/test_proposals.py.
+    "stratified": Case("stratified", {"samples": 2}, layers=()),
     # For semi-implicit posteriors: tests/semi_implicit/.
     "sivi": Case("sivi", {"k": K}, layers=()),
     "uivi": Case("uivi", {}, layers=()),

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from tightbound.core.discovery import classes as _classes
+from tightbound.distributions.affine_image import AffineImage as AffineImage
+from tightbound.distributions.affine_image import AffinePush as AffinePush
 from tightbound.distributions.bernoulli import Bernoulli as Bernoulli
 from tightbound.distributions.conditional import Conditional as Conditional
 from tightbound.distributions.conditional import FamilyPrior as FamilyPrior
@@ -10,6 +12,7 @@ from tightbound.distributions.contracts import AbstractConditional as AbstractCo
 from tightbound.distributions.contracts import AbstractExplicit as AbstractExplicit
 from tightbound.distributions.contracts import AbstractImplicit as AbstractImplicit
 from tightbound.distributions.contracts import AbstractSemiImplicit as AbstractSemiImplicit
+from tightbound.distributions.contracts import AbstractStrata as AbstractStrata
 from tightbound.distributions.coupling_flow import CouplingFlow as CouplingFlow
 from tightbound.distributions.families import FAMILIES as FAMILIES
 from tightbound.distributions.families import Family as Family
@@ -19,6 +22,8 @@ from tightbound.distributions.finite import BernoulliComponents as BernoulliComp
 from tightbound.distributions.finite import BernoulliPrior as BernoulliPrior
 from tightbound.distributions.finite import Categorical as Categorical
 from tightbound.distributions.finite import GaussianComponents as GaussianComponents
+from tightbound.distributions.full_normal import FullMixture as FullMixture
+from tightbound.distributions.full_normal import FullNormal as FullNormal
 from tightbound.distributions.functions import FromFunctions as FromFunctions
 from tightbound.distributions.functions import NoPrior as NoPrior
 from tightbound.distributions.functions import from_functions as from_functions

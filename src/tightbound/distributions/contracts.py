@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.core.errors import UsageError
 from tightbound.core.streams import streams
@@ -17,7 +17,7 @@ class AbstractConditional(eqx.Module):
 
     @property
     def offers(self) -> frozenset[str]:
-        """What it can give: "samples", "density", "score" (of the density) or "mixture"."""
+        """What it can give: "samples", "density", "score" (of it), "mixture" or "components"."""
         return frozenset({"samples"})
 
     @property
@@ -167,3 +167,28 @@ class AbstractExplicit(AbstractConditional):
         """
         del given
         raise UsageError(f"{type(self).__name__} has no mean: define mean(self, given)")
+
+
+class AbstractStrata(AbstractExplicit):
+    """A mixture of finitely many components, from each of which draws can be differentiated."""
+
+    components: eqx.AbstractVar[int]
+    """Their number."""
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Draws, the density and its score, and the components."""
+        return frozenset({"samples", "density", "score", "components"})
+
+    @property
+    def reparameterized(self) -> bool:
+        """Which component a draw is of is no differentiable function of the parameters."""
+        return False
+
+    @abc.abstractmethod
+    def log_shares(self, given: Any) -> Float[Array, " c"]:
+        """Log of the components' shares, which sum to one."""
+
+    @abc.abstractmethod
+    def sample_from(self, component: Int[Array, ""], given: Any, *, key: PRNGKeyArray) -> Any:
+        """One draw of the component of that number, differentiable in the parameters."""

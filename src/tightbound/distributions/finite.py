@@ -12,12 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from tightbound.core.errors import UsageError
 from tightbound.distributions.bernoulli import draw, log_mass, log_mass_each
 from tightbound.distributions.contracts import AbstractExplicit
+from tightbound.distributions.triangular import HIGHEST, cholesky, inverse
 
 MAX_UNITS = 16
 """Most binary units that are enumerated: 65,536 values."""
@@ -137,7 +137,7 @@ class GaussianComponents(AbstractExplicit):
         means: Float[Array, "k d"], covariances: Float[Array, "k d d"]
     ) -> "GaussianComponents":
         """Components with these means and positive definite covariances."""
-        factors = jnp.linalg.cholesky(covariances)
+        factors = jax.vmap(cholesky)(covariances)
         rows, columns = np.tril_indices(means.shape[1], -1)
         diagonal = jnp.diagonal(factors, axis1=1, axis2=2)
         return GaussianComponents(means, jnp.log(diagonal), factors[:, rows, columns])
@@ -159,7 +159,7 @@ class GaussianComponents(AbstractExplicit):
     def covariances(self) -> Float[Array, "k d d"]:
         """The covariances L_k L_k^T."""
         factors = self.factors()
-        return jnp.einsum("kij,klj->kil", factors, factors, precision=jax.lax.Precision.HIGHEST)
+        return jnp.einsum("kij,klj->kil", factors, factors, precision=HIGHEST)
 
     def sample(self, given: Float[Array, " k"], *, key: PRNGKeyArray) -> Float[Array, " d"]:
         """One draw mu_k + L_k epsilon."""
@@ -170,7 +170,7 @@ class GaussianComponents(AbstractExplicit):
     def log_prob(self, value: Float[Array, " d"], given: Float[Array, " k"]) -> Float[Array, ""]:
         """Log-density in nats."""
         factor = select(given, self.factors())
-        white = solve_triangular(factor, value - self.mean(given), lower=True)
+        white = jnp.matmul(inverse(factor), value - self.mean(given), precision=HIGHEST)
         log_volume = jnp.sum(select(given, self.log_diagonal))
         return -0.5 * (jnp.sum(white**2) + math.log(2 * math.pi) * value.shape[0]) - log_volume
 
@@ -180,11 +180,12 @@ class GaussianComponents(AbstractExplicit):
         """Log-density of the observed entries in nats: their mean, and their block of L L^T."""
         known = jnp.astype(observed, value.dtype)
         factor = select(given, self.factors())
-        covariance = jnp.matmul(factor, factor.T, precision=jax.lax.Precision.HIGHEST)
+        covariance = jnp.matmul(factor, factor.T, precision=HIGHEST)
         # Missing entries are put apart, with variance 1 and at their mean, and add nothing.
         block = known[:, None] * covariance * known[None, :] + jnp.diag(1 - known)
-        factor = jnp.linalg.cholesky(block)
-        white = solve_triangular(factor, known * (value - self.mean(given)), lower=True)
+        factor = cholesky(block)
+        away = known * (value - self.mean(given))
+        white = jnp.matmul(inverse(factor), away, precision=HIGHEST)
         log_volume = jnp.sum(jnp.log(jnp.diagonal(factor)))
         return -0.5 * (jnp.sum(white**2) + math.log(2 * math.pi) * jnp.sum(known)) - log_volume
 

@@ -77,7 +77,8 @@ def triangular_systems(seconds: float = 120.0) -> Check:
         "triangular systems",
         "_triangular",
         seconds,
-        "LAPACK's threads wait for each other: set OMP_NUM_THREADS=1, or install another jaxlib",
+        "batched LAPACK calls wait for each other's threads; tightbound makes none, and your own "
+        "programs do not wait on one core (taskset -c 0): install another jaxlib",
     )
 
 

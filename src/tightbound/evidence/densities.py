@@ -17,6 +17,7 @@ from tightbound.core.errors import UsageError
 from tightbound.core.streams import as_key, first_keys, stream, streams
 from tightbound.distributions import AbstractConditional, AbstractExplicit, AbstractSemiImplicit
 from tightbound.distributions.components import fresh_noise, log_components, log_mean_exp
+from tightbound.distributions.triangular import HIGHEST, cholesky, inverse
 from tightbound.models import Bayesian, Model
 from tightbound.models.shapes import like_z
 
@@ -86,7 +87,7 @@ class MomentMatched(AbstractExplicit):
         centred = z - mean[None]
         covariance = centred.T @ centred / (self.draws - 1)
         least = LEAST * jnp.trace(covariance) / mean.shape[0] + jnp.finfo(z.dtype).tiny
-        return mean, jnp.linalg.cholesky(covariance + least * jnp.eye(mean.shape[0]))
+        return mean, cholesky(covariance + least * jnp.eye(mean.shape[0]))
 
     def sample(self, given: Any, *, key: PRNGKeyArray) -> Float[Array, " d"]:
         """One draw."""
@@ -96,7 +97,7 @@ class MomentMatched(AbstractExplicit):
     def log_prob(self, value: Float[Array, " d"], given: Any) -> Float[Array, ""]:
         """Log-density in nats."""
         mean, factor = self.moments(given)
-        u = jax.scipy.linalg.solve_triangular(factor, value - mean, lower=True)
+        u = jnp.matmul(inverse(factor), value - mean, precision=HIGHEST)
         log_volume = jnp.sum(jnp.log(jnp.diagonal(factor)))
         return jnp.sum(jax.scipy.stats.norm.logpdf(u)) - log_volume
 

@@ -45,16 +45,18 @@ def flow(
     hidden: Sequence[int],
     activation: str,
     key: PRNGKeyArray,
+    *,
+    regressed: bool = True,
 ) -> SplineFlow:
     """A flow q(z|x) for z of a size, given so many columns and the model's condition.
 
     Where the model draws (x, z), and has no condition, networks see x standardised by the moments
     of such draws, and the flow begins as the normal of a linear regression of z on what they see;
-    else it begins as N(0, I).
+    else, or if it is not to be `regressed`, it begins as N(0, I).
     """
     units, start = standardization(model), None
     offers = model.prior.offers & model.likelihood.offers
-    if "samples" in offers and columns and not model.condition:
+    if regressed and "samples" in offers and columns and not model.condition:
         x, z = _pairs(model, stream(key, "flow.regression"))
         units = Standardization.of(x) if units is None else units
         start = _regression(_seen(units, x), z)

@@ -8,9 +8,11 @@ from tightbound.core.discovery import classes as _classes
 from tightbound.networks.dense import ACTIVATIONS as ACTIVATIONS
 from tightbound.networks.dense import MLP as MLP
 from tightbound.networks.dense import Dense as Dense
+from tightbound.networks.dense import FixedDense as FixedDense
 from tightbound.networks.dense import Joined as Joined
 from tightbound.networks.dense import Squashed as Squashed
 from tightbound.networks.dense import flat as flat
+from tightbound.networks.dense import frozen as frozen
 from tightbound.networks.dense import joined as joined
 from tightbound.networks.dense import over_layers as over_layers
 from tightbound.networks.fixed import Fixed as Fixed

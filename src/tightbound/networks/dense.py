@@ -6,11 +6,13 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.core.errors import unknown
+from tightbound.core.errors import UsageError, unknown
 from tightbound.core.items import Datum, Given, One, condition, values
 from tightbound.core.streams import first_keys, streams
+from tightbound.networks.fixed import Fixed
 from tightbound.networks.holes import read
 
 ACTIVATIONS = {
@@ -59,6 +61,37 @@ class Dense(eqx.Module):
         return x @ self.weight + self.bias
 
 
+class FixedDense(eqx.Module):
+    """An affine map whose numbers no optimiser moves, and which further replicas share."""
+
+    weight: Fixed
+    bias: Fixed
+
+    def __call__(self, x: Float[Array, " n_in"]) -> Float[Array, " n_out"]:
+        """Applies the map to one item."""
+        return x @ self.weight.values + self.bias.values
+
+
+def frozen(tree: Any) -> Any:
+    """The same tree of modules with the numbers of its dense layers fixed.
+
+    Raises:
+        UsageError: Numbers outside of dense layers would be trained all the same.
+    """
+
+    def fix(leaf: Any) -> Any:
+        if isinstance(leaf, Dense):
+            return FixedDense(*(Fixed.of(np.asarray(a)) for a in (leaf.weight, leaf.bias)))
+        if eqx.is_inexact_array(leaf):
+            raise UsageError(
+                f"expected networks whose numbers all stand in dense layers, to fix them, got an "
+                f"array of shape {leaf.shape} elsewhere"
+            )
+        return leaf
+
+    return jax.tree.map(fix, tree, is_leaf=lambda node: isinstance(node, Dense))
+
+
 def over_layers(
     change: Callable[[Dense, PRNGKeyArray], Dense], tree: Any, key: PRNGKeyArray
 ) -> Any:
@@ -75,7 +108,7 @@ def over_layers(
 class MLP(eqx.Module):
     """Dense layers, each followed by the activation: the deterministic units of one conditional."""
 
-    layers: tuple[Dense, ...]
+    layers: tuple[Dense | FixedDense, ...]
     activation: str = eqx.field(static=True)
 
     def __check_init__(self) -> None:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tightbound.core.errors import UsageError
 from tightbound.core.items import Given, One
 from tightbound.networks.condition import WithCondition
-from tightbound.networks.dense import MLP, Dense, flat
+from tightbound.networks.dense import MLP, Dense, FixedDense, flat
 from tightbound.networks.holes import AbstractReader, Reshaped, read
 
 Trunk = Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]]
@@ -58,7 +58,7 @@ def reshaped(network: Trunk, shape: tuple[int, ...]) -> Trunk:
     return Reshaped(network, shape)
 
 
-Head = Dense | Piece
+Head = Dense | FixedDense | Piece
 """What gives one parameter of a distribution."""
 
 

@@ -15,6 +15,7 @@ WORDS = {
     "density": "the density",
     "score": "the score (the gradient of the log-density)",
     "mixture": "the explicit layer (a semi-implicit mixture)",
+    "components": "the components (a finite mixture)",
 }
 
 

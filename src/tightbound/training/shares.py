@@ -7,15 +7,14 @@ is added.
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Bool, Float
 
 from tightbound.core.items import Data, Datum
 from tightbound.distributions import BernoulliComponents, GaussianComponents
+from tightbound.distributions.triangular import HIGHEST, cholesky, inverse
 
 ENTRIES = 2**22
 """Most numbers of covariances that are held at once."""
-HIGHEST = jax.lax.Precision.HIGHEST
 
 
 def moments(
@@ -101,9 +100,9 @@ def _completed(
     known = jnp.astype(observed, x.dtype)
     # Missing entries are put apart, with variance 1, and say nothing of the others.
     block = known[:, None] * covariance * known[None] + jnp.diag(1 - known)
-    factor = jnp.linalg.cholesky(block)
-    cross = solve_triangular(factor, known[:, None] * covariance, lower=True)
-    white = solve_triangular(factor, known * (x - mean), lower=True)
+    whiten = inverse(cholesky(block))
+    cross = jnp.matmul(whiten, known[:, None] * covariance, precision=HIGHEST)
+    white = jnp.matmul(whiten, known * (x - mean), precision=HIGHEST)
     filled = jnp.where(observed, x, mean + jnp.matmul(white, cross, precision=HIGHEST))
     left = covariance - jnp.matmul(cross.T, cross, precision=HIGHEST)
     return filled, (1 - known)[:, None] * left * (1 - known)[None]

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.errors import at_least, plain
 from tightbound.core.streams import first_keys, streams
+from tightbound.distributions.triangular import HIGHEST, cholesky, inverse
 from tightbound.evidence.adaptive.adaptation import (
     AbstractAdaptation,
     LogDensity,
@@ -157,7 +158,7 @@ class AMIS(AbstractAdaptation):
         """Log of share times density of each component, and the squared distances from it."""
 
         def one(log_share: Any, mean: Any, factor: Any) -> tuple[Any, Any]:
-            white = jax.scipy.linalg.solve_triangular(factor, (u - mean[None]).T, lower=True).T
+            white = jnp.matmul(u - mean[None], inverse(factor).T, precision=HIGHEST)
             log_volume = jnp.sum(jnp.log(jnp.diagonal(factor)))
             return log_share + log_kernel(white, self.dof) - log_volume, jnp.sum(white**2, axis=1)
 
@@ -191,7 +192,7 @@ class AMIS(AbstractAdaptation):
             covariance = (near[:, None] * away).T @ away / jnp.maximum(total, tiny)
             before = factor @ factor.T
             together = trust * covariance + (1 - trust) * before
-            return moved, jnp.linalg.cholesky(together + 1e-6 * jnp.trace(together) * jnp.eye(d))
+            return moved, cholesky(together + 1e-6 * jnp.trace(together) * jnp.eye(d))
 
         mean, factor = jax.vmap(one)(mass, near, mixture.mean, mixture.factor)
         share = (1 - LEAST_SHARE) * jnp.sum(mass, axis=1) + LEAST_SHARE / self.components

@@ -22,6 +22,7 @@ from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Data, One, condition
 from tightbound.core.streams import first_keys, item_keys, stream, streams
 from tightbound.data import DataLike
+from tightbound.distributions.triangular import HIGHEST, cholesky, inverse
 from tightbound.evidence.batches import CHAINS_AT_ONCE, Batch, prepared
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
@@ -154,10 +155,10 @@ def _fitted(draws: Float[Array, "a d"], at: Float[Array, "b d"]) -> Float[Array,
     centred = draws - mean[None]
     size = draws.shape[1]
     covariance = SHRUNK * (centred.T @ centred) / (draws.shape[0] - 1)
-    factor = jnp.linalg.cholesky(covariance + 1e-6 * jnp.trace(covariance) * jnp.eye(size))
-    white = jax.scipy.linalg.solve_triangular(factor, (at - mean[None]).T, lower=True)
+    factor = cholesky(covariance + 1e-6 * jnp.trace(covariance) * jnp.eye(size))
+    white = jnp.matmul(at - mean[None], inverse(factor).T, precision=HIGHEST)
     log_volume = jnp.sum(jnp.log(jnp.diagonal(factor)))
-    return -0.5 * (jnp.sum(white**2, axis=0) + size * jnp.log(2 * jnp.pi)) - log_volume
+    return -0.5 * (jnp.sum(white**2, axis=1) + size * jnp.log(2 * jnp.pi)) - log_volume
 
 
 HMCDensity = estimator("HMCDensity", hmc_density)

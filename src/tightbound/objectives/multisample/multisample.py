@@ -73,8 +73,8 @@ class Multisample(AbstractObjective):
         if self.gradient.through_draws and not params.posterior.reparameterized:
             raise UsageError(
                 f"the gradient {self.gradient.name!r} differentiates through the draws, and those "
-                f"of {type(params.posterior).__name__} are discrete; use 'vimco', "
-                "'score_function', 'score_function_cv' or 'wake'"
+                f"of {type(params.posterior).__name__} are {_not_smooth(params.posterior)}; use "
+                "'vimco', 'score_function', 'score_function_cv' or 'wake'"
             )
         if not params.posterior.fixed_support and not self.gradient.total:
             raise UsageError(
@@ -132,6 +132,13 @@ class Multisample(AbstractObjective):
         chosen_keys = jax.vmap(lambda row, index: row[index])(draw_keys, chosen)
         bound = jax.vmap(self.bound_on_draws.value)(log_w)
         return Step(_Forward.at(params, x, chosen_keys).pull_back(of_chosen), bound)
+
+
+def _not_smooth(posterior: Any) -> str:
+    """Why draws cannot be differentiated, in words."""
+    if "components" in posterior.offers:
+        return "of one component each, which no gradient chooses: use the objective 'stratified'"
+    return "discrete"
 
 
 @dataclasses.dataclass
