@@ -315,7 +315,6 @@ def test_other_objectives_take_mixtures_by_gradients_that_leave_draws_alone():
     [
         (lambda: tb.posterior(PLANE, "flo"), "did you mean flow"),
         (lambda: tb.posterior(PLANE, "full-covariance"), "did you mean full_covariance"),
-        (lambda: tb.posterior(BIMODAL, "flow"), "z has 1: use 'mixture'"),
         (lambda: tb.posterior(PLANE, "semi_implicit", layer="full"), "mean full_covariance"),
         (lambda: tb.posterior(PLANE, "flow", layer="full_covariance"), "for the kind 'semi_imp"),
         (lambda: tb.posterior(PLANE, "mixture", components=0), "components >= 1"),
