@@ -13,6 +13,7 @@ from tightbound.core.errors import UsageError
 from tightbound.distributions import BottomLayer, DiagonalNormal
 from tightbound.evidence.rounding import rounding
 from tightbound.likelihoods import Standardized
+from tightbound.models.posteriors import KINDS
 from tightbound.models.standardization import inside, standardization
 from tightbound.networks import MLP, Dense, Fixed, Standardization, Standardizing
 
@@ -171,7 +172,7 @@ def _nodes(tree, kind):
     return jax.tree.leaves(tree, is_leaf=lambda node: isinstance(node, kind))
 
 
-@pytest.mark.parametrize("kind", ["normal", "semi_implicit", "implicit"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_posterior_of_ones_own_sees_the_models_units(kind):
     """The same draws as those of the model of standardised data, given standardised data."""
     q = tb.posterior(MODEL, kind, hidden=(4,), key=2)

@@ -26,6 +26,7 @@ from tightbound.distributions import (
 )
 from tightbound.likelihoods import Standardized
 from tightbound.models import Model
+from tightbound.models.posteriors import KINDS
 from tightbound.networks import MLP, Fixed, Standardization, WithMask
 from tightbound.objectives import Params
 from tightbound.objectives.registry import all_objectives
@@ -362,7 +363,7 @@ class Plain(AbstractExplicit):
         return self.inner.log_prob_each(value, given)
 
 
-@pytest.mark.parametrize("kind", ["normal", "semi_implicit", "implicit"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_value_is_seen_as_its_column_s_mean(kind):
     model, _ = in_units()
     q = tb.posterior(model, kind, hidden=(3,))
