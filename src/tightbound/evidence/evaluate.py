@@ -24,6 +24,9 @@ from tightbound.evidence.ladder.climbed import AUDITED, LEAST, OF_EACH, climbed,
 from tightbound.evidence.verdict import WORDS
 from tightbound.models import Bayesian, Model
 
+WITHOUT = ("batch_size", "chunk", "resume")
+"""Execution settings that the ladder has no use for."""
+
 
 @overload
 def evaluate(
@@ -120,7 +123,7 @@ def evaluate(
             at.
         execution: `key`, `binarize`, `batch_size` (by default 5,000 draws together on each device),
             `chunk`, `progress`, `resume` and `keep`: see `tb.evidence.Execution`. The ladder goes
-            datum by datum, and has no use for sizes and `resume`.
+            datum by datum: without a posterior sizes and `resume` are refused.
 
     Returns:
         An `Evaluation`, a `LadderEvidence`, an `ExactEvidence`, or what `by` gives.
@@ -128,7 +131,7 @@ def evaluate(
     Raises:
         UsageError: Data outside the likelihood's support (row and column are named), wrong
             sizes, a posterior without a density, no posterior where z is not on all real numbers,
-            or a distribution over models.
+            a setting that the way taken has no use for, or a distribution over models.
         NonFiniteError: A log-weight is NaN or +inf; the rows are named.
     """
     if isinstance(model, Bayesian):
@@ -139,11 +142,16 @@ def evaluate(
     if by is not None:
         return _by(by, model, posterior, x, (k, temperatures, chains, budget), execution)
     run = Execution.of(evaluate, execution)
-    if posterior is None and k is None and temperatures is None:
-        return _found(model, x, budget, run, execution)
     settled = k is not None or temperatures is not None
+    if posterior is None and not settled:
+        return _found(model, x, budget, run, execution)
     if settled and budget is not None:
         raise UsageError("budget= is for the way without settings: leave out k and temperatures")
+    if budget is not None and model.prior.support != "real":
+        raise UsageError(
+            "budget= is for the ladder, which moves z on all real numbers, and this prior has "
+            f"{model.prior.support} values: leave it out"
+        )
     judged = sampled(model, posterior, x, k, temperatures, chains, run)
     # The ladder moves z on all real numbers.
     if settled or model.prior.support != "real":
@@ -160,7 +168,17 @@ def _found(
 ) -> Estimate:
     """The evidence without a posterior: exact where it can be, else by the ladder."""
     if closed(model):
+        if budget is not None:
+            raise UsageError(
+                "log p(x) of this model is exact, at next to no cost: leave out budget="
+            )
         return exact(model, x, **execution)
+    for name in WITHOUT:
+        if execution.get(name) is not None:
+            raise UsageError(
+                f"without a posterior the ladder goes datum by datum and has no use for {name}=: "
+                "leave it out; budget= says what the call may cost"
+            )
     data = prepared(model, x, run.binarize, run.key)
     limit = Budget.of(budget, max(LEAST, OF_EACH * data.n))
     return climbed(model, None, data, np.arange(data.n), limit, run)
