@@ -20,8 +20,15 @@ from tightbound.evidence.exact.log_evidence import closed, exact
 from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.evidence.importance.evaluation import Evaluation, sampled
 from tightbound.evidence.ladder.budget import Budget
-from tightbound.evidence.ladder.climbed import AUDITED, LEAST, OF_EACH, climbed, corrected
-from tightbound.evidence.verdict import WORDS
+from tightbound.evidence.ladder.climbed import (
+    AUDITED,
+    LEAST,
+    OF_EACH,
+    LadderEvidence,
+    climbed,
+    corrected,
+)
+from tightbound.evidence.verdict import BIAS, WORDS
 from tightbound.models import Bayesian, Model
 
 WITHOUT = ("batch_size", "chunk", "resume")
@@ -98,7 +105,8 @@ def evaluate(
       agree;
     - with one, importance sampling with k = 5000 judges all data, and the ladder some of them, of
       those whose weights pass and of those whose weights do not: `recommended` is the mean that
-      they correct. So q(z|x) that misses a mode shows, though its weights do not know of it.
+      they correct, and the word on q(z|x) is "do not trust" where the ladder is above it. So q
+      that misses a mode shows, though its weights do not know of it.
 
     With `k` it is importance sampling from q(z|x) alone, and with `by` another estimator. Memory
     grows with neither k nor n, unless draws are kept.
@@ -203,7 +211,24 @@ def _audited(
     limit = Budget.of(budget, max(LEAST, OF_EACH * len(rows)))
     ladder = climbed(model, posterior, data, rows, limit, run)
     better = ladder if data.n == 1 else corrected(judged, ladder, strata)
-    return replace(judged, recommended=better, seconds=run.seconds)
+    return replace(_doubted(judged, ladder, better), recommended=better, seconds=run.seconds)
+
+
+def _doubted(judged: Evaluation, ladder: LadderEvidence, better: Estimate) -> Evaluation:
+    """Importance sampling, not to be trusted where the ladder is above it: it is a lower bound."""
+    rows = ladder.rows
+    error = np.hypot(ladder.stderr, judged.stderr[rows])
+    above = ladder.log_evidence - judged.log_evidence[rows] > BIAS + 2 * error
+    words = np.asarray(judged.verdicts, object)
+    words[rows[above]] = WORDS[-1]
+    judged = replace(judged, verdicts=tuple(words))
+    away = better.mean - judged.mean
+    of_mean = float(np.hypot(better.stderr_draws, judged.stderr_draws))
+    if judged.judgement is None or not away > BIAS + 2 * of_mean:
+        return judged
+    facts = f"the ladder is {away:+.3f} nats away (standard error {of_mean:.3f})"
+    reason = f"{facts}; {judged.judgement.reason}"
+    return replace(judged, judgement=judged.judgement._replace(word=WORDS[-1], reason=reason))
 
 
 def _by(

@@ -46,7 +46,9 @@ def test_q_in_one_of_two_modes_is_seen_through(one):
     truth = tb.evidence.exact(SQUARE, FEW).mean
     assert isinstance(one, Evaluation)
     # Importance sampling is sure of itself, and low by log 2.
-    assert one.verdict == "trust"
+    assert tb.evaluate(SQUARE, ONE_SIDE, FEW, k=5000, key=0).verdict == "trust"
+    assert one.verdicts == (one.verdict,) == ("do not trust",)
+    assert one.judgement.reason.startswith("the ladder is +0.6")
     assert one.mean == pytest.approx(truth - HALF, abs=0.05)
     better = one.recommended
     assert isinstance(better, LadderEvidence)
@@ -69,14 +71,15 @@ def test_a_target_with_a_mode_far_from_q():
     )
     found = tb.evaluate(target, q, key=0)
     assert found.mean == pytest.approx(0, abs=0.01)
-    assert found.verdict == "trust"
+    assert found.verdict == "do not trust"
     assert abs(found.recommended.mean - HALF) < LIMIT * found.recommended.stderr[0]
 
 
 @pytest.mark.stat
 def test_a_mean_over_many_data_is_corrected(many):
     truth = tb.evidence.exact(SQUARE, MANY).log_evidence
-    assert many.verdict == "trust"
+    assert many.verdict == "do not trust"
+    assert many.verdicts.count("do not trust") == AUDITED
     assert many.mean == pytest.approx(np.mean(truth) - HALF, abs=0.05)
     better = many.recommended
     assert isinstance(better, Corrected)
@@ -115,6 +118,19 @@ def test_the_error_of_a_corrected_mean_is_that_of_a_simulation(many):
     assert abs(np.mean(means) - gap.mean()) < LIMIT * np.std(means) / np.sqrt(4000)
     root = np.sqrt(np.mean(np.square(errors)))
     assert np.std(means) / root == pytest.approx(1, abs=4.9 / np.sqrt(8000) + 0.02)
+
+
+def test_a_posterior_that_is_right_stays_trusted():
+    parts = oracle.exact_parts(1)
+    found = tb.evaluate(parts.model, parts.posterior, oracle.data(2), key=0)
+    assert found.verdict == "trust"
+    assert found.verdicts == ("trust", "trust")
+    assert found.recommended.verdict == "trust"
+    np.testing.assert_allclose(
+        found.recommended.log_evidence,
+        oracle.log_evidence(parts.model, oracle.data(2)),
+        atol=LIMIT * 0.02,
+    )
 
 
 def test_with_settings_there_is_no_ladder():
