@@ -58,7 +58,9 @@ def blocks(
     )
     keys = split_each(item_keys(jax.random.key(0), jnp.arange(data)), chains)
     path = TemperaturePath(
-        jnp.asarray(betas("sigmoid", temperatures), jnp.float32), jnp.full(temperatures, STEP_SIZE)
+        jnp.asarray(betas("sigmoid", temperatures), jnp.float32),
+        jnp.full(temperatures, STEP_SIZE),
+        temperatures,
     )
     problem = problem_of(model, posterior if start == "q" else None)
     run = eqx.filter_jit(lambda: forward(problem, path, x, keys, leapfrog=leapfrog).log_w)

@@ -186,6 +186,8 @@ CASES = {
     "wake-sleep": Case("wake_sleep", {"samples": K}, reference="elbo-A", unbiased=False),
     "rws": Case("rws", {"k": K}, reference="iwae", posterior_reference="iwae-wake", layers=ONE),
     "rws-both": Case("rws", {"k": K, "phi": "both"}, reference="iwae", unbiased=False, layers=ONE),
+    # For models known by draws: tests/objectives/test_npe.py.
+    "npe": Case("npe", {}, layers=()),
     "schedule": Case("schedule", {"stages": [(objectives.iwae(K), 3)]}, reference="iwae"),
     "annealed": Case("annealed", {"epochs": 4, "samples": K, "start": 1.0}, reference="elbo-A"),
     # Their laws stand in tests/training/test_mcem.py and tests/objectives/test_full_vb.py.

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 import tightbound as tb
+from tightbound.core.digests.arrays import read_arrays
 from tightbound.data import load_arrays
+from tightbound.runs.folder import EVALUATION
 
 
 @pytest.fixture
@@ -21,6 +23,7 @@ def fitted(fitted_once, tightbound, tmp_path):
 
 def test_evaluate_finds_a_run_by_path_or_name(tightbound, fitted):
     flags = ("--k", "40", "--split", "validation", "--temperatures", "2", "--chains", "2")
+    flags += ("--bounds-at", "7,3")
     status, out, _ = tightbound("evaluate", "r", *flags, "--json")
     assert status == 0
     line = json.loads(out)
@@ -29,6 +32,9 @@ def test_evaluate_finds_a_run_by_path_or_name(tightbound, fitted):
     paths = [path for path in (fitted / "evaluations").iterdir() if "validation" in path.name]
     assert len(list((fitted / "evaluations").iterdir())) == 2
     assert paths[0].name.startswith("validation-k40-key0-ais2x2-")
+    record = read_arrays(paths[0], EVALUATION)[1]
+    assert list(record["seeds"][0]["bound_by_k"]) == ["1", "3", "5", "7", "40"]
+    assert tightbound("evaluate", "r", "--k", "6", "--bounds-at", "7")[2].count("got 7") == 1
     arrays = load_arrays(paths[0])
     assert arrays["annealed_log_evidence"].shape == (1, 200)
     assert line["annealed_mean"] == pytest.approx(arrays["annealed_log_evidence"].mean(), abs=1e-4)

@@ -172,6 +172,8 @@ def test_families_of_latents_by_name(tightbound, tmp_path):
         (["fit", "--resume", "--name", "none"], "no run at runs/none"),
         (["evaluate", "none", "--k", "0"], "expected --k >= 1, got 0"),
         (["evaluate", "none", "--temperatures", "0"], "expected --temperatures >= 1, got 0"),
+        (["evaluate", "none", "--bounds-at", "0,64"], "expected --bounds-at >= 1, got 0"),
+        (["evaluate", "none", "--bounds-at", "64,"], "--bounds-at as a whole number, got ''"),
         (["evaluate", "x" * 300], "expected a run folder"),
         (["sample", "none", "--n", str(10**12)], "expected --n <= 2147483647"),
     ],

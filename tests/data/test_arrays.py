@@ -72,7 +72,7 @@ def test_nothing_is_unpickled(tmp_path):
         load_arrays(tmp_path / "a.npz")
     for name in ("model.pt", "model.pth", "model"):
         (tmp_path / name).write_bytes(b"PK")
-        with pytest.raises(UsageError, match="pickles, as which PyTorch saves .pt and .pth, are"):
+        with pytest.raises(UsageError, match=r"\(.pt, .pth\) are read by tb.data.load_torch"):
             load_arrays(tmp_path / name)
 
 

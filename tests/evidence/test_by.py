@@ -96,6 +96,6 @@ def test_wrong_settings_are_refused_in_words():
         tb.evaluate(model, None, X, by=HMCDensity(), chunk=3)
     with pytest.raises(UsageError, match=r"expected by= as an estimator, .* got 'AIS'"):
         inspect.unwrap(tb.evaluate)(model, None, X, by="AIS")
-    with pytest.raises(UsageError, match="k, temperatures, chains and budget are for the ways"):
+    with pytest.raises(UsageError, match="chains, budget and bounds_at are for the ways"):
         tb.evaluate(model, None, X, by=AIS(), k=10)
     assert isinstance(AIS(temperatures=5), Estimator)

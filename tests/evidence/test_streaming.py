@@ -8,10 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import special
 
+import tightbound as tb
 from tests.evidence.toys import estimate, keys_of, many_units, pixels, scaled
 from tests.oracles.linear_gaussian import data, exact_parts
 from tests.ztest import LIMIT
+from tightbound.core.errors import UsageError
 from tightbound.distributions import AbstractExplicit, StandardNormal
 from tightbound.evidence import evaluate, importance
 from tightbound.evidence.importance.importance import FIRST
@@ -141,6 +144,46 @@ def test_more_draws_keep_the_first_ones():
         np.testing.assert_allclose(few.mean, many.bound_by_k[k], rtol=1e-6)
         for j, bound in few.bound_by_k.items():
             np.testing.assert_allclose(bound, many.bound_by_k[j], rtol=1e-6)
+
+
+def test_bounds_are_those_of_the_first_draws_wherever_they_are_asked_for(grey, reference):
+    model, posterior, x = grey
+    at = [64, 7, 300, 50]
+    ev = evaluate(model, posterior, x, k=300, chunk=300, batch_size=10, bounds_at=at, keep=True)
+    assert list(ev.bound_by_k) == [1, 5, 7, 50, 64, 300]
+    log_w = np.asarray(ev.weighted.log_weights, np.float64)
+    for j, bound in ev.bound_by_k.items():
+        explicit = special.logsumexp(log_w[:, :j], axis=1) - np.log(j)
+        np.testing.assert_allclose(bound, explicit.mean(), rtol=1e-5)
+    # Nothing else depends on them, the verdict from the bounds' growth no more than the numbers.
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(ev, name), getattr(reference, name))
+    assert ev.judgement == reference.judgement
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ((64, 301), r"bounds_at up to k = 300, .* got 301; ask for k=301"),
+        ((0,), "each number of bounds_at >= 1, got 0"),
+        ((2.5,), r"each number of bounds_at to be a whole number >= 1, got 2\.5"),
+        ((True,), "each number of bounds_at to be a whole number"),
+        (64, r"bounds_at as a sequence of whole numbers, such as \(64,\), got 64"),
+        ("64", "bounds_at as a sequence of whole numbers"),
+    ],
+)
+def test_bounds_at_other_numbers_are_refused_in_words(grey, asked, message):
+    model, posterior, x = grey
+    with pytest.raises(UsageError, match=message):
+        evaluate(model, posterior, x, k=300, bounds_at=asked)
+
+
+def test_bounds_are_of_importance_sampling_alone(grey):
+    model, posterior, x = grey
+    with pytest.raises(UsageError, match="give a posterior, or k="):
+        evaluate(model, x=x, bounds_at=(64,))
+    with pytest.raises(UsageError, match="are for the ways without by="):
+        evaluate(model, posterior, x, by=tb.evidence.AIS(temperatures=2), bounds_at=(64,))
 
 
 class Positive(AbstractExplicit):

@@ -53,7 +53,7 @@ def test_logistic_regression_has_the_evidence_of_its_grid():
 
 
 @pytest.mark.stat
-@pytest.mark.parametrize("name", ["two_moons", "linear_gaussian_simulator"])
+@pytest.mark.parametrize("name", ["two_moons", "linear_gaussian_simulator", "gaussian_linear"])
 def test_exact_posteriors_of_simulators_are_calibrated(name):
     # Of z and a draw of its posterior, neither can be told from the other: first, second and mixed
     # moments agree over x.

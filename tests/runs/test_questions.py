@@ -34,6 +34,22 @@ def test_the_name_of_a_record_says_what_was_asked_and_tells_all_else_apart():
     assert len(names) == len(others) + 2
 
 
+def test_bounds_that_are_asked_for_are_a_question_of_their_own(run):
+    answer = runs.evaluate_run(run, k=K, bounds_at=(3, 2, 3))
+    assert not answer.known
+    assert answer.record["question"]["bounds_at"] == [2, 3]
+    without = runs.evaluate_run(run, k=K)
+    assert without.known
+    assert "bounds_at" not in without.record["question"]
+    (bounds,), (fewer,) = (
+        [seed["bound_by_k"] for seed in of.record["seeds"]] for of in (answer, without)
+    )
+    assert {"2", "3"} == bounds.keys() - fewer.keys()
+    assert fewer == {j: bounds[j] for j in fewer}
+    assert runs.evaluate_run(run, k=K, bounds_at=(2, 3)).path == answer.path
+    assert runs.evaluate_run(run, k=K, bounds_at=(2, 3)).known
+
+
 def test_an_equal_question_is_answered_from_its_record(run, folder_bytes, monkeypatch):
     before = folder_bytes(run)
     with monkeypatch.context() as patch:

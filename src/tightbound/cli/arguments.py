@@ -130,6 +130,12 @@ def whole(least: int, most: int = LARGEST) -> Callable[[str, str], int]:
     return read
 
 
+def wholes(least: int) -> Callable[[str, str], tuple[int, ...]]:
+    """A kind of option: whole numbers with commas between them."""
+    each = whole(least)
+    return lambda flag, text: tuple(each(flag, part) for part in text.split(","))
+
+
 def real(flag: str, text: str) -> float:
     """A kind of option: a finite number."""
     try:

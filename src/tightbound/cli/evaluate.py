@@ -3,7 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from tightbound.cli.arguments import Parser, of_a_file, whole
+from tightbound.cli.arguments import Parser, of_a_file, whole, wholes
 from tightbound.cli.folders import find_run, out_file
 from tightbound.cli.output import show_run, visible
 from tightbound.cli.writers import write_table
@@ -28,6 +28,7 @@ def declare(parser: Parser) -> None:
         whole(1, LARGEST),
     )
     parser.option("chains", "Annealed chains per datum.", whole(1), 16)
+    parser.option("bounds_at", "Also the bounds of so many draws, such as 64,128.", wholes(1))
     parser.option("out", "Also the numbers of each datum, with its row's name: a file .csv.")
     parser.flag("overwrite", "Evaluate anew what has been answered already.")
 
@@ -44,6 +45,9 @@ def run(given: Namespace) -> int:
         raise UsageError("--scale and --header say how the file of --data is read: name one")
     split = "test" if given.split is None else given.split
     check_name("split", split, PARTS)
+    further = () if given.bounds_at is None else given.bounds_at
+    if max(further, default=1) > given.k:
+        raise UsageError(f"expected --bounds-at up to --k {given.k}, got {max(further)}")
     from tightbound.cli.compilation import kept_compilations
 
     try:
@@ -63,6 +67,7 @@ def run(given: Namespace) -> int:
                 header=given.header,
                 temperatures=given.temperatures,
                 chains=given.chains,
+                bounds_at=further,
                 overwrite=given.overwrite,
             )
             if table is not None:

@@ -12,6 +12,7 @@ from tightbound.data.dataset import Dataset
 from tightbound.data.door import DataLike, as_array, as_table, as_values
 from tightbound.data.files import Unsplit, load_items, load_own
 from tightbound.data.published.lookup import Published, fetch, find, folders
+from tightbound.data.readers.torch_files import load_torch
 from tightbound.data.source import Source
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "load",
     "load_arrays",
     "load_items",
+    "load_torch",
     "names",
 ]
 

@@ -40,7 +40,7 @@ def load_arrays(path: str | os.PathLike[str]) -> Arrays:
         path: The file. PyTorch writes one by `safetensors.torch.save_file(m.state_dict(), path)`.
 
     Raises:
-        UsageError: No such file, another format (.pt and .pth files are pickles), a truncated or
+        UsageError: No such file, another format (.pt and .pth: `load_torch`), a truncated or
             damaged file, one without arrays, or an array that holds no numbers.
     """
     path = Path(path)
@@ -48,8 +48,8 @@ def load_arrays(path: str | os.PathLike[str]) -> Arrays:
     parse = {".safetensors": _safetensors, ".npz": _npz}.get(path.suffix.lower())
     if path.exists() and (parse is None or path.is_dir()):
         raise UsageError(
-            f"{what}: expected a file .safetensors or .npz; pickles, as which PyTorch saves .pt "
-            "and .pth, are not read: write safetensors.torch.save_file(model.state_dict(), path)"
+            f"{what}: expected a file .safetensors or .npz; those of torch.save (.pt, .pth) are "
+            "read by tb.data.load_torch"
         )
     content = read_whole(path)
     arrays = parse(content, what) if parse else {}

@@ -32,6 +32,7 @@ from tightbound.distributions.normal import StandardNormal as StandardNormal
 from tightbound.distributions.restoration import Degradation as Degradation
 from tightbound.distributions.restoration import Empirical as Empirical
 from tightbound.distributions.restoration import Projected as Projected
+from tightbound.distributions.spline_flow import SplineFlow as SplineFlow
 from tightbound.distributions.student_mixture import StudentMixture as StudentMixture
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 Bias: that of the way it goes.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Unpack, overload
 
@@ -44,6 +45,7 @@ def evaluate(
     k: int,
     temperatures: int | None = None,
     chains: int = 16,
+    bounds_at: Sequence[int] | None = None,
     **execution: Unpack[ExecutionSettings],
 ) -> Evaluation: ...
 
@@ -57,6 +59,7 @@ def evaluate(
     temperatures: int | None = None,
     chains: int = 16,
     budget: int | str | None = None,
+    bounds_at: Sequence[int] | None = None,
     **execution: Unpack[ExecutionSettings],
 ) -> Evaluation: ...
 
@@ -93,6 +96,7 @@ def evaluate(
     temperatures: int | None = None,
     chains: int = 16,
     budget: int | str | None = None,
+    bounds_at: Any = None,
     **execution: Unpack[ExecutionSettings],
 ) -> Estimate:
     """Estimates log p(x) of each datum, finds its own way to it, and says how far to believe it.
@@ -129,6 +133,8 @@ def evaluate(
             gradient, or a time such as "30 s" or "5 min", for all data together. By default 300,000
             for each datum, and at least a million; beside importance sampling 16 data are looked
             at.
+        bounds_at: Numbers of draws up to k at which importance sampling gives its bound, in
+            `bound_by_k`, beside 1, 5, 50, 500, 5000, 50000 and k.
         execution: `key`, `binarize`, `batch_size` (by default 5,000 draws together on each device),
             `chunk`, `progress`, `resume` and `keep`: see `tb.evidence.Execution`. The ladder goes
             datum by datum: without a posterior sizes and `resume` are refused.
@@ -148,10 +154,13 @@ def evaluate(
             "from q(theta), `model.draw(key)`"
         )
     if by is not None:
-        return _by(by, model, posterior, x, (k, temperatures, chains, budget), execution)
+        own = (k, temperatures, chains, budget, bounds_at is not None)
+        return _by(by, model, posterior, x, own, execution)
     run = Execution.of(evaluate, execution)
     settled = k is not None or temperatures is not None
     if posterior is None and not settled:
+        if bounds_at is not None:
+            raise UsageError("bounds_at= is of importance sampling: give a posterior, or k=")
         return _found(model, x, budget, run, execution)
     if settled and budget is not None:
         raise UsageError("budget= is for the way without settings: leave out k and temperatures")
@@ -160,7 +169,7 @@ def evaluate(
             "budget= is for the ladder, which moves z on all real numbers, and this prior has "
             f"{model.prior.support} values: leave it out"
         )
-    judged = sampled(model, posterior, x, k, temperatures, chains, run)
+    judged = sampled(model, posterior, x, k, temperatures, chains, run, bounds_at)
     # The ladder moves z on all real numbers.
     if settled or model.prior.support != "real":
         return judged
@@ -244,9 +253,9 @@ def _by(
         raise UsageError(
             f"expected by= as an estimator, such as tb.evidence.AIS(temperatures=1000), got {by!r}"
         )
-    if own != (None, None, 16, None):
+    if own != (None, None, 16, None, False):
         raise UsageError(
-            f"k, temperatures, chains and budget are for the ways without by=: give {by.name} its "
-            "settings, as in by=tb.evidence.AIS(temperatures=1000, chains=16)"
+            "k, temperatures, chains, budget and bounds_at are for the ways without by=: give "
+            f"{by.name} its settings, as in by=tb.evidence.AIS(temperatures=1000, chains=16)"
         )
     return by.estimate(model, posterior, x, **execution)

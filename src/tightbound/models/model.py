@@ -43,6 +43,12 @@ class Model(eqx.Module):
                 f"expected draws of the model, and {parts} has none: its sample is not implemented"
             ) from error
 
+    def held_out(
+        self, key: PRNGKeyArray, condition: Float[Array, " c"] | None = None
+    ) -> tuple[Float[Array, "*item"], Any]:
+        """One draw (x, z) to judge a fit by: as `sample`, but where stored pairs are held back."""
+        return self.sample(key, condition)
+
     def log_prior(self, x: One, z: Any) -> Float[Array, ""]:
         """Log p(z) in nats, or log p(z|c) for the datum's condition."""
         return self.prior.log_prob(z, condition(x))

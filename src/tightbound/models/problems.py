@@ -3,7 +3,7 @@
 Gelman et al. 2013 (eight schools); Mescheder, Nowozin & Geiger 2017, arXiv 1701.04722 (its variant
 here, with a scale of either sign); Huszar 2017, arXiv 1702.08235 (logistic regression, sprinkler);
 Greenberg, Nonnenmacher & Macke 2019, arXiv 1905.07488, and Lueckmann et al. 2021, arXiv 2101.04653
-(two moons).
+(two moons, Gaussian linear).
 """
 
 import math
@@ -164,3 +164,22 @@ def linear_gaussian_simulator() -> SimulatorProblem:
         return drawn.astype(np.float32)
 
     return SimulatorProblem(simulator(StandardNormal(2), simulate), posterior)
+
+
+def gaussian_linear() -> SimulatorProblem:
+    """Ten latents z ~ N(0, I / 10) and x ~ N(z, I / 10): the posterior is N(x / 2, I / 20)."""
+    spread = math.sqrt(0.1)
+
+    def draw_prior(key: PRNGKeyArray) -> Float[Array, " 10"]:
+        return spread * jax.random.normal(key, (10,))
+
+    def simulate(z: Float[Array, " 10"], key: PRNGKeyArray) -> Float[Array, " 10"]:
+        return z + spread * jax.random.normal(key, (10,))
+
+    def posterior(
+        x: Float[np.ndarray, " columns"], n: int, seed: int
+    ) -> Float[np.ndarray, "n dim"]:
+        drawn = np.random.default_rng(seed).standard_normal((n, 10))
+        return (np.asarray(x) / 2 + math.sqrt(0.05) * drawn).astype(np.float32)
+
+    return SimulatorProblem(simulator(draw_prior, simulate), posterior)

@@ -1,4 +1,4 @@
-"""The shapes of x, z and the condition that a model has."""
+"""The shapes of x, z and the condition that a model has, and what a fit may start from."""
 
 import math
 from typing import Any
@@ -71,3 +71,13 @@ def item_shape(model: Model | Bayesian) -> tuple[int, ...]:
             f"expected a likelihood whose draws or mean tell how many columns data have: define "
             f"sample(self, given, *, key) or mean(self, given) of {type(likelihood).__name__}"
         ) from error
+
+
+def fixed_with_draws(model: Model | Bayesian) -> bool:
+    """Whether p(x, z) has nothing to learn, and a prior that can be drawn from by itself.
+
+    A fit of q alone may then start as the prior, which reaches all modes. A model that learns has
+    no modes yet that could be lost, and would learn from a q that is too wide.
+    """
+    learns = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
+    return not learns and not model.condition and "samples" in model.prior.offers

@@ -136,11 +136,17 @@ class _Pairs(eqx.Module):
 
     rows: Fixed
     dim: int = eqx.field(static=True)
+    held: int = eqx.field(static=True)
+    """How many of them, the last ones, are held back."""
 
-    def row(self, key: PRNGKeyArray) -> tuple[Float[Array, " columns"], Float[Array, " dim"]]:
-        """One stored (x, z)."""
+    def row(
+        self, key: PRNGKeyArray, *, held: bool = False
+    ) -> tuple[Float[Array, " columns"], Float[Array, " dim"]]:
+        """One stored (x, z): of those to fit to, or of those that are held back."""
         values = self.rows.values
-        both = values[jax.random.randint(key, (), 0, values.shape[0])]
+        n = values.shape[0]
+        between = (n - self.held, n) if held else (0, n - self.held)
+        both = values[jax.random.randint(key, (), *between)]
         return both[self.dim :], both[: self.dim]
 
 
@@ -180,25 +186,38 @@ class Simulated(Model):
         del condition
         return self.prior.pairs.row(key)
 
+    def held_out(
+        self, key: PRNGKeyArray, condition: Float[Array, " c"] | None = None
+    ) -> tuple[Float[Array, " columns"], Float[Array, " dim"]]:
+        """One of the pairs that are held back; of all, if none are."""
+        del condition
+        pairs = self.prior.pairs
+        return pairs.row(key, held=pairs.held > 0)
 
-def simulated(z: DataLike, x: DataLike) -> Simulated:
+
+def simulated(z: DataLike, x: DataLike, *, held: int = 0) -> Simulated:
     """Makes a model of simulations from outside: draws of p(x, z) are stored pairs.
 
-    Give it the pairs of the training set alone, and keep others back for validation: a
-    discriminator can learn stored pairs by heart, and only pairs that it has not seen show that.
+    A network can learn stored pairs by heart, and only pairs that it has not seen show that. What
+    is held back is drawn for validation alone, by objectives that are judged by pairs (`npe`);
+    for others give the pairs of the training set alone.
 
     Args:
         z: Latents (parameters) of shape (n, dim), drawn from the prior.
         x: What was simulated for each, of shape (n, columns).
+        held: How many pairs, the last ones, are held back for validation.
 
     Returns:
         A model for objectives that need draws of p(x, z) alone.
 
     Raises:
-        UsageError: No tables of finite numbers (row and column are named), or different lengths.
+        UsageError: No tables of finite numbers (row and column are named), different lengths, or
+            fewer than one pair that is not held back.
     """
     z, x = as_table(z, "z of the simulations"), as_table(x, "x of the simulations")
     if len(z) != len(x):
         raise UsageError(f"expected as many z as x, one pair in a row, got {len(z)} and {len(x)}")
+    if not 0 <= held < len(z):
+        raise UsageError(f"expected held from 0 to {len(z) - 1} for {len(z)} pairs, got {held}")
     both = np.concatenate([z, x], axis=1)
-    return Simulated(StoredPrior(_Pairs(Fixed.of(both), z.shape[1])), StoredLikelihood())
+    return Simulated(StoredPrior(_Pairs(Fixed.of(both), z.shape[1], held)), StoredLikelihood())

@@ -18,6 +18,7 @@ from tightbound.networks.holes import AbstractReader as AbstractReader
 from tightbound.networks.holes import Reshaped as Reshaped
 from tightbound.networks.holes import WithMask as WithMask
 from tightbound.networks.holes import read as read
+from tightbound.networks.signs import WithSigns as WithSigns
 from tightbound.networks.standardization import Standardization as Standardization
 from tightbound.networks.standardization import Standardizing as Standardizing
 from tightbound.networks.standardization import standardizing as standardizing

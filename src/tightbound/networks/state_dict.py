@@ -5,6 +5,7 @@ PyTorch's `Linear` keeps its weight as (out, in) and computes `x @ weight.T + bi
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,11 +14,12 @@ from tightbound.core.errors import UsageError
 from tightbound.networks.dense import MLP, Dense
 
 
-def dense_from_state_dict(arrays: Mapping[str, np.ndarray], layer: str) -> Dense:
+def dense_from_state_dict(arrays: Mapping[str, Any], layer: str) -> Dense:
     """Makes the affine map of one `Linear` from `LAYER.weight` (out, in) and `LAYER.bias` (out,).
 
     Args:
-        arrays: A state dict as arrays by name, such as `tb.data.load_arrays` gives.
+        arrays: A state dict as arrays by name, such as `tb.data.load_arrays` gives, or
+            `tb.data.load_torch`, out of whose checkpoint it may have to be taken by its name.
         layer: Name of the layer, such as "decoder.0".
 
     Raises:
@@ -42,7 +44,7 @@ def dense_from_state_dict(arrays: Mapping[str, np.ndarray], layer: str) -> Dense
 
 
 def mlp_from_state_dict(
-    arrays: Mapping[str, np.ndarray], layers: Sequence[str], *, activation: str = "tanh"
+    arrays: Mapping[str, Any], layers: Sequence[str], *, activation: str = "tanh"
 ) -> MLP:
     """Makes a perceptron from `Linear` layers, each followed by the activation, the last one too.
 
@@ -51,7 +53,7 @@ def mlp_from_state_dict(
     with their defaults.
 
     Args:
-        arrays: A state dict as arrays by name, such as `tb.data.load_arrays` gives.
+        arrays: A state dict, as for `dense_from_state_dict`.
         layers: Names of the layers from input to output, such as `["encoder.0", "encoder.2"]`.
         activation: Name of the activation, one of `tightbound.networks.ACTIVATIONS`.
 
@@ -72,12 +74,15 @@ def mlp_from_state_dict(
     return MLP(tuple(dense), activation)
 
 
-def _array(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+def _array(arrays: Mapping[str, Any], name: str) -> np.ndarray:
     if name not in arrays:
         hint = "; a layer without a bias needs zeros" if name.endswith(".bias") else ""
-        raise UsageError(
-            f"expected an array {name!r}, got {', '.join(arrays) or 'no arrays at all'}{hint}"
-        )
+        inside = [key for key, value in arrays.items() if isinstance(value, Mapping)]
+        holders = [key for key in inside if name in arrays[key]]
+        if holders:
+            hint = f"; it is in the dictionary {holders[0]!r}: pass that one alone"
+        there = ", ".join(map(str, arrays)) or "no arrays at all"
+        raise UsageError(f"expected an array {name!r}, got {there}{hint}")
     array = np.asarray(arrays[name])
     if array.dtype.kind != "f":
         raise UsageError(f"expected {name} of a floating-point type, got {array.dtype}")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # what type checkers see of those that the loop below finds
     from tightbound.objectives.semi_implicit.iwhvi import iwhvi as iwhvi
     from tightbound.objectives.semi_implicit.sivi import sivi as sivi
     from tightbound.objectives.semi_implicit.uivi import uivi as uivi
+    from tightbound.objectives.wake.npe import npe as npe
     from tightbound.objectives.wake.rws import rws as rws
     from tightbound.objectives.wake.wake_sleep import wake_sleep as wake_sleep
     from tightbound.objectives.wrappers.full_vb import full_vb as full_vb

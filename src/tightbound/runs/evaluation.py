@@ -46,6 +46,7 @@ def evaluate_run(
     header: bool | None = None,
     temperatures: int | None = None,
     chains: int = 16,
+    bounds_at: tuple[int, ...] = (),
     overwrite: bool = False,
 ) -> Answer:
     """Evaluates every replica on data, the run's own or others, and writes one record of it.
@@ -66,6 +67,7 @@ def evaluate_run(
         header: Whether its first line names the columns, as there.
         temperatures: If given, annealed importance sampling estimates the same data too.
         chains: Chains of it for each datum.
+        bounds_at: Numbers of draws up to k at which the record has the bound, beside the usual.
         overwrite: Evaluate anew even if there is a record.
 
     Raises:
@@ -92,6 +94,7 @@ def evaluate_run(
         binarize=opened.config.binarize,
         weights=opened.weights,
         data=part_digest(scored.x),
+        bounds_at=bounds_at,
     )
     path = asked.path(directory)
     with Folder(directory) as folder:
@@ -161,6 +164,7 @@ def _evaluations(
             key=asked.key,
             temperatures=asked.temperatures,
             chains=16 if asked.chains is None else asked.chains,
+            bounds_at=asked.bounds_at,
             resume=asked.unfinished(directory, number),
         )
         for number, parts in enumerate(opened.run.replicas)

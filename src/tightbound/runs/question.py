@@ -27,6 +27,8 @@ class Question(NamedTuple):
     """SHA-256 of the values of the data."""
     tightbound: str
     """Version of the estimators."""
+    bounds_at: tuple[int, ...]
+    """Further numbers of draws at which bounds are given, rising."""
 
     @property
     def stem(self) -> str:
@@ -36,8 +38,10 @@ class Question(NamedTuple):
         return f"{self.split}-k{self.k}-key{self.key}{annealed}-{digest[:8]}"
 
     def as_json(self) -> dict[str, Any]:
-        """The question as its record holds it."""
-        return self._asdict()
+        """The question as its record holds it, which does not say what was not asked for."""
+        asked = self._asdict()
+        further = list(asked.pop("bounds_at"))
+        return asked | ({"bounds_at": further} if further else {})
 
     def path(self, directory: Path) -> Path:
         """The record's file in a run's folder."""
@@ -65,9 +69,19 @@ def question(
     binarize: str,
     weights: str,
     data: str,
+    bounds_at: tuple[int, ...] = (),
 ) -> Question:
     """The question that this version answers."""
     chains_asked = None if temperatures is None else chains
     return Question(
-        split, k, key, temperatures, chains_asked, binarize, weights, data, version("tightbound")
+        split,
+        k,
+        key,
+        temperatures,
+        chains_asked,
+        binarize,
+        weights,
+        data,
+        version("tightbound"),
+        tuple(sorted(set(bounds_at))),
     )

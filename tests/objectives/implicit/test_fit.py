@@ -232,7 +232,7 @@ def test_wrong_use_is_refused():
         (lambda: pc_den(sigma=0.0), "sigma > 0 or a triple"),
         (lambda: pc_den(prior="none"), "prior out of exact, denoiser"),
         (lambda: amortized_map(guide="none"), "guide out of classifier, denoiser"),
-        (lambda: tb.posterior(model(), "flow"), "kind of posterior out of"),
+        (lambda: tb.posterior(model(), "flw"), "kind of posterior out of"),
         (
             # Past jaxtyping, which would say so first, in other words.
             lambda: restoration.__wrapped__(X, np.ones((1, 3), np.float32)),

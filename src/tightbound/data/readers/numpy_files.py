@@ -18,7 +18,7 @@ from tightbound.data.readers.raw import read_whole, shown
 
 _MAGIC = b"\x93NUMPY"
 _LARGE = 2**30  # bytes unpacked from which an archive's sizes must be plausible
-_MANY = 2**16 - 1  # stands for more members than can be announced
+MANY = 2**16 - 1  # stands for more members than can be announced
 _RATIO = 200  # of unpacked to packed bytes; numbers that say something compress less
 
 
@@ -47,9 +47,8 @@ def parse_numpy(content: bytes, what: str) -> np.ndarray | dict[str, np.ndarray]
 
 def _members(archive: zipfile.ZipFile, packed: bytes, what: str) -> dict[str, np.ndarray]:
     infos, size = archive.infolist(), len(packed)
-    # A damaged length in the directory hides the members behind it, which zipfile passes over.
-    if (announced := _announced(packed)) not in (len(infos), _MANY):
-        raise _damaged(what, f"announced {announced} arrays, {len(infos)} there")
+    if (there := announced(packed)) not in (len(infos), MANY):
+        raise _damaged(what, f"announced {there} arrays, {len(infos)} there")
     total = sum(info.file_size for info in infos)
     if total > max(_LARGE, _RATIO * size):
         raise UsageError(
@@ -69,8 +68,11 @@ def _members(archive: zipfile.ZipFile, packed: bytes, what: str) -> dict[str, np
     return arrays
 
 
-def _announced(packed: bytes) -> int:
-    """How many members the end of an archive announces."""
+def announced(packed: bytes) -> int:
+    """How many members the end of an archive announces.
+
+    A damaged length in the directory hides the members behind it, which zipfile passes over.
+    """
     end = packed.rfind(b"PK\5\6")
     return int.from_bytes(packed[end + 10 : end + 12], "little")
 

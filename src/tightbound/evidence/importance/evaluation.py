@@ -4,6 +4,7 @@ Reference: Burda et al. 2015, arXiv 1509.00519, section 5.1 (k = 5000).
 Bias: a stochastic lower bound that rises to log p(x) with k (see `importance`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from tightbound.core.errors import at_least
+from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Data
 from tightbound.core.streams import item_keys
 from tightbound.data import DataLike
@@ -71,10 +72,12 @@ def sampled(
     temperatures: int | None,
     chains: int,
     run: Execution,
+    bounds_at: Any = None,
 ) -> Evaluation:
     """Importance sampling from q(z|x), and annealing from it if asked: see `tb.evaluate`."""
     proposal = with_density(posterior, model, run.key, "importance sampling")
     (k,) = at_least(1, k=K if k is None else k)
+    also = _up_to(k, bounds_at)
     chunk = min(k, 250) if run.chunk is None else run.chunk
     if temperatures is not None:
         temperatures, chains = at_least(1, temperatures=temperatures, chains=chains)
@@ -84,7 +87,7 @@ def sampled(
         keys = item_keys(data.noise_key, items)
         size = min(chunk, k)
         ev, undefined, rounded, drawn = examined(
-            model, proposal, values, keys, k=k, chunk=size, keep=keep
+            model, proposal, values, keys, k=k, chunk=size, also=also, keep=keep
         )
         more = {name: getattr(ev, name) for name in (*TAIL, "elbo", "jackknife", "bounds")}
         return Batch(Found(ev.log_z, ev.stderr, ev.ess, rounded, more, drawn), undefined)
@@ -114,18 +117,45 @@ def sampled(
             keep=run.keep,
             resume=None if run.resume is None else Path(run.resume).with_suffix(".annealed.npz"),
         )
-    return _judged(found, ais, stands_in, run)
+    return _judged(found, ais, stands_in, run, prefixes(k, also))
 
 
-def _judged(found: Estimate, ais: Estimate | None, proposal: str, run: Execution) -> Evaluation:
+def _up_to(k: int, bounds_at: Any) -> tuple[int, ...]:
+    """The numbers of draws at which bounds are asked for, checked."""
+    if bounds_at is None:
+        return ()
+    if not isinstance(bounds_at, Sequence) or isinstance(bounds_at, str):
+        raise UsageError(
+            f"expected bounds_at as a sequence of whole numbers, such as (64,), got {bounds_at!r}"
+        )
+    for j in bounds_at:
+        at_least(1, **{"each number of bounds_at": j})
+        if j > k:
+            raise UsageError(
+                f"expected bounds_at up to k = {k}, the draws that there are, got {j}; "
+                f"ask for k={j}"
+            )
+    return tuple(map(int, bounds_at))
+
+
+def _judged(
+    found: Estimate,
+    ais: Estimate | None,
+    proposal: str,
+    run: Execution,
+    js: tuple[int, ...],
+) -> Evaluation:
     """The estimate with what the growth of its bounds, and annealing, say of it."""
-    k, more = found.draws, dict(found.diagnostics)
+    more = dict(found.diagnostics)
     bounds = more.pop("bounds")
     means = np.mean(np.asarray(bounds, np.float64), axis=0)
     found = replace(found, diagnostics=more)
-    found = with_verdict(found, DRAWS, growth=bias_by_growth(prefixes(k), bounds))
+    # The verdict is that of the same numbers of draws, whatever others are asked for.
+    always = prefixes(found.draws)
+    growth = bias_by_growth(always, bounds[:, [js.index(j) for j in always]])
+    found = with_verdict(found, DRAWS, growth=growth)
     further: dict[str, Any] = {
-        "bound_by_k": {j: float(mean) for j, mean in zip(prefixes(k), means, strict=True)},
+        "bound_by_k": {j: float(mean) for j, mean in zip(js, means, strict=True)},
         "annealed": ais,
         "proposal": proposal,
         "seconds": run.seconds,

@@ -48,7 +48,7 @@ class Evidence(NamedTuple):
     jackknife: Float[Array, " n"]
     """What the jackknife of order 1 adds to log_z (Nowozin 2018, eq. 20); nan for k = 1."""
     bounds: Float[Array, "n m"]
-    """L_j from the first j draws, for the prefixes j <= k."""
+    """L_j from the first j draws, for the `prefixes` j <= k."""
 
 
 class _Sums(NamedTuple):
@@ -70,9 +70,9 @@ class _Sums(NamedTuple):
     """Log-weights that are NaN or +inf."""
 
 
-def prefixes(k: int) -> tuple[int, ...]:
-    """The numbers of draws at which the bound is reported; k itself is the last."""
-    return (*(j for j in PREFIXES if j < k), k)
+def prefixes(k: int, also: tuple[int, ...] = ()) -> tuple[int, ...]:
+    """The numbers of draws at which the bound is reported, rising; k itself is the last."""
+    return (*sorted({j for j in (*PREFIXES, *also) if j < k}), k)
 
 
 @filter_jit
@@ -98,7 +98,8 @@ def importance(
         k: Draws per datum.
         chunk: Draws held at once.
     """
-    return _evidence(_streamed(model, posterior, x, keys, k=k, chunk=chunk)[0], k)
+    js = prefixes(k)
+    return _evidence(_streamed(model, posterior, x, keys, js=js, chunk=chunk)[0], js)
 
 
 @filter_jit
@@ -110,19 +111,22 @@ def examined(
     *,
     k: int,
     chunk: int,
+    also: tuple[int, ...] = (),
     keep: bool = False,
 ) -> tuple[Evidence, Int[Array, " n"], Float[Array, " n"], Any]:
     """The same, with the number of undefined log-weights of each datum, and its rounding in nats.
 
-    Last come the draws, of shape (n, k, ...), and their log-weights, if they are kept.
+    Bounds are given at `also` too. Last come the draws, of shape (n, k, ...), and their
+    log-weights, if they are kept.
 
     Rounding is that at the heaviest of the first draws, and costs 13 more evaluations of p(x, z).
     """
-    sums, drawn = _streamed(model, posterior, x, keys, k=k, chunk=chunk, keep=keep)
+    js = prefixes(k, also)
+    sums, drawn = _streamed(model, posterior, x, keys, js=js, chunk=chunk, keep=keep)
     z, log_q = sample(posterior, x, _of_draws(keys, jnp.arange(min(k, FIRST))))
     z, number = heaviest(log_joint(model, x, z) - log_q, z)
     log_q = jnp.take_along_axis(log_q, number[:, None], axis=1)[:, 0]
-    return _evidence(sums, k), sums.undefined, rounding(model, x, z, log_q), drawn
+    return _evidence(sums, js), sums.undefined, rounding(model, x, z, log_q), drawn
 
 
 def _of_draws(keys: Key[Array, " n"], draws: Int[Array, " c"]) -> Key[Array, "n c"]:
@@ -136,20 +140,24 @@ def _streamed(
     x: Data,
     keys: Key[Array, " n"],
     *,
-    k: int,
+    js: tuple[int, ...],
     chunk: int,
     keep: bool = False,
 ) -> tuple[_Sums, Any]:
-    """The sums of k draws, taken in chunks; and the draws with their log-weights, if kept."""
+    """The sums of the draws, taken in chunks; and the draws with their log-weights, if kept.
+
+    They are as many as the last of the prefixes `js`.
+    """
+    k = js[-1]
 
     def add(sums: _Sums, draws: Int[Array, " c"]) -> tuple[_Sums, Any]:
         z, log_q = sample(posterior, x, _of_draws(keys, draws))
         log_w = log_joint(model, x, z) - log_q
-        return _add(sums, log_w, draws, k), (z, log_w) if keep else None
+        return _add(sums, log_w, draws, js), (z, log_w) if keep else None
 
     sums, drawn = jax.lax.scan(
         lambda sums, i: add(sums, i * chunk + jnp.arange(chunk)),
-        _nothing(keys.shape[0], k),
+        _nothing(keys.shape[0], js),
         jnp.arange(k // chunk),
     )
     drawn = jax.tree.map(_in_a_row, drawn)
@@ -165,9 +173,9 @@ def _in_a_row(chunks: Shaped[Array, "t n c *s"]) -> Shaped[Array, "n k *s"]:
     return swapped.reshape(swapped.shape[0], -1, *swapped.shape[3:])
 
 
-def _nothing(n: int, k: int) -> _Sums:
+def _nothing(n: int, js: tuple[int, ...]) -> _Sums:
     """The sums of no draws."""
-    m = len(prefixes(k))
+    k, m = js[-1], len(js)
     return _Sums(
         largest=jnp.full((n, tail_length(k) + 1), -jnp.inf),
         log_w=jnp.zeros(n),
@@ -178,9 +186,11 @@ def _nothing(n: int, k: int) -> _Sums:
     )
 
 
-def _add(sums: _Sums, log_w: Float[Array, "n c"], draws: Int[Array, " c"], k: int) -> _Sums:
+def _add(
+    sums: _Sums, log_w: Float[Array, "n c"], draws: Int[Array, " c"], js: tuple[int, ...]
+) -> _Sums:
     """The sums with the log-weights of further draws, given by their numbers."""
-    in_prefix = draws[None, :, None] < jnp.array(prefixes(k))[None, None, :]
+    in_prefix = draws[None, :, None] < jnp.array(js)[None, None, :]
     of_prefix = jnp.where(in_prefix, log_w[:, :, None], -jnp.inf)
     peak = jnp.maximum(sums.peak, jnp.max(of_prefix, axis=1))
     origin = _finite(peak)
@@ -202,9 +212,9 @@ def _finite(peak: Float[Array, "n m"]) -> Float[Array, "n m"]:
     return jnp.where(jnp.isfinite(peak), peak, 0.0)
 
 
-def _evidence(sums: _Sums, k: int) -> Evidence:
-    js = jnp.array(prefixes(k), sums.total.dtype)
-    bounds = jnp.log(sums.total) - jnp.log(js)[None, :] + _finite(sums.peak)
+def _evidence(sums: _Sums, js: tuple[int, ...]) -> Evidence:
+    k, sizes = js[-1], jnp.array(js, sums.total.dtype)
+    bounds = jnp.log(sums.total) - jnp.log(sizes)[None, :] + _finite(sums.peak)
     ess = jnp.minimum(sums.total[:, -1] ** 2 / sums.squares, k)
     of = jax.vmap(partial(tail, k=k))(sums.largest[:, ::-1], sums.total[:, -1], sums.squares)
     return Evidence(

@@ -31,7 +31,8 @@ def jc_adv(
     (amortised inference for a simulator), that does not arise. Fragile where p(z|x) is far narrower
     than what q starts from, or has several narrow modes, of which q mostly keeps one: start
     with instance_noise=(0.3, 0.02, half of the epochs), in the units of z, let the learning rate
-    fall, and watch `classifier_accuracy`. A few stored simulations are learned by heart: keep some
+    fall, and watch `classifier_accuracy`; for a simulator, `npe` with a flow loses none and comes
+    nearer. A few stored simulations are learned by heart: keep some
     for validation.
 
     Args:
