@@ -172,7 +172,7 @@ def test_budgets_beside_other_ways_are_refused():
     posterior = oracle.exact_posterior(PLAIN)
     with pytest.raises(UsageError, match="budget= is for the way without settings"):
         tb.evaluate(PLAIN, posterior, X, k=10, budget=1000)
-    with pytest.raises(UsageError, match="budget are for the ways without by="):
+    with pytest.raises(UsageError, match="budget and bounds_at are for the ways without by="):
         tb.evaluate(PLAIN, posterior, X, by=tb.evidence.AIS(temperatures=3), budget=1000)
     with pytest.raises(UsageError, match="expected budget= as a whole number"):
         tb.evaluate(DISGUISED, None, X, budget="soon")
