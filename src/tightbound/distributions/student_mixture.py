@@ -53,7 +53,8 @@ class StudentMixture(AbstractExplicit):
                 different c then share one program.
 
         Raises:
-            UsageError: Shapes that do not fit, dof below 3, or a scale matrix that is singular.
+            UsageError: Shapes that do not fit, dof below 3, fewer places than components, or a
+                scale matrix that is singular.
         """
         share, location, factor = (np.asarray(a, np.float64) for a in (share, location, factor))
         c, d = location.shape
@@ -62,6 +63,8 @@ class StudentMixture(AbstractExplicit):
                 f"expected shares ({c},), factors ({c}, {d}, {d}) and dof of 3 or more, got "
                 f"{share.shape}, {factor.shape} and {dof}"
             )
+        if components is not None and components < c:
+            raise UsageError(f"expected places for {c} components, got {components}")
         sign, log_volume = np.linalg.slogdet(factor)
         if np.any(sign == 0):
             raise UsageError("expected scale matrices that are regular, got a singular one")
@@ -100,7 +103,7 @@ class StudentMixture(AbstractExplicit):
         d, dof = self.location.shape[1], self.dof
         constant = math.lgamma((dof + d) / 2) - math.lgamma(dof / 2)
         constant -= d / 2 * math.log(dof * math.pi)
-        white = jnp.einsum("cij,cj->ci", self.inverse, value - self.location)
+        white = jnp.einsum("cij,cj->ci", self.inverse, value[None] - self.location)
         far = jnp.log1p(jnp.sum(white**2, axis=1) / dof)
         return self.log_share + constant - (dof + d) / 2 * far - self.log_volume
 

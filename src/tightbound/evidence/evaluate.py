@@ -21,9 +21,19 @@ from tightbound.evidence.exact.log_evidence import closed, exact
 from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.evidence.importance.evaluation import Evaluation, sampled
 from tightbound.evidence.ladder.budget import Budget
-from tightbound.evidence.ladder.climbed import AUDITED, LEAST, OF_EACH, climbed, corrected
-from tightbound.evidence.verdict import WORDS
+from tightbound.evidence.ladder.climbed import (
+    AUDITED,
+    LEAST,
+    OF_EACH,
+    LadderEvidence,
+    climbed,
+    corrected,
+)
+from tightbound.evidence.verdict import BIAS, WORDS
 from tightbound.models import Bayesian, Model
+
+WITHOUT = ("batch_size", "chunk", "resume")
+"""Execution settings that the ladder has no use for."""
 
 
 @overload
@@ -99,7 +109,8 @@ def evaluate(
       agree;
     - with one, importance sampling with k = 5000 judges all data, and the ladder some of them, of
       those whose weights pass and of those whose weights do not: `recommended` is the mean that
-      they correct. So q(z|x) that misses a mode shows, though its weights do not know of it.
+      they correct, and the word on q(z|x) is "do not trust" where the ladder is above it. So q
+      that misses a mode shows, though its weights do not know of it.
 
     With `k` it is importance sampling from q(z|x) alone, and with `by` another estimator. Memory
     grows with neither k nor n, unless draws are kept.
@@ -126,7 +137,7 @@ def evaluate(
             `bound_by_k`, beside 1, 5, 50, 500, 5000, 50000 and k.
         execution: `key`, `binarize`, `batch_size` (by default 5,000 draws together on each device),
             `chunk`, `progress`, `resume` and `keep`: see `tb.evidence.Execution`. The ladder goes
-            datum by datum, and has no use for sizes and `resume`.
+            datum by datum: without a posterior sizes and `resume` are refused.
 
     Returns:
         An `Evaluation`, a `LadderEvidence`, an `ExactEvidence`, or what `by` gives.
@@ -134,7 +145,7 @@ def evaluate(
     Raises:
         UsageError: Data outside the likelihood's support (row and column are named), wrong
             sizes, a posterior without a density, no posterior where z is not on all real numbers,
-            or a distribution over models.
+            a setting that the way taken has no use for, or a distribution over models.
         NonFiniteError: A log-weight is NaN or +inf; the rows are named.
     """
     if isinstance(model, Bayesian):
@@ -146,13 +157,18 @@ def evaluate(
         own = (k, temperatures, chains, budget, bounds_at is not None)
         return _by(by, model, posterior, x, own, execution)
     run = Execution.of(evaluate, execution)
-    if posterior is None and k is None and temperatures is None:
+    settled = k is not None or temperatures is not None
+    if posterior is None and not settled:
         if bounds_at is not None:
             raise UsageError("bounds_at= is of importance sampling: give a posterior, or k=")
         return _found(model, x, budget, run, execution)
-    settled = k is not None or temperatures is not None
     if settled and budget is not None:
         raise UsageError("budget= is for the way without settings: leave out k and temperatures")
+    if budget is not None and model.prior.support != "real":
+        raise UsageError(
+            "budget= is for the ladder, which moves z on all real numbers, and this prior has "
+            f"{model.prior.support} values: leave it out"
+        )
     judged = sampled(model, posterior, x, k, temperatures, chains, run, bounds_at)
     # The ladder moves z on all real numbers.
     if settled or model.prior.support != "real":
@@ -169,7 +185,17 @@ def _found(
 ) -> Estimate:
     """The evidence without a posterior: exact where it can be, else by the ladder."""
     if closed(model):
+        if budget is not None:
+            raise UsageError(
+                "log p(x) of this model is exact, at next to no cost: leave out budget="
+            )
         return exact(model, x, **execution)
+    for name in WITHOUT:
+        if execution.get(name) is not None:
+            raise UsageError(
+                f"without a posterior the ladder goes datum by datum and has no use for {name}=: "
+                "leave it out; budget= says what the call may cost"
+            )
     data = prepared(model, x, run.binarize, run.key)
     limit = Budget.of(budget, max(LEAST, OF_EACH * data.n))
     return climbed(model, None, data, np.arange(data.n), limit, run)
@@ -194,7 +220,24 @@ def _audited(
     limit = Budget.of(budget, max(LEAST, OF_EACH * len(rows)))
     ladder = climbed(model, posterior, data, rows, limit, run)
     better = ladder if data.n == 1 else corrected(judged, ladder, strata)
-    return replace(judged, recommended=better, seconds=run.seconds)
+    return replace(_doubted(judged, ladder, better), recommended=better, seconds=run.seconds)
+
+
+def _doubted(judged: Evaluation, ladder: LadderEvidence, better: Estimate) -> Evaluation:
+    """Importance sampling, not to be trusted where the ladder is above it: it is a lower bound."""
+    rows = ladder.rows
+    error = np.hypot(ladder.stderr, judged.stderr[rows])
+    above = ladder.log_evidence - judged.log_evidence[rows] > BIAS + 2 * error
+    words = np.asarray(judged.verdicts, object)
+    words[rows[above]] = WORDS[-1]
+    judged = replace(judged, verdicts=tuple(words))
+    away = better.mean - judged.mean
+    of_mean = float(np.hypot(better.stderr_draws, judged.stderr_draws))
+    if judged.judgement is None or not away > BIAS + 2 * of_mean:
+        return judged
+    facts = f"the ladder is {away:+.3f} nats away (standard error {of_mean:.3f})"
+    reason = f"{facts}; {judged.judgement.reason}"
+    return replace(judged, judgement=judged.judgement._replace(word=WORDS[-1], reason=reason))
 
 
 def _by(

@@ -152,6 +152,9 @@ def tuned(
         )
         if adaptive and number == 0:
             spaced = _even_in_length(path, passed.deviation)
+            # Filling has no step size: there the last one goes on, at which interpolation ends.
+            filling = jnp.arange(used.shape[0]) >= path.length
+            used = jnp.where(filling, used[path.length - 1], used)
             used = jnp.interp(spaced[1:], path.betas[1:], used)
             path = path._replace(betas=spaced)
         path = path._replace(step_sizes=used)

@@ -36,12 +36,12 @@ class Budget(NamedTuple):
             )
         return Budget(math.inf, float(found[1]) * UNITS[found[2]], began)
 
-    def allows(self, cost: float, more: float = 0.0) -> bool:
+    def allows(self, cost: int, more: int = 0) -> bool:
         """Whether so much more may be spent after `cost`, if time goes on as it did."""
         spent = time.perf_counter() - self.began
         return cost + more <= self.evaluations and spent * (1 + more / max(cost, 1)) <= self.seconds
 
-    def part(self, cost: float, parts: int) -> "Budget":
+    def part(self, cost: int, parts: int) -> "Budget":
         """An equal part of what is left after `cost`, of so many."""
         now = time.perf_counter()
         left = max(self.seconds - (now - self.began), 0.0)

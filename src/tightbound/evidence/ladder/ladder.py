@@ -201,7 +201,10 @@ class Ascent:
 
     def search(self) -> None:
         """Climbs until enough of them have found nothing that the mixture does not cover."""
-        while not self.searched and self.climbs < MOST_CLIMBS and self.budget.allows(4 * self.cost):
+        # Whatever the budget, one batch: without it there is nothing to estimate from.
+        while not self.climbs or (
+            not self.searched and self.climbs < MOST_CLIMBS and self.budget.allows(4 * self.cost)
+        ):
             self.quiet = 0 if self.explore(self._starts()) else self.quiet + BATCH
         if not len(self.cover.log_mass):
             raise NonFiniteError(
