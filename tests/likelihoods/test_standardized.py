@@ -178,7 +178,9 @@ def test_a_posterior_of_ones_own_sees_the_models_units(kind):
     q = tb.posterior(MODEL, kind, hidden=(4,), key=2)
     bare = tb.posterior(INNER, kind, hidden=(4,), key=2)
     x, key = jnp.asarray(TABLE[0]), jax.random.key(1)
-    np.testing.assert_array_equal(q.sample(x, key=key), bare.sample(inside(MODEL, x), key=key))
+    both = q.sample(x, key=key), bare.sample(inside(MODEL, x), key=key)
+    # A flow begins at moments of the model's draws, which are rounded otherwise.
+    np.testing.assert_allclose(*both, rtol=1e-5 if kind == "flow" else 0)
     assert any(isinstance(node, Standardizing) for node in _nodes(q, Standardizing))
 
 

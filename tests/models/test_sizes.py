@@ -70,7 +70,7 @@ SIZES = {
 @pytest.mark.filterwarnings("ignore:A JAX array is being set as static")  # NumPy's scalars
 @pytest.mark.parametrize("name", SIZES)
 def test_a_size_is_a_whole_number(name):
-    optional = name.startswith(("chunk", "batch_size", "points")) or name == "temperatures"
+    optional = name.startswith(("chunk", "batch_size", "points")) or name in ("temperatures", "k")
     for wrong in WRONG:
         if wrong is None and optional:
             continue

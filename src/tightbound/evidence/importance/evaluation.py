@@ -68,9 +68,9 @@ def sampled(
     model: Model,
     posterior: Any,
     x: DataLike | None,
-    k: int | None,
-    temperatures: int | None,
-    chains: int,
+    k: Any,
+    temperatures: Any,
+    chains: Any,
     run: Execution,
     bounds_at: Any = None,
 ) -> Evaluation:
