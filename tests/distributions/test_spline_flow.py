@@ -67,6 +67,7 @@ def test_zeros_are_the_identity():
     np.testing.assert_allclose(log_slope, 0.0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_density_integrates_to_one_and_is_that_of_the_draws(flow):
     points = np.linspace(-8, 8, 801)
     grid = jnp.asarray(np.stack(np.meshgrid(points, points, indexing="ij"), -1), jnp.float32)
@@ -103,6 +104,7 @@ def test_it_begins_as_the_linear_regression():
     np.testing.assert_allclose(flow.mean(x), mean, atol=0.02)
 
 
+@pytest.mark.slow
 def test_without_draws_it_begins_as_the_standard_normal():
     target = tb.Target(lambda z: -0.5 * jnp.sum(z**2), 3)
     flow = flow_for(target, hidden=(4,))

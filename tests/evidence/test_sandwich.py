@@ -52,6 +52,7 @@ def test_pairs_of_a_simulator_give_bounds():
     assert "others need not show" in wrong.summary()
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_of_real_data_the_upper_side_is_consistent_and_says_so():
     x, _ = pairs(60)
@@ -73,6 +74,7 @@ def test_of_real_data_the_upper_side_is_consistent_and_says_so():
     assert early.gap > 1
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_what_no_chain_has_found_no_gap_shows():
     far = tb.Target(

@@ -106,6 +106,7 @@ def test_draws_of_each_estimator_are_those_of_the_posterior(name):
     assert np.max(np.abs(low.value[:, 1] - truth) / low.stderr[:, 1]) < LIMIT
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 @pytest.mark.parametrize("k", [60, 1000])
 def test_errors_are_calibrated(k):

@@ -59,6 +59,7 @@ every = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("with_data", [False, True])
 def test_densities_integrate_to_one_and_are_those_of_the_draws(kind, whitened, with_data):
@@ -294,6 +295,7 @@ def test_stratified_gradients_are_those_of_the_exact_elbo():
             assert np.any(np.abs(truth) > 20 * error)  # shares too: it could have failed
 
 
+@pytest.mark.slow
 def test_stratified_gradients_vanish_at_the_exact_posterior():
     params = exact_parts()
     items = Items(jnp.zeros((3, 0)), jnp.arange(3))
@@ -323,6 +325,7 @@ def test_a_mixture_finds_both_modes_and_their_shares():
     assert tb.evaluate(BIMODAL, q, k=2000).mean == pytest.approx(0, abs=5e-3)
 
 
+@pytest.mark.slow
 def test_other_objectives_take_mixtures_by_gradients_that_leave_draws_alone():
     for objective in ("iwae(k=4, gradient='vimco')", "iwae(k=4, gradient='wake')", "rws(k=4)"):
         tb.fit(BIMODAL, mixture(), objective=objective, steps=2, batch_size=2)

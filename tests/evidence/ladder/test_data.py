@@ -120,6 +120,7 @@ def test_holes_and_a_condition():
     assert within(found, np.array(truth))
 
 
+@pytest.mark.slow
 def test_results_are_coded_for_each_datum_and_doubts_reach_the_set():
     # Of the second datum the density falls as 1 / |z| in one dimension: it has no integral, and
     # the mean weight is none that draws find.
