@@ -66,6 +66,7 @@ def parts():
         _autoencoder("implicit"),
         Params(finite, None),
         Params(tb.Model(SemiImplicit(_Mixed(), 2), semi.model.likelihood), semi.posterior),
+        Params(semi.model, tb.posterior(semi.model, "mixture", hidden=(3,), key=1)),
     )
 
 

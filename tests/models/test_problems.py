@@ -35,7 +35,7 @@ def test_eight_schools_has_its_evidence_and_its_symmetry():
     target = problems.eight_schools()
     found = prior_sampling(target, k=200_000, key=0)
     assert abs(found.mean - truth) < LIMIT * found.stderr_draws
-    assert found.stderr_draws < 0.1
+    assert found.ess[0] > 100
     z = jax.random.normal(jax.random.key(0), (10,))
     mirrored = jnp.concatenate([z[:1], -z[1:]])
     none = jnp.zeros(0)

@@ -54,7 +54,8 @@ def test_what_is_valid_runs(kind):
     x, keys = jnp.asarray(data), item_keys(jax.random.key(0), jnp.arange(len(data)))
     options = {"xla_backend_optimization_level": 0}
     for name, step in jax.jit(steps, compiler_options=options)(x, keys).items():
-        for part in step.grads:
+        # The sleep phase alone teaches q, and the model nothing.
+        for part in step.grads[1:] if name.startswith("npe") else step.grads:
             leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(part)]
             assert all(np.isfinite(leaf).all() for leaf in leaves), name
             assert any(np.any(leaf != 0) for leaf in leaves), name

@@ -9,6 +9,8 @@ Reference: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 
 for triangular inversion: residuals as small as by substitution).
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,7 +43,7 @@ def cholesky(matrix: Float[Array, "d d"]) -> Float[Array, "d d"]:
     """The Cholesky factor of a positive definite matrix, column by column; NaN of any other."""
     rows = jnp.arange(matrix.shape[0])
 
-    def column(j: Array, factor: Array) -> Array:
+    def column(j: Any, factor: Array) -> Array:
         rest = matrix[:, j] - jnp.matmul(factor, factor[j], precision=HIGHEST)
         return factor.at[:, j].set(jnp.where(rows < j, 0.0, rest / jnp.sqrt(rest[j])))
 

@@ -177,7 +177,7 @@ def gaussian_linear() -> SimulatorProblem:
         return z + spread * jax.random.normal(key, (10,))
 
     def posterior(
-        x: Float[np.ndarray, " columns"], n: int, seed: int
+        x: Float[Array | np.ndarray, " columns"], n: int, seed: int
     ) -> Float[np.ndarray, "n dim"]:
         drawn = np.random.default_rng(seed).standard_normal((n, 10))
         return (np.asarray(x) / 2 + math.sqrt(0.05) * drawn).astype(np.float32)
