@@ -46,6 +46,11 @@ class NPE(AbstractObjective):
     def check(self, params: Params) -> None:
         """Needs a posterior whose density is where the prior draws."""
         check_requires(self, params)
+        if not params.posterior.fixed_support:
+            raise UsageError(
+                "npe() takes log q(z|x) at draws of the prior, where a posterior whose support "
+                "moves with x has none: use elbo() or iwae() with it"
+            )
         dreams, followed = params.model.prior.support, params.posterior.support
         if set(dreams.split(", ")) != set(followed.split(", ")):
             raise UsageError(
