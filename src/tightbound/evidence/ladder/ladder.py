@@ -106,7 +106,6 @@ class Rung(NamedTuple):
 class Drawn(NamedTuple):
     """Weighted draws in units u."""
 
-    units: Units
     u: Float[np.ndarray, "n d"]
     log_w: Float[np.ndarray, " n"]
 
@@ -295,7 +294,7 @@ class Ascent:
         self.cover = reweighted(self.cover, u, log_w)
         # Draws that had a say in the mixture, or in when to stop adding to it, do not count.
         u, log_w = self.block(self.cover.mixture)
-        self.drawn = Drawn(self.units, u, log_w)
+        self.drawn = Drawn(u, log_w)
         found = self.note(f"importance sampling, {BLOCK} draws", log_w)
         for blocks in BLOCKS:
             needed = len(self.drawn.log_w) * (found.stderr / PRECISE) ** 2
@@ -310,7 +309,6 @@ class Ascent:
             while len(self.drawn.log_w) < blocks * BLOCK:
                 u, log_w = self.block(self.cover.mixture)
                 self.drawn = Drawn(
-                    self.units,
                     np.concatenate([self.drawn.u, u]),
                     np.concatenate([self.drawn.log_w, log_w]),
                 )
@@ -366,7 +364,7 @@ class Ascent:
         where = "the start" if from_start else "the mixture"
         words = f"annealing from {where}, {temperatures} temperatures, {CHAINS} chains"
         if not from_start:
-            self.chains = Drawn(self.units, ends, log_w)
+            self.chains = Drawn(ends, log_w)
         return self.note(words, log_w, TERMS), found
 
     def block(self, mixture: StudentMixture) -> tuple[np.ndarray, np.ndarray]:
