@@ -28,7 +28,8 @@ from tightbound.evidence.batches import Prepared
 from tightbound.evidence.estimate import Estimate, with_verdict
 from tightbound.evidence.execution import Execution
 from tightbound.evidence.ladder.budget import Budget
-from tightbound.evidence.ladder.ladder import TERMS, Ascent, Rung, of_weights
+from tightbound.evidence.ladder.ladder import TERMS, Ascent
+from tightbound.evidence.ladder.rungs import Rung, of_weights
 from tightbound.evidence.ladder.units import Units
 from tightbound.evidence.rounding import rounding
 from tightbound.evidence.verdict import BIAS, CASES, DRAWS, SHARE, WORDS, Verdict

@@ -20,8 +20,7 @@ Bias: of the mean weight none, for the draws of one proposal; which draws are ma
 before, and when to stop on the error, so that no bound is claimed. Low where a mode was not found.
 """
 
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,17 +32,16 @@ from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import NonFiniteError
 from tightbound.core.items import One, condition
 from tightbound.core.streams import first_keys, item_keys, numbered, stream
-from tightbound.distributions import AbstractConditional, AbstractExplicit, StudentMixture
-from tightbound.evidence.annealing.ais import forwards, tuned_path
-from tightbound.evidence.estimate import of_log_weights
+from tightbound.distributions import AbstractConditional, StudentMixture
 from tightbound.evidence.ladder.adapt import Pool, refitted, reweighted
+from tightbound.evidence.ladder.anneal import CHAINS, annealed, cost
 from tightbound.evidence.ladder.budget import Budget
 from tightbound.evidence.ladder.climb import climb
-from tightbound.evidence.ladder.cover import MOST, UNCOVERED, Cover, added
-from tightbound.evidence.ladder.units import Units, Whitened
+from tightbound.evidence.ladder.cover import UNCOVERED, Cover, added
+from tightbound.evidence.ladder.rungs import Drawn, Rung, apart, effective, scored
+from tightbound.evidence.ladder.units import Units
 from tightbound.evidence.verdict import CHAINS as TERMS
-from tightbound.evidence.verdict import DRAWS, WORDS, Terms, Weighed, judge
-from tightbound.mcmc import untuned
+from tightbound.evidence.verdict import DRAWS, WORDS, Terms
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z
 
@@ -67,14 +65,8 @@ BLOCKS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Numbers of blocks that are judged: each has a program of its own."""
 ARRIVED = 0.5
 """Share of climbs that come to an end on a smooth density."""
-CHAINS = 64
-PILOTS = 8
-LEAPFROG = 5
-ACCEPTANCE = 0.7
 TEMPERATURES = 32
 """Of the first annealing."""
-LENGTH = 4096
-"""Places of a path, and so the most temperatures."""
 WIDE = {True: 3.0, False: 30.0}
 """Largest scale of a component in units of the prior, or of the starts without one."""
 REPAIRS = 4
@@ -94,65 +86,6 @@ USEFUL = 0.03
 EFFICIENT = 0.2
 """Effective share of draws that are enough alone."""
 ANNEALINGS = 7
-AGREE = 0.05
-"""Nats within which two rungs are one, beside twice their standard errors."""
-
-
-class Rung(NamedTuple):
-    """What one step of the ladder said, in nats."""
-
-    words: str
-    log_evidence: float
-    stderr: float
-    khat: float
-    verdict: str
-    cost: int
-    """Evaluations of the density and of its gradient so far."""
-
-
-class Drawn(NamedTuple):
-    """Weighted draws in units u."""
-
-    u: Float[np.ndarray, "n d"]
-    log_w: Float[np.ndarray, " n"]
-
-
-class Scored(NamedTuple):
-    """What weights say: a number, its error, and whether it is to be believed."""
-
-    log_evidence: float
-    stderr: float
-    khat: float
-    verdict: str
-
-
-def scored(log_w: Float[np.ndarray, " n"], terms: Terms = DRAWS) -> Scored:
-    """The evidence by weighted draws, or chains, as every estimator judges it."""
-    top = float(np.max(log_w))
-    of = of_weights(jnp.asarray(log_w - top, jnp.float32)[None], terms)
-    known = Weighed(
-        draws=len(log_w),
-        stderr=np.asarray(of.stderr, np.float64),
-        **{name: np.asarray(value, np.float64) for name, value in of.tail.items()},
-        rounding=np.zeros(1),
-    )
-    khat = float(of.tail["khat"][0])
-    return Scored(top + float(of.log_z[0]), float(of.stderr[0]), khat, judge(known, terms).word)
-
-
-def effective(log_w: Float[np.ndarray, " n"]) -> float:
-    """Effective number of draws."""
-    w = np.exp(log_w - np.max(log_w))
-    return float(np.sum(w) ** 2 / np.sum(w**2))
-
-
-def apart(one: Rung, other: Rung) -> float:
-    """By how much one rung is above another, beyond what their errors allow."""
-    error = math.hypot(one.stderr, other.stderr)
-    return max(one.log_evidence - other.log_evidence - max(AGREE, 2.5 * error), 0.0)
-
-
-of_weights = filter_jit(of_log_weights)
 
 
 class Ascent:
@@ -358,8 +291,7 @@ class Ascent:
             if self.sure:
                 return
             temperatures = TEMPERATURES * 2**number
-            cost = 2 * (2 * PILOTS + CHAINS) * temperatures * (LEAPFROG + 2)
-            if not self.budget.allows(self.cost, cost):
+            if not self.budget.allows(self.cost, 2 * cost(temperatures)):
                 self.doubts.append("the budget was spent before two rungs agreed")
                 return
             mixture, found = self.annealing(temperatures, number, from_start=False)
@@ -382,13 +314,15 @@ class Ascent:
 
     def annealing(self, temperatures: int, number: int, *, from_start: bool) -> tuple[Rung, int]:
         """Anneals, and adds what chains found to the mixture; what it said, and how many."""
-        ends, log_w = self.annealed(temperatures, number, from_start=from_start)
-        found = self.add(ends, self.values(ends))
+        root = numbered(stream(self.key, "ladder.annealed"), 2 * number + from_start)
+        chains = annealed(self.units, self.cover, temperatures, root, from_start=from_start)
+        self.gradients += cost(temperatures)
+        found = self.add(chains.u, self.values(chains.u))
         where = "the start" if from_start else "the mixture"
         words = f"annealing from {where}, {temperatures} temperatures, {CHAINS} chains"
         if not from_start:
-            self.chains = Drawn(ends, log_w)
-        return self.note(words, log_w, TERMS), found
+            self.chains = chains
+        return self.note(words, chains.log_w, TERMS), found
 
     def block(self, mixture: StudentMixture) -> tuple[np.ndarray, np.ndarray]:
         """Fresh draws of the mixture with their log-weights."""
@@ -403,47 +337,6 @@ class Ascent:
                 "density is zero it should be -inf"
             )
         return u, log_w
-
-    def annealed(self, temperatures: int, number: int, *, from_start: bool) -> Any:
-        """Chains from the mixture, or from where climbs start: their ends and log-weights."""
-        mean, covariance = self.cover.moments()
-        square = np.linalg.cholesky(covariance)
-        units = Units.of(
-            self.model,
-            self.x,
-            self.centre + self.scale * mean,
-            self.scale[:, None] * square,
-        )
-        back = np.linalg.inv(square)
-        base: AbstractExplicit | None = None
-        if not from_start:
-            base = StudentMixture.of(
-                self.cover.share,
-                (self.cover.location - mean) @ back.T,
-                back @ self.cover.factor,
-                components=MOST,
-            )
-        elif not self.has_prior:
-            wide = np.diag(np.full(self.dim, 3.0))
-            base = StudentMixture.of([1.0], np.zeros((1, self.dim)), wide[None], components=MOST)
-        root = numbered(stream(self.key, "ladder.annealed"), 2 * number + from_start)
-        target = Whitened(units)
-        nothing = jnp.zeros((1, 0))
-        pilot = first_keys(stream(root, "ladder.pilot"), PILOTS)[None]
-        path = tuned_path(
-            target,
-            base,
-            untuned("sigmoid", temperatures, LENGTH),
-            nothing,
-            pilot,
-            leapfrog=LEAPFROG,
-            acceptance=ACCEPTANCE,
-        )
-        chains = first_keys(stream(root, "ladder.chains"), CHAINS)[None]
-        passed = forwards(target, base, path, nothing, chains, leapfrog=LEAPFROG)
-        self.gradients += (2 * PILOTS + CHAINS) * temperatures * (LEAPFROG + 2)
-        ends = mean + np.asarray(passed.z[0], np.float64) @ square.T
-        return ends, np.asarray(passed.log_w[0], np.float64)
 
 
 @filter_jit

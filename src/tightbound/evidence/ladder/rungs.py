@@ -1,0 +1,71 @@
+"""What a step of the ladder says: a number, its error, and whether it is to be believed."""
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from tightbound.core.compilation import filter_jit
+from tightbound.evidence.estimate import of_log_weights
+from tightbound.evidence.verdict import DRAWS, Terms, Weighed, judge
+
+AGREE = 0.05
+"""Nats within which two rungs are one, beside twice their standard errors."""
+
+of_weights = filter_jit(of_log_weights)
+
+
+class Rung(NamedTuple):
+    """What one step of the ladder said, in nats."""
+
+    words: str
+    log_evidence: float
+    stderr: float
+    khat: float
+    verdict: str
+    cost: int
+    """Evaluations of the density and of its gradient so far."""
+
+
+class Drawn(NamedTuple):
+    """Weighted draws in units u."""
+
+    u: Float[np.ndarray, "n d"]
+    log_w: Float[np.ndarray, " n"]
+
+
+class Scored(NamedTuple):
+    """What weights say: a number, its error, and whether it is to be believed."""
+
+    log_evidence: float
+    stderr: float
+    khat: float
+    verdict: str
+
+
+def scored(log_w: Float[np.ndarray, " n"], terms: Terms = DRAWS) -> Scored:
+    """The evidence by weighted draws, or chains, as every estimator judges it."""
+    top = float(np.max(log_w))
+    of = of_weights(jnp.asarray(log_w - top, jnp.float32)[None], terms)
+    known = Weighed(
+        draws=len(log_w),
+        stderr=np.asarray(of.stderr, np.float64),
+        **{name: np.asarray(value, np.float64) for name, value in of.tail.items()},
+        rounding=np.zeros(1),
+    )
+    khat = float(of.tail["khat"][0])
+    return Scored(top + float(of.log_z[0]), float(of.stderr[0]), khat, judge(known, terms).word)
+
+
+def effective(log_w: Float[np.ndarray, " n"]) -> float:
+    """Effective number of draws."""
+    w = np.exp(log_w - np.max(log_w))
+    return float(np.sum(w) ** 2 / np.sum(w**2))
+
+
+def apart(one: Rung, other: Rung) -> float:
+    """By how much one rung is above another, beyond what their errors allow."""
+    error = math.hypot(one.stderr, other.stderr)
+    return max(one.log_evidence - other.log_evidence - max(AGREE, 2.5 * error), 0.0)
