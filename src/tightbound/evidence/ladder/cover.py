@@ -21,7 +21,7 @@ from tightbound.core.compilation import filter_jit
 from tightbound.distributions import StudentMixture
 from tightbound.evidence.ladder.units import Units
 
-MOST = 64
+MOST = 128
 """Components."""
 FLOOR = 0.3
 """Share of the mixture that is spread evenly: a mass that is misjudged is still drawn from."""
