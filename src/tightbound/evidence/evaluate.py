@@ -5,11 +5,13 @@ Bias: that of the way it goes.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Unpack, overload
 
 import jax
 import numpy as np
 
+from tightbound.core.budget import Budget
 from tightbound.core.errors import UsageError
 from tightbound.core.streams import stream
 from tightbound.data import DataLike
@@ -20,7 +22,6 @@ from tightbound.evidence.estimator import Estimator
 from tightbound.evidence.exact.log_evidence import closed, exact
 from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.evidence.importance.evaluation import Evaluation, sampled
-from tightbound.evidence.ladder.budget import Budget
 from tightbound.evidence.ladder.climbed import (
     AUDITED,
     LEAST,
@@ -169,11 +170,15 @@ def evaluate(
             "budget= is for the ladder, which moves z on all real numbers, and this prior has "
             f"{model.prior.support} values: leave it out"
         )
-    judged = sampled(model, posterior, x, k, temperatures, chains, run, bounds_at)
     # The ladder moves z on all real numbers.
-    if settled or model.prior.support != "real":
+    alone = settled or model.prior.support != "real"
+    judged = sampled(model, posterior, x, k, temperatures, chains, run, bounds_at, finish=alone)
+    if alone:
         return judged
-    return _audited(judged, model, posterior, x, budget, run)
+    found = _audited(judged, model, posterior, x, budget, run)
+    if run.resume is not None:
+        Path(run.resume).unlink(missing_ok=True)
+    return found
 
 
 def _found(

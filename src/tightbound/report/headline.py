@@ -1,13 +1,17 @@
 """The numbers that come first: the log-likelihood, its error bars, its verdict, its other forms."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from tightbound.report.evaluations import ladder, leading_numbers
 from tightbound.report.records import Records
 from tightbound.report.text import count, error, number, percent, plain
 from tightbound.report.units import layers
 from tightbound.report.values import as_mapping, as_number, as_sequence
 
+TONES = ("good", "warn", "bad")
+"""What verdicts may be taken for, from the best to the worst."""
 LEAST_ROUNDING = 5e-4
 """Least rounding that is shown, in nats."""
 
@@ -27,6 +31,20 @@ class Seed(NamedTuple):
     verdict: str
 
 
+class Ladder(NamedTuple):
+    """What the ladder made of importance sampling; the mean of all seeds, in nats per item."""
+
+    bound: float
+    """The lower bound that it started from."""
+    verdict: str
+    """The worst word on that bound."""
+    shift: float
+    error: float
+    """Standard error of that, from the draws and from the choice of items."""
+    items: float
+    """Items that it looked at, for each seed."""
+
+
 class Headline(NamedTuple):
     """The evaluation of a run in words and numbers; numbers are NaN where nothing is recorded."""
 
@@ -44,6 +62,8 @@ class Headline(NamedTuple):
     seeds: list[Seed]
     baselines: list[tuple[str, float]]
     """What simple models of the same data make of them, by name."""
+    ladder: Ladder | None
+    """Where the ladder corrected the numbers; these are then the corrected ones."""
 
 
 def headline(records: Records) -> Headline | None:
@@ -62,7 +82,7 @@ def headline(records: Records) -> Headline | None:
             khat_share=as_number(seed.get("khat_share_bad")),
             verdict=plain(seed.get("verdict", "none")),
         )
-        for seed in map(as_mapping, as_sequence(found.get("seeds")))
+        for seed in map(leading_numbers, as_sequence(found.get("seeds")))
     ]
     ends = [as_number(end) for end in as_sequence(found.get("interval"))]
     return Headline(
@@ -82,7 +102,46 @@ def headline(records: Records) -> Headline | None:
             (plain(name), as_number(value))
             for name, value in as_mapping(found.get("baselines")).items()
         ],
+        ladder=_ladder([as_mapping(seed) for seed in as_sequence(found.get("seeds"))]),
     )
+
+
+def _ladder(seeds: list[Mapping[str, Any]]) -> Ladder | None:
+    """What the ladder did, where it looked at some items of every seed."""
+    found = [ladder(seed) for seed in seeds]
+    if not found or not all(found):
+        return None
+
+    def over(records: list[Mapping[str, Any]], name: str) -> float:
+        return sum(as_number(of.get(name)) for of in records) / len(records)
+
+    words = [plain(seed.get("verdict", "none")) for seed in seeds]
+    return Ladder(
+        bound=over(seeds, "log_evidence_mean"),
+        verdict=max(words, key=lambda word: TONES.index(tone(word))),
+        shift=over(found, "shift"),
+        # Not divided by the root of their number: the seeds share the choice of items.
+        error=over(found, "stderr_mean_mc"),
+        items=over(found, "n"),
+    )
+
+
+def ladder_rows(found: Headline) -> list[tuple[str, str]]:
+    """Where the number comes from, and the lower bound beside it; nothing without a ladder."""
+    if found.ladder is None:
+        return []
+    of, unit = found.ladder, f"{found.unit} per item"
+    return [
+        (
+            "estimator",
+            f"importance sampling, corrected by the ladder on {count(of.items)} items",
+        ),
+        (
+            "lower bound",
+            f"{number(of.bound)} {unit} by importance sampling ({of.verdict}); the ladder adds "
+            f"{number(of.shift, 3)} ± {error(of.error)}",
+        ),
+    ]
 
 
 def baseline_rows(found: Headline) -> list[tuple[str, str]]:
@@ -115,6 +174,9 @@ def error_bars(found: Headline) -> list[tuple[str, str]]:
 def _monte_carlo(found: Headline) -> str:
     """Whose error it is, and whether it is all of it."""
     at_least = ", at least" if any(seed.at_least for seed in found.seeds) else ""
+    if found.ladder is not None:
+        items = count(found.ladder.items)
+        return f"Monte Carlo at k = {count(found.k)}, the ladder on {items} items{at_least}"
     return f"Monte Carlo at k = {count(found.k)}{at_least}"
 
 
@@ -178,13 +240,13 @@ def evaluation_rows(records: Records) -> list[list[str]]:
             or ("leads" if judged is records.leading else "the run as it stands")
         )
         errors = [
-            as_number(as_mapping(seed).get("stderr_data"))
+            as_number(leading_numbers(seed).get("stderr_data"))
             for seed in as_sequence(found.get("seeds"))
         ]
         rows.append(
             [
                 plain(asked.get("split", "")),
-                count(as_number(asked.get("k"))),
+                _draws(found),
                 plain(asked.get("key", "")),
                 plain(found.get("epoch", "")),
                 number(as_number(found.get("mean"))),
@@ -194,6 +256,12 @@ def evaluation_rows(records: Records) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def _draws(record: Mapping[str, Any]) -> str:
+    """How many, and that the ladder went beside them."""
+    corrected = any(ladder(seed) for seed in as_sequence(record.get("seeds")))
+    return count(as_number(record.get("k"))) + (" and ladder" if corrected else "")
 
 
 EVALUATION_COLUMNS = ["part", "k", "key", "epoch", "log p(x)", "items", "verdict", "about"]

@@ -20,6 +20,7 @@ from tightbound.report.headline import (
     evaluation_rows,
     headline,
     interval_text,
+    ladder_rows,
     seed_rows,
     tone,
 )
@@ -112,6 +113,7 @@ def _forms(records: Records, found: Headline) -> list[tuple[str, str]]:
         *((f"Baseline, {name}", value) for name, value in baseline_rows(found)),
         *((f"Error, {source}", size) for source, size in error_bars(found)),
         ("Direction", found.direction),
+        *((name.capitalize(), text) for name, text in ladder_rows(found)),
         ("Split", f"{found.split}, {count(found.n)} items"),
         ("Binarisation", found.binarisation),
         ("Importance samples", f"k = {count(found.k)} per item"),

@@ -11,6 +11,7 @@ from tightbound.report.headline import (
     error_bars,
     evaluation_rows,
     headline,
+    ladder_rows,
 )
 from tightbound.report.records import Records, read_records
 from tightbound.report.text import count, number, plain, terminal
@@ -98,6 +99,7 @@ def _evaluation(records: Records) -> list[tuple[str, str]]:
         *((f"baseline, {name}", value) for name, value in baseline_rows(found)),
         *((f"error, {source}", size) for source, size in error_bars(found)),
         ("direction", found.direction),
+        *ladder_rows(found),
         ("k, items, seeds", f"{count(found.k)}, {count(found.n)}, {len(found.seeds)}"),
         ("binarisation", found.binarisation),
         ("verdict", f"{found.verdict}: {found.reason}" if found.reason else found.verdict),
