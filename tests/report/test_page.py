@@ -13,8 +13,8 @@ from tightbound.core.digests.arrays import read_arrays
 from tightbound.core.digests.record import read_record, write_record
 from tightbound.core.digests.text import read_sealed, sealed
 from tightbound.report import figures, write_report
-from tightbound.report.headline import tone
 from tightbound.report.pictures import samples_sheet
+from tightbound.report.text import tone
 
 ALL = {
     "learning_curve.png",

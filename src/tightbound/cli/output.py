@@ -68,7 +68,7 @@ def flat_record(
     items that it looked at, and `importance_mean` is the lower bound that it started from.
     """
     from tightbound.report import json_records
-    from tightbound.report.evaluations import ladder, leading_numbers
+    from tightbound.report.corrected import ladder, leading_numbers
     from tightbound.report.values import as_mapping, as_sequence
 
     records = json_records(directory)

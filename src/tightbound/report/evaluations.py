@@ -11,6 +11,7 @@ from jaxtyping import Float
 from tightbound.core.digests.arrays import read_arrays
 from tightbound.core.digests.record import entry
 from tightbound.core.files import refusals
+from tightbound.report.corrected import ladder
 from tightbound.report.present import Present, why_not
 from tightbound.report.values import as_mapping, as_number, as_sequence, tables
 
@@ -87,13 +88,3 @@ def _rank(found: Judged) -> tuple[bool, float, float, float, float]:
     ladders = list(filter(None, map(ladder, as_sequence(found.record.get("seeds")))))
     spent = [as_number(of.get(name)) for of in ladders for name in ("evaluations", "gradients")]
     return bool(ladders), k, temperatures, -key, math.fsum(spent)
-
-
-def ladder(seed: object) -> Mapping[str, Any]:
-    """What a record says of the numbers of one seed that the ladder corrected, if it did."""
-    return as_mapping(as_mapping(seed).get("recommended"))
-
-
-def leading_numbers(seed: object) -> Mapping[str, Any]:
-    """What a record says of one seed: of what the ladder corrected before all else."""
-    return {**as_mapping(seed), **ladder(seed)}

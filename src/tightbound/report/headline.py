@@ -4,14 +4,12 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tightbound.report.evaluations import ladder, leading_numbers
+from tightbound.report.corrected import Ladder, ladder, leading_numbers, over_seeds
 from tightbound.report.records import Records
 from tightbound.report.text import count, error, number, percent, plain
 from tightbound.report.units import layers
 from tightbound.report.values import as_mapping, as_number, as_sequence
 
-TONES = ("good", "warn", "bad")
-"""What verdicts may be taken for, from the best to the worst."""
 LEAST_ROUNDING = 5e-4
 """Least rounding that is shown, in nats."""
 
@@ -29,20 +27,6 @@ class Seed(NamedTuple):
     ess: float
     khat_share: float
     verdict: str
-
-
-class Ladder(NamedTuple):
-    """What the ladder made of importance sampling; the mean of all seeds, in nats per item."""
-
-    bound: float
-    """The lower bound that it started from."""
-    verdict: str
-    """The worst word on that bound."""
-    shift: float
-    error: float
-    """Standard error of that, from the draws and from the choice of items."""
-    items: float
-    """Items that it looked at, for each seed."""
 
 
 class Headline(NamedTuple):
@@ -102,46 +86,8 @@ def headline(records: Records) -> Headline | None:
             (plain(name), as_number(value))
             for name, value in as_mapping(found.get("baselines")).items()
         ],
-        ladder=_ladder([as_mapping(seed) for seed in as_sequence(found.get("seeds"))]),
+        ladder=over_seeds(as_sequence(found.get("seeds"))),
     )
-
-
-def _ladder(seeds: list[Mapping[str, Any]]) -> Ladder | None:
-    """What the ladder did, where it looked at some items of every seed."""
-    found = [ladder(seed) for seed in seeds]
-    if not found or not all(found):
-        return None
-
-    def over(records: list[Mapping[str, Any]], name: str) -> float:
-        return sum(as_number(of.get(name)) for of in records) / len(records)
-
-    words = [plain(seed.get("verdict", "none")) for seed in seeds]
-    return Ladder(
-        bound=over(seeds, "log_evidence_mean"),
-        verdict=max(words, key=lambda word: TONES.index(tone(word))),
-        shift=over(found, "shift"),
-        # Not divided by the root of their number: the seeds share the choice of items.
-        error=over(found, "stderr_mean_mc"),
-        items=over(found, "n"),
-    )
-
-
-def ladder_rows(found: Headline) -> list[tuple[str, str]]:
-    """Where the number comes from, and the lower bound beside it; nothing without a ladder."""
-    if found.ladder is None:
-        return []
-    of, unit = found.ladder, f"{found.unit} per item"
-    return [
-        (
-            "estimator",
-            f"importance sampling, corrected by the ladder on {count(of.items)} items",
-        ),
-        (
-            "lower bound",
-            f"{number(of.bound)} {unit} by importance sampling ({of.verdict}); the ladder adds "
-            f"{number(of.shift, 3)} ± {error(of.error)}",
-        ),
-    ]
 
 
 def baseline_rows(found: Headline) -> list[tuple[str, str]]:
@@ -195,14 +141,6 @@ def bits_per_dim(records: Records, found: Headline) -> float | None:
     if not discrete or not dimensions > 0:
         return None
     return -found.value / (dimensions * math.log(2))
-
-
-def tone(verdict: str) -> str:
-    """The colour class of a verdict: only plain trust is good, unknown words are a warning."""
-    word = verdict.strip().lower()
-    if word == "trust":
-        return "good"
-    return "bad" if word in {"use ais", "do not trust"} else "warn"
 
 
 def active_units(records: Records) -> list[tuple[str, int, int]]:
