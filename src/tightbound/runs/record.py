@@ -109,6 +109,7 @@ def _recommended(ev: Evaluation, ladder: LadderEvidence) -> dict[str, Any]:
     """What the record says of the mean that the ladder corrected, and what the ladder took."""
     found = _leading(ev)
     said = _of_estimate(found)
+    del said["seconds"]  # of its importance sampling alone; the seed's are all
     return {
         # Of the data that were looked at; k-hat is of the weights, and none of the ladder's.
         "share_doubtful": said.pop("khat_share_bad", None),
