@@ -45,6 +45,7 @@ def test_the_known_fault_of_the_compiler_is_there_and_is_not_in_our_programs(as_
     assert [doctor.sums_of_squares(way).ok for way in (jit, filter_jit)] == [True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(jaxlib.__version__ not in FUSES_WRONGLY, reason="no fault of this jaxlib")
 def test_sums_of_seven_axes_do_not_crash():
     # In a process of its own, without the flags of the tests, which may hide it.

@@ -84,6 +84,7 @@ def test_the_density_integrates_to_one_and_is_that_of_the_draws(flow):
         assert stats.kstest(u, "uniform").pvalue > 1e-6
 
 
+@pytest.mark.slow
 def test_gradients_are_finite_far_outside(flow):
     gradient = eqx.filter_jit(eqx.filter_grad(lambda flow, z: flow.log_prob(z, 100 * X)))
     for z in (jnp.array([1e3, -1e3]), jnp.array([5.0, -5.0])):

@@ -57,6 +57,7 @@ def is_an_estimate(found, n):
             setattr(found, field.name, None)
 
 
+@pytest.mark.slow
 def test_evaluate_and_sandwich_give_them_too():
     model = linear_gaussian.one_layer_model()
     found = tb.evaluate(model, linear_gaussian.exact_posterior(model), X, k=20, temperatures=3)

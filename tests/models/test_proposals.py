@@ -265,6 +265,7 @@ def exact_parts():
     return Params(BIMODAL, eqx.tree_at(where, q, biases))
 
 
+@pytest.mark.slow
 def test_stratified_gradients_are_those_of_the_exact_elbo():
     q = moved(mixture(), 5)
     edge = jnp.linspace(-12, 12, 4001)[:, None]

@@ -115,6 +115,7 @@ def test_labels_and_conditions_stay_with_their_rows_through_a_resumed_fit(tmp_pa
             fitted(4, directory=tmp_path, resume=True, **other)
 
 
+@pytest.mark.slow
 def test_a_source_is_worth_what_its_array_is():
     model, posterior = grey()
     data = tb.source(model, X)

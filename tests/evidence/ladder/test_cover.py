@@ -7,15 +7,12 @@ import pytest
 
 import tightbound as tb
 from tests.evidence.targets import mixture
-from tests.ztest import LIMIT
-from tightbound.distributions import StudentMixture
 from tightbound.evidence.ladder.cover import (
     FLOOR,
     MOST,
     NEGLIGIBLE,
     Cover,
     added,
-    reweighted,
 )
 from tightbound.evidence.ladder.units import Units
 
@@ -122,38 +119,3 @@ def test_a_flat_direction_is_as_wide_as_allowed_and_a_quartic_as_it_falls():
     narrow, wide = np.sort(np.linalg.svd(cover.factor[0])[1])
     assert wide == pytest.approx(1, rel=0.02)
     assert narrow == pytest.approx(0.5**0.25, rel=0.1)
-
-
-@pytest.mark.stat
-def test_weighted_draws_move_shares_to_the_truth(getkey):
-    # A false alarm at 4.9 standard errors: 1e-6. What was claimed is off by a factor of 20.
-    truth = normals([0.25, 0.75])
-    factor = np.linalg.cholesky(COVARIANCE)
-    wrong = Cover(np.stack([np.zeros(2), CORNER]), np.stack([factor, factor]), np.log([0.9, 0.1]))
-    law: StudentMixture = wrong.mixture
-    keys = jax.random.split(getkey(), 4000)
-
-    @jax.jit
-    @jax.vmap
-    def weighed(key):
-        u = law.sample(key=key)
-        return u, truth.log_joint(jnp.zeros(0), u) - law.log_prob(u)
-
-    u, log_w = (np.asarray(a, np.float64) for a in weighed(keys))
-    better = reweighted(wrong, u, log_w)
-    # The mass of a mode is a mean of weights: its error, and 20 draws' worth of the old claim.
-    for of, mass in enumerate((0.25, 0.75)):
-        near = (u[:, 0] > 3) == (of == 1)
-        error = np.std(np.exp(log_w) * near) / np.sqrt(len(u))
-        claim = abs(wrong.log_mass[of] - np.log(mass)) * 20 / 100
-        assert abs(np.exp(better.log_mass[of]) - mass) < LIMIT * error + claim * mass
-
-
-def test_few_effective_draws_leave_a_mass_as_it_was():
-    factor = np.linalg.cholesky(COVARIANCE)
-    cover = Cover(np.stack([np.zeros(2), CORNER]), np.stack([factor, factor]), np.zeros(2))
-    u = np.repeat(CORNER[None], 50, 0)
-    lone = np.concatenate([[0.0], np.full(49, -50.0)])
-    barely = reweighted(cover, u, lone)
-    # One effective draw of 50 counts for 1 part in 21.
-    assert barely.log_mass[1] == pytest.approx(-np.log(50) / 21, rel=1e-2)

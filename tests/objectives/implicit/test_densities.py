@@ -29,6 +29,7 @@ def test_moments_are_those_of_the_draws():
     np.testing.assert_array_equal(q.mean(jnp.asarray(X[0])), mean)
 
 
+@pytest.mark.slow
 def test_the_evidence_of_an_implicit_posterior_is_unbiased():
     # E[p-hat] = p(x) whatever stands in for q. False alarms: 9.6e-7.
     ratios = [

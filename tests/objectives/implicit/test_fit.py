@@ -81,6 +81,7 @@ def test_a_separating_classifier_is_warned_of():
     assert len(caught) == 1
 
 
+@pytest.mark.slow
 def test_calibration_on_fresh_draws():
     # Where both sides are one distribution nothing can be told: log 2, a half, and calibrated.
     parts = tb.Model(FromSimulator(lambda _, key: jax.random.normal(key, (2,))), model().likelihood)
@@ -97,6 +98,7 @@ def test_calibration_on_fresh_draws():
         tb.diagnostics.ratio_calibration(fitted(pc_den(**SMALL)), pc_den(**SMALL), X)
 
 
+@pytest.mark.slow
 def test_calibration_is_at_the_noise_of_the_last_epoch():
     falling, fallen = (pc_adv(**SMALL, instance_noise=n) for n in ((2.0, 0.1, 1), 0.1))
     run = fitted(falling)

@@ -32,6 +32,7 @@ def test_the_bound_rises_with_both_k_to_the_elbo_from_below():
     assert found[-1].mean() == pytest.approx(float(truth), abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_without_further_components_it_is_the_hierarchical_bound():
     parts = gaussian.parts(prior=PRIOR)

@@ -21,6 +21,7 @@ def found(parts, **options):
     return semi_implicit_sandwich(parts.model, parts.posterior, DATA, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_the_elbo_lies_between_and_the_gap_falls_with_k():
     parts = gaussian.parts()

@@ -66,6 +66,7 @@ def test_weights_average_to_the_evidence(k, samples):
     assert z_of_mean(weighted - bounds(sivi(k, samples), parts, 40_000)) > LIMIT
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_the_mixture_that_stands_for_it_is_an_unbiased_proposal():
     parts = gaussian.parts(scale=WIDE)

@@ -27,8 +27,6 @@ FLOOR = 0.3
 """Share of the mixture that is spread evenly: a mass that is misjudged is still drawn from."""
 UNCOVERED = 4.0
 """Nats by which the density exceeds the mixture where a component is missing."""
-ENOUGH = 20
-"""Effective draws of a component at which its mass is half from them."""
 NEGLIGIBLE = 7.0
 """Nats by which a component's mass may be below all mass without being kept."""
 WIDEST = 3.0
@@ -78,6 +76,18 @@ class Cover(NamedTuple):
     def mixture(self) -> StudentMixture:
         """The proposal."""
         return StudentMixture.of(self.share, self.location, self.factor, components=MOST)
+
+    def log_each(self, u: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n c"]:
+        """Log of share times density of each component, in nats, at n points."""
+        # Filled up, so that few programs are compiled.
+        size = 1 << max(5, (len(u) - 1).bit_length())
+        filled = np.concatenate([u, np.repeat(u[-1:], size - len(u), axis=0)])
+        each = _log_each(self.mixture, jnp.asarray(filled, jnp.float32))
+        return np.asarray(each, np.float64)[: len(u), : len(self.log_mass)]
+
+    def log_prob(self, u: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+        """Log-density of the mixture, in nats, at n points."""
+        return np.logaddexp.reduce(self.log_each(u), axis=1)
 
     def moments(self) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, "d d"]]:
         """Mean and covariance, if components were normal."""
@@ -130,23 +140,6 @@ def added(
     return cover, hessians
 
 
-def reweighted(cover: Cover, u: Float[np.ndarray, "n d"], log_w: Float[np.ndarray, " n"]) -> Cover:
-    """The cover with masses as weighted draws of its mixture say, where they are worth it.
-
-    The masses of components that have few effective draws stay what they were.
-    """
-    share = np.exp(np.asarray(_log_each(cover.mixture, jnp.asarray(u, jnp.float32)), np.float64))
-    share = share[:, : len(cover.log_mass)]
-    share /= np.sum(share, axis=1, keepdims=True)
-    top = np.max(log_w)
-    mass = share * np.exp(log_w - top)[:, None]
-    total, square = np.sum(mass, axis=0), np.sum(mass**2, axis=0)
-    effective = np.divide(total**2, square, out=np.zeros_like(total), where=square > 0)
-    own = np.log(np.maximum(total, 1e-300)) + top - np.log(len(log_w))
-    trust = effective / (effective + ENOUGH)
-    return cover._replace(log_mass=trust * own + (1 - trust) * cover.log_mass)
-
-
 def _uncovered(
     cover: Cover,
     u: Float[np.ndarray, "n d"],
@@ -156,16 +149,8 @@ def _uncovered(
     """Those of the points that are not covered; all of them at first."""
     if not len(cover.log_mass) or not len(u):
         return u, log_density
-    far = log_density - _log_prob(cover, u) - cover.total > beyond
+    far = log_density - cover.log_prob(u) - cover.total > beyond
     return u[far], log_density[far]
-
-
-def _log_prob(cover: Cover, u: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-    """Log-density of the mixture, with points filled up so that few programs are compiled."""
-    size = 1 << max(5, (len(u) - 1).bit_length())
-    filled = np.concatenate([u, np.repeat(u[-1:], size - len(u), axis=0)])
-    each = _log_each(cover.mixture, jnp.asarray(filled, jnp.float32))
-    return np.logaddexp.reduce(np.asarray(each, np.float64)[: len(u)], axis=1)
 
 
 @filter_jit

@@ -4,8 +4,9 @@
    widths) lead to modes. A mixture of Student-t laws covers the modes, and what climbs passed on
    their way where it does not. New starts follow until 48 in a row, and three for each mode,
    find nothing new.
-2. *Draws.* Importance sampling from the mixture. Draws that it did not cover add components, its
-   shares follow the weights, and as many draws are made as the error wants.
+2. *Draws.* Importance sampling from the mixture. Draws that it did not cover add components;
+   shares, locations and scales follow the weights until these are even; and as many draws are made
+   as the error wants.
 3. *Annealing*, where weights do not say enough: from the mixture and from the start itself, with
    preconditioned Hamiltonian transitions, twice the temperatures each time, until two numbers of
    temperatures and both starts agree. What chains find and the mixture did not cover is added to
@@ -36,8 +37,9 @@ from tightbound.core.streams import first_keys, item_keys, numbered, stream
 from tightbound.distributions import AbstractConditional, AbstractExplicit, StudentMixture
 from tightbound.evidence.annealing.ais import forwards, tuned_path
 from tightbound.evidence.estimate import of_log_weights
+from tightbound.evidence.ladder.adapt import Pool, refitted, reweighted
 from tightbound.evidence.ladder.climb import climb
-from tightbound.evidence.ladder.cover import MOST, UNCOVERED, Cover, added, reweighted
+from tightbound.evidence.ladder.cover import MOST, UNCOVERED, Cover, added
 from tightbound.evidence.ladder.units import Units, Whitened
 from tightbound.evidence.verdict import CHAINS as TERMS
 from tightbound.evidence.verdict import DRAWS, WORDS, Terms, Weighed, judge
@@ -77,6 +79,11 @@ WIDE = {True: 3.0, False: 30.0}
 """Largest scale of a component in units of the prior, or of the starts without one."""
 REPAIRS = 4
 """Times that draws may add components."""
+REFITS = 8
+"""Times that draws may move components."""
+EVEN, LIGHT, WORSE = 0.7, 0.5, 0.9
+"""Effective share of draws and k-hat from which on components stay, and by how much that share may
+fall by chance where they moved."""
 HEAVY, HEAVIEST = 2.0, 3.0
 """Nats by which a draw's weight exceeds the mean where the mixture wants another component, and
 where a climb from it may lead to a mode."""
@@ -292,6 +299,7 @@ class Ascent:
                 break
             u, log_w = self.block(self.cover.mixture)
         self.cover = reweighted(self.cover, u, log_w)
+        self.refit(u, log_w)
         # Draws that had a say in the mixture, or in when to stop adding to it, do not count.
         u, log_w = self.block(self.cover.mixture)
         self.drawn = Drawn(u, log_w)
@@ -314,6 +322,21 @@ class Ascent:
                 )
             found = self.note(f"importance sampling, {blocks * BLOCK} draws", self.drawn.log_w)
         self.sampled = found
+
+    def refit(self, u: Float[np.ndarray, "n d"], log_w: Float[np.ndarray, " n"]) -> None:
+        """Moves components to where their draws are, until weights are even."""
+        pool, best = Pool.of(self.cover, u, log_w), self.cover
+        at = effective(log_w) / BLOCK
+        for _ in range(REFITS):
+            even = effective(log_w) > EVEN * BLOCK and scored(log_w).khat < LIGHT
+            if even or not self.budget.allows(self.cost, 2 * BLOCK):
+                break
+            cover = refitted(best, pool.u, pool.log_w)
+            u, log_w = self.block(cover.mixture)
+            pool = pool.plus(cover, u, log_w)
+            if effective(log_w) > WORSE * at * BLOCK:
+                best, at = cover, effective(log_w) / BLOCK
+        self.cover = best
 
     def note(self, words: str, log_w: Float[np.ndarray, " n"], terms: Terms = DRAWS) -> Rung:
         """Keeps what a step said."""
