@@ -13,6 +13,7 @@ ROOT = Path(tightbound.__file__).parent
 ORDER = [
     ["core.errors", "core.discovery", "core.supports"],
     ["core.calls"],
+    ["core.budget"],
     ["core.names"],
     ["core.files"],
     ["core.digests", "core.locks"],
@@ -50,9 +51,9 @@ ONLY = {
     "mcmc": {"core.errors", "core.streams"},
     "adjoints": {"core.errors"},
     "evidence": {
-        "core.errors", "core.digests", "core.discovery", "core.streams", "core.progress",
-        "core.items", "core.compilation", "data", "networks", "distributions", "likelihoods",
-        "models", "bounds", "mcmc",
+        "core.errors", "core.budget", "core.digests", "core.discovery", "core.streams",
+        "core.progress", "core.items", "core.compilation", "data", "networks", "distributions",
+        "likelihoods", "models", "bounds", "mcmc",
     },
     "core.digests": {"core.errors", "core.files"},
     "core.locks": {"core.errors", "core.files"},
@@ -64,8 +65,8 @@ ONLY = {
 
 # What loads without JAX, and what nothing may load.
 WITHOUT_JAX = (
-    "core.errors", "core.discovery", "core.calls", "core.names", "core.files", "core.digests",
-    "core.locks", "core.progress", "report", "recipes.settings", "cli",
+    "core.errors", "core.discovery", "core.calls", "core.budget", "core.names", "core.files",
+    "core.digests", "core.locks", "core.progress", "report", "recipes.settings", "cli",
 )  # fmt: skip
 HEAVY = {"jax", "jaxlib", "equinox", "optax", "numpyro"}
 PRIVATE = ("jax._src", "equinox.internal", "equinox._", "pickle", "joblib", "dill")

@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 import tightbound as tb
+from tightbound.cli.evaluate import DRAWS
 from tightbound.core.digests.arrays import read_arrays
 from tightbound.data import load_arrays
+from tightbound.evidence.importance.evaluation import K
 from tightbound.runs.folder import EVALUATION
 
 
@@ -48,6 +50,31 @@ def test_evaluate_finds_a_run_by_path_or_name(tightbound, fitted):
     assert "already" not in tightbound("evaluate", "r", *flags, "--overwrite")[1]
     assert paths[0].stat().st_mtime_ns > before
     assert tightbound("evaluate", "r", "--split", "nope")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--budget", "soon"], "expected --budget as a whole number of evaluations"),
+        (["--budget", "0"], "expected --budget >= 1"),
+        (["--budget", "1180591620717411303424"], "expected --budget <= 2147483647"),
+        (["--budget", "0 s"], "got '0 s'"),
+        (["--budget", "30 s", "--k", "5"], "--budget is for the ladder, which --k and"),
+        (["--budget", "30", "--temperatures", "5"], "--budget is for the ladder"),
+        (["--bounds-at", "5001"], "expected --bounds-at up to --k 5000, got 5001"),
+        (["--bounds-at", "7", "--k", "6"], "expected --bounds-at up to --k 6, got 7"),
+    ],
+)
+def test_evaluations_that_make_no_sense_are_refused_before(tightbound, fitted, arguments, message):
+    before = sorted(fitted.rglob("*"))
+    status, out, err = tightbound("evaluate", "r", *arguments)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+    assert sorted(fitted.rglob("*")) == before
+
+
+def test_draws_without_k_are_those_of_the_library():
+    assert DRAWS == K
 
 
 def test_reports_by_path_or_name(tightbound, fitted):

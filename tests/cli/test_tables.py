@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,6 +45,36 @@ def test_what_a_file_does_not_tell_is_an_option(tightbound, years):
     for wrong in (("--header", "maybe"), ("--scale", "0"), ("--scale", "x")):
         status, _, err = tightbound("fit", "years.csv", *SMALL, "--name", "z", *wrong)
         assert (status, err.count("\n")) == (2, 1)
+
+
+@pytest.mark.slow
+def test_fit_ends_with_the_evaluation_that_a_bare_evaluate_asks_for(tightbound, years):
+    small = SMALL[: SMALL.index("--evaluate-k")]
+    status, out, err = tightbound("fit", "words.csv", *small, "--name", "w", "--json")
+    assert status == 0, err
+    line = json.loads(out)
+    (path,) = Path("runs/w/evaluations").glob("*.safetensors")
+    assert path.name.startswith("test-auto-key0-")
+    assert "evaluate_k" not in Path("runs/w/config.toml").read_text()
+    assert (line["k"], line["direction"]) == (5000, "consistent (no bound)")
+    assert line["mean"] == pytest.approx(line["importance_mean"] + line["shift"])
+    assert "has the answer already" in tightbound("evaluate", "w")[1]
+    assert json.loads(tightbound("evaluate", "w", "--json")[1]) == line
+    table = ("--out", "scores.csv", "--json")
+    assert tightbound("evaluate", "w", *table)[0] == 0
+    with open("scores.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == line["n"]
+    assert all(float(row["ladder_stderr"]) > 0 for row in rows), "so few are all looked at"
+    # A number of draws, as settings of earlier runs have it, is importance sampling alone.
+    Path("old.toml").write_text('data = "words.csv"\nevaluate_k = 50\n')
+    flags = (*small, "--config", "old.toml", "--name", "old", "--json")
+    status, out, _ = tightbound("fit", *flags)
+    line = json.loads(out)
+    assert (status, line["k"], line["shift"]) == (0, 50, None)
+    assert line["direction"].startswith("lower")
+    (path,) = Path("runs/old/evaluations").glob("*.safetensors")
+    assert path.name.startswith("test-k50-key0-")
 
 
 def test_columns_keep_their_names_and_errors_their_units(tightbound, years):

@@ -19,6 +19,8 @@ OPTIONS = {
     "fit": [*(f"--{name.replace('_', '-')}" for name in WORDS), "--name", "--preset", "--config"],
     "evaluate": [
         "--k",
+        "--budget",
+        "--bounds-at",
         "--key",
         "--split",
         "--data",

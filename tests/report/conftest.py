@@ -159,6 +159,39 @@ def full_run(bare_run: Path) -> Path:
     return bare_run
 
 
+CORRECTED = {
+    **SEED,
+    "log_evidence_mean": -20.6,
+    "verdict": "do not trust",
+    "reason": "q misses a mode",
+    "recommended": {
+        "log_evidence_mean": -19.9,
+        "stderr_mean_mc": 0.05,
+        "stderr_data": 0.41,
+        "verdict": "trust",
+        "reason": "the ladder is +0.700 nats away",
+        "shift": 0.7,
+        "stderr_shift": 0.04,
+        "n": 16,
+        "evaluations": 40_000,
+        "gradients": 2_000,
+    },
+}
+"""A seed that the ladder corrected."""
+
+
+@pytest.fixture
+def corrected():
+    """Entries of a record whose two seeds the ladder corrected."""
+    second = {**CORRECTED, "recommended": {**CORRECTED["recommended"], "shift": 0.8}}
+    return {
+        "direction": "consistent (no bound)",
+        "seeds": [{**CORRECTED, "verdict": "trust"}, second],
+        "mean": -19.9,
+        "interval": [-20.1, -19.7],
+    }
+
+
 EVALUATED = "evaluations/test-k5000-key0-0123abcd.safetensors"
 
 

@@ -13,8 +13,8 @@ from tightbound.core.digests.arrays import read_arrays
 from tightbound.core.digests.record import read_record, write_record
 from tightbound.core.digests.text import read_sealed, sealed
 from tightbound.report import figures, write_report
-from tightbound.report.headline import tone
 from tightbound.report.pictures import samples_sheet
+from tightbound.report.text import tone
 
 ALL = {
     "learning_curve.png",
@@ -77,6 +77,18 @@ def test_headline_numbers_are_those_of_the_evaluation(blank_charts, full_run):
     assert "training time1 min 14 s" in words
     assert "tightbound evaluate runs/one" in words
     assert "Not in this report" not in words
+
+
+def test_a_corrected_number_has_its_lower_bound_beside_it(
+    blank_charts, full_run, evaluated, rewrite, corrected
+):
+    rewrite(evaluated, **corrected)
+    words = " ".join(_Tags(_page(full_run)).words.split())
+    assert "Test log-likelihood−19.90 nats per item[−20.10, −19.70]" in words
+    assert "Estimatorimportance sampling, corrected by the ladder on 16 items" in words
+    assert "Lower bound−20.60 nats per item by importance sampling (do not trust)" in words
+    assert "the ladder adds 0.750 ± 0.05" in words
+    assert "0−19.900.410.050812.31.3 %trust" in words, "k-hat and ESS are of the weights"
 
 
 def test_one_seed_shows_the_error_over_items_beside_the_number(

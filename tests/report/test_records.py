@@ -1,9 +1,12 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.report.conftest import EVALUATED
 
+from tightbound.core.digests.arrays import read_arrays, write_arrays
 from tightbound.core.errors import UsageError
 from tightbound.report import json_records, summary_lines, write_report
 from tightbound.report.records import read_records
@@ -70,6 +73,38 @@ def test_one_flipped_bit_in_any_file_is_refused_in_one_line(full_run, entry):
                 entry(full_run)
             assert "\n" not in str(caught.value)
         path.write_bytes(payload)
+
+
+def _beside(run, name, **changes):
+    """Another evaluation of the same model and data; it leads if its file's name is returned."""
+    _, record = read_arrays(run / EVALUATED, "evaluation")
+    asked = {**record["question"], **changes.pop("question", {})}
+    record |= {"question": asked, **changes}
+    write_arrays(run / "evaluations" / name, "evaluation", {"rows": np.arange(300)}, record)
+    leading = read_records(run).leading
+    assert leading is not None
+    return leading.file
+
+
+def test_what_the_ladder_corrected_leads_and_then_the_largest_k(full_run, corrected):
+    first = Path(EVALUATED).name
+    assert _beside(full_run, "a.safetensors", k=50) == first
+    assert _beside(full_run, "b.safetensors", k=50_000) == "b.safetensors"
+    more = {"k": 50_000, "question": {"temperatures": 30}}
+    assert _beside(full_run, "c.safetensors", **more) == "c.safetensors"
+    # Without a ladder, as of a discrete prior, the way without settings is importance sampling.
+    assert _beside(full_run, "d.safetensors", question={"k": None}) == "c.safetensors"
+    assert _beside(full_run, "e.safetensors", **corrected) == "e.safetensors"
+    later = {**corrected, "question": {"key": 1}}
+    assert _beside(full_run, "f.safetensors", **later) == "e.safetensors"
+    dearer = [
+        {**seed, "recommended": {**seed["recommended"], "gradients": 3_000}}
+        for seed in corrected["seeds"]
+    ]
+    assert _beside(full_run, "g.safetensors", **corrected | {"seeds": dearer}) == "g.safetensors"
+    assert _beside(full_run, "h.safetensors", k=60_000) == "g.safetensors"
+    assert any("log-likelihood, k = 60000, key 0" in line for line in summary_lines(full_run))
+    assert any("k = 5000 and ladder, key 1" in line for line in summary_lines(full_run))
 
 
 def test_tables_are_read_in_double_precision_and_all_else_is_left_out(evaluated, rewrite):

@@ -34,3 +34,16 @@ def test_a_number_that_is_no_bound_is_not_called_one(full_run, rewrite):
     rewrite(full_run / "run.json", bound={"kind": "none", "k": 1, "unit": "nats"})
     lines = summary_lines(full_run)
     assert "| training objective (no bound), k = 1, epoch 3 | -10.33 nats |" in lines
+
+
+def test_a_corrected_number_has_its_lower_bound_beside_it(full_run, evaluated, rewrite, corrected):
+    assert not any("estimator" in line for line in summary_lines(full_run))
+    rewrite(evaluated, **corrected)
+    lines = summary_lines(full_run)
+    assert "| test log-likelihood | -19.90 nats per item |" in lines
+    assert "| direction | consistent (no bound) |" in lines
+    assert "| estimator | importance sampling, corrected by the ladder on 16 items |" in lines
+    bound = "-20.60 nats per item by importance sampling (do not trust)"
+    assert f"| lower bound | {bound}; the ladder adds 0.750 ± 0.050 |" in lines
+    assert "| error, Monte Carlo at k = 5000, the ladder on 16 items | ± 0.050 |" in lines
+    assert "| error, over the 300 items | ± 0.41 |" in lines

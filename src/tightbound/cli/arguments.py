@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from tightbound.core.budget import as_budget
 from tightbound.core.calls import LARGEST, shortened
 from tightbound.core.errors import UsageError, unknown
 from tightbound.recipes.settings import check_whole
@@ -134,6 +135,16 @@ def wholes(least: int) -> Callable[[str, str], tuple[int, ...]]:
     """A kind of option: whole numbers with commas between them."""
     each = whole(least)
     return lambda flag, text: tuple(each(flag, part) for part in text.split(","))
+
+
+def budget(flag: str, text: str) -> int | str:
+    """A kind of option: a number of evaluations, or a time such as "5 min"."""
+    try:
+        number = int(text)
+    except ValueError:
+        return as_budget(text, flag)
+    check_whole(flag, number, 1, LARGEST)
+    return number
 
 
 def real(flag: str, text: str) -> float:

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from tightbound.cli.arguments import Parser, of_a_file, whole, wholes
+from tightbound.cli.arguments import Parser, budget, of_a_file, whole, wholes
 from tightbound.cli.folders import find_run, out_file
 from tightbound.cli.output import show_run, visible
 from tightbound.cli.writers import write_table
@@ -12,11 +12,23 @@ from tightbound.core.errors import Interrupted, UsageError
 from tightbound.core.names import PARTS, check_name
 from tightbound.recipes.settings import LARGEST_KEY, check_data
 
+DRAWS = 5000
+"""Draws per datum without --k: those of `tb.evaluate`."""
+
 
 def declare(parser: Parser) -> None:
     """What the command takes."""
     parser.positional("run", "A run: its folder, or its name under runs/.")
-    parser.option("k", "Draws per datum.", whole(1), 5000)
+    parser.option(
+        "k",
+        f"Draws per datum, alone; if left out {DRAWS}, and the ladder corrects what they miss.",
+        whole(1),
+    )
+    parser.option(
+        "budget",
+        "What the ladder may cost for a seed: 200000 evaluations, '30 s' ...",
+        budget,
+    )
     parser.option("key", "Seed of draws and binarisation.", whole(0, LARGEST_KEY), 0)
     parser.option("split", "Part of the data: train, validation or test. [default: test]")
     parser.option("data", "Other data in its place: a file, all rows in order, or a named set.")
@@ -46,8 +58,13 @@ def run(given: Namespace) -> int:
     split = "test" if given.split is None else given.split
     check_name("split", split, PARTS)
     further = () if given.bounds_at is None else given.bounds_at
-    if max(further, default=1) > given.k:
-        raise UsageError(f"expected --bounds-at up to --k {given.k}, got {max(further)}")
+    draws = DRAWS if given.k is None else given.k
+    if max(further, default=1) > draws:
+        raise UsageError(f"expected --bounds-at up to --k {draws}, got {max(further)}")
+    if given.budget is not None and (given.k is not None or given.temperatures is not None):
+        raise UsageError(
+            "--budget is for the ladder, which --k and --temperatures leave out: give it without"
+        )
     from tightbound.cli.compilation import kept_compilations
 
     try:
@@ -68,6 +85,7 @@ def run(given: Namespace) -> int:
                 temperatures=given.temperatures,
                 chains=given.chains,
                 bounds_at=further,
+                budget=given.budget,
                 overwrite=given.overwrite,
             )
             if table is not None:

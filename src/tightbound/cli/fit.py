@@ -43,7 +43,7 @@ WORDS = {
     "binarize": "auto, dynamic, fixed, fixed:SEED or none.",
     "seeds": "Replicas trained at once.",
     "key": "Seed of everything random.",
-    "evaluate_k": "Draws per datum of the evaluation; 0 leaves it out.",
+    "evaluate_k": "Evaluate by so many draws per datum alone, 0: not; as `evaluate` if left out.",
 }
 """Help of each setting; their order is that of `--help`."""
 
@@ -88,7 +88,7 @@ def run(given: Namespace) -> int:
             from tightbound.report import write_report
 
             runs.fit_run(settings, directory, resume=given.resume)
-            if settings.evaluate_k:
+            if settings.evaluate_k != 0:
                 runs.evaluate_run(directory, k=settings.evaluate_k, key=settings.key)
             show_run(directory, write_report(directory), as_json=given.json)
     except KeyboardInterrupt:

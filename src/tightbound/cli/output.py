@@ -63,9 +63,12 @@ def flat_record(
     """A run's headline numbers under flat names; null where there is no evaluation.
 
     `stderr` is the standard error of `mean`: over the seeds if there are several, else over the
-    items, which holds that of the draws; `stderr_draws` is that of the draws alone.
+    items, which holds that of the draws; `stderr_draws` is that of the draws alone. Where the
+    ladder corrected `mean` by `shift`, both hold `stderr_shift`, the error from the choice of the
+    items that it looked at, and `importance_mean` is the lower bound that it started from.
     """
     from tightbound.report import json_records
+    from tightbound.report.corrected import ladder, leading_numbers
     from tightbound.report.values import as_mapping, as_sequence
 
     records = json_records(directory)
@@ -73,7 +76,8 @@ def flat_record(
     ev = as_mapping(records.get("evaluation") if evaluation is None else evaluation)
     bound = as_mapping(run.get("bound"))
     calibration = as_mapping(records.get("calibration"))
-    seeds = [as_mapping(seed) for seed in as_sequence(ev.get("seeds"))]
+    recorded = as_sequence(ev.get("seeds"))
+    seeds = [leading_numbers(seed) for seed in recorded]
     low, high = [*as_sequence(ev.get("interval")), None, None][:2]
     return {
         "run": records["name"],
@@ -87,7 +91,7 @@ def flat_record(
         "epochs": ev.get("epoch", records["epochs"]),
         "mean": ev.get("mean"),
         "stderr": _stderr(seeds),
-        "stderr_draws": _mean_stderr([seed.get("stderr_mean_mc") for seed in seeds]),
+        "stderr_draws": _stderr_draws(seeds),
         # Whether that is only a lower bound: some weights may have no variance.
         "stderr_at_least": any(seed.get("stderr_at_least") is True for seed in seeds)
         if seeds
@@ -105,6 +109,7 @@ def flat_record(
         "verdict": ev.get("verdict"),
         "reason": ev.get("reason") if ev else as_mapping(records.get("absent")).get("evaluations"),
         **_annealed(seeds),
+        **_ladder([(as_mapping(seed), ladder(seed)) for seed in recorded]),
         "classifier_loss": _classifier(calibration, "loss"),
         "classifier_accuracy": _classifier(calibration, "accuracy"),
     }
@@ -116,7 +121,25 @@ def _stderr(seeds: Sequence[Mapping[str, Any]]) -> float | None:
         return seeds[0].get("stderr_data") if seeds else None
     centre = math.fsum(means) / len(means)
     variance = math.fsum((mean - centre) ** 2 for mean in means) / (len(means) - 1)
-    return math.sqrt(variance / len(means))
+    return math.hypot(math.sqrt(variance / len(means)), _shared(seeds))
+
+
+def _stderr_draws(seeds: Sequence[Mapping[str, Any]]) -> float | None:
+    """Of the draws, which each seed has for itself, and of the choice of items that all share."""
+    errors = [seed.get("stderr_mean_mc") for seed in seeds]
+    shifts = [seed["stderr_shift"] if _number(seed, "stderr_shift") else 0.0 for seed in seeds]
+    own = [
+        math.sqrt(max(error**2 - shift**2, 0.0)) if isinstance(error, int | float) else None
+        for error, shift in zip(errors, shifts, strict=True)
+    ]
+    found = _mean_stderr(own)
+    return None if found is None else math.hypot(found, _shared(seeds))
+
+
+def _shared(seeds: Sequence[Mapping[str, Any]]) -> float:
+    """The error from the ladder's choice of items: alike for all seeds, and so not averaged out."""
+    shifts = [seed["stderr_shift"] for seed in seeds if _number(seed, "stderr_shift")]
+    return math.fsum(shifts) / len(shifts) if shifts else 0.0
 
 
 def _mean_stderr(errors: list[Any]) -> float | None:
@@ -135,6 +158,18 @@ def _annealed(seeds: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     return {
         "annealed_mean": math.fsum(means) / len(means),
         "annealed_stderr_draws": _mean_stderr([one.get("stderr_mean_mc") for one in found]),
+    }
+
+
+def _ladder(seeds: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict[str, Any]:
+    """What was before the ladder, and what it added, where it looked at items of each seed."""
+    if not seeds or not all(_number(after, "shift") for _, after in seeds):
+        return dict.fromkeys(("importance_mean", "shift", "stderr_shift"))
+    return {
+        "importance_mean": math.fsum(before["log_evidence_mean"] for before, _ in seeds)
+        / len(seeds),
+        "shift": math.fsum(after["shift"] for _, after in seeds) / len(seeds),
+        "stderr_shift": _shared([after for _, after in seeds]),
     }
 
 

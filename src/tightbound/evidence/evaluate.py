@@ -5,11 +5,13 @@ Bias: that of the way it goes.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Unpack, overload
 
 import jax
 import numpy as np
 
+from tightbound.core.budget import Budget
 from tightbound.core.errors import UsageError
 from tightbound.core.streams import stream
 from tightbound.data import DataLike
@@ -20,7 +22,6 @@ from tightbound.evidence.estimator import Estimator
 from tightbound.evidence.exact.log_evidence import closed, exact
 from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.evidence.importance.evaluation import Evaluation, sampled
-from tightbound.evidence.ladder.budget import Budget
 from tightbound.evidence.ladder.climbed import (
     AUDITED,
     LEAST,
@@ -131,8 +132,8 @@ def evaluate(
         chains: Chains of it for each datum.
         budget: What the ladder may cost: a number of evaluations of log p(x, z) and of its
             gradient, or a time such as "30 s" or "5 min", for all data together. By default 300,000
-            for each datum, and at least a million; beside importance sampling 16 data are looked
-            at.
+            for each datum, and at least a million; beside importance sampling, where 16 data are
+            looked at, no more than its own draws, if they are more than a million.
         bounds_at: Numbers of draws up to k at which importance sampling gives its bound, in
             `bound_by_k`, beside 1, 5, 50, 500, 5000, 50000 and k.
         execution: `key`, `binarize`, `batch_size` (by default 5,000 draws together on each device),
@@ -169,11 +170,15 @@ def evaluate(
             "budget= is for the ladder, which moves z on all real numbers, and this prior has "
             f"{model.prior.support} values: leave it out"
         )
-    judged = sampled(model, posterior, x, k, temperatures, chains, run, bounds_at)
     # The ladder moves z on all real numbers.
-    if settled or model.prior.support != "real":
+    alone = settled or model.prior.support != "real"
+    judged = sampled(model, posterior, x, k, temperatures, chains, run, bounds_at, finish=alone)
+    if alone:
         return judged
-    return _audited(judged, model, posterior, x, budget, run)
+    found = _audited(judged, model, posterior, x, budget, run)
+    if run.resume is not None:
+        Path(run.resume).unlink(missing_ok=True)
+    return found
 
 
 def _found(
@@ -217,7 +222,9 @@ def _audited(
     half = AUDITED // 2
     few = min(len(passing), max(half, AUDITED - len(failing)))
     rows = np.sort(np.concatenate([passing[:few], failing[: AUDITED - few]]))
-    limit = Budget.of(budget, max(LEAST, OF_EACH * len(rows)))
+    # No more than importance sampling itself, whose cost is what this call was expected to take.
+    usual = min(OF_EACH * len(rows), judged.draws * data.n)
+    limit = Budget.of(budget, max(LEAST, usual))
     ladder = climbed(model, posterior, data, rows, limit, run)
     better = ladder if data.n == 1 else corrected(judged, ladder, strata)
     return replace(_doubted(judged, ladder, better), recommended=better, seconds=run.seconds)

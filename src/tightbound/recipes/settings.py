@@ -102,7 +102,7 @@ class Config:
     binarize: str = "auto"
     seeds: int = 1
     key: int = 0
-    evaluate_k: int = 5000
+    evaluate_k: int | None = None
 
     def objective_call(self) -> Call:
         """The call of the objective, from its name and flags or as it was written; checked.

@@ -1,5 +1,6 @@
 """The evaluations of a run: which are about the model and data that are there, and which leads."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,8 +11,9 @@ from jaxtyping import Float
 from tightbound.core.digests.arrays import read_arrays
 from tightbound.core.digests.record import entry
 from tightbound.core.files import refusals
+from tightbound.report.corrected import ladder
 from tightbound.report.present import Present, why_not
-from tightbound.report.values import as_mapping, as_number, tables
+from tightbound.report.values import as_mapping, as_number, as_sequence, tables
 
 EVALUATIONS = "evaluations"
 
@@ -66,9 +68,10 @@ def _judged(path: Path, model: Present, data: Mapping[str, Any]) -> Judged:
 
 
 def chosen(evaluations: list[Judged]) -> Judged | None:
-    """The one that a report leads with: of the test part by the model that is there, largest k.
+    """The one that a report leads with: of the test part by the model that is there.
 
-    Of those with the same k the one with most temperatures, then the one with the lowest key.
+    One that the ladder corrected comes before others, then the largest k, the most temperatures,
+    the lowest key, and the ladder that took most evaluations.
     """
     fitting = [
         found
@@ -78,7 +81,10 @@ def chosen(evaluations: list[Judged]) -> Judged | None:
     return max(fitting, key=_rank, default=None)
 
 
-def _rank(found: Judged) -> tuple[float, float, float]:
+def _rank(found: Judged) -> tuple[bool, float, float, float, float]:
     asked = found.question
     temperatures = 0.0 if asked.get("temperatures") is None else as_number(asked["temperatures"])
-    return as_number(asked.get("k")), temperatures, -as_number(asked.get("key"))
+    k, key = as_number(found.record.get("k")), as_number(asked.get("key"))
+    ladders = list(filter(None, map(ladder, as_sequence(found.record.get("seeds")))))
+    spent = [as_number(of.get(name)) for of in ladders for name in ("evaluations", "gradients")]
+    return bool(ladders), k, temperatures, -key, math.fsum(spent)

@@ -105,8 +105,8 @@ def _bound_against_k(records: Records) -> Shown:
     return _chart(
         "bound_against_k.png",
         title,
-        "The curve must level off before its right end: while it still moves there, the reported "
-        "number is not yet the log-likelihood.",
+        "The curve must level off before its right end: while it still moves there, the bound is "
+        "not yet the log-likelihood.",
         partial(curves.draw_bound_against_k, records=records),
     )
 

@@ -1,8 +1,10 @@
 """The numbers that come first: the log-likelihood, its error bars, its verdict, its other forms."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from tightbound.report.corrected import Ladder, ladder, leading_numbers, over_seeds
 from tightbound.report.records import Records
 from tightbound.report.text import count, error, number, percent, plain
 from tightbound.report.units import layers
@@ -44,6 +46,8 @@ class Headline(NamedTuple):
     seeds: list[Seed]
     baselines: list[tuple[str, float]]
     """What simple models of the same data make of them, by name."""
+    ladder: Ladder | None
+    """Where the ladder corrected the numbers; these are then the corrected ones."""
 
 
 def headline(records: Records) -> Headline | None:
@@ -62,7 +66,7 @@ def headline(records: Records) -> Headline | None:
             khat_share=as_number(seed.get("khat_share_bad")),
             verdict=plain(seed.get("verdict", "none")),
         )
-        for seed in map(as_mapping, as_sequence(found.get("seeds")))
+        for seed in map(leading_numbers, as_sequence(found.get("seeds")))
     ]
     ends = [as_number(end) for end in as_sequence(found.get("interval"))]
     return Headline(
@@ -82,6 +86,7 @@ def headline(records: Records) -> Headline | None:
             (plain(name), as_number(value))
             for name, value in as_mapping(found.get("baselines")).items()
         ],
+        ladder=over_seeds(as_sequence(found.get("seeds"))),
     )
 
 
@@ -115,6 +120,9 @@ def error_bars(found: Headline) -> list[tuple[str, str]]:
 def _monte_carlo(found: Headline) -> str:
     """Whose error it is, and whether it is all of it."""
     at_least = ", at least" if any(seed.at_least for seed in found.seeds) else ""
+    if found.ladder is not None:
+        items = count(found.ladder.items)
+        return f"Monte Carlo at k = {count(found.k)}, the ladder on {items} items{at_least}"
     return f"Monte Carlo at k = {count(found.k)}{at_least}"
 
 
@@ -133,14 +141,6 @@ def bits_per_dim(records: Records, found: Headline) -> float | None:
     if not discrete or not dimensions > 0:
         return None
     return -found.value / (dimensions * math.log(2))
-
-
-def tone(verdict: str) -> str:
-    """The colour class of a verdict: only plain trust is good, unknown words are a warning."""
-    word = verdict.strip().lower()
-    if word == "trust":
-        return "good"
-    return "bad" if word in {"use ais", "do not trust"} else "warn"
 
 
 def active_units(records: Records) -> list[tuple[str, int, int]]:
@@ -178,13 +178,13 @@ def evaluation_rows(records: Records) -> list[list[str]]:
             or ("leads" if judged is records.leading else "the run as it stands")
         )
         errors = [
-            as_number(as_mapping(seed).get("stderr_data"))
+            as_number(leading_numbers(seed).get("stderr_data"))
             for seed in as_sequence(found.get("seeds"))
         ]
         rows.append(
             [
                 plain(asked.get("split", "")),
-                count(as_number(asked.get("k"))),
+                _draws(found),
                 plain(asked.get("key", "")),
                 plain(found.get("epoch", "")),
                 number(as_number(found.get("mean"))),
@@ -194,6 +194,12 @@ def evaluation_rows(records: Records) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def _draws(record: Mapping[str, Any]) -> str:
+    """How many, and that the ladder went beside them."""
+    corrected = any(ladder(seed) for seed in as_sequence(record.get("seeds")))
+    return count(as_number(record.get("k"))) + (" and ladder" if corrected else "")
 
 
 EVALUATION_COLUMNS = ["part", "k", "key", "epoch", "log p(x)", "items", "verdict", "about"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
 
+from tightbound.report.corrected import ladder_rows
 from tightbound.report.curves import finite_mean
 from tightbound.report.evaluations import EVALUATIONS
 from tightbound.report.figures import Exhibit, Shown
@@ -21,12 +22,11 @@ from tightbound.report.headline import (
     headline,
     interval_text,
     seed_rows,
-    tone,
 )
 from tightbound.report.provenance import commands, data_rows, missing, run_rows
 from tightbound.report.records import Records
 from tightbound.report.summary import bound_name, objective
-from tightbound.report.text import count, number, plain
+from tightbound.report.text import count, number, plain, tone
 
 
 def page(records: Records, shown: list[Shown]) -> str:
@@ -112,6 +112,7 @@ def _forms(records: Records, found: Headline) -> list[tuple[str, str]]:
         *((f"Baseline, {name}", value) for name, value in baseline_rows(found)),
         *((f"Error, {source}", size) for source, size in error_bars(found)),
         ("Direction", found.direction),
+        *((name.capitalize(), text) for name, text in ladder_rows(found.ladder, found.unit)),
         ("Split", f"{found.split}, {count(found.n)} items"),
         ("Binarisation", found.binarisation),
         ("Importance samples", f"k = {count(found.k)} per item"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from tightbound.report.corrected import ladder_rows
 from tightbound.report.curves import finite_mean
 from tightbound.report.headline import (
     active_units,
@@ -98,6 +99,7 @@ def _evaluation(records: Records) -> list[tuple[str, str]]:
         *((f"baseline, {name}", value) for name, value in baseline_rows(found)),
         *((f"error, {source}", size) for source, size in error_bars(found)),
         ("direction", found.direction),
+        *ladder_rows(found.ladder, found.unit),
         ("k, items, seeds", f"{count(found.k)}, {count(found.n)}, {len(found.seeds)}"),
         ("binarisation", found.binarisation),
         ("verdict", f"{found.verdict}: {found.reason}" if found.reason else found.verdict),

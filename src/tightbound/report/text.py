@@ -7,6 +7,8 @@ from typing import Any
 NOT_FINITE = "not finite"
 _MINUS = "\N{MINUS SIGN}"
 _NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
+TONES = ("good", "warn", "bad")
+"""What verdicts may be taken for, from the best to the worst."""
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -68,3 +70,11 @@ def terminal(value: str) -> str:
     """Text safe in a terminal table: plain minus signs, no control characters, bars escaped."""
     value = value.replace(_MINUS, "-").replace(_NARROW_SPACE, "").replace("|", "\\|")
     return re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in value))
+
+
+def tone(verdict: str) -> str:
+    """The colour class of a verdict: only plain trust is good, unknown words are a warning."""
+    word = verdict.strip().lower()
+    if word == "trust":
+        return "good"
+    return "bad" if word in {"use ais", "do not trust"} else "warn"

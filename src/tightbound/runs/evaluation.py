@@ -1,6 +1,5 @@
 """Judging the fitted replicas of a run: log-likelihood on one part of its data, as a record."""
 
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,18 +7,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from tightbound.core.budget import as_budget
 from tightbound.core.digests.arrays import read_arrays, write_arrays
 from tightbound.core.digests.record import entry, finite
 from tightbound.core.errors import Interrupted, UsageError, at_least
 from tightbound.core.files import clear_torn, is_file
 from tightbound.core.locks import Folder
-from tightbound.evidence import Estimate, Evaluation, evaluate
-from tightbound.evidence.verdict import WORDS, Verdict
+from tightbound.evidence import Evaluation, evaluate
 from tightbound.models import plug_in
 from tightbound.models.source import as_source
 from tightbound.runs.baselines import gaussian_baselines
 from tightbound.runs.folder import EVALUATION, Opened, open_run
 from tightbound.runs.question import Question, question
+from tightbound.runs.record import evaluation_record, per_datum
 from tightbound.runs.source import FILE, PARTS, Scored, load_part, load_scored, part_digest
 
 
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 def evaluate_run(
     directory: Path,
     *,
-    k: int,
+    k: int | None = None,
     key: int = 0,
     split: str = "test",
     data: str | None = None,
@@ -47,9 +47,13 @@ def evaluate_run(
     temperatures: int | None = None,
     chains: int = 16,
     bounds_at: tuple[int, ...] = (),
+    budget: int | str | None = None,
     overwrite: bool = False,
 ) -> Answer:
     """Evaluates every replica on data, the run's own or others, and writes one record of it.
+
+    Without `k` and `temperatures` it goes the way of `tb.evaluate` without settings: importance
+    sampling judges all data, and the ladder some of them.
 
     A question that has been answered, of the same model, data and settings, is answered from its
     record; any other one becomes a record of its own. A call that was killed goes on where it was
@@ -57,7 +61,7 @@ def evaluate_run(
 
     Args:
         directory: The run's folder.
-        k: Draws per datum.
+        k: Draws per datum of importance sampling alone.
         key: Seed of draws and binarisation.
         split: "train", "validation" or "test" of the run's data.
         data: Other data in its place: a file, all rows in their order, or a named set (its test
@@ -68,6 +72,7 @@ def evaluate_run(
         temperatures: If given, annealed importance sampling estimates the same data too.
         chains: Chains of it for each datum.
         bounds_at: Numbers of draws up to k at which the record has the bound, beside the usual.
+        budget: What the ladder may cost for each replica, as for `tb.evaluate`.
         overwrite: Evaluate anew even if there is a record.
 
     Raises:
@@ -95,6 +100,7 @@ def evaluate_run(
         weights=opened.weights,
         data=part_digest(scored.x),
         bounds_at=bounds_at,
+        budget=None if budget is None else as_budget(budget),
     )
     path = asked.path(directory)
     with Folder(directory) as folder:
@@ -118,7 +124,7 @@ def evaluate_run(
             "versions": {"tightbound": asked.tightbound, "jax": version("jax")},
         }
         record = finite(record)
-        write_arrays(path, EVALUATION, _per_datum(evaluations, scored), record)
+        write_arrays(path, EVALUATION, per_datum(evaluations) | {"rows": scored.rows}, record)
         clear_torn(path.parent)
     return Answer(record, path, known=False)
 
@@ -160,104 +166,8 @@ def _evaluations(
             plug_in(parts.model),
             parts.posterior,
             data,
-            k=asked.k,
-            key=asked.key,
-            temperatures=asked.temperatures,
-            chains=16 if asked.chains is None else asked.chains,
-            bounds_at=asked.bounds_at,
+            **asked.settings(),
             resume=asked.unfinished(directory, number),
         )
         for number, parts in enumerate(opened.run.replicas)
     ]
-
-
-def _per_datum(evaluations: list[Evaluation], scored: Scored) -> dict[str, np.ndarray]:
-    """Arrays of shape (seeds, n), and the row in the source of each of the n data."""
-    arrays = _stacked(evaluations) | {
-        name: np.stack([ev.diagnostics[name] for ev in evaluations])
-        for name in ("khat", "jackknife")
-    }
-    annealed = [ev.annealed for ev in evaluations if ev.annealed is not None]
-    if annealed:
-        arrays |= {f"annealed_{name}": array for name, array in _stacked(annealed).items()}
-    return arrays | {"rows": scored.rows}
-
-
-def _stacked(estimates: Sequence[Estimate]) -> dict[str, np.ndarray]:
-    """What every estimator says of each datum."""
-    names = ("log_evidence", "stderr", "ess", "rounding")
-    return {name: np.stack([getattr(found, name) for found in estimates]) for name in names}
-
-
-def evaluation_record(evaluations: list[Evaluation], split: str) -> dict[str, Any]:
-    """The numbers of a record; the interval is over seeds, or over data if there is one."""
-    from scipy import stats
-
-    first = evaluations[0]
-    means = np.array([ev.mean for ev in evaluations])
-    if len(means) > 1:
-        half = stats.t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
-        kind = f"95 % over {len(means)} seeds (Student's t)"
-    else:
-        # The scatter over the data holds that of the draws, each datum having its own.
-        half = 1.96 * first.stderr_data
-        kind = "95 % over the data (normal)"
-    worst = max(evaluations, key=lambda ev: WORDS.index(ev.verdict))
-    return {
-        "split": split,
-        "binarisation": first.binarisation,
-        "k": first.k,
-        "n": len(first.log_evidence),
-        "unit": "nats",
-        "direction": "lower (stochastic, consistent in k)",
-        "seeds": [
-            {
-                **_of_estimate(ev),
-                "elbo_mean": float(np.mean(ev.elbo)),
-                "annealed": None if ev.annealed is None else _annealed(ev.annealed),
-                "verdicts": {word: ev.verdicts.count(word) for word in WORDS},
-                "bound_by_k": {str(j): bound for j, bound in ev.bound_by_k.items()},
-            }
-            for ev in evaluations
-        ],
-        "mean": float(means.mean()),
-        "interval": [float(means.mean() - half), float(means.mean() + half)],
-        "interval_kind": kind,
-        "verdict": worst.verdict,
-        "reason": "" if worst.judgement is None else worst.judgement.reason,
-        "seconds": sum(ev.seconds for ev in evaluations),
-    }
-
-
-def _of_estimate(found: Estimate) -> dict[str, Any]:
-    """What a record says of any estimate."""
-    judged = found.judgement
-    return {
-        "log_evidence_mean": found.mean,
-        "stderr_mean_mc": found.stderr_draws,
-        "stderr_at_least": bool(np.any(found.at_least)),
-        "stderr_data": found.stderr_data,
-        "rounding": float(np.mean(found.rounding)),
-        "ess_median": float(np.median(found.ess)),
-        "method": found.method,
-        "seconds": found.seconds,
-        **({} if judged is None else _of_verdict(judged)),
-    }
-
-
-def _of_verdict(judged: Verdict) -> dict[str, Any]:
-    """The verdict on one seed."""
-    return {
-        "khat_share_bad": judged.share_beyond,
-        "verdict": judged.word,
-        "reason": judged.reason,
-    }
-
-
-def _annealed(found: Estimate) -> dict[str, Any]:
-    """What the record says of annealed importance sampling."""
-    return {
-        **_of_estimate(found),
-        "direction": f"{found.direction} (stochastic)",
-        "acceptance_mean": float(np.mean(found.diagnostics["acceptance"])),
-    }

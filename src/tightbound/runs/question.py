@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tightbound.core.files import remove
+from tightbound.evidence.importance.evaluation import K
 from tightbound.runs.folder import EVALUATIONS
 
 
@@ -15,7 +16,8 @@ class Question(NamedTuple):
 
     split: str
     """A part of the run's data, or "file" for others."""
-    k: int
+    k: int | None
+    """None for the way without settings: importance sampling, corrected by the ladder."""
     key: int
     temperatures: int | None
     chains: int | None
@@ -29,19 +31,37 @@ class Question(NamedTuple):
     """Version of the estimators."""
     bounds_at: tuple[int, ...]
     """Further numbers of draws at which bounds are given, rising."""
+    budget: int | str | None
+    """What the ladder may cost, if that was said."""
 
     @property
     def stem(self) -> str:
-        """Names its record, such as `test-k5000-key0-1f0a93bc`; the end tells all else apart."""
+        """Names its record, such as `test-k5000-key0-1f0a93bc`, or `test-auto-key0-...` without k.
+
+        The end tells all else apart.
+        """
+        way = "auto" if self.k is None else f"k{self.k}"
         annealed = "" if self.temperatures is None else f"-ais{self.temperatures}x{self.chains}"
         digest = hashlib.sha256(json.dumps(self.as_json()).encode()).hexdigest()
-        return f"{self.split}-k{self.k}-key{self.key}{annealed}-{digest[:8]}"
+        return f"{self.split}-{way}-key{self.key}{annealed}-{digest[:8]}"
 
     def as_json(self) -> dict[str, Any]:
         """The question as its record holds it, which does not say what was not asked for."""
         asked = self._asdict()
-        further = list(asked.pop("bounds_at"))
-        return asked | ({"bounds_at": further} if further else {})
+        further, budget = list(asked.pop("bounds_at")), asked.pop("budget")
+        return (
+            asked
+            | ({"bounds_at": further} if further else {})
+            | ({} if budget is None else {"budget": budget})
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """What `tb.evaluate` is called with."""
+        always = {"key": self.key, "bounds_at": self.bounds_at, "budget": self.budget}
+        if self.k is None:
+            return always
+        annealing = {} if self.chains is None else {"chains": self.chains}
+        return {**always, "k": self.k, "temperatures": self.temperatures, **annealing}
 
     def path(self, directory: Path) -> Path:
         """The record's file in a run's folder."""
@@ -62,7 +82,7 @@ def clear_unfinished(directory: Path, weights: str) -> None:
 def question(
     *,
     split: str,
-    k: int,
+    k: int | None,
     key: int,
     temperatures: int | None,
     chains: int,
@@ -70,8 +90,11 @@ def question(
     weights: str,
     data: str,
     bounds_at: tuple[int, ...] = (),
+    budget: int | str | None = None,
 ) -> Question:
-    """The question that this version answers."""
+    """The question that this version answers; of annealing without k the usual draws are meant."""
+    if k is None and temperatures is not None:
+        k = K
     chains_asked = None if temperatures is None else chains
     return Question(
         split,
@@ -84,4 +107,5 @@ def question(
         data,
         version("tightbound"),
         tuple(sorted(set(bounds_at))),
+        budget,
     )

@@ -5,6 +5,7 @@ looks right, and log p(x) is low by log 2.
 """
 
 from dataclasses import replace
+from importlib import import_module
 
 import jax
 import jax.numpy as jnp
@@ -131,6 +132,23 @@ def test_a_posterior_that_is_right_stays_trusted():
         oracle.log_evidence(parts.model, oracle.data(2)),
         atol=LIMIT * 0.02,
     )
+
+
+@pytest.mark.parametrize(
+    ("least", "of_each", "most"), [(10**6, 300_000, 10**6), (1, 300_000, 40 * 5000), (1, 10, 160)]
+)
+def test_the_ladder_costs_no_more_than_the_draws_beside_it(monkeypatch, least, of_each, most):
+    module = import_module("tightbound.evidence.evaluate")
+    monkeypatch.setattr(module, "LEAST", least)
+    monkeypatch.setattr(module, "OF_EACH", of_each)
+
+    def seen(*given):
+        assert given[4].evaluations == most
+        raise InterruptedError
+
+    monkeypatch.setattr(module, "climbed", seen)
+    with pytest.raises(InterruptedError):
+        tb.evaluate(SQUARE, ONE_SIDE, MANY, key=0)
 
 
 def test_with_settings_there_is_no_ladder():

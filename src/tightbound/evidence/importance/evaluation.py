@@ -73,8 +73,13 @@ def sampled(
     chains: Any,
     run: Execution,
     bounds_at: Any = None,
+    *,
+    finish: bool = True,
 ) -> Evaluation:
-    """Importance sampling from q(z|x), and annealing from it if asked: see `tb.evaluate`."""
+    """Importance sampling from q(z|x), and annealing from it if asked: see `tb.evaluate`.
+
+    The file to resume from stays without `finish`: who calls has more to do.
+    """
     proposal = with_density(posterior, model, run.key, "importance sampling")
     (k,) = at_least(1, k=K if k is None else k)
     also = _up_to(k, bounds_at)
@@ -103,6 +108,7 @@ def sampled(
         terms=DRAWS,
         doing="evaluating",
         at_once=per_device(AT_ONCE, of_each=chunk),
+        finish=finish,
     )
     ais = None
     if temperatures is not None:

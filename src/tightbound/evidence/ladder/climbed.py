@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from scipy import special
 
+from tightbound.core.budget import Budget
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import NonFiniteError
 from tightbound.core.items import Data
@@ -27,7 +28,6 @@ from tightbound.distributions import AbstractConditional
 from tightbound.evidence.batches import Prepared
 from tightbound.evidence.estimate import Estimate, with_verdict
 from tightbound.evidence.execution import Execution
-from tightbound.evidence.ladder.budget import Budget
 from tightbound.evidence.ladder.ladder import TERMS, Ascent
 from tightbound.evidence.ladder.rungs import Rung, of_weights
 from tightbound.evidence.ladder.units import Units
@@ -83,6 +83,11 @@ class Corrected(Estimate):
     def stderr_draws(self) -> float:
         """Standard error of the mean, from draws and from the choice of the data looked at."""
         return float(np.hypot(super().stderr_draws, self.stderr_shift))
+
+    @property
+    def stderr_data(self) -> float:
+        """That from the finite number of data, and from the choice of those looked at."""
+        return float(np.hypot(super().stderr_data, self.stderr_shift))
 
 
 def climbed(

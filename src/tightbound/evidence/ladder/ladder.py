@@ -28,6 +28,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from tightbound.core.budget import Budget
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import NonFiniteError
 from tightbound.core.items import One, condition
@@ -35,7 +36,6 @@ from tightbound.core.streams import first_keys, item_keys, numbered, stream
 from tightbound.distributions import AbstractConditional, StudentMixture
 from tightbound.evidence.ladder.adapt import Pool, refitted, reweighted
 from tightbound.evidence.ladder.anneal import CHAINS, annealed, cost
-from tightbound.evidence.ladder.budget import Budget
 from tightbound.evidence.ladder.climb import climb
 from tightbound.evidence.ladder.cover import UNCOVERED, Cover, added
 from tightbound.evidence.ladder.rungs import Drawn, Rung, apart, effective, scored

@@ -5,9 +5,9 @@ import math
 
 import pytest
 
+from tightbound.core import budget as budgets
+from tightbound.core.budget import Budget, as_budget
 from tightbound.core.errors import UsageError
-from tightbound.evidence.ladder import budget as budgets
-from tightbound.evidence.ladder.budget import Budget
 
 # Without the run-time check of types, as users have it.
 unchecked = inspect.unwrap(Budget.of)
@@ -43,6 +43,13 @@ def test_what_is_a_budget(given, evaluations, seconds):
 def test_what_is_none(given):
     with pytest.raises(UsageError, match="expected budget= as a whole number of evaluations"):
         unchecked(given, 7)
+
+
+def test_one_budget_has_one_form():
+    assert as_budget(7) == 7
+    assert {as_budget(text) for text in ("30s", " 30 s", "30  s ")} == {"30 s"}
+    with pytest.raises(UsageError, match=r"expected --budget as .*, got 'xxx.*characters"):
+        as_budget("x" * 1000, "--budget")
 
 
 def test_evaluations_are_counted_with_what_is_to_come():

@@ -3,11 +3,30 @@
 import math
 import re
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from tightbound.core.calls import shortened
 from tightbound.core.errors import UsageError, is_whole
 
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+TIME = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*")
+
+
+def as_budget(given: Any, name: str = "budget=") -> int | str:
+    """A budget in one form: a whole number of evaluations, or a time such as "5 min".
+
+    Raises:
+        UsageError: Neither.
+    """
+    if is_whole(given) and int(given) > 0:
+        return int(given)
+    found = TIME.fullmatch(given) if isinstance(given, str) else None
+    if found is None or float(found[1]) <= 0:
+        raise UsageError(
+            f"expected {name} as a whole number of evaluations of the density and its gradient, or "
+            f'as text such as "30 s", "5 min" or "2 h", got {shortened(repr(given), quoted=False)}'
+        )
+    return f"{found[1]} {found[2]}"
 
 
 class Budget(NamedTuple):
@@ -25,16 +44,11 @@ class Budget(NamedTuple):
             UsageError: Neither.
         """
         began = time.perf_counter()
-        given = default if given is None else given
-        if is_whole(given) and int(given) > 0:
-            return Budget(int(given), math.inf, began)
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", str(given))
-        if not isinstance(given, str) or found is None or float(found[1]) <= 0:
-            raise UsageError(
-                "expected budget= as a whole number of evaluations of the density and its "
-                f'gradient, or as text such as "30 s", "5 min" or "2 h", got {given!r}'
-            )
-        return Budget(math.inf, float(found[1]) * UNITS[found[2]], began)
+        known = as_budget(default if given is None else given)
+        if isinstance(known, int):
+            return Budget(known, math.inf, began)
+        number, unit = known.split()
+        return Budget(math.inf, float(number) * UNITS[unit], began)
 
     def allows(self, cost: int, more: int = 0) -> bool:
         """Whether so much more may be spent after `cost`, if time goes on as it did."""

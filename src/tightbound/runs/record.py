@@ -1,0 +1,157 @@
+"""What the record of an evaluation says: the numbers of each replica and of all together."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tightbound.evidence import Corrected, Estimate, Evaluation, LadderEvidence
+from tightbound.evidence.verdict import WORDS, Verdict
+
+LOWER = "lower (stochastic, consistent in k)"
+CONSISTENT = "consistent (no bound)"
+
+
+def per_datum(evaluations: Sequence[Evaluation]) -> dict[str, np.ndarray]:
+    """Arrays of shape (seeds, n), in nats; the ladder's are NaN for data not looked at."""
+    arrays = _stacked(evaluations) | {
+        name: np.stack([ev.diagnostics[name] for ev in evaluations])
+        for name in ("khat", "jackknife")
+    }
+    annealed = [ev.annealed for ev in evaluations if ev.annealed is not None]
+    if annealed:
+        arrays |= {f"annealed_{name}": array for name, array in _stacked(annealed).items()}
+    ladders = [ladder for ev in evaluations if (ladder := _ladder(ev)) is not None]
+    for name in ("log_evidence", "stderr") if ladders else ():
+        found = np.full(arrays["log_evidence"].shape, np.nan)
+        for values, ladder in zip(found, ladders, strict=True):
+            values[ladder.rows] = getattr(ladder, name)
+        arrays[f"ladder_{name}"] = found
+    return arrays
+
+
+def _stacked(estimates: Sequence[Estimate]) -> dict[str, np.ndarray]:
+    """What every estimator says of each datum."""
+    names = ("log_evidence", "stderr", "ess", "rounding")
+    return {name: np.stack([getattr(found, name) for found in estimates]) for name in names}
+
+
+def _ladder(ev: Evaluation) -> LadderEvidence | None:
+    """What the ladder said of the data that it looked at, if it looked."""
+    better = ev.recommended
+    if isinstance(better, Corrected):
+        return better.ladder
+    return better if isinstance(better, LadderEvidence) else None
+
+
+def evaluation_record(evaluations: Sequence[Evaluation], split: str) -> dict[str, Any]:
+    """The numbers of a record: those that the ladder corrected, where it looked.
+
+    The interval is over seeds, or over data if there is one; either way it holds the error of the
+    correction, which seeds share as they share the data.
+    """
+    from scipy import stats
+
+    first = evaluations[0]
+    ladders = [ladder for ev in evaluations if (ladder := _ladder(ev)) is not None]
+    leading = [_leading(ev) for ev in evaluations]
+    means = np.array([found.mean for found in leading])
+    if len(means) > 1:
+        half = stats.t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
+        half = np.hypot(half, 1.96 * np.mean([_stderr_shift(found) for found in leading]))
+        kind = f"95 % over {len(means)} seeds (Student's t)"
+    else:
+        # The scatter over the data holds that of the draws, each datum having its own.
+        half = 1.96 * leading[0].stderr_data
+        kind = "95 % over the data (normal)"
+    worst = max(leading, key=lambda found: WORDS.index(found.verdict))
+    return {
+        "split": split,
+        "binarisation": first.binarisation,
+        "k": first.k,
+        "n": len(first.log_evidence),
+        "unit": "nats",
+        "direction": CONSISTENT if ladders else LOWER,
+        "seeds": [_of_seed(ev) for ev in evaluations],
+        "mean": float(means.mean()),
+        "interval": [float(means.mean() - half), float(means.mean() + half)],
+        "interval_kind": f"{kind}, and the ladder's" if ladders else kind,
+        "verdict": worst.verdict,
+        "reason": "" if worst.judgement is None else worst.judgement.reason,
+        "seconds": sum(ev.seconds for ev in evaluations),
+    }
+
+
+def _leading(ev: Evaluation) -> Estimate:
+    """What stands for a seed: what the ladder corrected, where it looked."""
+    return ev if _ladder(ev) is None or ev.recommended is None else ev.recommended
+
+
+def _stderr_shift(found: Estimate) -> float:
+    """The error from the choice of the data that were looked at; none where all of them were."""
+    return found.stderr_shift if isinstance(found, Corrected) else 0.0
+
+
+def _of_seed(ev: Evaluation) -> dict[str, Any]:
+    """What a record says of one seed."""
+    ladder = _ladder(ev)
+    return {
+        **_of_estimate(ev),
+        "elbo_mean": float(np.mean(ev.elbo)),
+        "annealed": None if ev.annealed is None else _annealed(ev.annealed),
+        **({} if ladder is None else {"recommended": _recommended(ev, ladder)}),
+        "verdicts": {word: ev.verdicts.count(word) for word in WORDS},
+        "bound_by_k": {str(j): bound for j, bound in ev.bound_by_k.items()},
+    }
+
+
+def _recommended(ev: Evaluation, ladder: LadderEvidence) -> dict[str, Any]:
+    """What the record says of the mean that the ladder corrected, and what the ladder took."""
+    found = _leading(ev)
+    said = _of_estimate(found)
+    del said["seconds"]  # of its importance sampling alone; the seed's are all
+    return {
+        # Of the data that were looked at; k-hat is of the weights, and none of the ladder's.
+        "share_doubtful": said.pop("khat_share_bad", None),
+        **said,
+        "direction": CONSISTENT,
+        "shift": found.mean - ev.mean,
+        "stderr_shift": _stderr_shift(found),
+        "n": len(ladder.rows),
+        "evaluations": int(np.sum(ladder.evaluations)),
+        "gradients": int(np.sum(ladder.gradients)),
+    }
+
+
+def _of_estimate(found: Estimate) -> dict[str, Any]:
+    """What a record says of any estimate."""
+    judged = found.judgement
+    return {
+        "log_evidence_mean": found.mean,
+        "stderr_mean_mc": found.stderr_draws,
+        "stderr_at_least": bool(np.any(found.at_least)),
+        "stderr_data": found.stderr_data,
+        "rounding": float(np.mean(found.rounding)),
+        "ess_median": float(np.median(found.ess)),
+        "method": found.method,
+        "seconds": found.seconds,
+        **({} if judged is None else _of_verdict(judged)),
+    }
+
+
+def _of_verdict(judged: Verdict) -> dict[str, Any]:
+    """The verdict on one seed."""
+    return {
+        "khat_share_bad": judged.share_beyond,
+        "verdict": judged.word,
+        "reason": judged.reason,
+    }
+
+
+def _annealed(found: Estimate) -> dict[str, Any]:
+    """What the record says of annealed importance sampling."""
+    return {
+        **_of_estimate(found),
+        "direction": f"{found.direction} (stochastic)",
+        "acceptance_mean": float(np.mean(found.diagnostics["acceptance"])),
+    }
