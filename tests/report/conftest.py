@@ -172,6 +172,8 @@ CORRECTED = {
         "reason": "the ladder is +0.700 nats away",
         "shift": 0.7,
         "stderr_shift": 0.04,
+        "difference": 0.7,
+        "stderr_difference": 0.05,
         "n": 16,
         "evaluations": 40_000,
         "gradients": 2_000,

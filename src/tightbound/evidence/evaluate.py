@@ -28,6 +28,7 @@ from tightbound.evidence.ladder.climbed import (
     OF_EACH,
     LadderEvidence,
     climbed,
+    confirmed,
     corrected,
 )
 from tightbound.evidence.verdict import BIAS, WORDS
@@ -111,7 +112,8 @@ def evaluate(
     - with one, importance sampling with k = 5000 judges all data, and the ladder some of them, of
       those whose weights pass and of those whose weights do not: `recommended` is the mean that
       they correct, and the word on q(z|x) is "do not trust" where the ladder is above it. So q
-      that misses a mode shows, though its weights do not know of it.
+      that misses a mode shows, though its weights do not know of it. Where importance sampling is
+      trusted and the ladder, less sure, does not contradict it, the mean stays as it was.
 
     With `k` it is importance sampling from q(z|x) alone, and with `by` another estimator. Memory
     grows with neither k nor n, unless draws are kept.
@@ -227,7 +229,10 @@ def _audited(
     limit = Budget.of(budget, max(LEAST, usual))
     ladder = climbed(model, posterior, data, rows, limit, run)
     better = ladder if data.n == 1 else corrected(judged, ladder, strata)
-    return replace(_doubted(judged, ladder, better), recommended=better, seconds=run.seconds)
+    judged = _doubted(judged, ladder, better)
+    if judged.verdict == WORDS[0] != better.verdict:
+        better = confirmed(judged, ladder, better)
+    return replace(judged, recommended=better, seconds=run.seconds)
 
 
 def _doubted(judged: Evaluation, ladder: LadderEvidence, better: Estimate) -> Evaluation:

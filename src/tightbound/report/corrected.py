@@ -19,6 +19,9 @@ class Ladder(NamedTuple):
     """Standard error of that, from the draws and from the choice of items."""
     items: float
     """Items that it looked at, for each seed."""
+    difference: float
+    """By how much it is above the bound, also where that moved nothing; and its standard error."""
+    stderr_difference: float
 
 
 def ladder(seed: object) -> Mapping[str, Any]:
@@ -49,6 +52,8 @@ def over_seeds(recorded: Sequence[object]) -> Ladder | None:
         # Not divided by the root of their number: the seeds share the choice of items.
         error=over(found, "stderr_mean_mc"),
         items=over(found, "n"),
+        difference=over(found, "difference"),
+        stderr_difference=over(found, "stderr_difference"),
     )
 
 
@@ -56,11 +61,12 @@ def ladder_rows(of: Ladder | None, unit: str) -> list[tuple[str, str]]:
     """Where the number comes from, and the lower bound beside it; nothing without a ladder."""
     if of is None:
         return []
+    items = f"the ladder on {count(of.items)} items"
+    if of.shift == 0:
+        beside = f"{number(of.difference, 3)} ± {error(of.stderr_difference)}"
+        return [("estimator", f"importance sampling; {items} does not contradict it ({beside})")]
     bound = f"{number(of.bound)} {unit} per item by importance sampling ({of.verdict})"
     return [
-        (
-            "estimator",
-            f"importance sampling, corrected by the ladder on {count(of.items)} items",
-        ),
+        ("estimator", f"importance sampling, corrected by {items}"),
         ("lower bound", f"{bound}; the ladder adds {number(of.shift, 3)} ± {error(of.error)}"),
     ]

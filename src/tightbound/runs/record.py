@@ -71,7 +71,8 @@ def evaluation_record(evaluations: Sequence[Evaluation], split: str) -> dict[str
         "k": first.k,
         "n": len(first.log_evidence),
         "unit": "nats",
-        "direction": CONSISTENT if ladders else LOWER,
+        # Lower bounds are consistent too.
+        "direction": LOWER if {_direction(found) for found in leading} == {LOWER} else CONSISTENT,
         "seeds": [_of_seed(ev) for ev in evaluations],
         "mean": float(means.mean()),
         "interval": [float(means.mean() - half), float(means.mean() + half)],
@@ -92,6 +93,11 @@ def _stderr_shift(found: Estimate) -> float:
     return found.stderr_shift if isinstance(found, Corrected) else 0.0
 
 
+def _direction(found: Estimate) -> str:
+    """What the mean is: a lower bound, unless the ladder moved it."""
+    return LOWER if found.direction == "lower" else CONSISTENT
+
+
 def _of_seed(ev: Evaluation) -> dict[str, Any]:
     """What a record says of one seed."""
     ladder = _ladder(ev)
@@ -108,15 +114,20 @@ def _of_seed(ev: Evaluation) -> dict[str, Any]:
 def _recommended(ev: Evaluation, ladder: LadderEvidence) -> dict[str, Any]:
     """What the record says of the mean that the ladder corrected, and what the ladder took."""
     found = _leading(ev)
+    difference, error = found.mean - ev.mean, found.stderr_draws
+    if isinstance(found, Corrected):
+        difference, error = found.difference, found.stderr_difference
     said = _of_estimate(found)
     del said["seconds"]  # of its importance sampling alone; the seed's are all
     return {
         # Of the data that were looked at; k-hat is of the weights, and none of the ladder's.
         "share_doubtful": said.pop("khat_share_bad", None),
         **said,
-        "direction": CONSISTENT,
+        "direction": _direction(found),
         "shift": found.mean - ev.mean,
         "stderr_shift": _stderr_shift(found),
+        "difference": difference,
+        "stderr_difference": error,
         "n": len(ladder.rows),
         "evaluations": int(np.sum(ladder.evaluations)),
         "gradients": int(np.sum(ladder.gradients)),

@@ -76,8 +76,13 @@ class Corrected(Estimate):
     ladder: LadderEvidence
     """Of the data that were looked at."""
     shift: float
-    """By how much the mean is corrected, in nats."""
+    """By how much the mean is corrected, in nats: 0 where importance sampling is trusted and the
+    ladder, which is less sure, does not contradict it."""
     stderr_shift: float
+    difference: float
+    """By how much the ladder is above importance sampling in the mean, whether or not that is
+    `shift`."""
+    stderr_difference: float
 
     @property
     def stderr_draws(self) -> float:
@@ -279,8 +284,43 @@ def corrected(judged: Estimate, ladder: LadderEvidence, strata: Int[np.ndarray, 
         ladder=ladder,
         shift=shift,
         stderr_shift=error,
+        difference=shift,
+        stderr_difference=error,
     )
     return replace(found, judgement=_of_set(found))
+
+
+def confirmed(judged: Estimate, ladder: LadderEvidence, better: Estimate) -> Corrected:
+    """Importance sampling as it was, beside what the ladder says of it.
+
+    Args:
+        judged: Importance sampling that is trusted.
+        ladder: Of some of the data.
+        better: The corrected estimate, which is not: its error is larger.
+    """
+    assert judged.judgement is not None
+    difference = better.mean - judged.mean
+    error = float(np.hypot(better.stderr_draws, judged.stderr_draws))
+    plain: dict[str, Any] = {of.name: getattr(judged, of.name) for of in fields(Estimate)}
+    looked = f"the ladder on {len(ladder.rows)} of the data"
+    reason = (
+        f"{judged.judgement.reason}; {looked} does not contradict it: {difference:+.3f} "
+        f"nats (standard error {error:.3f})"
+    )
+    plain |= {
+        "method": f"{judged.method}, beside {looked}",
+        "judgement": judged.judgement._replace(reason=reason),
+        "weighted": None,
+        "recommended": None,
+    }
+    return Corrected(
+        **plain,
+        ladder=ladder,
+        shift=0.0,
+        stderr_shift=0.0,
+        difference=difference,
+        stderr_difference=error,
+    )
 
 
 def _of_set(found: Corrected) -> Verdict:
