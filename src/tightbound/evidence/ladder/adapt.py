@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.evidence.ladder.cover import Cover
+from tightbound.evidence.ladder.cover import DOF, Cover
 
 ENOUGH = 20
 """Effective draws of a component at which its mass is half from them; as many for each dimension
@@ -56,22 +56,19 @@ class Pool(NamedTuple):
 
 def reweighted(cover: Cover, u: Float[np.ndarray, "n d"], log_w: Float[np.ndarray, " n"]) -> Cover:
     """The cover with masses as weighted draws of its mixture say."""
-    mass, effective = _masses(cover, u, log_w)
-    own = np.log(np.maximum(np.mean(mass, axis=0), 1e-300)) + np.max(log_w)
-    new = effective / (effective + ENOUGH)
-    return cover._replace(log_mass=new * own + (1 - new) * cover.log_mass)
+    return cover._replace(log_mass=_log_mass(cover, log_w, *_masses(cover, u, log_w)))
 
 
 def refitted(cover: Cover, u: Float[np.ndarray, "n d"], log_w: Float[np.ndarray, " n"]) -> Cover:
     """The cover with masses, locations and scales as weighted draws of its mixture say."""
     mass, effective = _masses(cover, u, log_w)
-    dof, d = cover.mixture.dof, u.shape[1]
+    d = u.shape[1]
     location, factor = cover.location.copy(), cover.factor.copy()
     for c in np.flatnonzero(effective > 1):
         old, new = cover.location[c], effective[c] / (effective[c] + ENOUGH * d)
         white = (u - old) @ np.linalg.inv(factor[c]).T
         # What a Student-t law makes of a draw: those far away count less.
-        share = mass[:, c] / np.sum(mass[:, c]) * (dof + d) / (dof + np.sum(white**2, axis=1))
+        share = mass[:, c] / np.sum(mass[:, c]) * (DOF + d) / (DOF + np.sum(white**2, axis=1))
         mean = share @ u / np.sum(share)
         spread = np.einsum("n,ni,nj->ij", share, u - mean, u - mean)
         between = (1 - new) * np.outer(mean - old, mean - old)
@@ -79,7 +76,19 @@ def refitted(cover: Cover, u: Float[np.ndarray, "n d"], log_w: Float[np.ndarray,
         factor[c] = np.linalg.cholesky(
             new * (spread + between) + (1 - new) * factor[c] @ factor[c].T
         )
-    return reweighted(cover, u, log_w)._replace(location=location, factor=factor)
+    return Cover(location, factor, _log_mass(cover, log_w, mass, effective))
+
+
+def _log_mass(
+    cover: Cover,
+    log_w: Float[np.ndarray, " n"],
+    mass: Float[np.ndarray, "n c"],
+    effective: Float[np.ndarray, " c"],
+) -> Float[np.ndarray, " c"]:
+    """Log of each component's mass, between what it was and what its draws say."""
+    own = np.log(np.maximum(np.mean(mass, axis=0), 1e-300)) + np.max(log_w)
+    new = effective / (effective + ENOUGH)
+    return new * own + (1 - new) * cover.log_mass
 
 
 def _masses(

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.core.streams import first_keys, stream
-from tightbound.distributions import AbstractExplicit, StudentMixture
+from tightbound.distributions import AbstractExplicit
 from tightbound.evidence.annealing.ais import forwards, tuned_path
-from tightbound.evidence.ladder.cover import MOST, Cover
+from tightbound.evidence.ladder.cover import Cover
 from tightbound.evidence.ladder.rungs import Drawn
 from tightbound.evidence.ladder.units import Units, Whitened
 from tightbound.mcmc import untuned
@@ -51,10 +51,10 @@ def annealed(
     if not from_start:
         back = np.linalg.inv(square)
         location = (cover.location - mean) @ back.T
-        base = StudentMixture.of(cover.share, location, back @ cover.factor, components=MOST)
+        base = Cover(location, back @ cover.factor, cover.log_mass).mixture
     elif "samples" not in units.model.prior.offers:
         wide = np.diag(np.full(units.dim, WIDE))
-        base = StudentMixture.of([1.0], np.zeros((1, units.dim)), wide[None], components=MOST)
+        base = Cover(np.zeros((1, units.dim)), wide[None], np.zeros(1)).mixture
     nothing = jnp.zeros((1, 0))
     path = tuned_path(
         target,

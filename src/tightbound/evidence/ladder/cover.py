@@ -23,6 +23,8 @@ from tightbound.evidence.ladder.units import Units
 
 MOST = 128
 """Components."""
+DOF = 6
+"""Degrees of freedom of each."""
 FLOOR = 0.3
 """Share of the mixture that is spread evenly: a mass that is misjudged is still drawn from."""
 UNCOVERED = 4.0
@@ -75,7 +77,7 @@ class Cover(NamedTuple):
     @property
     def mixture(self) -> StudentMixture:
         """The proposal."""
-        return StudentMixture.of(self.share, self.location, self.factor, components=MOST)
+        return StudentMixture.of(self.share, self.location, self.factor, dof=DOF, components=MOST)
 
     def log_each(self, u: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n c"]:
         """Log of share times density of each component, in nats, at n points."""
