@@ -231,7 +231,6 @@ class Ascent:
             if not found:
                 break
             u, log_w = self.block(self.cover.mixture)
-        self.cover = reweighted(self.cover, u, log_w)
         self.refit(u, log_w)
         # Draws that had a say in the mixture, or in when to stop adding to it, do not count.
         u, log_w = self.block(self.cover.mixture)
@@ -257,18 +256,19 @@ class Ascent:
         self.sampled = found
 
     def refit(self, u: Float[np.ndarray, "n d"], log_w: Float[np.ndarray, " n"]) -> None:
-        """Moves components to where their draws are, until weights are even."""
-        pool, best = Pool.of(self.cover, u, log_w), self.cover
-        at = effective(log_w) / BLOCK
+        """Moves the mixture to where its draws are, until their weights are even."""
+        pool, best = Pool.of(self.cover, u, log_w), reweighted(self.cover, u, log_w)
+        share = at = effective(log_w) / BLOCK
         for _ in range(REFITS):
-            even = effective(log_w) > EVEN * BLOCK and scored(log_w).khat < LIGHT
+            even = share > EVEN and scored(log_w).khat < LIGHT
             if even or not self.budget.allows(self.cost, 2 * BLOCK):
                 break
             cover = refitted(best, pool.u, pool.log_w)
             u, log_w = self.block(cover.mixture)
             pool = pool.plus(cover, u, log_w)
-            if effective(log_w) > WORSE * at * BLOCK:
-                best, at = cover, effective(log_w) / BLOCK
+            share = effective(log_w) / BLOCK
+            if share > WORSE * at:
+                best, at = cover, share
         self.cover = best
 
     def note(self, words: str, log_w: Float[np.ndarray, " n"], terms: Terms = DRAWS) -> Rung:
