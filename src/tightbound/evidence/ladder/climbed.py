@@ -28,6 +28,7 @@ from tightbound.distributions import AbstractConditional
 from tightbound.evidence.batches import Prepared
 from tightbound.evidence.estimate import Estimate, with_verdict
 from tightbound.evidence.execution import Execution
+from tightbound.evidence.ladder.cover import MOST
 from tightbound.evidence.ladder.ladder import TERMS, Ascent
 from tightbound.evidence.ladder.rungs import Rung, of_weights
 from tightbound.evidence.ladder.units import Units
@@ -183,6 +184,9 @@ def _estimate(ascent: Ascent, x: Data, once: str, run: Execution) -> Estimate:
     if ascent.doubts:
         word = WORDS[max(1, WORDS.index(word))]
         reason = f"{'; '.join(ascent.doubts)}; {reason}; a larger budget= may settle it"
+    if ascent.crowded:
+        word = WORDS[2]
+        reason = f"there are more modes than the {MOST} components of the mixture; {reason}"
     judgement = judged.judgement._replace(word=word, reason=reason)
     return replace(judged, judgement=judgement, verdicts=(word,))
 
