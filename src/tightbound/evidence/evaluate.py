@@ -22,15 +22,8 @@ from tightbound.evidence.estimator import Estimator
 from tightbound.evidence.exact.log_evidence import closed, exact
 from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.evidence.importance.evaluation import Evaluation, sampled
-from tightbound.evidence.ladder.climbed import (
-    AUDITED,
-    LEAST,
-    OF_EACH,
-    LadderEvidence,
-    climbed,
-    confirmed,
-    corrected,
-)
+from tightbound.evidence.ladder.climbed import LEAST, OF_EACH, LadderEvidence, climbed
+from tightbound.evidence.ladder.two_phase import AUDITED, confirmed, corrected
 from tightbound.evidence.verdict import BIAS, WORDS
 from tightbound.models import Bayesian, Model
 
