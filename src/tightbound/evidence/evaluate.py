@@ -23,7 +23,7 @@ from tightbound.evidence.exact.log_evidence import closed, exact
 from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.evidence.importance.evaluation import Evaluation, sampled
 from tightbound.evidence.ladder.climbed import LEAST, OF_EACH, LadderEvidence, climbed
-from tightbound.evidence.ladder.two_phase import AUDITED, confirmed, corrected
+from tightbound.evidence.ladder.two_phase import AUDITED, Difference, confirmed, corrected
 from tightbound.evidence.verdict import BIAS, WORDS
 from tightbound.models import Bayesian, Model
 
@@ -222,13 +222,14 @@ def _audited(
     limit = Budget.of(budget, max(LEAST, usual))
     ladder = climbed(model, posterior, data, rows, limit, run)
     better = ladder if data.n == 1 else corrected(judged, ladder, strata)
-    judged = _doubted(judged, ladder, better)
+    away = Difference.of(judged, better.mean, better.stderr_draws)
+    judged = _doubted(judged, ladder, away)
     if judged.verdict == WORDS[0] != better.verdict:
-        better = confirmed(judged, ladder, better)
+        better = confirmed(judged, ladder, away)
     return replace(judged, recommended=better, seconds=run.seconds)
 
 
-def _doubted(judged: Evaluation, ladder: LadderEvidence, better: Estimate) -> Evaluation:
+def _doubted(judged: Evaluation, ladder: LadderEvidence, away: Difference) -> Evaluation:
     """Importance sampling, not to be trusted where the ladder is above it: it is a lower bound."""
     rows = ladder.rows
     error = np.hypot(ladder.stderr, judged.stderr[rows])
@@ -236,11 +237,9 @@ def _doubted(judged: Evaluation, ladder: LadderEvidence, better: Estimate) -> Ev
     words = np.asarray(judged.verdicts, object)
     words[rows[above]] = WORDS[-1]
     judged = replace(judged, verdicts=tuple(words))
-    away = better.mean - judged.mean
-    of_mean = float(np.hypot(better.stderr_draws, judged.stderr_draws))
-    if judged.judgement is None or not away > BIAS + 2 * of_mean:
+    if judged.judgement is None or not away.contradicts:
         return judged
-    facts = f"the ladder is {away:+.3f} nats away (standard error {of_mean:.3f})"
+    facts = f"the ladder is {away.mean:+.3f} nats away (standard error {away.stderr:.3f})"
     reason = f"{facts}; {judged.judgement.reason}"
     return replace(judged, judgement=judged.judgement._replace(word=WORDS[-1], reason=reason))
 

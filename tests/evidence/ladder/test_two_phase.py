@@ -21,6 +21,10 @@ STDERR = 0.01
 """The ladder's, of each datum."""
 SCATTER = np.where(np.arange(AUDITED) % 2, 0.4, -0.4)
 """Too wide for 16 of 40 data to tell the mean within 0.1 nats in 99 % of cases."""
+CHOICE = np.std(SCATTER, ddof=1) / 4 * np.sqrt(1 - AUDITED / N)
+"""Standard error of its mean from the choice of the data (Cochran 1977): s / sqrt(16), of 40."""
+DIFFERENCE = np.hypot(CHOICE, STDERR * np.sqrt(AUDITED) / N)
+"""That of the difference; importance sampling has none of its own."""
 
 
 def ladder(rows, values, stderr=STDERR):
@@ -70,6 +74,7 @@ def test_a_trusted_mean_stays_where_a_less_sure_ladder_does_not_contradict_it(ev
     assert better.stderr_draws == alone.stderr_draws
     assert better.stderr_data == alone.stderr_data
     assert better.difference == pytest.approx(0.02, abs=1e-4)
+    assert better.stderr_difference == pytest.approx(DIFFERENCE, rel=1e-3)
     assert f"on {AUDITED} of the data does not contradict it: +0.020" in better.judgement.reason
     assert f"{alone.mean:.3f}" in found.summary().splitlines()[0]
 
@@ -80,12 +85,12 @@ def test_it_does_not_stay_where_a_less_sure_ladder_contradicts_it(evaluated):
     assert found.verdict == "do not trust"
     assert found.judgement.reason.startswith("the ladder is +1.000 nats away")
     assert better.verdict == "more draws"
-    assert better.shift == better.difference == pytest.approx(1, abs=1e-4)
+    assert better.difference == pytest.approx(better.shift)
+    assert better.shift == pytest.approx(1, abs=1e-4)
     assert better.mean == pytest.approx(alone.mean + 1, abs=1e-4)
     assert better.direction == "consistent"
-    # Cochran 1977: s / sqrt(16), of 16 of 40 data.
-    error = np.std(SCATTER, ddof=1) / 4 * np.sqrt(1 - AUDITED / N)
-    assert better.stderr_shift == pytest.approx(error, rel=1e-3)
+    assert better.stderr_shift == pytest.approx(CHOICE, rel=1e-3)
+    assert better.stderr_difference == pytest.approx(DIFFERENCE, rel=1e-3)
 
 
 def test_it_does_not_stay_where_the_ladder_is_as_sure(evaluated):

@@ -10,12 +10,13 @@ Bias: that of the ladder (`ladder.ladder`) and none of the sampling of data.
 """
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 from scipy import special
 
+from tightbound.evidence.batches import mean, stderr_of_draws
 from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.ladder.climbed import LadderEvidence
 from tightbound.evidence.verdict import BIAS, CASES, SHARE, WORDS, Verdict
@@ -40,8 +41,9 @@ class Corrected(Estimate):
     stderr_shift: float
     difference: float
     """By how much the ladder is above importance sampling in the mean, whether or not that is
-    `shift`."""
+    `shift`; in nats."""
     stderr_difference: float
+    """Standard error of `difference`, as `Difference` has it, whether or not it is `shift`."""
 
     @property
     def stderr_draws(self) -> float:
@@ -52,6 +54,25 @@ class Corrected(Estimate):
     def stderr_data(self) -> float:
         """That from the finite number of data, and from the choice of those looked at."""
         return float(np.hypot(super().stderr_data, self.stderr_shift))
+
+
+class Difference(NamedTuple):
+    """By how much what the ladder makes of a mean is above importance sampling's, in nats."""
+
+    mean: float
+    stderr: float
+    """From the draws of both and from the choice of the data looked at, as if independent: too much
+    rather than too little, since draws of data that were not looked at are in both."""
+
+    @classmethod
+    def of(cls, judged: Estimate, mean: float, stderr: float) -> "Difference":
+        """That of a mean with its standard error, from draws and from the choice of data."""
+        return cls(mean - judged.mean, float(np.hypot(stderr, judged.stderr_draws)))
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether importance sampling, a lower bound, is too low for the error to explain it."""
+        return self.mean > BIAS + 2 * self.stderr
 
 
 def corrected(judged: Estimate, ladder: LadderEvidence, strata: Int[np.ndarray, " n"]) -> Corrected:
@@ -79,6 +100,7 @@ def corrected(judged: Estimate, ladder: LadderEvidence, strata: Int[np.ndarray, 
     values[ladder.rows], stderr[ladder.rows] = ladder.log_evidence, ladder.stderr
     shift = float(np.mean(values - np.asarray(judged.log_evidence, np.float64)))
     error = float(np.sqrt(variance))
+    away = Difference.of(judged, mean(values), float(np.hypot(stderr_of_draws(stderr), error)))
     plain: dict[str, Any] = {of.name: getattr(judged, of.name) for of in fields(Estimate)}
     found = Corrected(
         **plain
@@ -94,28 +116,26 @@ def corrected(judged: Estimate, ladder: LadderEvidence, strata: Int[np.ndarray, 
         ladder=ladder,
         shift=shift,
         stderr_shift=error,
-        difference=shift,
-        stderr_difference=error,
+        difference=away.mean,
+        stderr_difference=away.stderr,
     )
     return replace(found, judgement=_of_set(found))
 
 
-def confirmed(judged: Estimate, ladder: LadderEvidence, better: Estimate) -> Corrected:
+def confirmed(judged: Estimate, ladder: LadderEvidence, away: Difference) -> Corrected:
     """Importance sampling as it was, beside what the ladder says of it.
 
     Args:
         judged: Importance sampling that is trusted.
         ladder: Of some of the data.
-        better: The corrected estimate, which is not: its error is larger.
+        away: By how much it is above; its own error is larger, so that it is not trusted.
     """
     assert judged.judgement is not None
-    difference = better.mean - judged.mean
-    error = float(np.hypot(better.stderr_draws, judged.stderr_draws))
     plain: dict[str, Any] = {of.name: getattr(judged, of.name) for of in fields(Estimate)}
     looked = f"the ladder on {len(ladder.rows)} of the data"
     reason = (
-        f"{judged.judgement.reason}; {looked} does not contradict it: {difference:+.3f} "
-        f"nats (standard error {error:.3f})"
+        f"{judged.judgement.reason}; {looked} does not contradict it: {away.mean:+.3f} "
+        f"nats (standard error {away.stderr:.3f})"
     )
     plain |= {
         "method": f"{judged.method}, beside {looked}",
@@ -128,8 +148,8 @@ def confirmed(judged: Estimate, ladder: LadderEvidence, better: Estimate) -> Cor
         ladder=ladder,
         shift=0.0,
         stderr_shift=0.0,
-        difference=difference,
-        stderr_difference=error,
+        difference=away.mean,
+        stderr_difference=away.stderr,
     )
 
 
