@@ -16,7 +16,7 @@ from tightbound.core.errors import UsageError
 from tightbound.core.streams import stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
-from tightbound.evidence.batches import prepared
+from tightbound.evidence.batches import Prepared, prepared
 from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.estimator import Estimator
 from tightbound.evidence.exact.log_evidence import closed, exact
@@ -167,10 +167,11 @@ def evaluate(
         )
     # The ladder moves z on all real numbers.
     alone = settled or model.prior.support != "real"
-    judged = sampled(model, posterior, x, k, temperatures, chains, run, bounds_at, finish=alone)
+    data = prepared(model, x, run.binarize, run.key)
+    judged = sampled(model, posterior, data, k, temperatures, chains, run, bounds_at, finish=alone)
     if alone:
         return judged
-    found = _audited(judged, model, posterior, x, budget, run)
+    found = _audited(judged, model, posterior, data, budget, run)
     if run.resume is not None:
         Path(run.resume).unlink(missing_ok=True)
     return found
@@ -205,12 +206,11 @@ def _audited(
     judged: Evaluation,
     model: Model,
     posterior: Any,
-    x: DataLike | None,
+    data: Prepared,
     budget: int | str | None,
     run: Execution,
 ) -> Evaluation:
     """Importance sampling with what the ladder says of some data, half of either sort."""
-    data = prepared(model, x, run.binarize, run.key)
     strata = np.asarray([word != WORDS[0] for word in judged.verdicts], np.int32)
     order = np.asarray(jax.random.permutation(stream(data.noise_key, "evaluate.audit"), data.n))
     passing, failing = (order[strata[order] == of] for of in (0, 1))

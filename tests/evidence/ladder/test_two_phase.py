@@ -100,6 +100,16 @@ def test_it_does_not_stay_where_the_ladder_is_as_sure(evaluated):
     assert found.recommended.mean == pytest.approx(alone.mean + 0.02, abs=1e-4)
 
 
+def test_data_are_looked_at_once(evaluated, monkeypatch):
+    batches = import_module("tightbound.evidence.batches")
+    calls, as_source = [], batches.as_source
+    monkeypatch.setattr(
+        batches, "as_source", lambda *of, **how: calls.append(1) or as_source(*of, **how)
+    )
+    evaluated(0.0)
+    assert len(calls) == 2, "of importance sampling alone, and with the ladder"
+
+
 @pytest.mark.stat
 def test_the_error_of_a_corrected_mean_is_that_of_a_simulation():
     # Differences of two strata, of whose data 4 of 15 and 12 of 25 are looked at, 4,000 times.
