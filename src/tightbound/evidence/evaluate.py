@@ -20,7 +20,7 @@ from tightbound.evidence.batches import Prepared, prepared
 from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.estimator import Estimator
 from tightbound.evidence.exact.log_evidence import closed, exact
-from tightbound.evidence.execution import Execution, ExecutionSettings
+from tightbound.evidence.execution import Execution, ExecutionSettings, refuse
 from tightbound.evidence.importance.evaluation import Evaluation, sampled
 from tightbound.evidence.ladder.climbed import LEAST, OF_EACH, LadderEvidence, climbed
 from tightbound.evidence.ladder.two_phase import AUDITED, Difference, confirmed, corrected
@@ -29,6 +29,10 @@ from tightbound.models import Bayesian, Model
 
 WITHOUT = ("batch_size", "chunk", "resume")
 """Execution settings that the ladder has no use for."""
+UNUSED = (
+    "without a posterior the ladder goes datum by datum and has no use for {name}=: "
+    "leave it out; budget= says what the call may cost"
+)
 
 
 @overload
@@ -191,12 +195,7 @@ def _found(
                 "log p(x) of this model is exact, at next to no cost: leave out budget="
             )
         return exact(model, x, **execution)
-    for name in WITHOUT:
-        if execution.get(name) is not None:
-            raise UsageError(
-                f"without a posterior the ladder goes datum by datum and has no use for {name}=: "
-                "leave it out; budget= says what the call may cost"
-            )
+    refuse(execution, WITHOUT, UNUSED)
     data = prepared(model, x, run.binarize, run.key)
     limit = Budget.of(budget, max(LEAST, OF_EACH * data.n))
     return climbed(model, None, data, np.arange(data.n), limit, run)
