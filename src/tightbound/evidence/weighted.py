@@ -24,6 +24,7 @@ from tightbound.evidence.self_normalised import (
     average,
     chosen,
     deviation,
+    ess_of,
     quantiles,
     shares_of,
 )
@@ -82,7 +83,7 @@ class WeightedDraws:
     @property
     def ess(self) -> Float[np.ndarray, "*n"]:
         """Effective number of draws, 1 / sum of squared shares; 0 where all weights are zero."""
-        return np.asarray(np.nan_to_num(1 / np.sum(self.shares**2, axis=-1)))
+        return ess_of(self.shares)
 
     @property
     def khat(self) -> Float[np.ndarray, "*n"]:
