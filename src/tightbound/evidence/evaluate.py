@@ -22,9 +22,9 @@ from tightbound.evidence.estimator import Estimator
 from tightbound.evidence.exact.log_evidence import closed, exact
 from tightbound.evidence.execution import Execution, ExecutionSettings, refuse
 from tightbound.evidence.importance.evaluation import Evaluation, sampled
-from tightbound.evidence.ladder.climbed import LEAST, OF_EACH, LadderEvidence, climbed
-from tightbound.evidence.ladder.two_phase import AUDITED, Difference, confirmed, corrected
-from tightbound.evidence.verdict import BIAS, WORDS
+from tightbound.evidence.ladder.climbed import LEAST, OF_EACH, climbed
+from tightbound.evidence.ladder.two_phase import AUDITED, Difference, confirmed, corrected, doubted
+from tightbound.evidence.verdict import WORDS
 from tightbound.models import Bayesian, Model
 
 WITHOUT = ("batch_size", "chunk", "resume")
@@ -222,25 +222,10 @@ def _audited(
     ladder = climbed(model, posterior, data, rows, limit, run)
     better = ladder if data.n == 1 else corrected(judged, ladder, strata)
     away = Difference.of(judged, better.mean, better.stderr_draws)
-    judged = _doubted(judged, ladder, away)
+    judged = doubted(judged, ladder, away)
     if judged.verdict == WORDS[0] != better.verdict:
         better = confirmed(judged, ladder, away)
     return replace(judged, recommended=better, seconds=run.seconds)
-
-
-def _doubted(judged: Evaluation, ladder: LadderEvidence, away: Difference) -> Evaluation:
-    """Importance sampling, not to be trusted where the ladder is above it: it is a lower bound."""
-    rows = ladder.rows
-    error = np.hypot(ladder.stderr, judged.stderr[rows])
-    above = ladder.log_evidence - judged.log_evidence[rows] > BIAS + 2 * error
-    words = np.asarray(judged.verdicts, object)
-    words[rows[above]] = WORDS[-1]
-    judged = replace(judged, verdicts=tuple(words))
-    if judged.judgement is None or not away.contradicts:
-        return judged
-    facts = f"the ladder is {away.mean:+.3f} nats away (standard error {away.stderr:.3f})"
-    reason = f"{facts}; {judged.judgement.reason}"
-    return replace(judged, judgement=judged.judgement._replace(word=WORDS[-1], reason=reason))
 
 
 def _by(

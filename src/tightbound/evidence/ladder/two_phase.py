@@ -18,6 +18,7 @@ from scipy import special
 
 from tightbound.evidence.batches import mean, stderr_of_draws
 from tightbound.evidence.estimate import Estimate
+from tightbound.evidence.importance.evaluation import Evaluation
 from tightbound.evidence.ladder.climbed import LadderEvidence
 from tightbound.evidence.verdict import BIAS, CASES, SHARE, WORDS, Verdict
 
@@ -120,6 +121,27 @@ def corrected(judged: Estimate, ladder: LadderEvidence, strata: Int[np.ndarray, 
         stderr_difference=away.stderr,
     )
     return replace(found, judgement=_of_set(found))
+
+
+def doubted(judged: Evaluation, ladder: LadderEvidence, away: Difference) -> Evaluation:
+    """Importance sampling, not to be trusted where the ladder is above it: it is a lower bound.
+
+    Args:
+        judged: Importance sampling of all data.
+        ladder: Of some of them.
+        away: By how much the ladder is above it in the mean.
+    """
+    rows = ladder.rows
+    error = np.hypot(ladder.stderr, judged.stderr[rows])
+    above = ladder.log_evidence - judged.log_evidence[rows] > BIAS + 2 * error
+    words = np.asarray(judged.verdicts, object)
+    words[rows[above]] = WORDS[-1]
+    judged = replace(judged, verdicts=tuple(words))
+    if judged.judgement is None or not away.contradicts:
+        return judged
+    facts = f"the ladder is {away.mean:+.3f} nats away (standard error {away.stderr:.3f})"
+    reason = f"{facts}; {judged.judgement.reason}"
+    return replace(judged, judgement=judged.judgement._replace(word=WORDS[-1], reason=reason))
 
 
 def confirmed(judged: Estimate, ladder: LadderEvidence, away: Difference) -> Corrected:
