@@ -143,7 +143,9 @@ class Ascent:
         """Climbs until enough of them have found nothing that the mixture does not cover."""
         # Whatever the budget, one batch: without it there is nothing to estimate from.
         while not self.climbs or (
-            not (self.searched or self.crowded) and self.climbs < MOST_CLIMBS and self.budget.allows(4 * self.cost)
+            not (self.searched or self.crowded)
+            and self.climbs < MOST_CLIMBS
+            and self.budget.allows(4 * self.cost)
         ):
             self.quiet = 0 if self.explore(self._starts()) else self.quiet + BATCH
         if not len(self.cover.log_mass):
