@@ -223,7 +223,9 @@ def by_annealing(problem: Problem, chains: int, keys: int) -> tuple[np.ndarray, 
         leapfrog=5,
         progress=False,
     )
-    return found.log_evidence.astype(np.float64), weighed(found)
+    return found.log_evidence.astype(np.float64), weighed(
+        found.draws, found.stderr, found.diagnostics, found.rounding
+    )
 
 
 def proposal(problem: Problem) -> tuple[int, Callable[[Any], Any], Callable[[Any], Any]]:

@@ -41,11 +41,11 @@ from tightbound.evidence.importance.prior_sampling import PriorSampling as Prior
 from tightbound.evidence.importance.prior_sampling import prior_sampling as prior_sampling
 from tightbound.evidence.importance.proposals import defensive as defensive
 from tightbound.evidence.importance.proposals import tempered as tempered
-from tightbound.evidence.ladder.climbed import Corrected as Corrected
 from tightbound.evidence.ladder.climbed import LadderEvidence as LadderEvidence
+from tightbound.evidence.ladder.two_phase import Corrected as Corrected
+from tightbound.evidence.modes import Fractions as Fractions
 from tightbound.evidence.semi_implicit import SemiImplicitSandwich as SemiImplicitSandwich
 from tightbound.evidence.semi_implicit import semi_implicit_sandwich as semi_implicit_sandwich
-from tightbound.evidence.weighted import Fractions as Fractions
 from tightbound.evidence.weighted import Measured as Measured
 from tightbound.evidence.weighted import WeightedDraws as WeightedDraws
 

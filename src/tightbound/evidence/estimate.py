@@ -184,15 +184,23 @@ class Estimate:
         return [f"median ESS {np.median(self.ess):.1f} of {self.draws}{shape}; {codes}"]
 
 
-def weighed(found: Estimate) -> Weighed:
-    """What an estimate knows of its weights, for a verdict: see `of_log_weights`."""
-    more = found.diagnostics
+def weighed(draws: int, stderr: Any, numbers: Mapping[str, Any], rounding: Any = 0.0) -> Weighed:
+    """What is known of weights, for a verdict.
+
+    Args:
+        draws: Of each datum.
+        stderr: As `of_log_weights` has it, of shape (n,).
+        numbers: Those of the tail, by name, and the jackknife's correction where there is one: an
+            estimate's `diagnostics`.
+        rounding: How far single precision may have taken each estimate, in nats.
+    """
+    stderr = np.asarray(stderr, np.float64)
     return Weighed(
-        draws=found.draws,
-        stderr=found.stderr,
-        **{name: np.asarray(more[name], np.float64) for name in TAIL},
-        rounding=np.broadcast_to(np.asarray(found.rounding, np.float64), found.stderr.shape),
-        low=np.abs(more["jackknife"]) if "jackknife" in more else 0.0,
+        draws=draws,
+        stderr=stderr,
+        **{name: np.asarray(numbers[name], np.float64) for name in TAIL},
+        rounding=np.broadcast_to(np.asarray(rounding, np.float64), stderr.shape),
+        low=np.abs(numbers["jackknife"]) if "jackknife" in numbers else 0.0,
     )
 
 
@@ -208,7 +216,7 @@ def with_verdict(found: Estimate, terms: Terms | None, *, growth: float = 0.0) -
     if terms is None:
         judgement, verdicts = by_error(found.diagnostics["error"])
         return replace(found, judgement=judgement, verdicts=verdicts)
-    known = weighed(found)
+    known = weighed(found.draws, found.stderr, found.diagnostics, found.rounding)
     codes = result_codes(found.log_evidence, found.ess, found.draws, known.khat)
     return replace(
         found,

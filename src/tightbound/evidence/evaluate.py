@@ -16,26 +16,23 @@ from tightbound.core.errors import UsageError
 from tightbound.core.streams import stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
-from tightbound.evidence.batches import prepared
+from tightbound.evidence.batches import Prepared, prepared
 from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.estimator import Estimator
 from tightbound.evidence.exact.log_evidence import closed, exact
-from tightbound.evidence.execution import Execution, ExecutionSettings
+from tightbound.evidence.execution import Execution, ExecutionSettings, refuse
 from tightbound.evidence.importance.evaluation import Evaluation, sampled
-from tightbound.evidence.ladder.climbed import (
-    AUDITED,
-    LEAST,
-    OF_EACH,
-    LadderEvidence,
-    climbed,
-    confirmed,
-    corrected,
-)
-from tightbound.evidence.verdict import BIAS, WORDS
+from tightbound.evidence.ladder.climbed import LEAST, OF_EACH, climbed
+from tightbound.evidence.ladder.two_phase import AUDITED, Difference, confirmed, corrected, doubted
+from tightbound.evidence.verdict import WORDS
 from tightbound.models import Bayesian, Model
 
 WITHOUT = ("batch_size", "chunk", "resume")
 """Execution settings that the ladder has no use for."""
+UNUSED = (
+    "without a posterior the ladder goes datum by datum and has no use for {name}=: "
+    "leave it out; budget= says what the call may cost"
+)
 
 
 @overload
@@ -174,10 +171,11 @@ def evaluate(
         )
     # The ladder moves z on all real numbers.
     alone = settled or model.prior.support != "real"
-    judged = sampled(model, posterior, x, k, temperatures, chains, run, bounds_at, finish=alone)
+    data = prepared(model, x, run.binarize, run.key)
+    judged = sampled(model, posterior, data, k, temperatures, chains, run, bounds_at, finish=alone)
     if alone:
         return judged
-    found = _audited(judged, model, posterior, x, budget, run)
+    found = _audited(judged, model, posterior, data, budget, run)
     if run.resume is not None:
         Path(run.resume).unlink(missing_ok=True)
     return found
@@ -197,12 +195,7 @@ def _found(
                 "log p(x) of this model is exact, at next to no cost: leave out budget="
             )
         return exact(model, x, **execution)
-    for name in WITHOUT:
-        if execution.get(name) is not None:
-            raise UsageError(
-                f"without a posterior the ladder goes datum by datum and has no use for {name}=: "
-                "leave it out; budget= says what the call may cost"
-            )
+    refuse(execution, WITHOUT, UNUSED)
     data = prepared(model, x, run.binarize, run.key)
     limit = Budget.of(budget, max(LEAST, OF_EACH * data.n))
     return climbed(model, None, data, np.arange(data.n), limit, run)
@@ -212,12 +205,11 @@ def _audited(
     judged: Evaluation,
     model: Model,
     posterior: Any,
-    x: DataLike | None,
+    data: Prepared,
     budget: int | str | None,
     run: Execution,
 ) -> Evaluation:
     """Importance sampling with what the ladder says of some data, half of either sort."""
-    data = prepared(model, x, run.binarize, run.key)
     strata = np.asarray([word != WORDS[0] for word in judged.verdicts], np.int32)
     order = np.asarray(jax.random.permutation(stream(data.noise_key, "evaluate.audit"), data.n))
     passing, failing = (order[strata[order] == of] for of in (0, 1))
@@ -229,27 +221,11 @@ def _audited(
     limit = Budget.of(budget, max(LEAST, usual))
     ladder = climbed(model, posterior, data, rows, limit, run)
     better = ladder if data.n == 1 else corrected(judged, ladder, strata)
-    judged = _doubted(judged, ladder, better)
+    away = Difference.of(judged, better.mean, better.stderr_draws)
+    judged = doubted(judged, ladder, away)
     if judged.verdict == WORDS[0] != better.verdict:
-        better = confirmed(judged, ladder, better)
+        better = confirmed(judged, ladder, away)
     return replace(judged, recommended=better, seconds=run.seconds)
-
-
-def _doubted(judged: Evaluation, ladder: LadderEvidence, better: Estimate) -> Evaluation:
-    """Importance sampling, not to be trusted where the ladder is above it: it is a lower bound."""
-    rows = ladder.rows
-    error = np.hypot(ladder.stderr, judged.stderr[rows])
-    above = ladder.log_evidence - judged.log_evidence[rows] > BIAS + 2 * error
-    words = np.asarray(judged.verdicts, object)
-    words[rows[above]] = WORDS[-1]
-    judged = replace(judged, verdicts=tuple(words))
-    away = better.mean - judged.mean
-    of_mean = float(np.hypot(better.stderr_draws, judged.stderr_draws))
-    if judged.judgement is None or not away > BIAS + 2 * of_mean:
-        return judged
-    facts = f"the ladder is {away:+.3f} nats away (standard error {of_mean:.3f})"
-    reason = f"{facts}; {judged.judgement.reason}"
-    return replace(judged, judgement=judged.judgement._replace(word=WORDS[-1], reason=reason))
 
 
 def _by(

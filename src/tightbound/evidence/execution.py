@@ -96,14 +96,13 @@ class Execution:
                 value.
         """
         who = function.__name__
-        for name, value in given.items():
+        for name in given:
             if name not in NAMES:
                 taken = inspect.signature(function).parameters.values()
                 own = [p.name for p in taken if p.kind is inspect.Parameter.KEYWORD_ONLY]
                 has = [setting for setting in NAMES if setting not in without]
                 raise unknown(f"setting of {who}", name, [*own, *has])
-            if name in without and value is not None:
-                raise UsageError(f"{who} has no {name}=: leave it out")
+        refuse(given, without, f"{who} has no {{name}}=: leave it out")
         if not isinstance(given.get("keep"), bool | None):
             raise UsageError(f"expected keep to be True or False, got {given['keep']!r}")
         sizes = {n: given[n] for n in SIZES if given.get(n) is not None}
@@ -188,6 +187,22 @@ class Execution:
             weighted=None if found.draws is None else weighted(model, *found.draws),
         )
         return with_verdict(estimate, terms)
+
+
+def refuse(given: Mapping[str, Any], without: tuple[str, ...], words: str) -> None:
+    """Refuses settings that a call has no use for; None counts as not given.
+
+    Args:
+        given: What was given for `**execution`.
+        without: Their names.
+        words: The error, where "{name}" stands for the setting's.
+
+    Raises:
+        UsageError: One of them was given.
+    """
+    for name in without:
+        if given.get(name) is not None:
+            raise UsageError(words.format(name=name))
 
 
 class Found(NamedTuple):

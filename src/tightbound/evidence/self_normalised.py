@@ -32,6 +32,11 @@ def shares_of(log_weights: Float[np.ndarray, "*n k"]) -> Float[np.ndarray, "*n k
     return w / w.sum(axis=-1, keepdims=True)
 
 
+def ess_of(shares: Float[np.ndarray, "*n k"]) -> Float[np.ndarray, "*n"]:
+    """Effective number of draws, 1 / sum of squared shares; 0 where all weights are zero."""
+    return np.asarray(np.nan_to_num(1 / np.sum(shares**2, axis=-1)))
+
+
 def average(shares: Float[np.ndarray, "*n k"], values: Float[np.ndarray, "..."]) -> Any:
     """The weighted mean along the axis of the draws, and its standard error."""
     axis = shares.ndim - 1

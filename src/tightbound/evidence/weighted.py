@@ -13,17 +13,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.streams import as_key, first_keys, stream
 from tightbound.evidence.groups import about_draws, weighted_groups
 from tightbound.evidence.importance.pareto import khat, tail_length
+from tightbound.evidence.modes import Fractions, each_draw, labelled
 from tightbound.evidence.self_normalised import (
     average,
     chosen,
     deviation,
+    ess_of,
     quantiles,
     shares_of,
 )
@@ -36,8 +38,6 @@ HEAVY = 0.7
 """With a larger k-hat the weights' variance, which the errors rest on, is not in the draws."""
 SHARE = 0.05
 """Share of the data that may have one by chance."""
-AT_ONCE = 10_000
-"""Draws of which a function is taken at once."""
 
 
 class Measured(NamedTuple):
@@ -46,15 +46,6 @@ class Measured(NamedTuple):
     value: Any
     stderr: Any
     """Infinite where the draws tell nothing."""
-
-
-class Fractions(NamedTuple):
-    """The shares of the posterior's mass, one for each label along the last axis."""
-
-    labels: Int[np.ndarray, " m"]
-    value: Float[np.ndarray, "*n m"]
-    stderr: Float[np.ndarray, "*n m"]
-    """At least 1 / ESS, since a mode without a draw may be there all the same."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,7 +73,7 @@ class WeightedDraws:
     @property
     def ess(self) -> Float[np.ndarray, "*n"]:
         """Effective number of draws, 1 / sum of squared shares; 0 where all weights are zero."""
-        return np.asarray(np.nan_to_num(1 / np.sum(self.shares**2, axis=-1)))
+        return ess_of(self.shares)
 
     @property
     def khat(self) -> Float[np.ndarray, "*n"]:
@@ -124,7 +115,7 @@ class WeightedDraws:
         Raises:
             UsageError: JAX cannot trace the function.
         """
-        return self._each(average, self._of_draws(f))
+        return self._each(average, each_draw(f, self.z, self.log_weights.shape))
 
     def fractions(self, assign: Callable[[Any], Any] | Any) -> Fractions:
         """The shares of the posterior's mass that modes have.
@@ -138,19 +129,7 @@ class WeightedDraws:
         Raises:
             UsageError: A function that gives something else, or centres of another shape.
         """
-        if not callable(assign) and isinstance(self.z, np.ndarray):
-            assign = np.asarray(assign)
-        labels = self._of_draws(assign) if callable(assign) else self._nearest(assign)
-        if not isinstance(labels, np.ndarray) or labels.shape != self.log_weights.shape:
-            raise UsageError(
-                "expected assign to give one whole number for each draw, got "
-                f"{jax.tree.map(np.shape, labels)} for draws of shape {self.log_weights.shape}"
-            )
-        if labels.dtype.kind not in "biu":
-            raise UsageError(f"expected labels to be whole numbers, got {labels.dtype}")
-        names = (
-            np.unique(labels) if callable(assign) else np.arange(len(jax.tree.leaves(assign)[0]))
-        )
+        labels, names = labelled(self.z, self.log_weights.shape, assign)
         inside = labels[..., None] == names
         value, error = self._each(average, inside)
         with np.errstate(divide="ignore"):
@@ -246,44 +225,6 @@ class WeightedDraws:
             jax.tree.unflatten(structure, values), jax.tree.unflatten(structure, errors)
         )
 
-    def _of_draws(self, f: Callable[[Any], Any]) -> Any:
-        """A function of every draw; leaves of shape (*n, k, ...)."""
-        shape = self.log_weights.shape
-        flat = jax.tree.map(
-            lambda leaf: jnp.asarray(leaf.reshape(-1, *leaf.shape[len(shape) :])), self.z
-        )
-        try:
-            found = _mapped(f, flat)
-        except jax.errors.JAXTypeError as error:
-            raise UsageError(
-                "expected a function of one draw in jax.numpy, and it could not be traced: "
-                f"{str(error).splitlines()[0]}"
-            ) from error
-        return jax.tree.map(lambda leaf: np.asarray(leaf).reshape(*shape, *leaf.shape[1:]), found)
-
-    def _nearest(self, centres: Any) -> Int[np.ndarray, "*n k"]:
-        """The number of the centre that is nearest to each draw."""
-        z = self.z
-        if isinstance(z, dict) and isinstance(centres, dict):
-            z = {name: of for name, of in z.items() if name in centres}
-        axes = self.log_weights.ndim
-        wanted = jax.tree.map(lambda leaf: ("m", *leaf.shape[axes:]), z)
-        got = jax.tree.map(lambda leaf: ("m", *np.shape(leaf)[1:]), centres)
-        counts = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(centres)}
-        if wanted != got or len(counts) != 1:
-            raise UsageError(f"expected centres of shape {wanted}, or a function, got {got}")
-        pairs = list(zip(jax.tree.leaves(z), jax.tree.leaves(centres), strict=True))
-
-        def square(number: int) -> Float[np.ndarray, "*n k"]:
-            away = [
-                (leaf - np.asarray(centre)[number]).reshape(*leaf.shape[:axes], -1)
-                for leaf, centre in pairs
-            ]
-            return np.sum(np.concatenate(away, axis=-1) ** 2, axis=-1)
-
-        ((count,),) = counts
-        return np.argmin(np.stack([square(number) for number in range(count)]), axis=0)
-
 
 def weighted(model: Model, z: Any, log_weights: Float[np.ndarray, "n k"]) -> WeightedDraws:
     """Draws with a leading axis n as users see them: by site for NumPyro, without n for a target.
@@ -305,8 +246,3 @@ def weighted(model: Model, z: Any, log_weights: Float[np.ndarray, "n k"]) -> Wei
 def _khats(log_w: Float[jax.Array, "n k"]) -> Float[jax.Array, " n"]:
     tail = min(tail_length(log_w.shape[1]) + 1, log_w.shape[1])
     return jax.lax.map(lambda row: khat(jax.lax.top_k(row, tail)[0][::-1]), log_w, batch_size=64)
-
-
-@filter_jit
-def _mapped(f: Callable[[Any], Any], draws: Any) -> Any:
-    return jax.lax.map(f, draws, batch_size=AT_ONCE)

@@ -14,7 +14,7 @@ from jaxtyping import PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least, unknown
 from tightbound.core.items import Datum
-from tightbound.core.streams import as_key, first_keys, stream
+from tightbound.core.streams import as_key, stream
 from tightbound.distributions import (
     AbstractConditional,
     AbstractExplicit,
@@ -29,6 +29,7 @@ from tightbound.distributions import (
 from tightbound.distributions.full_normal import affine
 from tightbound.models.flow_posterior import flow
 from tightbound.models.model import Model
+from tightbound.models.prior_start import as_the_prior
 from tightbound.models.shapes import fixed_with_draws, like_z, width
 from tightbound.models.standardization import standardization
 from tightbound.networks import (
@@ -44,12 +45,6 @@ from tightbound.networks import (
 
 LAYERS = ("normal", "full_covariance")
 """Explicit layers of a semi-implicit posterior."""
-APART = 0.8
-"""Half the distance of a unit's two places, in standard deviations of the prior."""
-WITHIN = 0.15
-"""First standard deviation of the explicit layer, in the same unit: draws of a wider one cross from
-mode to mode, and what they pull at takes all others along."""
-PRIOR_DRAWS = 1000
 LOG_SCALE = -1.0
 """First log-standard deviation where a posterior is to start narrow and even."""
 
@@ -138,7 +133,7 @@ def _semi_implicit(plan: _Plan) -> AbstractConditional:
     elif plan.base is None and fixed_with_draws(plan.model):
         trunk, last = plan.trunk(plan.noise, signs=plan.noise)
         location = plan.location(last, plan.size)
-        layer = DiagonalNormal(trunk, *_as_the_prior(plan.model, location, plan.noise, plan.key))
+        layer = DiagonalNormal(trunk, *as_the_prior(plan.model, location, plan.noise, plan.key))
     else:
         trunk, last = plan.trunk(plan.noise)
         # The noise is to move the mean: the spread of the explicit layer starts small and even.
@@ -147,25 +142,6 @@ def _semi_implicit(plan: _Plan) -> AbstractConditional:
     if plan.base is not None:
         layer = AffineImage(layer, plan.base, plan.noise)
     return SemiImplicit(layer, plan.noise)
-
-
-def _as_the_prior(
-    model: Any, location: Dense, noise: int, key: PRNGKeyArray
-) -> tuple[Dense, Dense]:
-    """Heads that begin as wide as the prior, each unit of z near one of two places.
-
-    The sign of a unit's own noise tells which: the units are independent at first, and nothing
-    need be between the places.
-    """
-    draws = jax.vmap(lambda key: model.prior.sample(None, key=key))(
-        first_keys(stream(key, "posterior.prior"), PRIOR_DRAWS)
-    )
-    # By quantiles: a prior with heavy tails has no standard deviation.
-    low, middle, high = jnp.quantile(draws, jnp.array([0.16, 0.5, 0.84]), axis=0)
-    spread = (high - low) / 2
-    jumps = APART * jnp.eye(noise, spread.shape[0]) @ jnp.diag(spread)
-    weight = jnp.concatenate([location.weight, jumps])
-    return Dense(weight, middle), Dense(jnp.zeros_like(weight), jnp.log(WITHIN * spread))
 
 
 def _implicit(plan: _Plan) -> AbstractConditional:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tightbound.evidence import Corrected, Estimate, Evaluation, LadderEvidence
+from tightbound.evidence.ladder.two_phase import Difference
 from tightbound.evidence.verdict import WORDS, Verdict
 
 LOWER = "lower (stochastic, consistent in k)"
@@ -114,9 +115,9 @@ def _of_seed(ev: Evaluation) -> dict[str, Any]:
 def _recommended(ev: Evaluation, ladder: LadderEvidence) -> dict[str, Any]:
     """What the record says of the mean that the ladder corrected, and what the ladder took."""
     found = _leading(ev)
-    difference, error = found.mean - ev.mean, found.stderr_draws
+    away = Difference.of(ev, found.mean, found.stderr_draws)
     if isinstance(found, Corrected):
-        difference, error = found.difference, found.stderr_difference
+        away = Difference(found.difference, found.stderr_difference)
     said = _of_estimate(found)
     del said["seconds"]  # of its importance sampling alone; the seed's are all
     return {
@@ -126,8 +127,8 @@ def _recommended(ev: Evaluation, ladder: LadderEvidence) -> dict[str, Any]:
         "direction": _direction(found),
         "shift": found.mean - ev.mean,
         "stderr_shift": _stderr_shift(found),
-        "difference": difference,
-        "stderr_difference": error,
+        "difference": away.mean,
+        "stderr_difference": away.stderr,
         "n": len(ladder.rows),
         "evaluations": int(np.sum(ladder.evaluations)),
         "gradients": int(np.sum(ladder.gradients)),

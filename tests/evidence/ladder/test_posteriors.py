@@ -4,7 +4,6 @@ x = z^2 + noise has two posterior modes that are alike, and q sits in one of the
 looks right, and log p(x) is low by log 2.
 """
 
-from dataclasses import replace
 from importlib import import_module
 
 import jax
@@ -18,7 +17,7 @@ from tests.ztest import LIMIT
 from tightbound.core.errors import UsageError
 from tightbound.distributions import StandardNormal, from_functions
 from tightbound.evidence import Evaluation, LadderEvidence
-from tightbound.evidence.ladder.climbed import AUDITED, Corrected, corrected
+from tightbound.evidence.ladder.two_phase import AUDITED, Corrected
 
 NOISE = 0.3
 SQUARE = tb.Model(
@@ -94,31 +93,6 @@ def test_a_mean_over_many_data_is_corrected(many):
     np.testing.assert_array_equal(
         better.log_evidence[better.ladder.rows], better.ladder.log_evidence
     )
-
-
-@pytest.mark.stat
-def test_the_error_of_a_corrected_mean_is_that_of_a_simulation(many):
-    # Differences of two strata, of whose data 4 of 15 and 12 of 25 are looked at, 4,000 times.
-    # The standard deviation of means against the mean formula: 1 within 4.9 / sqrt(8000), and 2 %
-    # for the average of roots in place of the root of an average.
-    rng = np.random.default_rng(0)
-    strata = np.repeat([0, 1], [15, 25])
-    judged = np.zeros(40)
-    gap = np.where(strata == 0, 0.1 * rng.normal(size=40), 1 + 0.6 * rng.normal(size=40))
-    means, errors = [], []
-    plain = replace(many, log_evidence=judged, stderr=np.zeros(40), verdicts=(), weighted=None)
-    ladder = many.recommended.ladder
-    for _ in range(4000):
-        rows = np.concatenate(
-            [rng.choice(15, 4, replace=False), 15 + rng.choice(25, 12, replace=False)]
-        )
-        seen = replace(ladder, rows=rows, log_evidence=gap[rows], stderr=np.zeros(16))
-        found = corrected(plain, seen, strata)
-        means.append(found.mean)
-        errors.append(found.stderr_shift)
-    assert abs(np.mean(means) - gap.mean()) < LIMIT * np.std(means) / np.sqrt(4000)
-    root = np.sqrt(np.mean(np.square(errors)))
-    assert np.std(means) / root == pytest.approx(1, abs=4.9 / np.sqrt(8000) + 0.02)
 
 
 def test_a_posterior_that_is_right_stays_trusted():

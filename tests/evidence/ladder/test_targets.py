@@ -12,7 +12,7 @@ from benchmarks.evidence.counting import Counter
 from scipy import stats
 
 import tightbound as tb
-from tests.evidence.targets import WELLS, banana, five_modes, four_dimensions, wells
+from tests.evidence.targets import WELLS, banana, five_modes, four_dimensions, mixture, wells
 from tests.ztest import LIMIT
 from tightbound.core.errors import NonFiniteError
 from tightbound.evidence import LadderEvidence
@@ -117,6 +117,17 @@ def test_a_budget_that_is_too_small_is_no_trust(budget):
     assert found.verdict != "trust"
     assert found.verdicts == (found.verdict,)
     assert "a larger budget= may settle it" in found.judgement.reason
+
+
+def test_more_modes_than_the_mixture_holds_are_no_trust():
+    # 225 equal modes of scale 0.1, of which the mixture holds 128: half of the mass, 0.56 nats.
+    side = 4.0 * (np.arange(15) - 7)
+    means = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    many = mixture(means, np.repeat(0.01 * np.eye(2)[None], 225, 0), np.full(225, 1 / 225))
+    found = tb.evaluate(many, key=0)
+    assert found.mean < -0.3
+    assert found.verdict == "do not trust"
+    assert "more modes than the 128 components" in found.judgement.reason
 
 
 def test_a_density_that_is_nan_is_refused():

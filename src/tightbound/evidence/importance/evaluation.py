@@ -15,9 +15,8 @@ from jaxtyping import Array, Float, Int
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Data
 from tightbound.core.streams import item_keys
-from tightbound.data import DataLike
 from tightbound.evidence.annealing.ais import annealed
-from tightbound.evidence.batches import Batch, prepared
+from tightbound.evidence.batches import Batch, Prepared
 from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import TAIL, Estimate, with_verdict
 from tightbound.evidence.execution import Execution, Found, per_device
@@ -67,7 +66,7 @@ class Evaluation(Estimate):
 def sampled(
     model: Model,
     posterior: Any,
-    x: DataLike | None,
+    data: Prepared,
     k: Any,
     temperatures: Any,
     chains: Any,
@@ -86,7 +85,7 @@ def sampled(
     chunk = min(k, 250) if run.chunk is None else run.chunk
     if temperatures is not None:
         temperatures, chains = at_least(1, temperatures=temperatures, chains=chains)
-    data, keep = prepared(model, x, run.binarize, run.key), run.keeps(model, k)
+    keep = run.keeps(model, k)
 
     def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
         keys = item_keys(data.noise_key, items)
@@ -114,7 +113,7 @@ def sampled(
     if temperatures is not None:
         ais = annealed(
             model,
-            None if x is None else data.source,
+            data.source,
             start=proposal,
             temperatures=temperatures,
             chains=chains,

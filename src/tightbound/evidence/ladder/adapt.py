@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.evidence.ladder.cover import DOF, Cover
+from tightbound.evidence.ladder.cover import Cover
 
 ENOUGH = 20
 """Effective draws of a component at which its mass is half from them; as many for each dimension
@@ -68,7 +68,12 @@ def refitted(cover: Cover, u: Float[np.ndarray, "n d"], log_w: Float[np.ndarray,
         old, new = cover.location[c], effective[c] / (effective[c] + ENOUGH * d)
         white = (u - old) @ np.linalg.inv(factor[c]).T
         # What a Student-t law makes of a draw: those far away count less.
-        share = mass[:, c] / np.sum(mass[:, c]) * (DOF + d) / (DOF + np.sum(white**2, axis=1))
+        share = (
+            mass[:, c]
+            / np.sum(mass[:, c])
+            * (cover.dof + d)
+            / (cover.dof + np.sum(white**2, axis=1))
+        )
         mean = share @ u / np.sum(share)
         spread = np.einsum("n,ni,nj->ij", share, u - mean, u - mean)
         between = (1 - new) * np.outer(mean - old, mean - old)

@@ -1,12 +1,6 @@
 """`tb.evaluate` without settings: the ladder for each datum, and what comes of it as an estimate.
 
-With a posterior for many data, importance sampling from it judges all of them, and the ladder some:
-its mean difference from importance sampling, of data whose weights pass and of those whose weights
-do not, corrects the mean over all.
-
-Reference: Cochran 1977, Sampling Techniques, sections 5.3 and 12.6 (differences in two phases, by
-strata).
-Bias: that of the ladder (`ladder.ladder`) and none of the sampling of data.
+Bias: that of the ladder (`ladder.ladder`).
 """
 
 from dataclasses import dataclass, fields, replace
@@ -16,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
-from scipy import special
 
 from tightbound.core.budget import Budget
 from tightbound.core.compilation import filter_jit
@@ -28,11 +21,12 @@ from tightbound.distributions import AbstractConditional
 from tightbound.evidence.batches import Prepared
 from tightbound.evidence.estimate import Estimate, with_verdict
 from tightbound.evidence.execution import Execution
+from tightbound.evidence.ladder.cover import MOST
 from tightbound.evidence.ladder.ladder import TERMS, Ascent
 from tightbound.evidence.ladder.rungs import Rung, of_weights
 from tightbound.evidence.ladder.units import Units
 from tightbound.evidence.rounding import rounding
-from tightbound.evidence.verdict import BIAS, CASES, DRAWS, SHARE, WORDS, Verdict
+from tightbound.evidence.verdict import DRAWS, SHARE, WORDS
 from tightbound.evidence.weighted import WeightedDraws, weighted
 from tightbound.mcmc import check_moves
 from tightbound.models import Target
@@ -41,8 +35,6 @@ from tightbound.models.model import Model
 OF_EACH = 300_000
 """Evaluations for each datum by default, of the density and of its gradient."""
 LEAST = 1_000_000
-AUDITED = 16
-"""Data that the ladder judges beside importance sampling."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,36 +55,6 @@ class LadderEvidence(Estimate):
     def gradients(self) -> Int[np.ndarray, " n"]:
         """Evaluations of its gradient; Hessians count as many as there are dimensions."""
         return self.diagnostics["gradients"]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Corrected(Estimate):
-    """Importance sampling of all data, with the mean difference that the ladder saw on some.
-
-    Of these data the values are the ladder's; the others are raised by the mean difference of those
-    that were judged alike, so that `mean` estimates the mean over all.
-    """
-
-    ladder: LadderEvidence
-    """Of the data that were looked at."""
-    shift: float
-    """By how much the mean is corrected, in nats: 0 where importance sampling is trusted and the
-    ladder, which is less sure, does not contradict it."""
-    stderr_shift: float
-    difference: float
-    """By how much the ladder is above importance sampling in the mean, whether or not that is
-    `shift`."""
-    stderr_difference: float
-
-    @property
-    def stderr_draws(self) -> float:
-        """Standard error of the mean, from draws and from the choice of the data looked at."""
-        return float(np.hypot(super().stderr_draws, self.stderr_shift))
-
-    @property
-    def stderr_data(self) -> float:
-        """That from the finite number of data, and from the choice of those looked at."""
-        return float(np.hypot(super().stderr_data, self.stderr_shift))
 
 
 def climbed(
@@ -183,6 +145,9 @@ def _estimate(ascent: Ascent, x: Data, once: str, run: Execution) -> Estimate:
     if ascent.doubts:
         word = WORDS[max(1, WORDS.index(word))]
         reason = f"{'; '.join(ascent.doubts)}; {reason}; a larger budget= may settle it"
+    if ascent.crowded:
+        word = WORDS[2]
+        reason = f"there are more modes than the {MOST} components of the mixture; {reason}"
     judgement = judged.judgement._replace(word=word, reason=reason)
     return replace(judged, judgement=judgement, verdicts=(word,))
 
@@ -242,100 +207,3 @@ _rounding = filter_jit(rounding)
 @filter_jit
 def _z(units: Units, u: Float[Array, "n d"]) -> Any:
     return jax.vmap(units.z)(u)
-
-
-def corrected(judged: Estimate, ladder: LadderEvidence, strata: Int[np.ndarray, " n"]) -> Corrected:
-    """Importance sampling of all data with the ladder's mean difference of each stratum.
-
-    Args:
-        judged: Importance sampling.
-        ladder: Of some of the data.
-        strata: The number of each datum's stratum; each has been looked at.
-    """
-    values = np.asarray(judged.log_evidence, np.float64).copy()
-    stderr = np.asarray(judged.stderr, np.float64).copy()
-    difference = ladder.log_evidence - values[ladder.rows]
-    variance, n = 0.0, len(values)
-    for stratum in np.unique(strata):
-        inside = np.flatnonzero(strata == stratum)
-        seen = strata[ladder.rows] == stratum
-        shift = float(np.mean(difference[seen]))
-        values[inside] += shift
-        looked = int(np.sum(seen))
-        if looked < len(inside):
-            spread = float(np.var(difference[seen], ddof=1)) if looked > 1 else np.inf
-            share = len(inside) / n
-            variance += share**2 * spread / looked * (1 - looked / len(inside))
-    values[ladder.rows], stderr[ladder.rows] = ladder.log_evidence, ladder.stderr
-    shift = float(np.mean(values - np.asarray(judged.log_evidence, np.float64)))
-    error = float(np.sqrt(variance))
-    plain: dict[str, Any] = {of.name: getattr(judged, of.name) for of in fields(Estimate)}
-    found = Corrected(
-        **plain
-        | {
-            "log_evidence": values,
-            "stderr": stderr,
-            "direction": "consistent",
-            "method": f"{judged.method}, corrected by the ladder on {len(ladder.rows)} of the data",
-            "verdicts": (),
-            "weighted": None,
-            "recommended": None,
-        },
-        ladder=ladder,
-        shift=shift,
-        stderr_shift=error,
-        difference=shift,
-        stderr_difference=error,
-    )
-    return replace(found, judgement=_of_set(found))
-
-
-def confirmed(judged: Estimate, ladder: LadderEvidence, better: Estimate) -> Corrected:
-    """Importance sampling as it was, beside what the ladder says of it.
-
-    Args:
-        judged: Importance sampling that is trusted.
-        ladder: Of some of the data.
-        better: The corrected estimate, which is not: its error is larger.
-    """
-    assert judged.judgement is not None
-    difference = better.mean - judged.mean
-    error = float(np.hypot(better.stderr_draws, judged.stderr_draws))
-    plain: dict[str, Any] = {of.name: getattr(judged, of.name) for of in fields(Estimate)}
-    looked = f"the ladder on {len(ladder.rows)} of the data"
-    reason = (
-        f"{judged.judgement.reason}; {looked} does not contradict it: {difference:+.3f} "
-        f"nats (standard error {error:.3f})"
-    )
-    plain |= {
-        "method": f"{judged.method}, beside {looked}",
-        "judgement": judged.judgement._replace(reason=reason),
-        "weighted": None,
-        "recommended": None,
-    }
-    return Corrected(
-        **plain,
-        ladder=ladder,
-        shift=0.0,
-        stderr_shift=0.0,
-        difference=difference,
-        stderr_difference=error,
-    )
-
-
-def _of_set(found: Corrected) -> Verdict:
-    """The verdict on a corrected mean."""
-    ladder = found.ladder
-    doubtful = float(np.mean([word != WORDS[0] for word in ladder.verdicts]))
-    off = float(special.ndtri((1 + CASES) / 2)) * found.stderr_draws
-    reason = (
-        f"the ladder is {found.shift:+.3f} nats away in the mean (standard error "
-        f"{found.stderr_shift:.3f}, of {len(ladder.rows)} data); within {off:.2g} nats in 99 % of "
-        "cases"
-    )
-    word = WORDS[0] if off <= BIAS and doubtful <= SHARE else WORDS[1]
-    if doubtful > SHARE:
-        reason += f"; it is not sure of {100 * doubtful:.0f} % of them"
-    if word != WORDS[0]:
-        reason += ": a larger budget= looks at more data"
-    return Verdict(word, reason, doubtful, abs(found.shift))

@@ -24,7 +24,10 @@ from tightbound.evidence.ladder.units import Units
 MOST = 128
 """Components."""
 DOF = 6
-"""Degrees of freedom of each."""
+"""Least degrees of freedom of each."""
+DIMS = 2
+"""Dimensions for each degree of freedom, where these are many: of laws with few, radii vary so much
+in many dimensions that weights of a normal density are uneven."""
 FLOOR = 0.3
 """Share of the mixture that is spread evenly: a mass that is misjudged is still drawn from."""
 UNCOVERED = 4.0
@@ -45,6 +48,15 @@ class One(NamedTuple):
     location: Float[np.ndarray, "1 d"]
     factor: Float[np.ndarray, "1 d d"]
     log_mass: Float[np.ndarray, " 1"]
+
+
+class Added(NamedTuple):
+    """What became of points that were not covered."""
+
+    cover: "Cover"
+    hessians: int
+    left: bool
+    """Whether the mixture had no place left for one of them that it wanted."""
 
 
 Values = Callable[[Float[np.ndarray, "n d"]], Float[np.ndarray, " n"]]
@@ -75,9 +87,16 @@ class Cover(NamedTuple):
         return (1 - FLOOR) * own + FLOOR / len(own)
 
     @property
+    def dof(self) -> int:
+        """Degrees of freedom of each component."""
+        return max(DOF, self.location.shape[1] // DIMS)
+
+    @property
     def mixture(self) -> StudentMixture:
         """The proposal."""
-        return StudentMixture.of(self.share, self.location, self.factor, dof=DOF, components=MOST)
+        return StudentMixture.of(
+            self.share, self.location, self.factor, dof=self.dof, components=MOST
+        )
 
     def log_each(self, u: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n c"]:
         """Log of share times density of each component, in nats, at n points."""
@@ -108,7 +127,7 @@ def added(
     *,
     widest: float,
     beyond: float = UNCOVERED,
-) -> tuple[Cover, int]:
+) -> Added:
     """The cover with components at those of n points that it did not cover.
 
     Args:
@@ -119,27 +138,28 @@ def added(
         log_density: Of each of them, in nats; those that are not finite are left out.
         widest: Largest scale in any direction, where the density does not say.
         beyond: Nats by which the density exceeds the mixture at a point that is not covered.
-
-    Returns:
-        The cover, and how many Hessians it took.
     """
     known = np.isfinite(log_density)
     u, log_density = u[known], log_density[known]
-    hessians = 0
-    while len(u) and len(cover.log_mass) < MOST:
+    hessians, left = 0, False
+    while len(u) and not left:
         u, log_density = _uncovered(cover, u, log_density, beyond)
         first = _apart(u, np.argsort(-log_density)[: 4 * AT_ONCE])[:AT_ONCE]
         hessians += len(first)
         before = len(cover.log_mass)
         for one in _normal(units, values, u[first], log_density[first], widest, cover.total):
             point = (one.location, log_density[first][one.number : one.number + 1])
-            if len(cover.log_mass) < MOST and len(_uncovered(cover, *point, beyond)[0]):
-                cover = Cover(*map(np.concatenate, zip(cover, one[1:], strict=True)))
+            if not len(_uncovered(cover, *point, beyond)[0]):
+                continue
+            if len(cover.log_mass) == MOST:
+                left = True
+                break
+            cover = Cover(*map(np.concatenate, zip(cover, one[1:], strict=True)))
         if len(cover.log_mass) == before:
             break
         rest = np.setdiff1d(np.arange(len(u)), first)
         u, log_density = u[rest], log_density[rest]
-    return cover, hessians
+    return Added(cover, hessians, left)
 
 
 def _uncovered(

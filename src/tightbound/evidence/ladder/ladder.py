@@ -117,6 +117,7 @@ class Ascent:
         self.cover = Cover.nothing(dim)
         self.climbs = self.quiet = self.modes = self.blocks = 0
         self.arrived = True
+        self.crowded = False
         self.doubts: list[str] = []
         self.best: Rung | None = None
 
@@ -142,7 +143,9 @@ class Ascent:
         """Climbs until enough of them have found nothing that the mixture does not cover."""
         # Whatever the budget, one batch: without it there is nothing to estimate from.
         while not self.climbs or (
-            not self.searched and self.climbs < MOST_CLIMBS and self.budget.allows(4 * self.cost)
+            not (self.searched or self.crowded)
+            and self.climbs < MOST_CLIMBS
+            and self.budget.allows(4 * self.cost)
         ):
             self.quiet = 0 if self.explore(self._starts()) else self.quiet + BATCH
         if not len(self.cover.log_mass):
@@ -150,7 +153,7 @@ class Ascent:
                 f"log p(x, z) or its gradient is not finite at any of {self.climbs} starts, "
                 f"{self.where}: give a Target a prior= that reaches where the density is"
             )
-        if not self.searched:
+        if not self.searched and not self.crowded:
             self.doubts.append(f"the last of {self.climbs} climbs still found something new")
 
     @property
@@ -198,7 +201,9 @@ class Ascent:
     ) -> int:
         """Components where the mixture does not cover points; how many there were."""
         before = len(self.cover.log_mass)
-        self.cover, hessians = added(
+        if self.crowded:
+            return 0
+        self.cover, hessians, self.crowded = added(
             self.cover,
             self.units,
             self.values,

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from tightbound.core.compilation import filter_jit
-from tightbound.evidence.estimate import of_log_weights
-from tightbound.evidence.verdict import DRAWS, Terms, Weighed, judge
+from tightbound.evidence.estimate import of_log_weights, weighed
+from tightbound.evidence.self_normalised import ess_of, shares_of
+from tightbound.evidence.verdict import DRAWS, Terms, judge
 
 AGREE = 0.05
 """Nats within which two rungs are one, beside twice their standard errors."""
@@ -49,20 +50,14 @@ def scored(log_w: Float[np.ndarray, " n"], terms: Terms = DRAWS) -> Scored:
     """The evidence by weighted draws, or chains, as every estimator judges it."""
     top = float(np.max(log_w))
     of = of_weights(jnp.asarray(log_w - top, jnp.float32)[None], terms)
-    known = Weighed(
-        draws=len(log_w),
-        stderr=np.asarray(of.stderr, np.float64),
-        **{name: np.asarray(value, np.float64) for name, value in of.tail.items()},
-        rounding=np.zeros(1),
-    )
+    known = weighed(len(log_w), of.stderr, of.tail)
     khat = float(of.tail["khat"][0])
     return Scored(top + float(of.log_z[0]), float(of.stderr[0]), khat, judge(known, terms).word)
 
 
 def effective(log_w: Float[np.ndarray, " n"]) -> float:
     """Effective number of draws."""
-    w = np.exp(log_w - np.max(log_w))
-    return float(np.sum(w) ** 2 / np.sum(w**2))
+    return float(ess_of(shares_of(log_w)))
 
 
 def apart(one: Rung, other: Rung) -> float:

@@ -19,14 +19,13 @@ from tightbound.core.streams import stream
 from tightbound.distributions.components import fresh_noise, log_components, log_mean_exp
 from tightbound.objectives.contract import (
     About,
-    AbstractObjective,
     Params,
     Requires,
     Step,
     differentiated_bound,
 )
 from tightbound.objectives.semi_implicit.mixtures import (
-    check_mixture,
+    AbstractSemiImplicitObjective,
     draw,
     log_h_with_own,
 )
@@ -34,17 +33,12 @@ from tightbound.objectives.semi_implicit.mixtures import (
 NEEDS = Requires(("mixture",), ("density",), ("mixture",))
 
 
-class DSIVI(AbstractObjective):
+class DSIVI(AbstractSemiImplicitObjective):
     """The lower end of the sandwich, with fresh noise for the prior."""
 
     k: int = eqx.field(static=True)
     prior_k: int = eqx.field(static=True)
     samples: int = eqx.field(static=True)
-
-    @property
-    def kind(self) -> str:
-        """A lower bound for all K."""
-        return "lower"
 
     @property
     def description(self) -> str:
@@ -56,19 +50,9 @@ class DSIVI(AbstractObjective):
         """The density of the likelihood, and explicit layers of prior and posterior."""
         return NEEDS
 
-    @property
-    def draws(self) -> int:
-        """Draws of z per datum behind the reported number."""
-        return self.samples
-
-    @property
-    def holes(self) -> bool:
-        """Values may be missing."""
-        return True
-
     def check(self, params: Params) -> None:
         """Needs two mixtures on the same support, with differentiable draws of the posterior."""
-        check_mixture(self, params)
+        super().check(params)
         prior, posterior = params.model.prior.support, params.posterior.support
         if prior != posterior:
             raise UsageError(

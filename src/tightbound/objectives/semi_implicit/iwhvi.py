@@ -30,8 +30,12 @@ from tightbound.distributions.components import log_mean_exp
 from tightbound.models.shapes import like_z, width
 from tightbound.models.standardization import inside
 from tightbound.networks import MLP, Dense, flat
-from tightbound.objectives.contract import About, AbstractObjective, Params, Requires, Step
-from tightbound.objectives.semi_implicit.mixtures import MIXTURE, check_mixture, draw
+from tightbound.objectives.contract import About, Params, Step
+from tightbound.objectives.semi_implicit.mixtures import (
+    MIXTURE,
+    AbstractSemiImplicitObjective,
+    draw,
+)
 
 
 class Reverse(NamedTuple):
@@ -42,18 +46,13 @@ class Reverse(NamedTuple):
     optimizer: Any
 
 
-class IWHVI(AbstractObjective):
+class IWHVI(AbstractSemiImplicitObjective):
     """The bound with K draws of tau beside the noise that made z."""
 
     k: int = eqx.field(static=True)
     samples: int = eqx.field(static=True)
     hidden: tuple[int, ...] = eqx.field(static=True)
     learning_rate: float = eqx.field(static=True)
-
-    @property
-    def kind(self) -> str:
-        """A lower bound for every K and every tau."""
-        return "lower"
 
     @property
     def description(self) -> str:
@@ -63,24 +62,9 @@ class IWHVI(AbstractObjective):
             f"learning_rate={self.learning_rate})"
         )
 
-    @property
-    def requires(self) -> Requires:
-        """Densities of the model, and an explicit layer given noise."""
-        return MIXTURE
-
-    @property
-    def draws(self) -> int:
-        """Draws of z per datum behind the reported number."""
-        return self.samples
-
-    @property
-    def holes(self) -> bool:
-        """Values may be missing."""
-        return True
-
     def check(self, params: Params) -> None:
         """Needs a semi-implicit posterior whose noise is one real vector."""
-        check_mixture(self, params)
+        super().check(params)
         if not hasattr(params.posterior, "noise"):
             raise UsageError(
                 f"{self.description} fits a normal tau(e|x, z): expected a posterior whose noise "

@@ -7,6 +7,7 @@ fresh noise alone it is underestimated. Both vanish as K grows.
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -69,15 +70,40 @@ def log_weights_with_own(params: Params, draws: Draws, x: One) -> Float[Array, "
     return log_joint - log_h_with_own(params.posterior, draws, x)
 
 
-def check_mixture(objective: AbstractObjective, params: Params) -> None:
-    """Refuses parts that lack something, and layers whose draws cannot be differentiated.
+class AbstractSemiImplicitObjective(AbstractObjective):
+    """A lower bound at `samples` draws of a semi-implicit q(z|x), differentiated through them."""
 
-    Raises:
-        UsageError: What is missing, or which part has discrete draws.
-    """
-    check_requires(objective, params)
-    if not params.posterior.reparameterized:
-        raise UsageError(
-            f"{objective.description} differentiates through the draws, and those of the explicit "
-            f"layer of {type(params.posterior).__name__} are discrete; use a continuous layer"
-        )
+    samples: eqx.AbstractVar[int]
+
+    @property
+    def kind(self) -> str:
+        """What is reported is a lower bound, for every K."""
+        return "lower"
+
+    @property
+    def requires(self) -> Requires:
+        """Densities of the model, and an explicit layer given noise, unless it says otherwise."""
+        return MIXTURE
+
+    @property
+    def draws(self) -> int:
+        """Draws of z per datum behind the reported number."""
+        return self.samples
+
+    @property
+    def holes(self) -> bool:
+        """Values may be missing."""
+        return True
+
+    def check(self, params: Params) -> None:
+        """Refuses parts that lack something, and layers whose draws cannot be differentiated.
+
+        Raises:
+            UsageError: What is missing, or which part has discrete draws.
+        """
+        check_requires(self, params)
+        if not params.posterior.reparameterized:
+            raise UsageError(
+                f"{self.description} differentiates through the draws, and those of the explicit "
+                f"layer of {type(params.posterior).__name__} are discrete; use a continuous layer"
+            )

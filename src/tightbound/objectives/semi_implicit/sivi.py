@@ -18,21 +18,19 @@ from tightbound.core.items import Items, One
 from tightbound.distributions.components import log_mean_exp
 from tightbound.objectives.contract import (
     About,
-    AbstractObjective,
     Params,
-    Requires,
     Step,
     differentiated_bound,
 )
 from tightbound.objectives.semi_implicit.mixtures import (
     MIXTURE,
-    check_mixture,
+    AbstractSemiImplicitObjective,
     draw,
     log_weights_with_own,
 )
 
 
-class SIVI(AbstractObjective):
+class SIVI(AbstractSemiImplicitObjective):
     """The surrogate bound with K fresh noises that the draws of a datum share."""
 
     k: int = eqx.field(static=True)
@@ -40,33 +38,9 @@ class SIVI(AbstractObjective):
     weighted: bool = eqx.field(static=True)
 
     @property
-    def kind(self) -> str:
-        """A lower bound for every K."""
-        return "lower"
-
-    @property
     def description(self) -> str:
         """The call that makes this objective."""
         return f"sivi(k={self.k}, samples={self.samples}, weighted={self.weighted})"
-
-    @property
-    def requires(self) -> Requires:
-        """Densities of the model, and an explicit layer given noise."""
-        return MIXTURE
-
-    @property
-    def draws(self) -> int:
-        """Draws of z per datum behind the reported number."""
-        return self.samples
-
-    @property
-    def holes(self) -> bool:
-        """Values may be missing."""
-        return True
-
-    def check(self, params: Params) -> None:
-        """Needs a semi-implicit posterior with differentiable draws."""
-        check_mixture(self, params)
 
     def bound(
         self, params: Params, state: None, items: Items, keys: Key[Array, " n"]

@@ -27,15 +27,14 @@ from tightbound.mcmc import adapted, check_tuning, transition
 from tightbound.models.weights import split_each
 from tightbound.objectives.contract import (
     About,
-    AbstractObjective,
     Params,
     Requires,
     Step,
     differentiated,
 )
 from tightbound.objectives.semi_implicit.mixtures import (
+    AbstractSemiImplicitObjective,
     Draws,
-    check_mixture,
     draw,
     log_weights_with_own,
 )
@@ -48,7 +47,7 @@ TUNING = 0.1
 NEEDS = Requires(("density", "score"), ("density", "score"), ("mixture",))
 
 
-class UIVI(AbstractObjective):
+class UIVI(AbstractSemiImplicitObjective):
     """The ELBO's gradient, the score of h averaged over draws of the reverse conditional."""
 
     samples: int = eqx.field(static=True)
@@ -57,11 +56,6 @@ class UIVI(AbstractObjective):
     leapfrog: int = eqx.field(static=True)
     acceptance: float = eqx.field(static=True)
     k: int = eqx.field(static=True)
-
-    @property
-    def kind(self) -> str:
-        """The reported bound is a lower one."""
-        return "lower"
 
     @property
     def description(self) -> str:
@@ -76,20 +70,6 @@ class UIVI(AbstractObjective):
     def requires(self) -> Requires:
         """Densities of the model with their scores, and an explicit layer given noise."""
         return NEEDS
-
-    @property
-    def draws(self) -> int:
-        """Draws of z per datum behind the reported number."""
-        return self.samples
-
-    @property
-    def holes(self) -> bool:
-        """Values may be missing."""
-        return True
-
-    def check(self, params: Params) -> None:
-        """Needs a semi-implicit posterior with differentiable draws."""
-        check_mixture(self, params)
 
     def init(self, params: Params, n: int, key: PRNGKeyArray) -> Float[Array, ""]:
         """The logarithm of the first step size."""
