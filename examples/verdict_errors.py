@@ -23,16 +23,8 @@ from scipy import optimize, special
 import tightbound as tb
 from tightbound.distributions import StandardNormal
 from tightbound.evidence.estimate import TAIL, of_log_weights, weighed
-from tightbound.evidence.verdict import (
-    BIAS,
-    CHAINS,
-    DRAWS,
-    WORDS,
-    Weighed,
-    at_least,
-    judge,
-    judge_alone,
-)
+from tightbound.evidence.terms import CHAINS, DRAWS
+from tightbound.evidence.verdict import BIAS, WORDS, Weighed, at_least, judge, judge_alone
 
 SET = 50
 """Data to the verdict on a set."""

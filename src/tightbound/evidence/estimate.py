@@ -20,10 +20,9 @@ from tightbound.evidence.batches import (
 )
 from tightbound.evidence.importance.pareto import tail_length
 from tightbound.evidence.importance.tail import Tail, tail
+from tightbound.evidence.terms import DRAWS, Terms
 from tightbound.evidence.verdict import (
-    DRAWS,
     WORDS,
-    Terms,
     Verdict,
     Weighed,
     at_least,
@@ -193,6 +192,7 @@ def weighed(found: Estimate) -> Weighed:
         **{name: np.asarray(more[name], np.float64) for name in TAIL},
         rounding=np.broadcast_to(np.asarray(found.rounding, np.float64), found.stderr.shape),
         low=np.abs(more["jackknife"]) if "jackknife" in more else 0.0,
+        between=more.get("between", 0.0),
     )
 
 

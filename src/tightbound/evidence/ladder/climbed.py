@@ -32,7 +32,8 @@ from tightbound.evidence.ladder.ladder import TERMS, Ascent
 from tightbound.evidence.ladder.rungs import Rung, of_weights
 from tightbound.evidence.ladder.units import Units
 from tightbound.evidence.rounding import rounding
-from tightbound.evidence.verdict import BIAS, CASES, DRAWS, SHARE, WORDS, Verdict
+from tightbound.evidence.terms import CASES, DRAWS
+from tightbound.evidence.verdict import BIAS, SHARE, WORDS, Verdict
 from tightbound.evidence.weighted import WeightedDraws, weighted
 from tightbound.mcmc import check_moves
 from tightbound.models import Target

@@ -9,7 +9,8 @@ from jaxtyping import Float
 
 from tightbound.core.compilation import filter_jit
 from tightbound.evidence.estimate import of_log_weights
-from tightbound.evidence.verdict import DRAWS, Terms, Weighed, judge
+from tightbound.evidence.terms import DRAWS, Terms
+from tightbound.evidence.verdict import Weighed, judge
 
 AGREE = 0.05
 """Nats within which two rungs are one, beside twice their standard errors."""
