@@ -66,14 +66,15 @@ def seldom(wrong, trusted):
 def test_trust_in_annealed_chains_is_right(chains, temperatures):
     trusted, wrong = counted(forwards, FEW, 200 if chains == 8 else 60, chains, temperatures)
     assert seldom(wrong, trusted)
-    assert trusted > (5 if chains == 8 else 30)
+    # Of eight chains the rule trusts hardly any; without Student's t dozens, and many are wrong.
+    assert (chains == 8) or trusted > 10
 
 
 @pytest.mark.stat
 def test_trust_in_chains_that_go_backwards_is_right():
     trusted, wrong = counted(backwards, FEW, 50, 64, 30)
     assert seldom(wrong, trusted)
-    assert trusted > 20
+    assert trusted > 5
 
 
 @pytest.mark.stat
@@ -90,7 +91,7 @@ def test_trust_in_the_density_of_draws_by_hmc_is_right():
     assert counted(by_hmc, apart, 50, 200, 2) == (0, 0)
     trusted, wrong = counted(by_hmc, apart, 50, 200, 25)
     assert seldom(wrong, trusted)
-    assert trusted > 20
+    assert trusted > 5
 
 
 @pytest.mark.slow
