@@ -40,8 +40,9 @@ from tightbound.evidence.ladder.climb import climb
 from tightbound.evidence.ladder.cover import UNCOVERED, Cover, added, moment_matched
 from tightbound.evidence.ladder.rungs import Drawn, Rung, apart, effective, scored
 from tightbound.evidence.ladder.units import Units
-from tightbound.evidence.verdict import CHAINS as TERMS
-from tightbound.evidence.verdict import DRAWS, WORDS, Terms
+from tightbound.evidence.terms import CHAINS as TERMS
+from tightbound.evidence.terms import DRAWS, Terms
+from tightbound.evidence.verdict import WORDS
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z
 
