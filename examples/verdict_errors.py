@@ -22,18 +22,13 @@ from scipy import optimize, special
 
 import tightbound as tb
 from tightbound.distributions import StandardNormal
+from tightbound.evidence.annealing.hmc_density import MOST_DIMENSIONS
 from tightbound.evidence.estimate import TAIL, of_log_weights, weighed
-from tightbound.evidence.verdict import (
-    BIAS,
-    CHAINS,
-    DRAWS,
-    WORDS,
-    Weighed,
-    at_least,
-    judge,
-    judge_alone,
-)
+from tightbound.evidence.terms import BACKWARDS, CHAINS, DRAWS, POSTERIOR
+from tightbound.evidence.verdict import BIAS, WORDS, Weighed, at_least, judge, judge_alone
 
+WAYS = {"AIS": CHAINS, "reverse AIS": BACKWARDS, "HMC": POSTERIOR}
+"""What is asked of chains."""
 SET = 50
 """Data to the verdict on a set."""
 
@@ -48,12 +43,49 @@ class Problem(NamedTuple):
     centre: np.ndarray
     factor: np.ndarray
     """Of its covariance, lower triangular."""
+    exact: Callable[[np.random.Generator, int], np.ndarray]
+    """n exact draws, of shape (n, d), for annealing backwards."""
 
 
-def normal(family: str, name: str, f: Any, log_z: float, centre: Any, sd: Any) -> Problem:
+def normal(
+    family: str, name: str, f: Any, log_z: float, centre: Any, sd: Any, exact: Any
+) -> Problem:
     """A problem whose proposal has independent dimensions."""
     centre = np.atleast_1d(np.asarray(centre, np.float32))
-    return Problem(family, name, f, log_z, centre, np.diag(sd * np.ones(len(centre))))
+    return Problem(family, name, f, log_z, centre, np.diag(sd * np.ones(len(centre))), exact)
+
+
+def from_funnel(d: int) -> Callable[[np.random.Generator, int], np.ndarray]:
+    """Draws of Neal's funnel with a neck of 1."""
+
+    def exact(rng: np.random.Generator, n: int) -> np.ndarray:
+        z = rng.standard_normal((n, d))
+        z[:, 1:] *= np.exp(z[:, :1] / 2)
+        return z
+
+    return exact
+
+
+def from_two(d: int, apart: float) -> Callable[[np.random.Generator, int], np.ndarray]:
+    """Draws of two normals with shares 0.7 and 0.3."""
+
+    def exact(rng: np.random.Generator, n: int) -> np.ndarray:
+        z = rng.standard_normal((n, d))
+        z[:, 0] += apart * (rng.random(n) < 0.3)
+        return z
+
+    return exact
+
+
+def from_grid(points: np.ndarray, log_density: np.ndarray, step: float) -> Any:
+    """Draws of a density that is about constant over each cell of a grid."""
+    share = np.exp(log_density - special.logsumexp(log_density))
+
+    def exact(rng: np.random.Generator, n: int) -> np.ndarray:
+        z = points[rng.choice(len(points), n, p=share)]
+        return z + step * rng.uniform(-0.5, 0.5, z.shape)
+
+    return exact
 
 
 def problems() -> Iterator[Problem]:
@@ -67,6 +99,7 @@ def problems() -> Iterator[Problem]:
                 0.0,
                 np.full(d, shift),
                 factor,
+                lambda rng, n, d=d: rng.standard_normal((n, d)),
             )
     yield from pixels()
     for d, width in ((2, 1.0), (2, 2.0), (4, 1.5)):
@@ -77,6 +110,7 @@ def problems() -> Iterator[Problem]:
             0.0,
             np.zeros(d),
             width,
+            from_funnel(d),
         )
     for d, apart, width in ((1, 2.0, 1.5), (2, 3.0, 2.0), (2, 3.0, 1.2), (5, 2.0, 1.6)):
         yield normal(
@@ -89,6 +123,7 @@ def problems() -> Iterator[Problem]:
             0.0,
             np.zeros(d),
             width,
+            from_two(d, apart),
         )
     for d, dof, width in ((1, 3, 1.3), (1, 5, 1.2), (2, 10, 1.1), (4, 5, 1.3)):
         yield normal(
@@ -98,6 +133,7 @@ def problems() -> Iterator[Problem]:
             0.0,
             np.zeros(d),
             width,
+            lambda rng, n, d=d, dof=dof: rng.standard_t(dof, (n, d)),
         )
     yield from regressions()
 
@@ -118,7 +154,9 @@ def pixels() -> Iterator[Problem]:
         at = -np.logaddexp(0, grid[:, None] * weight + bias).sum(axis=1)
         at += grid * sums[0] + sums[1] - grid**2 / 2 - np.log(2 * np.pi) / 2
         log_z = special.logsumexp(at) + np.log(grid[1] - grid[0])
-        yield normal("pixels", f"q at {centre}", log_density, log_z, centre, np.exp(-0.5))
+        exact = from_grid(grid[:, None], at, grid[1] - grid[0])
+        sd = np.exp(-0.5)
+        yield normal("pixels", f"q at {centre}", log_density, log_z, centre, sd, exact)
 
 
 def regressions() -> Iterator[Problem]:
@@ -137,14 +175,16 @@ def regressions() -> Iterator[Problem]:
         curvature = (x.T * (p * (1 - p))) @ x + np.eye(2) / 4
         axis = np.linspace(-14, 14, 1401)
         whole = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-        log_z = special.logsumexp(np.concatenate([value(z) for z in np.split(whole, 1401)]))
+        at = np.concatenate([value(z) for z in np.split(whole, 1401)])
+        log_z = special.logsumexp(at)
         log_z += 2 * np.log(axis[1] - axis[0])
         factor = np.linalg.cholesky(np.linalg.inv(curvature))
         name = f"{n} data, q by mode and curvature"
         of_z = lambda z, f=value, x=x, y=y: f(  # noqa: E731
             z, jnp, jnp.asarray(x, z.dtype), jnp.asarray(y, z.dtype)
         )
-        yield Problem("logistic regression", name, of_z, log_z, found.x, factor)
+        exact = from_grid(whole, at, axis[1] - axis[0])
+        yield Problem("logistic regression", name, of_z, log_z, found.x, factor, exact)
 
 
 class Row(NamedTuple):
@@ -160,10 +200,12 @@ class Row(NamedTuple):
 
 
 def row(problem: Problem, how: str, number: int, keys: int) -> Row:
-    """The verdicts on `keys` repetitions; `how` is "importance" or "AIS"."""
-    found = by_annealing(problem, number, keys) if how == "AIS" else by_draws(problem, number, keys)
-    terms = CHAINS if how == "AIS" else DRAWS
-    log_z, known = found
+    """The verdicts on `keys` repetitions; `how` is one of `WAYS` or "importance"."""
+    if how == "importance":
+        log_z, known = by_draws(problem, number, keys)
+    else:
+        log_z, known = by_chains(problem, how, number, keys)
+    terms = WAYS.get(how, DRAWS)
     error = log_z - problem.log_z
     sets = [slice(first, first + SET) for first in range(0, keys - SET + 1, SET)]
 
@@ -205,8 +247,15 @@ def by_draws(problem: Problem, k: int, keys: int) -> tuple[np.ndarray, Weighed]:
     return log_z, Weighed(k, stderr, *tail, np.zeros(keys))
 
 
-def by_annealing(problem: Problem, chains: int, keys: int) -> tuple[np.ndarray, Weighed]:
-    """The estimates of `tb.evidence.annealed` from the proposal."""
+def by_chains(problem: Problem, how: str, number: int, keys: int) -> tuple[np.ndarray, Weighed]:
+    """The estimates by annealing from the proposal, back to it, or by HMC.
+
+    Args:
+        problem: A density.
+        how: One of `WAYS`.
+        number: Chains of annealing, or transitions of HMC.
+        keys: Repetitions.
+    """
     dim, log_q, draw = proposal(problem)
     q = tb.distributions.from_functions(
         log_prob=lambda z, x: log_q(z) + 0 * x[0], sample=lambda x, key: draw(key) + 0 * x[0]
@@ -214,15 +263,15 @@ def by_annealing(problem: Problem, chains: int, keys: int) -> tuple[np.ndarray, 
     model = tb.models.from_log_joint(
         lambda x, z: problem.log_density(z) + 0 * x[0], 1, prior=StandardNormal(dim)
     )
-    found = tb.evidence.annealed(
-        model,
-        np.zeros((keys, 1), np.float32),
-        start=q,
-        temperatures=30,
-        chains=chains,
-        leapfrog=5,
-        progress=False,
-    )
+    x = np.zeros((keys, 1), np.float32)
+    how_to: dict[str, Any] = {"start": q, "temperatures": 30, "chains": number, "leapfrog": 5}
+    if how == "AIS":
+        found = tb.evidence.annealed(model, x, **how_to, progress=False)
+    elif how == "reverse AIS":
+        z = problem.exact(np.random.default_rng(number), keys).astype(np.float32)
+        found = tb.evidence.reverse_annealed(model, x, z, **how_to, progress=False)
+    else:
+        found = tb.evidence.hmc_density(model, x, transitions=number, progress=False)
     return found.log_evidence.astype(np.float64), weighed(
         found.draws, found.stderr, found.diagnostics, found.rounding
     )
@@ -258,6 +307,19 @@ def line(name: str, rows: list[Row]) -> str:
     )
 
 
+def counts(name: str, rows: list[Row]) -> str:
+    """A line of the table of counts, over all problems."""
+    word, error = (np.concatenate(of) for of in list(zip(*rows, strict=True))[:2])
+    trusted = word == WORDS[0]
+    wrong = trusted & ~(np.abs(error) <= BIAS)
+    sets = np.concatenate([row.sets for row in rows]) == WORDS[0]
+    off = ~(np.abs(np.concatenate([row.set_error for row in rows])) <= BIAS)
+    return (
+        f"| {name} | {len(word)} | {np.sum(trusted)} | {np.sum(wrong)} | {len(sets)} | "
+        f"{np.sum(sets)} | {np.sum(sets & off)} |"
+    )
+
+
 def share(of: np.ndarray, among: np.ndarray) -> str:
     """How often, where there is something."""
     return f"{np.mean(of[among]):.3f}" if np.any(among) else "–"
@@ -267,32 +329,43 @@ HEAD = (
     "| family | P(trust) | P(trusted and wrong) | P(wrong, if trusted) | P(not trusted, if right) "
     "| same word | covered | covered, at least | at least | sets trusted, wrong |\n" + "|---" * 10
 ) + "|"
+COUNTS = (
+    "| all families | estimates | trusted | of them wrong | sets | trusted | of them wrong |\n"
+    + "|---" * 7
+) + "|"
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Judges all problems and prints a line for each family and number of draws."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, nargs="*", default=[64, 500, 5000, 50_000])
-    parser.add_argument("--chains", type=int, nargs="*", default=[8, 64])
+    parser.add_argument("--chains", type=int, nargs="*", default=[8, 16, 64])
+    parser.add_argument("--transitions", type=int, nargs="*", default=[4, 25], help="of HMC")
     parser.add_argument("--keys", type=int, default=200, help="repetitions of each problem")
     parser.add_argument("--families", nargs="*", help="by default all")
     options = parser.parse_args(arguments)
     began = time.perf_counter()
     chosen = [p for p in problems() if not options.families or p.family in options.families]
     families = list(dict.fromkeys(problem.family for problem in chosen))
-    ways = [("importance", k) for k in options.draws] + [("AIS", c) for c in options.chains]
+    ways = [("importance", k) for k in options.draws]
+    ways += [(how, c) for how in ("AIS", "reverse AIS") for c in options.chains]
+    ways += [("HMC", t) for t in options.transitions]
     print(HEAD)
     of_way: dict[str, list[Row]] = {}
     for family in families:
         for how, number in ways:
             of_family = [p for p in chosen if p.family == family]
-            # Annealing is dear: the first and the last of each family stand for it.
-            asked = of_family if how != "AIS" else of_family[:: max(1, len(of_family) - 1)]
+            # Chains are dear: the first and the last of each family stand for them.
+            dear = how in WAYS
+            asked = of_family[:: max(1, len(of_family) - 1)] if dear else of_family
+            # HMC's density is for few dimensions.
+            asked = [p for p in asked if how != "HMC" or len(p.centre) <= MOST_DIMENSIONS]
             rows = [row(p, how, number, options.keys) for p in asked]
             print(line(f"{family}, {how} {number}", rows), flush=True)
             of_way.setdefault(f"{how} {number}", []).extend(rows)
+    print(f"\n{COUNTS}")
     for name, rows in of_way.items():
-        print(line(f"all, {name}", rows))
+        print(counts(name, rows))
     print(f"\n{time.perf_counter() - began:.0f} s")
 
 

@@ -14,7 +14,8 @@ from tests.evidence.weights import LAWS
 from tests.examples import example
 from tests.ztest import LIMIT
 from tightbound.evidence.estimate import TAIL, of_log_weights
-from tightbound.evidence.verdict import BIAS, CHAINS, DRAWS, WORDS, Weighed, at_least, judge_alone
+from tightbound.evidence.terms import CHAINS, DRAWS
+from tightbound.evidence.verdict import BIAS, WORDS, Weighed, at_least, judge_alone
 
 compiled = jax.jit(of_log_weights, static_argnums=1)
 

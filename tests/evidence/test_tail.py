@@ -10,7 +10,7 @@ from tests.ztest import LIMIT
 from tightbound.evidence.estimate import of_log_weights
 from tightbound.evidence.importance import tail as of
 from tightbound.evidence.importance.pareto import standard_error
-from tightbound.evidence.verdict import CHAINS
+from tightbound.evidence.terms import CHAINS
 
 weighed = jax.jit(of_log_weights, static_argnums=1)
 

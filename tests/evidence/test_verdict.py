@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from tests.evidence.toys import estimate, many_units, of_estimate
 from tests.oracles.linear_gaussian import affine_normal, log_evidence
@@ -15,17 +16,16 @@ from tightbound.evidence import annealed, evaluate
 from tightbound.evidence.importance.growth import bias_by_growth
 from tightbound.evidence.importance.pareto import standard_error, threshold
 from tightbound.evidence.importance.tail import UPPER
+from tightbound.evidence.terms import BACKWARDS, CHAINS, DRAWS, POSTERIOR
 from tightbound.evidence.verdict import (
-    BACKWARDS,
     BIAS,
-    CHAINS,
-    DRAWS,
     FACTOR,
     SHARE,
     WORDS,
     Verdict,
     Weighed,
     against_annealed,
+    allowed,
     at_least,
     by_error,
     by_gap,
@@ -69,14 +69,18 @@ LOW = 0.1 / 2.576
     ("options", "word"),
     [
         ({}, "trust"),
-        ({"khat": first(5, 0.99, 0.1)}, "trust"),
-        ({"khat": first(6, EDGE - JUST, 0.1)}, "trust"),
-        ({"khat": first(6, EDGE + JUST, 0.1)}, "more draws"),
-        ({"khat": first(6, 1 - JUST, 0.1)}, "more draws"),
-        ({"khat": first(6, 1.0, 0.1)}, "do not trust"),
-        ({"khat": first(5, 1.0, 0.1)}, "trust"),
-        ({"khat": first(6, math.nan, 0.1)}, "do not trust"),
-        ({"khat": first(5, math.nan, 0.1)}, "trust"),
+        # Of 100 data chance makes 8 of 5.
+        ({"khat": first(8, 0.99, 0.1)}, "trust"),
+        ({"khat": first(9, EDGE - JUST, 0.1)}, "trust"),
+        ({"khat": first(9, EDGE + JUST, 0.1)}, "more draws"),
+        ({"khat": first(9, 1 - JUST, 0.1)}, "more draws"),
+        ({"khat": first(9, 1.0, 0.1)}, "do not trust"),
+        ({"khat": first(8, 1.0, 0.1)}, "trust"),
+        ({"khat": first(9, math.nan, 0.1)}, "do not trust"),
+        ({"khat": first(8, math.nan, 0.1)}, "trust"),
+        ({"n": 16, "khat": first(2, 1.0, 0.1, 16)}, "trust"),
+        ({"n": 16, "khat": first(3, EDGE + JUST, 0.1, 16)}, "more draws"),
+        ({"n": 4, "khat": first(1, EDGE + JUST, 0.1, 4)}, "more draws"),
         ({"khat": -math.inf}, "trust"),
         ({"missing": 0.1 - JUST}, "trust"),
         ({"missing": 0.1 + JUST}, "more draws"),
@@ -159,6 +163,47 @@ def test_too_few_draws_are_not_judged():
     assert judged.word == "more draws"
     assert "k=10 is too few to judge" in judged.reason
     assert judge_each(weighed(n=3, k=10)) == ("more draws",) * 3
+
+
+@pytest.mark.parametrize(("n", "most"), [(1, 0), (4, 0), (5, 1), (16, 2), (100, 8), (10_000, 535)])
+def test_as_many_data_may_fail_as_chance_allows(n, most):
+    assert allowed(n) * n == pytest.approx(most)
+    # Of 100 data and more: what the binomial law exceeds in about one case of 20.
+    if n >= 100:
+        assert 0.03 < stats.binom.sf(most, n, SHARE) < 0.07
+
+
+def test_few_chains_in_reverse_are_not_judged():
+    judged = judge(weighed(n=1, k=15, khat=math.nan), BACKWARDS)
+    assert judged.word == "more draws"
+    assert "15 chains are too few to judge: use 16 or more" in judged.reason
+    assert judge_each(weighed(n=2, k=15, khat=math.nan), BACKWARDS) == ("more draws",) * 2
+    assert judge(weighed(n=1, k=16, khat=math.nan), BACKWARDS).word == "trust"
+
+
+@pytest.mark.parametrize("terms", [CHAINS, BACKWARDS])
+@pytest.mark.parametrize("k", [16, 64, 500])
+def test_the_spread_of_few_chains_is_asked_at_99_99_percent(k, terms):
+    # In reverse that of many too. Errors are those of Student's t at 95 % already.
+    few = k < 100
+    cases = 0.9999 if few or terms is BACKWARDS else 0.99
+    end = (1 + cases) / 2
+    times = stats.t.ppf(end, k - 1) / stats.t.ppf(0.975, k - 1) * stats.norm.ppf(0.975)
+    times = times if few else stats.norm.ppf(end)
+    stderr = np.sqrt(times**2 + 2 * BIAS) - times  # stderr^2 / 2 + times * stderr = BIAS
+    for factor, word in ((0.999, "trust"), (1.001, "more draws")):
+        assert judge(weighed(n=1, k=k, khat=0.0, stderr=factor * stderr), terms).word == word
+
+
+def test_chains_that_have_not_arrived_are_not_trusted():
+    known = weighed(n=2, k=200)
+    assert judge(known._replace(between=np.array([0.5, 0.5])), POSTERIOR).word == "trust"
+    for share in (0.51, math.nan):
+        apart = known._replace(between=np.array([0.1, share]))
+        judged = judge(apart, POSTERIOR)
+        assert judged.word == "more draws"
+        assert "use more transitions" in judged.reason
+        assert judge_each(apart, POSTERIOR) == ("trust", "more draws")
 
 
 def test_few_chains_are_judged_by_their_spread():

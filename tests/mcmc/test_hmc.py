@@ -60,7 +60,7 @@ def test_a_chain_from_afar_arrives(getkey):
     start = jnp.full((CHAINS, 2), 5.0)
 
     def arrive(z, key):
-        return chain(log_density, z, jax.random.split(key, 80), leapfrog=10, target=0.8)
+        return chain(log_density, z, jax.random.split(key, 80), leapfrog=10, target=0.8).last
 
     z = jax.jit(jax.vmap(arrive))(start, jax.random.split(getkey(), CHAINS))
     assert largest_z(z) < 4.5

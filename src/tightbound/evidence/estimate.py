@@ -20,10 +20,9 @@ from tightbound.evidence.batches import (
 )
 from tightbound.evidence.importance.pareto import tail_length
 from tightbound.evidence.importance.tail import Tail, tail
+from tightbound.evidence.terms import DRAWS, Terms
 from tightbound.evidence.verdict import (
-    DRAWS,
     WORDS,
-    Terms,
     Verdict,
     Weighed,
     at_least,
@@ -201,6 +200,7 @@ def weighed(draws: int, stderr: Any, numbers: Mapping[str, Any], rounding: Any =
         **{name: np.asarray(numbers[name], np.float64) for name in TAIL},
         rounding=np.broadcast_to(np.asarray(rounding, np.float64), stderr.shape),
         low=np.abs(numbers["jackknife"]) if "jackknife" in numbers else 0.0,
+        between=numbers.get("between", 0.0),
     )
 
 

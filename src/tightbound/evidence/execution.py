@@ -19,7 +19,7 @@ from tightbound.evidence.batches import Batch, Prepared, in_batches
 from tightbound.evidence.estimate import Estimate, result_codes, with_verdict
 from tightbound.evidence.fingerprint import fingerprint
 from tightbound.evidence.resume import Finished
-from tightbound.evidence.verdict import Terms
+from tightbound.evidence.terms import Terms
 from tightbound.evidence.weighted import weighted
 from tightbound.models import Target
 from tightbound.models.model import Model

@@ -7,19 +7,22 @@ What is judged is how far the estimate may be from log p(x), in 99 of 100 cases,
 with `low`, the bias that the weights show: the largest of the first-order bias stderr^2 / 2, of
 what the tail beyond the largest weight adds on average by k-hat (`importance.tail`), of the
 jackknife's correction, and for a set of the growth of L_k with k; `sure`, 2.58 standard errors
-(more for few chains); and `unsure`, what the tail may add besides, if k-hat is at its upper end.
-For a set the first is a mean over the data, and the errors under the root are independent.
+(more for few chains, and in reverse); and `unsure`, what the tail may add besides, if k-hat is at
+its upper end. For a set the first is a mean over the data, and the errors under the root are
+independent.
 
-- **trust**: at most 0.1 nats, and (of the data at most 5 % excepted) no k-hat whose upper end is
+- **trust**: at most 0.1 nats, and (but for as many data as `allowed`) no k-hat whose upper end is
   beyond 1: the mean weight is then one that draws find.
-- **more draws**: otherwise, if at most 5 % of the data have k-hat >= 1, and a forecast brings the
-  error to 0.1 nats with at most 100 times as many. Errors fall as K^-(1 - k-hat), and no faster
+- **more draws**: otherwise, if no more data than `allowed` have k-hat >= 1, and a forecast brings
+  the error to 0.1 nats with at most 100 times as many. Errors fall as K^-(1 - k-hat), and no faster
   than K^-1/2; the forecast's interval is that of k-hat.
 - **do not trust**: otherwise, and where rounding alone may be 0.1 nats.
 
 Fewer than 50 draws show too little of a tail and are not judged. Weights of annealed chains are
-sums of many small terms, about normal in the log: below 100 of them Student's t stands for the
-tail.
+sums of many small terms, about normal in the log: below 100 of them Student's t at 99.99 % stands
+for the tail. In reverse it stands beside the tail of any number of them, and fewer than 16 are not
+judged. Draws by Markov chains are trusted only where the chains agree with each other: where they
+have hardly moved, each stands where it began.
 
 Each datum is judged alike, but no better than half of the data are: where the proposal fails most
 of them, one that passes has mostly been lucky.
@@ -39,54 +42,23 @@ from scipy import special
 
 from tightbound.evidence.importance.pareto import standard_error
 from tightbound.evidence.importance.tail import UPPER, widened
+from tightbound.evidence.terms import AT_REST, CASES, DRAWS, MANY, Terms
 
 WORDS = ("trust", "more draws", "do not trust")
 """From the best to the worst."""
 SHARE = 0.05
+CHANCE = 1.645
+"""Standard errors of a share above `SHARE` that chance explains."""
 BIAS = 0.1
 """Nats within which an estimate is trusted."""
-CASES = 0.99
 FACTOR = 100
 """Times as many draws are still to be had."""
 SETTLE = 4
 """Times as many draws halve the error of k-hat, where that alone is in the way."""
 MOST = 0.5
 """Least share of the data that pass a test, for one that passes it to count."""
-FEWEST = 50
-"""Fewer draws show too little of a tail to judge by."""
-MANY = 100
-"""Draws from which on an error may be more than a lower bound; chains whose tail is fitted."""
-CHAIN_CASES = 0.999
-"""Of fewer, the interval whose ends count: their spread is not known well either."""
 HALF = 0.5
 """k-hat from which on the weights have no variance."""
-
-
-class Terms(NamedTuple):
-    """What an estimator's draws are called, and what to do where they do not suffice."""
-
-    unit: str
-    instead: str
-    chains: bool = False
-    """Whether weights are of whole chains."""
-    one_sided: bool = False
-    """Whether the error is only a lower bound, whatever the weights say."""
-
-    def too_few(self, k: int) -> bool:
-        """Whether nothing can be said of the tail of k weights."""
-        return k < (MANY if self.chains else FEWEST)
-
-
-DRAWS = Terms(
-    "draws",
-    "anneal (tb.evidence.AIS), fit another q(z|x), or leave the way to tb.evaluate",
-)
-ADAPTED = Terms("draws", "more rounds, a wider start, more components, or tb.evidence.AIS")
-CHAINS = Terms(
-    "chains", "more temperatures (weights then vary less), or another start", chains=True
-)
-BACKWARDS = CHAINS._replace(one_sided=True)
-POSTERIOR = Terms("chains", "tb.evidence.AIS and, on data of the model, tb.sandwich", chains=True)
 
 
 class Weighed(NamedTuple):
@@ -100,6 +72,8 @@ class Weighed(NamedTuple):
     rounding: Float[np.ndarray, " n"]
     low: Float[np.ndarray, " n"] | float = 0.0
     """A bias that is known besides, such as the jackknife's."""
+    between: Float[np.ndarray, " n"] | float = 0.0
+    """Share of the variance of Markov chains that lies between their means (see `mcmc.between`)."""
 
     @property
     def upper(self) -> Float[np.ndarray, " n"]:
@@ -133,6 +107,7 @@ def judge(known: Weighed, terms: Terms = DRAWS, *, growth: float = 0.0) -> Verdi
         growth: Mean bias of the set as the growth of L_k with k shows it.
     """
     n, few = len(known.stderr), terms.too_few(known.draws)
+    most = allowed(n)
     rounding = float(np.mean(known.rounding, dtype=np.float64))
     bias = float(np.mean(known.bias))
     bias = max(bias, growth) if bias == bias else bias
@@ -148,18 +123,24 @@ def judge(known: Weighed, terms: Terms = DRAWS, *, growth: float = 0.0) -> Verdi
             f"{terms.unit} nor annealing mend: standardise the data; {facts}"
         )
         return Verdict(WORDS[2], reason, beyond, bias)
-    if few and not terms.chains:
-        reason = f"k={known.draws} is too few to judge: use k of 1000 or more"
+    if known.draws < terms.least:
+        return Verdict(WORDS[1], _too_few(known, terms), beyond, bias)
+    moving = float(np.mean(~(np.asarray(known.between) <= AT_REST)))
+    if moving > most:
+        reason = (
+            f"of {100 * moving:.0f} % of the data the chains have not arrived, with more than "
+            f"{100 * AT_REST:.0f} % of the variance between them: use more transitions; {facts}"
+        )
         return Verdict(WORDS[1], reason, beyond, bias)
-    if off <= BIAS and beyond <= SHARE:
+    if off <= BIAS and beyond <= most:
         reason = f"{facts}, but for modes that none of the {terms.unit} reached"
         return Verdict(WORDS[0], reason, beyond, bias)
     shape, error = _shape(known, few=few)
-    wanted, least, most = (
+    wanted, lower, upper = (
         float(_times(best, BIAS - rounding, at)[0]) for at in (shape, shape - error, shape + error)
     )
-    if hopeless <= SHARE and wanted <= FACTOR:
-        about = (known.draws * times for times in (wanted, least, most))
+    if hopeless <= most and wanted <= FACTOR:
+        about = (known.draws * times for times in (wanted, lower, upper))
         return Verdict(WORDS[1], f"{facts}: {_forecast(terms, *about)}", beyond, bias)
     return Verdict(
         WORDS[2],
@@ -176,11 +157,13 @@ def judge_alone(known: Weighed, terms: Terms = DRAWS) -> tuple[str, ...]:
     off = known.bias + np.hypot(sure, unsure) + known.rounding
     shape = np.full_like(off, HALF) if few else np.asarray(known.khat, np.float64)
     sound = np.full(len(off), terms.chains) if few else known.upper < 1
+    sound &= (known.draws >= terms.least) & (np.asarray(known.between) <= AT_REST)
     left = np.maximum(BIAS - known.rounding, 0)
     times = _times(known.bias + sure, left, shape)
     exact = known.rounding <= BIAS
     trusted = exact & sound & (off <= BIAS)
-    raised = exact & (shape < 1) & (times <= FACTOR) if not few or terms.chains else exact
+    raised = exact & (shape < 1) & (times <= FACTOR)
+    raised |= exact & ((known.draws < terms.least) | ~(np.asarray(known.between) <= AT_REST))
     return tuple(np.where(trusted, WORDS[0], np.where(raised, WORDS[1], WORDS[2])).tolist())
 
 
@@ -255,13 +238,30 @@ def by_gap(gap: Float[np.ndarray, " n"], error: float) -> Verdict:
     return Verdict(word, f"{reason}: {then[word]}", 0.0, mean)
 
 
+def allowed(n: int) -> float:
+    """Most of n data, as a share, that may fail a test which no more than `SHARE` are to fail.
+
+    No more than as many fail in about 95 of 100 sets of n data of which each fails with the chance
+    `SHARE`; of fewer than five data none may.
+    """
+    spread = CHANCE * math.sqrt(SHARE * (1 - SHARE) * n)
+    return math.floor(SHARE * n + spread) / n
+
+
+def _too_few(known: Weighed, terms: Terms) -> str:
+    """The reason where draws are too few to judge by."""
+    if terms.chains:
+        return f"{known.draws} chains are too few to judge: use {terms.least} or more"
+    return f"k={known.draws} is too few to judge: use k of 1000 or more"
+
+
 def _parts(known: Weighed, terms: Terms) -> tuple[Any, Any]:
     """Of each datum, by how much its estimate may be off as draws go, and as k-hat goes."""
-    sure = float(special.ndtri((1 + CASES) / 2))
+    end = (1 + terms.cases(known.draws)) / 2
+    sure = float(special.ndtri(end))
     if terms.too_few(known.draws) and known.draws > 1:
         # The errors are longer already, by what Student's t asks at 95 %.
-        cases = float(special.stdtrit(known.draws - 1, (1 + CHAIN_CASES) / 2))
-        sure = cases / widened(known.draws)
+        sure = float(special.stdtrit(known.draws - 1, end)) / widened(known.draws)
     unsure = np.asarray(known.most_missing, np.float64) - known.missing
     return sure * np.asarray(known.stderr, np.float64), unsure
 

@@ -8,6 +8,7 @@ from tightbound.mcmc.annealing import forward as forward
 from tightbound.mcmc.annealing import tuned as tuned
 from tightbound.mcmc.annealing import untuned as untuned
 from tightbound.mcmc.hmc import adapted as adapted
+from tightbound.mcmc.hmc import between as between
 from tightbound.mcmc.hmc import chain as chain
 from tightbound.mcmc.hmc import check_moves as check_moves
 from tightbound.mcmc.hmc import check_tuning as check_tuning

@@ -64,8 +64,8 @@ class Passed(NamedTuple):
     z: Any
     acceptance: Float[Array, "t n"]
     """Mean over a datum's chains; 0 beyond the path's length, as what follows."""
-    deviation: Float[Array, " t"]
-    """Standard deviation of tilt over a datum's chains, averaged over the data."""
+    deviation: Float[Array, "t n"]
+    """Standard deviation of tilt over a datum's chains."""
 
 
 def betas(schedule: str, temperatures: int) -> Float[np.ndarray, " t_and_start"]:
@@ -151,7 +151,7 @@ def tuned(
             problem, path, given, keys, leapfrog=leapfrog, rate=rate, target=acceptance
         )
         if adaptive and number == 0:
-            spaced = _even_in_length(path, passed.deviation)
+            spaced = _even_in_length(path, jnp.mean(passed.deviation, axis=1))
             # Filling has no step size: there the last one goes on, at which interpolation ends.
             filling = jnp.arange(used.shape[0]) >= path.length
             used = jnp.where(filling, used[path.length - 1], used)
@@ -226,8 +226,8 @@ def _tilt(problem: Problem, given: Any, z: Any) -> Float[Array, "n c"]:
     return jax.vmap(lambda given, z: jax.vmap(lambda z: problem.tilt(given, z))(z))(given, z)
 
 
-def _spread(tilt: Float[Array, "n c"]) -> Float[Array, ""]:
-    return jnp.mean(jnp.std(tilt, axis=1))
+def _spread(tilt: Float[Array, "n c"]) -> Float[Array, " n"]:
+    return jnp.std(tilt, axis=1)
 
 
 def _move(

@@ -10,7 +10,7 @@ the chain's own acceptances that is so in the limit of small changes only.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -84,6 +84,14 @@ def adapted(
     return log_step + rate * (acceptance - target)
 
 
+class Visited(NamedTuple):
+    """Where a chain has been."""
+
+    last: Any
+    states: Any
+    """After each transition: a leading axis t."""
+
+
 def chain(
     log_density: LogDensity,
     z: Any,
@@ -92,22 +100,36 @@ def chain(
     leapfrog: int,
     target: float,
     step_size: float = 0.1,
-) -> Any:
-    """Where a chain from z stands after one transition for each key.
+) -> Visited:
+    """Where a chain from z has been after one transition for each key.
 
     Over the first half the step size is tuned, fast at first (at a rate of t^-0.5 after t
     transitions); over the second half it stays as it is, so that those transitions are exact.
     """
     count = keys.shape[0]
 
-    def move(carry: tuple[Any, Float[Array, ""]], turn: Any) -> tuple[Any, None]:
+    def move(carry: tuple[Any, Float[Array, ""]], turn: Any) -> tuple[Any, Any]:
         z, log_step = carry
         number, key = turn
         z, acceptance = transition(log_density, z, jnp.exp(log_step), leapfrog=leapfrog, key=key)
         after = adapted(log_step, acceptance, target=target, rate=(number + 1.0) ** -0.5)
-        return (z, jnp.where(number < count / 2, after, log_step)), None
+        return (z, jnp.where(number < count / 2, after, log_step)), z
 
     start = jnp.asarray(jnp.log(step_size), jax.tree.leaves(z)[0].dtype)
     turns = (jnp.arange(count, dtype=start.dtype), keys)
-    (z, _), _ = jax.lax.scan(move, (z, start), turns)
-    return z
+    (z, _), states = jax.lax.scan(move, (z, start), turns)
+    return Visited(z, states)
+
+
+def between(values: Float[Array, "c t"]) -> Float[Array, ""]:
+    """The share of the variance of c chains that lies between the means of t states of each.
+
+    It is 1 over the effective draws that each chain gave: near 1 chains stand where they began,
+    near 1 / t they have forgotten it from one state to the next. R-hat is sqrt(1 / (1 - share)) for
+    long chains; many short ones ask for no more than this (Margossian et al. 2022, arXiv
+    2110.13017). NaN for one state, or where nothing varies.
+    """
+    t = values.shape[1]
+    means = jnp.var(jnp.mean(values, axis=1), ddof=1)
+    within = jnp.mean(jnp.var(values, axis=1, ddof=1)) if t > 1 else jnp.nan
+    return means / (within * (t - 1) / t + means)

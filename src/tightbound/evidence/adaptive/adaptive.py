@@ -23,7 +23,7 @@ from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
 from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
 from tightbound.evidence.rounding import rounding
-from tightbound.evidence.verdict import ADAPTED
+from tightbound.evidence.terms import ADAPTED
 from tightbound.mcmc import check_moves
 from tightbound.models.model import Model
 from tightbound.models.weights import split_each

@@ -20,13 +20,14 @@ from tightbound.core.items import Data, condition
 from tightbound.core.streams import item_keys, streams
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
+from tightbound.evidence.annealing.memory import shared
 from tightbound.evidence.batches import CHAINS_AT_ONCE, Batch, Prepared, prepared
 from tightbound.evidence.densities import in_words, with_density
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
 from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
 from tightbound.evidence.rounding import heaviest, rounding
-from tightbound.evidence.verdict import BACKWARDS, CHAINS
+from tightbound.evidence.terms import BACKWARDS, CHAINS
 from tightbound.mcmc import (
     Passed,
     Path,
@@ -141,6 +142,7 @@ class Annealing(NamedTuple):
         run: Execution,
         *,
         backwards: bool = False,
+        common: bool = False,
         finish: bool = True,
     ) -> AnnealedEvidence:
         """Tunes a path on pilot chains and passes the chains of all data along it.
@@ -151,6 +153,7 @@ class Annealing(NamedTuple):
             data: What has passed the checks.
             run: How the call is carried out.
             backwards: The mean weight is that of 1 / p(x).
+            common: All chains of a datum start from one z.
             finish: Take a file to resume from away when all is done.
         """
         self.check(model)
@@ -167,13 +170,18 @@ class Annealing(NamedTuple):
             acceptance=self.acceptance,
             adaptive=self.schedule == "adaptive",
         )
+        usual = None
+        if common:
+            again = split_each(item_keys(pilot_key, first + data.n), self.chains)
+            passed = forwards(model, self.start, path, values, again, leapfrog=self.leapfrog)
+            usual = jnp.mean(passed.deviation, axis=1)
         # Backwards chains end at the start, not at the posterior.
         keep = not backwards and run.keeps(model, self.chains)
 
         def one_batch(values: Data, items: Int[Array, " b"]) -> Batch:
             keys = split_each(item_keys(noise_key, items), self.chains)
             passed = pass_along(path, values, items, keys)
-            return _weighed(model, values, passed, path.length, keep=keep)
+            return _weighed(model, values, passed, path, usual, keep=keep)
 
         found = run.estimate(
             one_batch,
@@ -238,13 +246,25 @@ def settled(
 
 
 @filter_jit
-def _weighed(model: Model, x: Data, passed: Passed, count: Any, *, keep: bool) -> Batch:
-    """What the weights of each datum's chains say, after so many steps."""
+def _weighed(
+    model: Model,
+    x: Data,
+    passed: Passed,
+    path: Path,
+    usual: Float[Array, " t"] | None,
+    *,
+    keep: bool,
+) -> Batch:
+    """What the weights of each datum's chains say; `usual` is for chains with a common start."""
     rounded = rounding(model, x, heaviest(passed.log_w, passed.z)[0])
     drawn = (passed.z, passed.log_w) if keep else None
     of = of_log_weights(passed.log_w, CHAINS)
-    more = {**of.tail, "acceptance": jnp.sum(passed.acceptance, axis=0) / count}
-    found = Found(of.log_z, of.stderr, of.ess, rounded, more, drawn)
+    more = {**of.tail, "acceptance": jnp.sum(passed.acceptance, axis=0) / path.length}
+    stderr = of.stderr
+    if usual is not None:
+        more["shared"] = shared(path.betas, usual, passed.deviation)
+        stderr = jnp.hypot(stderr, more["shared"])
+    found = Found(of.log_z, stderr, of.ess, rounded, more, drawn)
     return Batch(found, undefined(passed.log_w))
 
 

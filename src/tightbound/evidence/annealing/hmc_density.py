@@ -28,8 +28,8 @@ from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
 from tightbound.evidence.estimator import estimator
 from tightbound.evidence.execution import Execution, ExecutionSettings, Found, per_device
 from tightbound.evidence.rounding import heaviest, rounding
-from tightbound.evidence.verdict import POSTERIOR
-from tightbound.mcmc import chain, check_moves, check_tuning
+from tightbound.evidence.terms import POSTERIOR
+from tightbound.mcmc import between, chain, check_moves, check_tuning
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z
 from tightbound.models.weights import split_each
@@ -56,7 +56,10 @@ def hmc_density(
         x: Data of shape (n, d).
         chains: Chains per datum, started at the prior; each gives one draw, its last state. The
             first half fits the density.
-        transitions: Transitions of each chain; over their first half the step size is tuned.
+        transitions: Transitions of each chain; over their first half the step size is tuned. By
+            their second half chains are judged: `diagnostics` hold `between`, the largest share
+            (over the dimensions of z and log p(x, z)) of the variance that lies between the chains'
+            means. Above 1/2 they have not arrived, and nothing is trusted.
         leapfrog: Leapfrog steps of a transition.
         acceptance: What step sizes are tuned to.
         execution: `key`, `binarize`, `batch_size` (by default 1,600 chains together),
@@ -121,31 +124,36 @@ def _estimated(
 ) -> Batch:
     """Less the log of the mean of q(z) / p(x, z), its error and ESS of each datum."""
 
-    def draw(x: One, key: PRNGKeyArray) -> Any:
+    def draw(x: One, key: PRNGKeyArray) -> tuple[Any, Float[Array, "t d_and_1"]]:
         start_key, chain_key = streams(key, "hmc_density.start", "hmc_density.moves")
-        return chain(
+        visited = chain(
             lambda z: model.log_joint(x, z),
             model.prior.sample(condition(x), key=start_key),
             first_keys(chain_key, transitions),
             leapfrog=leapfrog,
             target=acceptance,
         )
+        # The step size stays as it is from there on.
+        late = jax.tree.map(lambda of: of[(transitions + 1) // 2 :], visited.states)
+        seen = jax.vmap(lambda z: jnp.append(ravel_pytree(z)[0], model.log_joint(x, z)))(late)
+        return visited.last, seen
 
-    def one(x: One, keys: Key[Array, " c"]) -> tuple[Float[Array, " half"], Any]:
-        z = jax.vmap(lambda key: draw(x, key))(keys)
+    def one(x: One, keys: Key[Array, " c"]) -> tuple[Float[Array, " half"], Any, Any]:
+        z, seen = jax.vmap(lambda key: draw(x, key))(keys)
         flat = jax.vmap(lambda z: ravel_pytree(z)[0])(z)
         half = keys.shape[0] // 2
         log_q = _fitted(flat[:half], flat[half:])
         log_joint = jax.vmap(lambda z: model.log_joint(x, z))(z)[half:]
-        return log_q - log_joint, jax.tree.map(lambda leaf: leaf[half:], z)
+        apart = jnp.max(jax.vmap(between, in_axes=2)(seen))
+        return log_q - log_joint, jax.tree.map(lambda leaf: leaf[half:], z), apart
 
-    log_w, z = jax.vmap(one)(x, keys)
+    log_w, z, apart = jax.vmap(one)(x, keys)
     rounded = rounding(model, x, heaviest(-log_w, z)[0])
     of = of_log_weights(log_w, POSTERIOR)
     # Draws of the posterior itself count alike: the weights are those of the density.
     alike = jnp.broadcast_to(-of.log_z[:, None], log_w.shape)
     drawn = (z, alike) if keep else None
-    found = Found(-of.log_z, of.stderr, of.ess, rounded, of.tail, drawn)
+    found = Found(-of.log_z, of.stderr, of.ess, rounded, {**of.tail, "between": apart}, drawn)
     return Batch(found, undefined(log_w))
 
 

@@ -6,6 +6,7 @@ from it back to the start gives an unbiased estimate of 1 / p(x), and so an uppe
 Reference: Grosse, Ghahramani & Adams 2015, arXiv 1511.02543; Wu et al. 2016, arXiv 1611.04273,
 section 2.3 (bidirectional Monte Carlo).
 Bias: E[1 / p-hat] = 1 / p(x) exactly; log p-hat is high on average: a stochastic upper bound.
+Chains from one z are not independent: the standard error holds what they may share (`memory`).
 """
 
 from typing import Any, Unpack
@@ -107,7 +108,8 @@ def upper_side(
         # Rounding is that at the draws of the posterior, and not where the chains end.
         return passed._replace(z=exact)
 
-    return settings.estimate(pass_along, model, data, run, backwards=True, **how)
+    common = jax.tree.leaves(z)[0].shape[1] != settings.chains
+    return settings.estimate(pass_along, model, data, run, backwards=True, common=common, **how)
 
 
 @filter_jit

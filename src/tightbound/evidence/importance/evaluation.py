@@ -22,7 +22,8 @@ from tightbound.evidence.estimate import TAIL, Estimate, with_verdict
 from tightbound.evidence.execution import Execution, Found, per_device
 from tightbound.evidence.importance.growth import bias_by_growth
 from tightbound.evidence.importance.importance import examined, prefixes
-from tightbound.evidence.verdict import DRAWS, WORDS, against_annealed
+from tightbound.evidence.terms import DRAWS
+from tightbound.evidence.verdict import WORDS, against_annealed
 from tightbound.models.model import Model
 
 K = 5000

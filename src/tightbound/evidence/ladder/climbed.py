@@ -26,7 +26,8 @@ from tightbound.evidence.ladder.ladder import TERMS, Ascent
 from tightbound.evidence.ladder.rungs import Rung, of_weights
 from tightbound.evidence.ladder.units import Units
 from tightbound.evidence.rounding import rounding
-from tightbound.evidence.verdict import DRAWS, SHARE, WORDS
+from tightbound.evidence.terms import DRAWS
+from tightbound.evidence.verdict import WORDS, allowed
 from tightbound.evidence.weighted import WeightedDraws, weighted
 from tightbound.mcmc import check_moves
 from tightbound.models import Target
@@ -185,7 +186,7 @@ def _together(
     words = tuple(whole["verdicts"])
     doubtful = np.mean([word != WORDS[0] for word in words])
     word = several.judgement.word
-    word = word if doubtful <= SHARE else WORDS[max(1, WORDS.index(word))]
+    word = word if doubtful <= allowed(len(words)) else WORDS[max(1, WORDS.index(word))]
     reason = f"{100 * (1 - doubtful):.0f} % are trusted by themselves; {several.judgement.reason}"
     judgement = several.judgement._replace(word=word, reason=reason)
     judged = {"verdicts": words, "judgement": judgement, "at_least": several.at_least}

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from tightbound.core.compilation import filter_jit
 from tightbound.evidence.estimate import of_log_weights, weighed
 from tightbound.evidence.self_normalised import ess_of, shares_of
-from tightbound.evidence.verdict import DRAWS, Terms, judge
+from tightbound.evidence.terms import DRAWS, Terms
+from tightbound.evidence.verdict import judge
 
 AGREE = 0.05
 """Nats within which two rungs are one, beside twice their standard errors."""

@@ -20,7 +20,8 @@ from tightbound.evidence.batches import mean, stderr_of_draws
 from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.importance.evaluation import Evaluation
 from tightbound.evidence.ladder.climbed import LadderEvidence
-from tightbound.evidence.verdict import BIAS, CASES, SHARE, WORDS, Verdict
+from tightbound.evidence.terms import CASES
+from tightbound.evidence.verdict import BIAS, WORDS, Verdict, allowed
 
 AUDITED = 16
 """Data that the ladder judges beside importance sampling."""
@@ -185,8 +186,9 @@ def _of_set(found: Corrected) -> Verdict:
         f"{found.stderr_shift:.3f}, of {len(ladder.rows)} data); within {off:.2g} nats in 99 % of "
         "cases"
     )
-    word = WORDS[0] if off <= BIAS and doubtful <= SHARE else WORDS[1]
-    if doubtful > SHARE:
+    few = doubtful <= allowed(len(ladder.rows))
+    word = WORDS[0] if off <= BIAS and few else WORDS[1]
+    if not few:
         reason += f"; it is not sure of {100 * doubtful:.0f} % of them"
     if word != WORDS[0]:
         reason += ": a larger budget= looks at more data"

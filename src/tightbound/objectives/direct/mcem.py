@@ -150,7 +150,7 @@ class MCEM(AbstractObjective):
                 leapfrog=self.leapfrog,
                 target=self.acceptance,
                 step_size=FIRST_STEP,
-            )
+            ).last
 
         return jax.lax.stop_gradient(jax.vmap(one)(x, split_each(keys, self.transitions + 1)))
 

@@ -1,0 +1,122 @@
+"""How often "trust" is wrong, of annealed chains, of chains in reverse, and of HMC's density.
+
+"Trust" promises 0.1 nats in 99 of 100 cases, so that of m estimates that are trusted no more than
+m / 100 may be wrong. A count is compared at LIMIT standard errors above that (false alarms below
+1e-6 each, were the rule at its limit); the keys are fixed. That something is trusted is asked too.
+"""
+
+import numpy as np
+import pytest
+
+from tests.evidence.mixtures import (
+    PROBLEMS,
+    model,
+    normals,
+    start,
+    student,
+    two_normals,
+)
+from tests.ztest import LIMIT
+from tightbound.evidence import annealed, hmc_density, reverse_annealed
+from tightbound.evidence.annealing.hmc_density import MOST_DIMENSIONS
+from tightbound.evidence.estimate import weighed
+from tightbound.evidence.terms import BACKWARDS, CHAINS, POSTERIOR
+from tightbound.evidence.verdict import BIAS, WORDS, judge_alone
+
+FEW = (normals(2, 0.3, 0.8), student(2, 4, 1.2))
+
+
+def forwards(problem, keys, chains, temperatures):
+    x = np.zeros((keys, 1), np.float32)
+    how = {"temperatures": temperatures, "chains": chains, "leapfrog": 5, "key": chains}
+    return annealed(model(problem), x, start=start(problem), **how), CHAINS
+
+
+def backwards(problem, keys, chains, temperatures):
+    x = np.zeros((keys, 1), np.float32)
+    z = problem.exact(np.random.default_rng(chains + temperatures), keys).astype(np.float32)
+    how = {"temperatures": temperatures, "chains": chains, "leapfrog": 5, "key": chains}
+    return reverse_annealed(model(problem), x, z, start=start(problem), **how), BACKWARDS
+
+
+def by_hmc(problem, keys, chains, transitions):
+    x = np.zeros((keys, 1), np.float32)
+    how = {"chains": chains, "transitions": transitions, "leapfrog": 10}
+    return hmc_density(model(problem), x, **how), POSTERIOR
+
+
+def counted(way, problems, keys, number, steps):
+    """How many estimates are trusted, of how many, and how many of them are wrong."""
+    trusted = wrong = 0
+    for problem in problems:
+        found, terms = way(problem, keys, number, steps)
+        word = np.array(
+            judge_alone(
+                weighed(found.draws, found.stderr, found.diagnostics, found.rounding), terms
+            )
+        )
+        error = found.log_evidence.astype(np.float64) - problem.log_z
+        trusted += np.sum(word == WORDS[0])
+        wrong += np.sum((word == WORDS[0]) & ~(np.abs(error) <= BIAS))
+    return trusted, wrong
+
+
+def seldom(wrong, trusted):
+    return wrong <= 0.01 * trusted + LIMIT * np.sqrt(max(0.01 * 0.99 * trusted, 1))
+
+
+@pytest.mark.stat
+@pytest.mark.parametrize(("chains", "temperatures"), [(8, 30), (32, 30)])
+def test_trust_in_annealed_chains_is_right(chains, temperatures):
+    trusted, wrong = counted(forwards, FEW, 200 if chains == 8 else 60, chains, temperatures)
+    assert seldom(wrong, trusted)
+    # Of eight chains the rule trusts hardly any; without Student's t dozens, and many are wrong.
+    assert (chains == 8) or trusted > 10
+
+
+@pytest.mark.stat
+def test_trust_in_chains_that_go_backwards_is_right():
+    trusted, wrong = counted(backwards, FEW, 50, 64, 30)
+    assert seldom(wrong, trusted)
+    assert trusted > 5
+
+
+@pytest.mark.stat
+@pytest.mark.parametrize("temperatures", [1, 2])
+def test_chains_that_remember_their_common_start_are_not_trusted(temperatures):
+    # By their spread half of those that would be trusted are wrong.
+    assert counted(backwards, FEW, 50, 64, temperatures) == (0, 0)
+
+
+@pytest.mark.stat
+def test_trust_in_the_density_of_draws_by_hmc_is_right():
+    apart = (two_normals(1, 2.5, 1.5),)
+    # A few transitions leave chains in the mode that they began in.
+    assert counted(by_hmc, apart, 50, 200, 2) == (0, 0)
+    trusted, wrong = counted(by_hmc, apart, 50, 200, 25)
+    assert seldom(wrong, trusted)
+    assert trusted > 5
+
+
+@pytest.mark.slow
+@pytest.mark.stat
+@pytest.mark.parametrize("way", [forwards, backwards])
+@pytest.mark.parametrize("temperatures", [3, 10, 30, 100])
+@pytest.mark.parametrize("chains", [8, 16, 64])
+def test_trust_is_right_on_every_problem(way, chains, temperatures):
+    trusted, wrong = counted(way, PROBLEMS, 300, chains, temperatures)
+    assert seldom(wrong, trusted)
+    if way is backwards and chains == 8:
+        assert trusted == 0
+    elif chains == 64 and temperatures == 100:
+        assert trusted > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.stat
+@pytest.mark.parametrize("transitions", [2, 4, 12, 50])
+def test_trust_in_hmc_is_right_on_every_problem(transitions):
+    problems = [p for p in PROBLEMS if p.dim <= MOST_DIMENSIONS]
+    trusted, wrong = counted(by_hmc, problems, 100, 200, transitions)
+    assert seldom(wrong, trusted)
+    assert (trusted > 0) == (transitions >= 12)
