@@ -34,6 +34,7 @@ ORDER = [
     ["training"],
     ["evidence"],
     ["diagnostics"],
+    ["tasks"],
     ["doctor"],
     ["report"],
     ["recipes.settings"],

@@ -154,6 +154,39 @@ class AbstractExplicit(AbstractConditional):
         inside = value if self.support != "positive" else jnp.where(observed, value, 1.0)
         return jnp.sum(jnp.where(observed, self.log_prob_each(inside, given), 0.0))
 
+    def sample_missing(
+        self, value: Any, observed: Any, given: Any, *, key: PRNGKeyArray
+    ) -> Any:
+        """One draw of the entries that are not observed, given those that are, which stay.
+
+        For entries that are independent of each other; a distribution with dependent ones gives
+        its own conditional in place of this.
+
+        Raises:
+            UsageError: The entries are not independent of each other, or nothing is known of it.
+        """
+        self._check_independent()
+        return jnp.where(observed, value, self.sample(given, key=key))
+
+    def mean_missing(self, value: Any, observed: Any, given: Any) -> Any:
+        """What is expected of the entries that are not observed; those that are stay.
+
+        For entries that are independent of each other, as `sample_missing`.
+
+        Raises:
+            UsageError: The entries are not independent of each other, or nothing is known of it.
+        """
+        self._check_independent()
+        return jnp.where(observed, value, self.mean(given))
+
+    def _check_independent(self) -> None:
+        if type(self).log_prob_each is AbstractExplicit.log_prob_each:
+            raise UsageError(
+                f"{type(self).__name__} does not say what missing entries are given the others: "
+                "expected a likelihood with log_prob_each(value, given), whose entries are "
+                "independent given z, or one with sample_missing and mean_missing of its own"
+            )
+
     def sample_and_log_prob(self, given: Any, *, key: PRNGKeyArray) -> tuple[Any, Float[Array, ""]]:
         """One draw and its log-density; a family whose network both need evaluates it once."""
         value = self.sample(given, key=key)

@@ -179,19 +179,59 @@ class GaussianComponents(AbstractExplicit):
     ) -> Float[Array, ""]:
         """Log-density of the observed entries in nats: their mean, and their block of L L^T."""
         known = jnp.astype(observed, value.dtype)
-        factor = select(given, self.factors())
-        covariance = jnp.matmul(factor, factor.T, precision=HIGHEST)
-        # Missing entries are put apart, with variance 1 and at their mean, and add nothing.
-        block = known[:, None] * covariance * known[None, :] + jnp.diag(1 - known)
-        factor = cholesky(block)
+        factor = self._observed_factor(known, given)
         away = known * (value - self.mean(given))
         white = jnp.matmul(inverse(factor), away, precision=HIGHEST)
         log_volume = jnp.sum(jnp.log(jnp.diagonal(factor)))
         return -0.5 * (jnp.sum(white**2) + math.log(2 * math.pi) * jnp.sum(known)) - log_volume
 
+    def sample_missing(
+        self,
+        value: Float[Array, " d"],
+        observed: Bool[Array, " d"],
+        given: Float[Array, " k"],
+        *,
+        key: PRNGKeyArray,
+    ) -> Float[Array, " d"]:
+        """One draw given the observed entries: a draw of all, moved by what these have it wrong."""
+        return self._conditioned(self.sample(given, key=key), value, observed, given)
+
+    def mean_missing(
+        self, value: Float[Array, " d"], observed: Bool[Array, " d"], given: Float[Array, " k"]
+    ) -> Float[Array, " d"]:
+        """The mean given the observed entries."""
+        return self._conditioned(self.mean(given), value, observed, given)
+
     def mean(self, given: Float[Array, " k"]) -> Float[Array, " d"]:
         """The mean of the component."""
         return select(given, self.means)
+
+    def _conditioned(
+        self,
+        start: Float[Array, " d"],
+        value: Float[Array, " d"],
+        observed: Bool[Array, " d"],
+        given: Float[Array, " k"],
+    ) -> Float[Array, " d"]:
+        """The start and, where entries are missing, S_mo S_oo^-1 (value - start)_o more."""
+        known = jnp.astype(observed, value.dtype)
+        whiten = inverse(self._observed_factor(known, given))
+        white = jnp.matmul(whiten, known * (value - start), precision=HIGHEST)
+        solved = known * jnp.matmul(whiten.T, white, precision=HIGHEST)
+        factor = select(given, self.factors())
+        across = jnp.matmul(factor.T, solved, precision=HIGHEST)
+        return jnp.where(observed, value, start + jnp.matmul(factor, across, precision=HIGHEST))
+
+    def _observed_factor(
+        self, known: Float[Array, " d"], given: Float[Array, " k"]
+    ) -> Float[Array, "d d"]:
+        """Cholesky factor of the covariance of the observed entries.
+
+        Missing ones are put apart, with variance 1 and at their mean, and add nothing.
+        """
+        factor = select(given, self.factors())
+        covariance = jnp.matmul(factor, factor.T, precision=HIGHEST)
+        return cholesky(known[:, None] * covariance * known[None, :] + jnp.diag(1 - known))
 
 
 class BernoulliComponents(AbstractExplicit):

@@ -115,6 +115,23 @@ class BottomLayer(AbstractExplicit):
         """Log-density of the observed entries in nats given the bottom layer."""
         return self.conditional.log_prob_observed(value, observed, _bottom(given))
 
+    def sample_missing(
+        self,
+        value: Float[Array, " dim"],
+        observed: Bool[Array, " dim"],
+        given: tuple | Given,
+        *,
+        key: PRNGKeyArray,
+    ) -> Float[Array, " dim"]:
+        """One draw of the other entries given the observed ones and the bottom layer."""
+        return self.conditional.sample_missing(value, observed, _bottom(given), key=key)
+
+    def mean_missing(
+        self, value: Float[Array, " dim"], observed: Bool[Array, " dim"], given: tuple | Given
+    ) -> Float[Array, " dim"]:
+        """What is expected of the other entries given the observed ones and the bottom layer."""
+        return self.conditional.mean_missing(value, observed, _bottom(given))
+
     def sample_and_log_prob(
         self, given: tuple | Given, *, key: PRNGKeyArray
     ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:

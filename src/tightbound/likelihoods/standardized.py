@@ -70,6 +70,27 @@ class Standardized(AbstractExplicit):
         inner = self.likelihood.log_prob_observed(u, observed, given)
         return inner - jnp.sum(jnp.where(observed, self.standardization.log_scale(value), 0.0))
 
+    def sample_missing(
+        self,
+        value: Float[Array, " dim"],
+        observed: Bool[Array, " dim"],
+        given: Any,
+        *,
+        key: PRNGKeyArray,
+    ) -> Float[Array, " dim"]:
+        """One draw of the other columns given the observed ones."""
+        u = jnp.where(observed, self.standardization(value), 0.0)
+        drawn = self.likelihood.sample_missing(u, observed, given, key=key)
+        return jnp.where(observed, value, self.standardization.inverse(drawn))
+
+    def mean_missing(
+        self, value: Float[Array, " dim"], observed: Bool[Array, " dim"], given: Any
+    ) -> Float[Array, " dim"]:
+        """What is expected of the other columns given the observed ones."""
+        u = jnp.where(observed, self.standardization(value), 0.0)
+        mean = self.likelihood.mean_missing(u, observed, given)
+        return jnp.where(observed, value, self.standardization.inverse(mean))
+
     def sample_and_log_prob(
         self, given: Any, *, key: PRNGKeyArray
     ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:

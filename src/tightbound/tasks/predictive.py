@@ -1,0 +1,221 @@
+"""What is not observed given what is: weighted draws, on which every task on data with holes rests.
+
+Z is drawn from q(z|x_observed), weighted by w = p(x_observed, z) / q(z|x_observed), and what is
+missing from p(x_missing|x_observed, z). A model whose latent variable takes finitely many values
+needs no q: all of them are weighed, exactly.
+
+Reference: Mattei & Frellsen 2019, arXiv 1812.02633, section 3 (self-normalised weights for single
+imputation, eq. 12; sampling importance resampling for multiple imputation).
+Bias: of order 1 / ESS in means and draws; none where z is enumerated.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Unpack
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
+
+from tightbound.core.compilation import filter_jit
+from tightbound.core.errors import UsageError, at_least
+from tightbound.core.items import Data, Datum, condition, having, values
+from tightbound.core.streams import first_keys, item_keys, stream
+from tightbound.data import DataLike
+from tightbound.distributions import AbstractExplicit, AbstractFinite
+from tightbound.evidence.batches import Batch, prepared
+from tightbound.evidence.densities import with_density
+from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
+from tightbound.evidence.importance.pareto import khat, tail_length
+from tightbound.models import Bayesian, Model
+from tightbound.models.finite import enumerated_log_joint
+
+K = 1000
+"""Draws of z for each datum, of which those of the predictive distribution are chosen."""
+NUMBERS = 4_000_000
+"""Numbers of all draws that are held on the device at once."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Predictive:
+    """Draws of p(x_missing | x_observed) for n data; what is observed stays as it is."""
+
+    draws: Float[np.ndarray, "m n *item"]
+    """m whole data for each, of equal weight."""
+    mean: Float[np.ndarray, "n *item"]
+    """What is expected, by all k draws of z: the mean of `draws` but for their noise."""
+    observed: Bool[np.ndarray, "n *item"]
+    """Which values are known."""
+    log_evidence: Float[np.ndarray, " n"]
+    """Log p(x_observed) in nats, by the same draws of z."""
+    stderr: Float[np.ndarray, " n"]
+    ess: Float[np.ndarray, " n"]
+    """Effective number of draws of z, of k; infinite where all z are enumerated."""
+    khat: Float[np.ndarray, " n"]
+    """Shape of the weights' tail: beyond 0.7 draws of z are too few, whatever their number."""
+    k: int
+    seconds: float
+
+    def interval(
+        self, level: float = 0.95
+    ) -> tuple[Float[np.ndarray, "n *item"], Float[np.ndarray, "n *item"]]:
+        """The central interval of each value by the quantiles of the draws; one point if known.
+
+        Raises:
+            UsageError: A level outside (0, 1), or fewer draws than its ends need.
+        """
+        if not 0 < level < 1:
+            raise UsageError(f"expected level between 0 and 1, got {level}")
+        needed = int(np.ceil(2 / (1 - level)))
+        if len(self.draws) < needed:
+            raise UsageError(
+                f"an interval of {level:g} needs draws={needed} or more, got {len(self.draws)}"
+            )
+        low, high = np.quantile(self.draws, ((1 - level) / 2, (1 + level) / 2), axis=0)
+        return low, high
+
+
+def predictive(
+    model: Model,
+    posterior: Any,
+    x: DataLike,
+    *,
+    draws: int = 100,
+    k: int = K,
+    **execution: Unpack[ExecutionSettings],
+) -> Predictive:
+    """Draws of the missing values of each datum given those that are there.
+
+    Args:
+        model: p(x, z) whose likelihood knows what entries are given others (`sample_missing`).
+        posterior: q(z|x), the proposal; None for a model of finitely many z.
+        x: Data of shape (n, *item), NaN where values are missing; or a source of them.
+        draws: Whole data for each datum.
+        k: Draws of z of which they are chosen with probability proportional to their weights.
+        execution: `key`, `binarize`, `batch_size` and `progress`: see `tb.evidence.Execution`.
+
+    Raises:
+        UsageError: Data that do not suit the model, a posterior where there must be none or none
+            where there must be one, a likelihood that does not factorise and has no conditional.
+        NonFiniteError: A log-weight is NaN or +inf; the rows are named.
+    """
+    run = Execution.of(predictive, execution, without=("chunk", "resume", "keep"))
+    if isinstance(model, Bayesian):
+        raise UsageError("a Bayesian model is no single p(x, z): take `model.mean`")
+    draws, k = at_least(1, draws=draws, k=k)
+    finite = isinstance(model.prior, AbstractFinite) and posterior is None
+    if not finite:
+        posterior = with_density(posterior, model, run.key, "predictive draws")
+    data = prepared(model, x, run.binarize, run.key)
+
+    def one_batch(seen: Data, items: Int[Array, " b"]) -> Batch:
+        keys = item_keys(stream(data.noise_key, "predictive.z"), items)
+        found, undefined = _predicted(model, posterior, seen, keys, k=k, draws=draws)
+        return Batch(found, undefined)
+
+    size = max(1, data.source.size) * (model.prior.states if finite else k)
+    found = run.over(
+        one_batch, data, doing="predicting", at_once=per_device(NUMBERS, of_each=size)
+    )
+    observed = ~np.isnan(data.source.read())
+    return Predictive(
+        draws=np.swapaxes(found.draws, 0, 1),
+        mean=found.mean,
+        observed=observed,
+        log_evidence=found.log_evidence,
+        stderr=found.stderr,
+        ess=found.ess,
+        khat=found.khat,
+        k=k,
+        seconds=run.seconds,
+    )
+
+
+class _Found(NamedTuple):
+    draws: Float[Array, "n m *item"]
+    mean: Float[Array, "n *item"]
+    log_evidence: Float[Array, " n"]
+    stderr: Float[Array, " n"]
+    ess: Float[Array, " n"]
+    khat: Float[Array, " n"]
+
+
+@filter_jit
+def _predicted(
+    model: Model,
+    posterior: AbstractExplicit | None,
+    x: Data,
+    keys: Key[Array, " n"],
+    *,
+    k: int,
+    draws: int,
+) -> tuple[_Found, Int[Array, " n"]]:
+    def one(x: Any, key: PRNGKeyArray) -> tuple[_Found, Int[Array, ""]]:
+        z, log_w = _weighed(model, posterior, x, key, k)
+        undefined = jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf))
+        shares = jax.nn.softmax(log_w)
+        known = values(x), _observed(x)
+
+        def mean(z: Any) -> Float[Array, "*item"]:
+            return model.likelihood.mean_missing(*known, having(z, condition(x)))
+
+        def draw(number: Int[Array, ""], key: PRNGKeyArray) -> Float[Array, "*item"]:
+            given = having(jax.tree.map(lambda leaf: leaf[number], z), condition(x))
+            return model.likelihood.sample_missing(*known, given, key=key)
+
+        means = jax.vmap(mean)(z)
+        # Zero times what a draw without weight expects, which may be anything.
+        weight = shares.reshape(-1, *(1,) * (means.ndim - 1))
+        expected = jnp.sum(jnp.where(weight > 0, weight * means, 0.0), axis=0)
+        expected = jnp.where(known[1], known[0], expected)
+        chosen = _systematic(shares, draws, stream(key, "predictive.chosen"))
+        drawn = jax.vmap(draw)(chosen, first_keys(stream(key, "predictive.x"), draws))
+        return _Found(drawn, expected, *_accuracy(log_w, posterior)), undefined
+
+    return jax.vmap(one)(x, keys)
+
+
+def _weighed(
+    model: Model, posterior: AbstractExplicit | None, x: Any, key: PRNGKeyArray, k: int
+) -> tuple[Any, Float[Array, " k"]]:
+    """Values of z and their log-weights: draws, or all that there are."""
+    if posterior is None:
+        alone = jax.tree.map(lambda leaf: leaf[None], x)
+        return model.prior.enumerate(), enumerated_log_joint(model, alone)[0]
+
+    def each(key: PRNGKeyArray) -> tuple[Any, Float[Array, ""]]:
+        z, log_q = posterior.sample_and_log_prob(x, key=key)
+        return z, model.log_joint(x, z) - log_q
+
+    return jax.vmap(each)(first_keys(key, k))
+
+
+def _accuracy(
+    log_w: Float[Array, " k"], posterior: AbstractExplicit | None
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+    """Log p(x_observed), its standard error, the effective number of draws, and k-hat."""
+    total, k = jax.nn.logsumexp(log_w), log_w.shape[0]
+    if posterior is None:
+        return total, jnp.zeros_like(total), jnp.full_like(total, jnp.inf), -jnp.full_like(
+            total, jnp.inf
+        )
+    shares = jnp.exp(log_w - total)
+    ess = 1 / jnp.sum(shares**2)
+    stderr = jnp.sqrt(jnp.maximum(1 / ess - 1 / k, 0.0))
+    largest = jax.lax.top_k(log_w, tail_length(k) + 1)[0][::-1]
+    return total - jnp.log(float(k)), stderr, ess, khat(largest)
+
+
+def _systematic(
+    shares: Float[Array, " k"], draws: int, key: PRNGKeyArray
+) -> Int[Array, " draws"]:
+    """Numbers of z, each as often as its share says, within one (systematic resampling)."""
+    offset = jax.random.uniform(key)
+    steps = (jnp.arange(draws, dtype=shares.dtype) + offset) / draws
+    ends = jnp.cumsum(shares)
+    return jnp.minimum(jnp.searchsorted(ends / ends[-1], steps), shares.shape[0] - 1)
+
+
+def _observed(x: Any) -> Bool[Array, "*item"]:
+    known = x.observed if isinstance(x, Datum) else None
+    return jnp.ones(values(x).shape, bool) if known is None else known
