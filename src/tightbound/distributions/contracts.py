@@ -154,9 +154,7 @@ class AbstractExplicit(AbstractConditional):
         inside = value if self.support != "positive" else jnp.where(observed, value, 1.0)
         return jnp.sum(jnp.where(observed, self.log_prob_each(inside, given), 0.0))
 
-    def sample_missing(
-        self, value: Any, observed: Any, given: Any, *, key: PRNGKeyArray
-    ) -> Any:
+    def sample_missing(self, value: Any, observed: Any, given: Any, *, key: PRNGKeyArray) -> Any:
         """One draw of the entries that are not observed, given those that are, which stay.
 
         For entries that are independent of each other; a distribution with dependent ones gives

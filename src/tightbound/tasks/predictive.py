@@ -114,9 +114,7 @@ def predictive(
         return Batch(found, undefined)
 
     size = max(1, data.source.size) * (model.prior.states if finite else k)
-    found = run.over(
-        one_batch, data, doing="predicting", at_once=per_device(NUMBERS, of_each=size)
-    )
+    found = run.over(one_batch, data, doing="predicting", at_once=per_device(NUMBERS, of_each=size))
     observed = ~np.isnan(data.source.read())
     return Predictive(
         draws=np.swapaxes(found.draws, 0, 1),
@@ -196,8 +194,11 @@ def _accuracy(
     """Log p(x_observed), its standard error, the effective number of draws, and k-hat."""
     total, k = jax.nn.logsumexp(log_w), log_w.shape[0]
     if posterior is None:
-        return total, jnp.zeros_like(total), jnp.full_like(total, jnp.inf), -jnp.full_like(
-            total, jnp.inf
+        return (
+            total,
+            jnp.zeros_like(total),
+            jnp.full_like(total, jnp.inf),
+            -jnp.full_like(total, jnp.inf),
         )
     shares = jnp.exp(log_w - total)
     ess = 1 / jnp.sum(shares**2)
@@ -206,9 +207,7 @@ def _accuracy(
     return total - jnp.log(float(k)), stderr, ess, khat(largest)
 
 
-def _systematic(
-    shares: Float[Array, " k"], draws: int, key: PRNGKeyArray
-) -> Int[Array, " draws"]:
+def _systematic(shares: Float[Array, " k"], draws: int, key: PRNGKeyArray) -> Int[Array, " draws"]:
     """Numbers of z, each as often as its share says, within one (systematic resampling)."""
     offset = jax.random.uniform(key)
     steps = (jnp.arange(draws, dtype=shares.dtype) + offset) / draws

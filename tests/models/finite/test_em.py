@@ -120,6 +120,53 @@ def test_gradient_and_em_reach_the_same_optimum():
     assert reached > tb.evidence.exact(models.three_gaussians(), x).mean
 
 
+@pytest.mark.parametrize("holes", [False, True])
+def test_shrinkage_maximises_the_penalised_likelihood(holes):
+    # Few data for each component: without shrinkage two of the covariances reach the floor.
+    x = models.gaussian_data(40).astype(np.float64)
+    start = gaussian_mixture(x, components=8, key=0)
+    x = holed(x) if holes else x
+    (n, d), counts = x.shape, 5.0
+    scatter = np.asarray(start.likelihood.covariances(), np.float64).mean(axis=0) / 8 ** (2 / d)
+
+    def penalty(covariances):
+        inner = np.linalg.slogdet(covariances)[1] + np.trace(
+            np.linalg.solve(covariances, np.repeat(scatter[None], 8, 0)), axis1=1, axis2=2
+        )
+        return counts / 2 * inner.sum() / n
+
+    penalised = []
+    for iterations in (1, 2, 3, 10, 30, 400):
+        run, weights, means, covariances = in_double(
+            start, x, iterations=iterations, shrinkage=counts
+        )
+        penalised.append(run.log_likelihood[-1] - penalty(covariances))
+    assert np.diff(penalised).min() > -1e-10
+    least = np.linalg.eigvalsh(covariances).min()
+    assert least > 1e-3 * np.linalg.eigvalsh(scatter).min() > run.floor
+    # At the end nothing climbs any further, in whichever direction.
+
+    def log_p(means, covariances):
+        each = np.zeros((n, 8))
+        for row, k in np.ndindex(n, 8):
+            known = ~np.isnan(x[row])
+            block = covariances[k][np.ix_(known, known)]
+            away = x[row][known] - means[k][known]
+            each[row, k] = away @ np.linalg.solve(block, away)
+            each[row, k] += np.linalg.slogdet(2 * np.pi * block)[1]
+        return np.mean(special.logsumexp(np.log(weights) - each / 2, axis=1))
+
+    best = log_p(means, covariances) - penalty(covariances)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        shift, turn = 1e-3 * rng.standard_normal(means.shape), 1e-3 * rng.standard_normal((8, d, d))
+        for sign in (1, -1):
+            square = np.eye(d) + sign * turn
+            moved = square @ covariances @ np.swapaxes(square, 1, 2)
+            there = log_p(means + sign * shift, moved) - penalty(moved)
+            assert best - 1e-3 < there < best
+
+
 def test_a_component_without_data_stays_where_it_was():
     x = models.gaussian_data(100)
     model = models.three_gaussians()
