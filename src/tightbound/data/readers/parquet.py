@@ -3,8 +3,9 @@
 import io
 
 from tightbound.core.errors import UsageError
-from tightbound.data.frames import Table, from_arrow
+from tightbound.data.frames import from_arrow
 from tightbound.data.readers.raw import first_line
+from tightbound.data.table import Table
 
 _MAGIC = b"PAR1"
 _LARGE = 2**30

@@ -10,10 +10,10 @@ from itertools import chain, islice
 import numpy as np
 
 from tightbound.core.errors import UsageError
-from tightbound.data.frames import Table
 from tightbound.data.readers.cells import Cells, Record, is_number, with_point
 from tightbound.data.readers.header import decide, names_columns
 from tightbound.data.readers.raw import first_line
+from tightbound.data.table import Table
 
 _SAMPLE = 20  # lines from which the separator is found
 _WHITE = " "
