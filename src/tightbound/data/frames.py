@@ -71,19 +71,21 @@ def _levelled(values: list[Any], levels: list[Any], kind: str, *, ordered: bool)
 
 
 def _pandas_column(series: Any, where: str) -> Column:
-    dtype = series.dtype
+    dtype: Any = series.dtype
     kind = getattr(dtype, "kind", "O")
     if isinstance(dtype, np.dtype) and kind in "biuf":
         return series.to_numpy()
     missing = series.isna().to_numpy(dtype=bool)
-    if hasattr(dtype, "categories") and hasattr(dtype, "ordered"):
-        levels = dtype.categories.tolist()
-        codes = series.cat.codes.tolist()
+    categories = getattr(dtype, "categories", None)
+    if categories is not None:
+        levels = categories.tolist()
+        codes = series.cat.codes.to_list()
         values = [None if code < 0 else levels[code] for code in codes]
-        return _levelled(values, levels, str(dtype), ordered=bool(dtype.ordered))
+        return _levelled(values, levels, str(dtype), ordered=bool(getattr(dtype, "ordered", False)))
     if str(dtype) in ("object", "str", "string"):
         values = series.to_numpy(dtype=object)
-        words = _words(np.where(missing, None, values).tolist(), str(dtype))
+        held = [None if none else value for none, value in zip(missing, values, strict=True)]
+        words = _words(held, str(dtype))
         return from_objects(values, where) if words is None else words
     if str(dtype).startswith("decimal"):
         return from_objects(series.to_numpy(dtype=object), where)
@@ -127,7 +129,7 @@ def _polars_column(series: Any, where: str) -> Column:
 
     dtype = series.dtype
     if dtype in (polars.String, polars.Categorical, polars.Enum):
-        levels = tuple(dtype.categories.to_list()) if dtype == polars.Enum else ()
+        levels = tuple(series.cat.get_categories().to_list()) if dtype == polars.Enum else ()
         texts = series.cast(polars.String).to_list()
         return Words(texts, levels, kind=str(dtype).lower()[:40])
     if not dtype.is_numeric() and dtype not in (polars.Boolean, polars.Null):
@@ -181,7 +183,7 @@ def _arrow_column(column: Any, where: str) -> Column:
         levels = column.unify_dictionaries().chunk(0).dictionary.to_pylist() if len(column) else []
         if None not in levels:
             plain = column.cast(kind.value_type).to_pylist()
-            return _levelled(plain, levels, "dictionary", ordered=kind.ordered)
+            return _levelled(plain, levels, str(kind), ordered=kind.ordered)
     is_text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
     if is_text and column.null_count < len(column):
         return Words(column.to_pylist())

@@ -6,7 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tightbound.core.errors import UsageError, unknown
-from tightbound.data.door import Values, from_table
+from tightbound.data.coded import coded
+from tightbound.data.declared import Declared
+from tightbound.data.door import Values
 from tightbound.data.published.file import sha256
 from tightbound.data.readers.images import Folder, read_images
 from tightbound.data.readers.numpy_files import parse_numpy
@@ -33,12 +35,13 @@ class Contents(NamedTuple):
     checksum: str
 
 
-def read(path: Path, *, header: bool | None) -> Contents:
+def read(path: Path, *, header: bool | None, said: Declared) -> Contents:
     """Reads a file (.npy, .npz, .parquet, .csv, .tsv, .data, .txt) or a folder of images.
 
     Args:
         path: The file or folder.
         header: Whether the first line of a text table names its columns; None: it must tell.
+        said: What was said of a table's columns.
 
     Raises:
         UsageError: No such file, an unknown format, or contents that are damaged or no numbers.
@@ -47,6 +50,10 @@ def read(path: Path, *, header: bool | None) -> Contents:
     is_folder = _is_folder(path)
     if header is not None and (is_folder or suffix not in _TEXT):
         raise UsageError(f"{shown(path)}: header= is for tables in text ({', '.join(_TEXT)})")
+    if said and (is_folder or suffix not in (*_TEXT, ".parquet")):
+        raise UsageError(
+            f"{shown(path)}: what columns are can be said of tables ({', '.join(_TEXT)}, .parquet)"
+        )
     if is_folder:
         return _images(path)
     if suffix not in SUFFIXES and path.exists():
@@ -55,9 +62,10 @@ def read(path: Path, *, header: bool | None) -> Contents:
     content = read_whole(path)
     what = shown(path)
     if suffix in _TEXT:
-        parts = {"x": from_table(parse_text(content, what, suffix=suffix, header=header))}
+        table = parse_text(content, what, suffix=suffix, header=header, texts=said.texts)
+        parts = {"x": coded(table, said)}
     elif suffix == ".parquet":
-        parts = {"x": from_table(parse_parquet(content, what))}
+        parts = {"x": coded(parse_parquet(content, what), said)}
     else:
         arrays = _npy(content, what) if suffix == ".npy" else _npz(content, what)
         used, others = arrays
