@@ -12,6 +12,7 @@ from tightbound.data.dataset import Dataset
 from tightbound.data.declared import Declarations
 from tightbound.data.door import DataLike, as_array, as_table, as_values
 from tightbound.data.files import Unsplit, load_items, load_own
+from tightbound.data.filled import fill, write_filled
 from tightbound.data.published.lookup import Published, fetch, find, folders
 from tightbound.data.readers.torch_files import load_torch
 from tightbound.data.schema import Column, Schema
@@ -29,11 +30,13 @@ __all__ = [
     "as_table",
     "as_values",
     "check_values",
+    "fill",
     "load",
     "load_arrays",
     "load_items",
     "load_torch",
     "names",
+    "write_filled",
 ]
 
 _FOUND = [

@@ -129,7 +129,7 @@ def _polars_column(series: Any, where: str) -> Column:
 
     dtype = series.dtype
     if dtype in (polars.String, polars.Categorical, polars.Enum):
-        levels = tuple(series.cat.get_categories().to_list()) if dtype == polars.Enum else ()
+        levels = tuple(getattr(dtype, "categories", ())) if dtype == polars.Enum else ()
         texts = series.cast(polars.String).to_list()
         return Words(texts, levels, kind=str(dtype).lower()[:40])
     if not dtype.is_numeric() and dtype not in (polars.Boolean, polars.Null):

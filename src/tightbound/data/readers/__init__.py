@@ -17,10 +17,10 @@ from tightbound.data.readers.raw import read_whole, shown
 from tightbound.data.readers.text import parse_text
 from tightbound.data.splits import PARTS
 
-__all__ = ["SUFFIXES", "Contents", "read", "shown"]
+__all__ = ["SUFFIXES", "TEXT", "Contents", "read", "shown"]
 
-_TEXT = (".csv", ".tsv", ".data", ".txt")
-SUFFIXES = (".npy", ".npz", ".parquet", *_TEXT)
+TEXT = (".csv", ".tsv", ".data", ".txt")
+SUFFIXES = (".npy", ".npz", ".parquet", *TEXT)
 
 
 class Contents(NamedTuple):
@@ -48,11 +48,11 @@ def read(path: Path, *, header: bool | None, said: Declared) -> Contents:
     """
     suffix = path.suffix.lower()
     is_folder = _is_folder(path)
-    if header is not None and (is_folder or suffix not in _TEXT):
-        raise UsageError(f"{shown(path)}: header= is for tables in text ({', '.join(_TEXT)})")
-    if said and (is_folder or suffix not in (*_TEXT, ".parquet")):
+    if header is not None and (is_folder or suffix not in TEXT):
+        raise UsageError(f"{shown(path)}: header= is for tables in text ({', '.join(TEXT)})")
+    if said and (is_folder or suffix not in (*TEXT, ".parquet")):
         raise UsageError(
-            f"{shown(path)}: what columns are can be said of tables ({', '.join(_TEXT)}, .parquet)"
+            f"{shown(path)}: what columns are can be said of tables ({', '.join(TEXT)}, .parquet)"
         )
     if is_folder:
         return _images(path)
@@ -61,7 +61,7 @@ def read(path: Path, *, header: bool | None, said: Declared) -> Contents:
         raise UsageError(f"{shown(path)}: {hint}; or give a folder of images")
     content = read_whole(path)
     what = shown(path)
-    if suffix in _TEXT:
+    if suffix in TEXT:
         table = parse_text(content, what, suffix=suffix, header=header, texts=said.texts)
         parts = {"x": coded(table, said)}
     elif suffix == ".parquet":

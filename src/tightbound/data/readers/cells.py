@@ -15,6 +15,8 @@ _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 _DIGITS = 15  # that every float64 keeps
 
+DECIMAL_COMMAS = "commas were read as decimal commas"
+"""The note on a table that has some."""
 Record = tuple[int, list[str]]
 """The number of a line, and its cells."""
 
@@ -136,7 +138,7 @@ class Cells:
                 f"{self.comma}: the commas may be decimal or separate thousands; write decimal "
                 "points, or leave thousands unseparated"
             )
-        return ("commas were read as decimal commas",)
+        return (DECIMAL_COMMAS,)
 
 
 def with_point(cell: str) -> str:

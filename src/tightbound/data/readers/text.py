@@ -1,5 +1,6 @@
 """Tables in text: separated by commas, semicolons, tabs or white space."""
 
+import codecs
 import csv
 import re
 from array import array
@@ -9,11 +10,11 @@ from itertools import chain, islice
 import numpy as np
 
 from tightbound.core.errors import UsageError
-from tightbound.data.readers.cells import Cells, Record, is_number, with_point
+from tightbound.data.readers.cells import DECIMAL_COMMAS, Cells, Record, is_number, with_point
 from tightbound.data.readers.header import decide, decide_words, names_columns
 from tightbound.data.readers.layout import USUAL, WHITE, WORDS, Layout, find_layout
 from tightbound.data.readers.raw import first_line
-from tightbound.data.table import Column, Table
+from tightbound.data.table import Column, Refused, Table
 
 _UNNAMED = ("", "Unnamed: 0")  # how pandas and R head the names of rows
 _PLACES = re.compile(r"\d*[.,](\d+)")
@@ -73,6 +74,49 @@ def parse_text(
         raise UsageError(
             f"{what}: expected comma-separated text in UTF-8 ({first_line(error)})"
         ) from None
+
+
+def fill_text(
+    content: bytes, what: str, suffix: str, table: Table, filled: Mapping[str, Mapping[int, str]]
+) -> bytes:
+    """The file with some cells of a table's columns written anew, and every other byte as it was.
+
+    Args:
+        content: The file's bytes.
+        what: The file, for errors.
+        suffix: Of its name.
+        table: What `parse_text` made of it.
+        filled: By column and row, the new text of a cell.
+
+    Raises:
+        UsageError: Cells whose ends quotes do not tell.
+    """
+    text = content.decode("utf-8-sig")
+    layout = find_layout(text, suffix)
+    comma = DECIMAL_COMMAS in table.notes
+    begin, pieces = 0, []
+    records = list(layout.spans(text, what)) if filled else []
+    body = records[len(records) - _n_rows(table) :] if records else []
+    shift = 1 if table.rows else 0
+    places = [(table.names.index(name), cells) for name, cells in filled.items()]
+    quoted = {
+        j: any(cells[j + shift] and text[spans[j + shift][0]] == layout.quote
+               for cells, spans in body)
+        for j, _ in places
+    }  # fmt: skip
+    for row, (_, spans) in enumerate(body):
+        for j, new in sorted((j, cells[row]) for j, cells in places if row in cells):
+            start, end = spans[j + shift]
+            if comma and isinstance(table.columns[j], np.ndarray):
+                new = new.replace(".", ",")
+            pieces += [text[begin:start], layout.quoted(new, always=quoted[j])]
+            begin = end
+    mark = content[:3] if content.startswith(codecs.BOM_UTF8) else b""
+    return mark + ("".join(pieces) + text[begin:]).encode()
+
+
+def _n_rows(table: Table) -> int:
+    return next(len(getattr(c, "texts", c)) for c in table.columns if not isinstance(c, Refused))
 
 
 def body_of(records: list[Record], layout: Layout, *, top: bool) -> tuple[list[str], bool, int]:
