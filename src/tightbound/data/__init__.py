@@ -15,12 +15,13 @@ from tightbound.data.files import Unsplit, load_items, load_own
 from tightbound.data.filled import fill, write_filled
 from tightbound.data.published.lookup import Published, fetch, find, folders
 from tightbound.data.readers.torch_files import load_torch
-from tightbound.data.schema import Column, Schema
+from tightbound.data.schema import Column, Schema, check_amounts
 from tightbound.data.source import Source
 
 __all__ = [
     "Column",
     "DataLike",
+    "Declarations",
     "Dataset",
     "Entry",
     "Schema",
@@ -29,6 +30,7 @@ __all__ = [
     "as_array",
     "as_table",
     "as_values",
+    "check_amounts",
     "check_values",
     "fill",
     "load",

@@ -232,6 +232,22 @@ class Schema:
         return schema
 
 
+def check_amounts(schema: Schema | None, likelihood: str) -> None:
+    """Refuses levels under a likelihood that takes the numbers of all columns for amounts.
+
+    Raises:
+        UsageError: Columns of more than two levels.
+    """
+    found = [c.name for c in schema.columns if len(c.levels) > 2] if schema is not None else []
+    if found:
+        named = ", ".join(map(repr, found[:3])) + (", ..." if len(found) > 3 else "")
+        raise UsageError(
+            f"expected likelihood='columns' for columns of levels ({named}), got {likelihood!r}, "
+            "which would take the numbers of their levels for amounts; leave them out, drop=[...] "
+            "or --drop, or say what else they are"
+        )
+
+
 def _line(column: Column) -> tuple[str, str, str, str, str]:
     values = _listed(column.levels, " < " if column.kind == "ordinal" else ", ")
     low, high = column.least, column.greatest
