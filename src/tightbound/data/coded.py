@@ -1,10 +1,8 @@
 """From a table to numbers and its schema: a level is its number from 0, a hole is NaN."""
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int
 
 from tightbound.core.errors import UsageError, unknown
 from tightbound.data.declared import Declared
@@ -17,13 +15,10 @@ from tightbound.data.inferred import (
     guess_words,
     in_order,
 )
+from tightbound.data.numbered import factor_of, numbers
 from tightbound.data.schema import LEVELLED, Column, Kind, Schema
-from tightbound.data.table import Refused, Table, Words, level_text
+from tightbound.data.table import Refused, Table, Words, is_number
 
-_EXPECTED = {
-    "positive": "a number above 0",
-    "count": "a whole number from 0",
-}
 _OTHERWISE: dict[Kind, tuple[str, ...]] = {
     "count": ("category", "real"),
     "positive": ("real",),
@@ -32,13 +27,6 @@ _OTHERWISE: dict[Kind, tuple[str, ...]] = {
     "binary": ("real",),
 }
 """What else a column may be that was taken to be of a kind."""
-
-
-class Factor(NamedTuple):
-    """The different values of a column as texts, and which of them each row has: -1 for holes."""
-
-    levels: list[str]
-    numbers: Int[np.ndarray, " n"]
 
 
 def coded(table: Table, said: Declared) -> Values:
@@ -99,8 +87,8 @@ def by_schema(table: Table, schema: Schema) -> Values:
     """
     for name in schema.names:
         if name not in table.names:
-            raise UsageError(f"{table.what}: {unknown('the columns', name, table.names)}; the "
-                             f"schema has a column {name!r}")  # fmt: skip
+            near = unknown("column", name, table.names)
+            raise UsageError(f"{table.what} lacks a column of the schema: {near}")
     places = [table.names.index(name) for name in schema.names]
     arrays = [numbers(table, j, column)
               for j, column in zip(places, schema.columns, strict=True)]  # fmt: skip
@@ -217,70 +205,6 @@ def _described(table: Table, j: int, guess: Guess, levels: tuple[str, ...] = ())
     return replace(made, missing=len(column) - len(known), least=least, greatest=greatest)
 
 
-def numbers(table: Table, j: int, of: Column) -> Float64[np.ndarray, " n"]:
-    """The numbers of a table's column, as a column of a schema has them.
-
-    Raises:
-        UsageError: A value that it does not allow: its row, line and column are named.
-    """
-    column = table.columns[j]
-    if isinstance(column, Refused):
-        raise column.error
-    if of.levelled:
-        factor = factor_of(table, j)
-        place = {level: number for number, level in enumerate(of.levels)}
-        found = [place.get(level, place.get(_plain(level), -1)) for level in factor.levels]
-        codes = np.array([*found, np.nan])
-        if -1 in found:
-            row = int(np.argmax((codes == -1)[factor.numbers]))
-            got = factor.levels[factor.numbers[row]]
-            raise UsageError(f"{table.where(row, j)}: {unknown('a level', got, of.levels)}")
-        return codes[factor.numbers]
-    if isinstance(column, Words):
-        row = next(row for row, text in enumerate(column.texts) if text is not None)
-        raise UsageError(
-            f"{table.where(row, j)}: expected {_EXPECTED.get(of.kind, 'a number')}, got "
-            f"{column.texts[row]!r:.60}"
-        )
-    x = column.astype(np.float64)
-    good = _inside(of, x) | np.isnan(x)
-    if not good.all():
-        row = int(np.argmax(~good))
-        wanted = _EXPECTED.get(of.kind, f"a number from {of.low} to {of.high}")
-        raise UsageError(f"{table.where(row, j)}: expected {wanted} ({of.kind}), got {x[row]:g}")
-    return x
-
-
-def _inside(of: Column, x: np.ndarray) -> np.ndarray:
-    if of.kind == "positive":
-        return x > 0
-    if of.kind == "count":
-        return (x >= 0) & (x % 1 == 0)
-    if of.kind == "bounded":
-        return (x >= of.low) & (x <= of.high)
-    return np.ones(len(x), bool)
-
-
-def factor_of(table: Table, j: int) -> Factor:
-    """A column's different values."""
-    column = table.columns[j]
-    if isinstance(column, Refused):
-        raise column.error
-    if isinstance(column, Words):
-        place: dict[str, int] = {}
-        found = [
-            -1 if text is None or not text.strip() else place.setdefault(text, len(place))
-            for text in column.texts
-        ]
-        return Factor(list(place), np.array(found, int))
-    missing = np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), bool)
-    values, inverse = np.unique(column[~missing], return_inverse=True)
-    found = np.full(len(column), -1)
-    found[~missing] = inverse
-    truth = table.dtype(j) == "bool"
-    return Factor([level_text(bool(v) if truth else v) for v in values], found)
-
-
 def _label(table: Table, j: int) -> tuple[tuple[str, ...], np.ndarray]:
     column = table.columns[j]
     factor = factor_of(table, j)
@@ -300,7 +224,7 @@ def _label(table: Table, j: int) -> tuple[tuple[str, ...], np.ndarray]:
 def _check_no_numbers(table: Table, j: int, column: Words) -> None:
     """Refuses numbers that the source has as texts, as beside a "?" that it did not know."""
     known = [text for text in column.texts if text is not None and text.strip()]
-    numeric = [text for text in known if _plain(text) != text or text.isdecimal()]
+    numeric = [text for text in known if is_number(text)]
     if 2 * len(numeric) > len(known):
         others = [text for text in known if text not in set(numeric)]
         beside = f" beside {others[0]!r:.40}" if others else ""
@@ -309,14 +233,6 @@ def _check_no_numbers(table: Table, j: int, column: Words) -> None:
             f"texts, such as {numeric[0]!r:.40}{beside}; make them numbers, or say that they are "
             f"levels, category=[{table.names[j]!r}]"
         )
-
-
-def _plain(text: str) -> str:
-    """How `level_text` writes a number; other texts as they are."""
-    try:
-        return level_text(float(text))
-    except (ValueError, OverflowError):
-        return text
 
 
 def _guesses(columns: list[Column]) -> list[str]:

@@ -12,10 +12,11 @@ from tightbound.core.files import write_atomic
 from tightbound.data.coded import by_schema
 from tightbound.data.declared import Declared
 from tightbound.data.door import DataLike, as_frame
+from tightbound.data.filled_text import fill_text
 from tightbound.data.readers import TEXT
 from tightbound.data.readers.parquet import parquet_bytes, parse_parquet, read_parquet
 from tightbound.data.readers.raw import read_whole, shown
-from tightbound.data.readers.text import fill_text, parse_text
+from tightbound.data.readers.text import parse_text
 from tightbound.data.schema import Schema
 from tightbound.data.table import Table, level_text
 
@@ -154,10 +155,18 @@ def _arrow(table: Any, values: dict[str, dict[int, Any]]) -> Any:
     for name, found in values.items():
         j = table.column_names.index(name)
         field = table.schema.field(j)
-        plain = getattr(field.type, "value_type", field.type)
         cells = table.column(j).to_pylist()
         for row, value in found.items():
             cells[row] = value
-        column = pyarrow.array(cells, plain).cast(field.type)
+        column = pyarrow.array(cells, getattr(field.type, "value_type", field.type))
+        if pyarrow.types.is_dictionary(field.type):  # with all levels that it had, in their order
+            own = table.column(j).unify_dictionaries().chunk(0).dictionary.to_pylist()
+            levels = list(dict.fromkeys([*own, *(cell for cell in cells if cell is not None)]))
+            places = [None if cell is None else levels.index(cell) for cell in cells]
+            column = pyarrow.DictionaryArray.from_arrays(
+                pyarrow.array(places, field.type.index_type),
+                pyarrow.array(levels, field.type.value_type),
+                ordered=field.type.ordered,
+            )
         table = table.set_column(j, field, column)
     return table

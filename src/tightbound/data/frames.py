@@ -34,7 +34,7 @@ def from_pandas(frame: Any, what: str) -> Table:
     index = frame.index
     counted = type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1)
     rows = () if counted else tuple(str(name) for name in index)
-    dtypes = tuple(_plain(of.dtype) for of in series)
+    dtypes = tuple(_plain(of) for of in series)
     return Table(columns, names, rows, _index_note(rows, "the index"), what, dtypes)
 
 
@@ -46,8 +46,11 @@ def _read(column: Callable[[Any, str], Column], of: Any, where: str) -> Column:
         return Refused(error)
 
 
-def _plain(dtype: Any) -> str:
+def _plain(series: Any) -> str:
     """NumPy's name of a type of pandas; that of floats for what has none."""
+    dtype = series.dtype
+    if str(dtype) == "object" and all(isinstance(value, bool) for value in series.dropna()):
+        return "bool" if series.notna().any() else "float64"
     plain = getattr(dtype, "numpy_dtype", None) or getattr(dtype, "subtype", dtype)
     kind = getattr(plain, "kind", "O")
     return str(plain) if isinstance(plain, np.dtype) and kind in "biuf" else "float64"
@@ -185,7 +188,7 @@ def _arrow_column(column: Any, where: str) -> Column:
             plain = column.cast(kind.value_type).to_pylist()
             return _levelled(plain, levels, str(kind), ordered=kind.ordered)
     is_text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-    if is_text and column.null_count < len(column):
+    if is_text:
         return Words(column.to_pylist())
     if types.is_decimal(kind) or types.is_null(kind):
         return from_objects(np.array([*column.to_pylist(), None], object)[:-1], where)

@@ -28,7 +28,7 @@ _LEAST_ROWS = 10  # from which identifiers are recognised
 _SKEWED = 1.0
 _NUMBER = re.compile(r"\D{0,2}(\d+(?:\.\d+)?)")
 _RANGE = re.compile(r"\d+(\.\d+)?\s*(-|–|to|\.\.)\s*\d+(\.\d+)?|[<>]=?\s*\d+(\.\d+)?|\d+\s*\+")
-_IDENTIFIES = re.compile(r"(?i)(^|[_\W])(id|uuid|guid|index|idx|key|nr|no|number)$|[a-z]Id$|^ID")
+_IDENTIFIES = re.compile(r"(?i:(^|[_\W])(id|uuid|guid|index|idx|key|nr|no|number)$)|[a-z]Id$")
 
 
 class Guess(NamedTuple):

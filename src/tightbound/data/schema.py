@@ -82,11 +82,12 @@ class Column:
         hole = np.isnan(values)
         if self.levelled:
             numbers = np.clip(np.rint(np.where(hole, 0, values)), 0, len(self.levels) - 1)
-            texts = np.array([*map(self._level, self.levels)], object)[numbers.astype(int)]
-            texts[hole] = None
-            if self.dtype in ("str", "bool"):
-                return texts if hole.any() or self.dtype == "str" else texts.astype(bool)
-            values = texts.astype(np.float64)
+            own = [self._level(text) for text in self.levels]
+            found = np.array(own, object)[numbers.astype(int)]
+            found[hole] = None
+            if isinstance(own[0], str | bool):
+                return found if hole.any() or isinstance(own[0], str) else found.astype(bool)
+            values = found.astype(np.float64)
         if self.kind == "count":
             values = np.maximum(values, 0)
         if self.kind == "bounded":
@@ -100,9 +101,9 @@ class Column:
 
     def _level(self, text: str) -> Any:
         """A level as a value of the source's type."""
-        if self.dtype == "str":
-            return text
-        return text == "True" if self.dtype == "bool" else float(text)
+        if self.dtype == "str" or not all(map(_is_number, self.levels)):
+            return text == "True" if self.dtype == "bool" else text
+        return float(text) != 0 if self.dtype == "bool" else float(text)
 
 
 @dataclass(frozen=True)
@@ -281,9 +282,9 @@ def _column(entries: Any, what: str) -> Column:
         else:
             value = checked(entries, name, types[name], what)
             given[name] = float(value) if float in types[name] else value
+    if given["kind"] not in KINDS:
+        raise UsageError(f"{what}: {unknown('kind', given['kind'], KINDS)}")
     column = Column(**given)
-    if column.kind not in KINDS:
-        raise UsageError(f"{what}: {unknown('kind', column.kind, KINDS)}")
     if column.dtype != "str" and not _is_dtype(column.dtype):
         raise UsageError(f"{what}: expected dtype as str, bool, int64, float64 or the like, got "
                          f"{column.dtype!r:.40}")  # fmt: skip
@@ -295,6 +296,14 @@ def _column(entries: Any, what: str) -> Column:
     ):
         raise UsageError(f"{what}: expected low < high of a bounded column")
     return column
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_dtype(name: str) -> bool:

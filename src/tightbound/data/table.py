@@ -86,3 +86,12 @@ def level_text(value: Any) -> str:
         whole = np.isfinite(value) and value == int(value) and abs(value) < _WHOLE
         return str(int(value)) if whole else repr(float(value))
     return str(value)
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number as Python writes them, infinite ones too."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text

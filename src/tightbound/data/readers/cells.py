@@ -8,11 +8,12 @@ import numpy as np
 
 from tightbound.core.errors import UsageError
 from tightbound.data.numbers import too_long
-from tightbound.data.table import Column, Refused, Words
+from tightbound.data.table import Column, Refused, Words, is_number
 
 _MISSING = {"", "?", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"}
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DIGITS = 15  # that every float64 keeps
 
 DECIMAL_COMMAS = "commas were read as decimal commas"
@@ -74,7 +75,7 @@ class Cells:
         words = sum(not self._is_number(text) for text in known)
         try:
             for place, text in enumerate(texts):
-                if not text.isprintable():
+                if not text.isprintable() and _CONTROL.search(text):
                     raise self._error(j, cells[place], wheres[place], "text or a number")
             if known and (levels is not None or 2 * words > len(known)):
                 spelled = {t for t, none in zip(texts, hole, strict=True) if none and t.isalpha()}
@@ -149,12 +150,3 @@ def with_point(cell: str) -> str:
 def is_missing(cell: str) -> bool:
     """Whether a cell stands for a number that is not there."""
     return cell.strip().lower() in _MISSING
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell is a number as Python writes them, infinite ones too."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell

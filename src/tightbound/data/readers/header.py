@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from tightbound.core.errors import UsageError
-from tightbound.data.readers.cells import is_missing, is_number
+from tightbound.data.readers.cells import is_missing
+from tightbound.data.table import is_number
 
 _INTEGER = re.compile(r"\s*\d{1,9}\s*")
 _YEARS = range(1800, 2201)

@@ -1,6 +1,5 @@
 """Tables in text: separated by commas, semicolons, tabs or white space."""
 
-import codecs
 import csv
 import re
 from array import array
@@ -10,11 +9,11 @@ from itertools import chain, islice
 import numpy as np
 
 from tightbound.core.errors import UsageError
-from tightbound.data.readers.cells import DECIMAL_COMMAS, Cells, Record, is_number, with_point
+from tightbound.data.readers.cells import Cells, Record, with_point
 from tightbound.data.readers.header import decide, decide_words, names_columns
 from tightbound.data.readers.layout import USUAL, WHITE, WORDS, Layout, find_layout
 from tightbound.data.readers.raw import first_line
-from tightbound.data.table import Column, Refused, Table
+from tightbound.data.table import Column, Table, is_number
 
 _UNNAMED = ("", "Unnamed: 0")  # how pandas and R head the names of rows
 _PLACES = re.compile(r"\d*[.,](\d+)")
@@ -61,62 +60,22 @@ def parse_text(
             plain = [with_point(cell) for cell in records[0][1]]
             first = plain if layout.separator != "," else records[0][1]
             top = names_columns(first, records[1][1] if len(records) > 1 else None)
-        found = None
-        if not texts:
-            found = _numbers(text, what, layout, top=top)
-        if found is None:
-            found = _mixed(text, what, layout, texts or {}, header=header, top=top)
-        elif header is None and top and any(map(is_number, found.names)):
+        clear = header is None and top
+        found, top = _numbers(text, what, layout, top=top)
+        if clear and found is not None and any(map(is_number, found.names)):
             note = "the first line names the columns; header=False makes it a row"
             found = found._replace(notes=(*found.notes, note))
+        if found is None:
+            found = _mixed(text, what, layout, texts or {}, header=header, top=top)
+        elif texts:
+            notes = found.notes
+            found = _mixed(text, what, layout, texts, header=top, top=top)
+            found = found._replace(notes=tuple(dict.fromkeys((*notes, *found.notes))))
         return _finished(found, text, layout, suffix, records)
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(
             f"{what}: expected comma-separated text in UTF-8 ({first_line(error)})"
         ) from None
-
-
-def fill_text(
-    content: bytes, what: str, suffix: str, table: Table, filled: Mapping[str, Mapping[int, str]]
-) -> bytes:
-    """The file with some cells of a table's columns written anew, and every other byte as it was.
-
-    Args:
-        content: The file's bytes.
-        what: The file, for errors.
-        suffix: Of its name.
-        table: What `parse_text` made of it.
-        filled: By column and row, the new text of a cell.
-
-    Raises:
-        UsageError: Cells whose ends quotes do not tell.
-    """
-    text = content.decode("utf-8-sig")
-    layout = find_layout(text, suffix)
-    comma = DECIMAL_COMMAS in table.notes
-    begin, pieces = 0, []
-    records = list(layout.spans(text, what)) if filled else []
-    body = records[len(records) - _n_rows(table) :] if records else []
-    shift = 1 if table.rows else 0
-    places = [(table.names.index(name), cells) for name, cells in filled.items()]
-    quoted = {
-        j: any(cells[j + shift] and text[spans[j + shift][0]] == layout.quote
-               for cells, spans in body)
-        for j, _ in places
-    }  # fmt: skip
-    for row, (_, spans) in enumerate(body):
-        for j, new in sorted((j, cells[row]) for j, cells in places if row in cells):
-            start, end = spans[j + shift]
-            if comma and isinstance(table.columns[j], np.ndarray):
-                new = new.replace(".", ",")
-            pieces += [text[begin:start], layout.quoted(new, always=quoted[j])]
-            begin = end
-    mark = content[:3] if content.startswith(codecs.BOM_UTF8) else b""
-    return mark + ("".join(pieces) + text[begin:]).encode()
-
-
-def _n_rows(table: Table) -> int:
-    return next(len(getattr(c, "texts", c)) for c in table.columns if not isinstance(c, Refused))
 
 
 def body_of(records: list[Record], layout: Layout, *, top: bool) -> tuple[list[str], bool, int]:
@@ -139,8 +98,13 @@ def body_of(records: list[Record], layout: Layout, *, top: bool) -> tuple[list[s
     return names[1:] if indexed else names, indexed, 1
 
 
-def _numbers(text: str, what: str, layout: Layout, *, top: bool | None) -> Table | None:
-    """A table of numbers alone, read without keeping its cells; None where a cell is none."""
+def _numbers(
+    text: str, what: str, layout: Layout, *, top: bool | None
+) -> tuple[Table | None, bool | None]:
+    """A table of numbers alone, read without keeping its cells; None where a cell is none.
+
+    And whether its first line names the columns, which its numbers tell where that was not clear.
+    """
     records = layout.records(text)
     begin = list(islice(records, 2))
     names, indexed, above = body_of(begin, layout, top=top is not False)
@@ -156,12 +120,13 @@ def _numbers(text: str, what: str, layout: Layout, *, top: bool | None) -> Table
         try:
             values.extend(cells_of.numbers(cells[indexed:], where))
         except UsageError:
-            return None
+            return None, top
         n += 1
     x = np.array(values).reshape(n, len(names))
     if not n and top is not None:
         raise _no_rows(what)
     notes = cells_of.notes()
+    is_header = top is not False
     if top is None:
         counts = np.array([float(with_point(name)) for name in names])
         is_header, note = decide(counts, x, what)
@@ -171,7 +136,7 @@ def _numbers(text: str, what: str, layout: Layout, *, top: bool | None) -> Table
                 raise UsageError(f"{what}: {note}, but one without a name; pass header=True")
             x = np.concatenate([counts[None], x])
             names = [str(j) for j in range(len(names))]
-    return Table(list(x.T), tuple(names), tuple(rows), notes, what)
+    return Table(list(x.T), tuple(names), tuple(rows), notes, what), is_header
 
 
 def _mixed(
