@@ -27,6 +27,7 @@ KINDS: tuple[Kind, ...] = (
 )
 LEVELLED: tuple[Kind, ...] = ("category", "ordinal", "binary")
 """Kinds whose numbers are those of levels."""
+_EXACT = 2**53
 _SHOWN = 8  # levels in one line of a printed schema
 
 
@@ -97,7 +98,11 @@ class Column:
             values = np.round(values, 0 if whole else self.decimals or 0)
         if np.dtype(self.dtype).kind not in "iu":
             return values.astype(self.dtype)
-        return values if hole.any() else values.astype(self.dtype)
+        if hole.any():
+            return values
+        limits = np.iinfo(self.dtype)  # and what float64 holds exactly
+        low, high = max(limits.min, -_EXACT), min(limits.max, _EXACT)
+        return np.clip(values, low, high).astype(self.dtype)
 
     def _level(self, text: str) -> Any:
         """A level as a value of the source's type."""

@@ -51,7 +51,7 @@ class Layout(NamedTuple):
             found: list[tuple[int, int]] = []
             while not found and place < len(text):  # lines without a cell
                 place, found = self._line(text, place, cell, ends)
-                if not any(a < b for a, b in found) and len(found) < 2:
+                if len(found) < 2 and not any(self.plain(text[a:b]) for a, b in found):
                     found = []
             if [self.plain(text[a:b]) for a, b in found] != cells:
                 raise UsageError(

@@ -18,6 +18,7 @@ from tightbound.data.table import Column, Table, is_number
 _UNNAMED = ("", "Unnamed: 0")  # how pandas and R head the names of rows
 _PLACES = re.compile(r"\d*[.,](\d+)")
 _MOST_PLACES = 9
+_LARGEST = 2.0**53  # beyond it, numbers are not written out
 _LOOKED_AT = 1000  # rows in which decimal places are counted as they are written
 
 
@@ -228,6 +229,8 @@ def _places(column: Column, sample: list[str]) -> int | None:
     if not isinstance(column, np.ndarray):
         return None
     known = column[np.isfinite(column)]
+    if len(known) and np.abs(known).max() > _LARGEST:
+        return None
     found = [_PLACES.fullmatch(cell.strip().lstrip("+-")) for cell in sample]
     written = [len(place[1]) for place in found if place]
     for places in range(_MOST_PLACES + 1):
