@@ -92,3 +92,65 @@ def test_columns_keep_their_names_and_errors_their_units(tightbound, years):
     assert tightbound("sample", "w", "--n", "2", "--out", "s.csv")[0] == 0
     with open("s.csv", newline="") as file:
         assert next(csv.reader(file)) == head
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A table of words and numbers, and some of its rows with their columns in another order."""
+    rows = [
+        [
+            ["red", "green", "blue"][i % 3],
+            ["no", "yes"][i % 2],
+            f"{i * 0.7 % 5:.1f}",
+            f"{i / 9:.3f}",
+        ]
+        for i in range(30)
+    ]
+    lines = [",".join(row) for row in [["colour", "ok", "a", "b"], *rows]]
+    (tmp_path / "mixed.csv").write_text("\n".join(lines))
+    turned = [",".join(row[::-1]) for row in [["colour", "ok", "a", "b"], *rows[:4]]]
+    (tmp_path / "turned.csv").write_text("\n".join(turned))
+    (tmp_path / "strange.csv").write_text(
+        "\n".join([*turned[:2], turned[2].replace("yes", "yess")])
+    )
+
+
+def test_columns_are_what_options_say_and_new_rows_are_coded_alike(tightbound, mixed):
+    status, _, err = tightbound("fit", "mixed.csv", *SMALL, "--name", "m")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "likelihood='columns' for columns of levels ('colour')" in err
+    said = ("--label", "colour", "--bounded", "a=0..5", "--real", "b")
+    status, _, err = tightbound("fit", "mixed.csv", *SMALL, "--name", "m", *said)
+    assert status == 0, err
+    schema = json.loads(Path("runs/m/run.json").read_text())["data"]["schema"]
+    assert [column["kind"] for column in schema["columns"]] == ["binary", "bounded", "real"]
+    assert (schema["columns"][1]["high"], schema["label"]) == (5.0, "colour")
+    score = ("evaluate", "m", "--k", "5", "--json")
+    status, out, err = tightbound(*score, "--data", "turned.csv")
+    assert status == 0, err
+    assert json.loads(out)["n"] == 4
+    status, _, err = tightbound(*score, "--data", "strange.csv")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "row 1 (line 3), column 'ok': expected a level to be one of no, yes" in err
+    assert tightbound(*score)[0] == 0, "the run's own data are coded by its schema"
+    assert tightbound("reconstruct", "m", "turned.csv", "--out", "back.csv")[0] == 0
+    with open("back.csv", newline="") as file:
+        assert next(csv.reader(file)) == ["ok", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--category", "color"], "did you mean colour?"),
+        (["--bounded", "a=0-5"], "expected limits such as rate=0..100"),
+        (["--ordinal", "colour=red<green"], "row 2 (line 4), column 'colour'"),
+        (["--drop", "a", "--label", "a"], "said to be drop and label"),
+        (["--schema", "no.toml"], "expected a schema at no.toml"),
+        (["--schema", "mixed.csv"], "mixed.csv is not TOML"),
+    ],
+)
+def test_wrong_words_about_columns_end_in_one_line(tightbound, mixed, flags, message):
+    status, _, err = tightbound("fit", "mixed.csv", *SMALL, "--name", "m", *flags)
+    assert (status, err.count("\n")) == (2, 1)
+    assert message in err
+    assert not Path("runs/m").exists()

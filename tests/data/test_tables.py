@@ -121,19 +121,9 @@ def test_parquet(parquet):
     assert ds.shape == (3,)
 
 
-@pytest.mark.parametrize(
-    ("column", "message"),
-    [
-        (
-            ["u", "v", "w", "x"],
-            r"column 'b': expected real numbers, got text \('u', 'v', 'w', ...\)",
-        ),
-        ([0.5, 1.0, 2.0, float("inf")], "row 3 .*, column 'b' is inf, expected a finite number"),
-    ],
-)
-def test_parquet_bad_cells_are_named(parquet, column, message):
-    with pytest.raises(UsageError, match=message):
-        data.load(parquet(a=[1, 2, 3, 4], b=column))
+def test_parquet_bad_cells_are_named(parquet):
+    with pytest.raises(UsageError, match="row 3 .*, column 'b' is inf, expected a finite number"):
+        data.load(parquet(a=[1, 2, 3, 4], b=[0.5, 1.0, 2.0, float("inf")]))
 
 
 @pytest.mark.parametrize("column", [[1, None, 3, 4], [0.5, float("nan"), 2.0, 1.0]])

@@ -65,7 +65,12 @@ def _image(form: str, mode: str = "RGB") -> Format:
 def formats() -> list[Format]:
     """One whole file of each format."""
     text = "a,b,c\n" + "\n".join(",".join(f"{v:.9g}" for v in row) for row in X) + "\n"
+    words = "a,c,b\n" + "\n".join(
+        f"{row[0]:.9g},{'uvw'[i % 3]},{row[1]:.9g}" for i, row in enumerate(X)
+    )
+    coded = np.stack([X[:, 0], np.arange(len(X)) % 3, X[:, 1]], axis=1)
     found = [
+        Format("words.csv", words.encode(), coded, False),
         Format("a.npy", _saved(lambda b: np.save(b, X)), X, False),
         Format("f.npy", _saved(lambda b: np.save(b, np.asfortranarray(X))), X, False),
         Format("a.npz", _packed(zipfile.ZIP_STORED), X, True),

@@ -2,34 +2,43 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 from tightbound.core.errors import UsageError, unknown
 from tightbound.core.names import sources
 from tightbound.data.arrays import load_arrays
 from tightbound.data.check import check_values
 from tightbound.data.dataset import Dataset
+from tightbound.data.declared import Declarations
 from tightbound.data.door import DataLike, as_array, as_table, as_values
 from tightbound.data.files import Unsplit, load_items, load_own
+from tightbound.data.filled import fill, write_filled
 from tightbound.data.published.lookup import Published, fetch, find, folders
 from tightbound.data.readers.torch_files import load_torch
+from tightbound.data.schema import Column, Schema, check_amounts
 from tightbound.data.source import Source
 
 __all__ = [
+    "Column",
     "DataLike",
+    "Declarations",
     "Dataset",
     "Entry",
+    "Schema",
     "Source",
     "Unsplit",
     "as_array",
     "as_table",
     "as_values",
+    "check_amounts",
     "check_values",
+    "fill",
     "load",
     "load_arrays",
     "load_items",
     "load_torch",
     "names",
+    "write_filled",
 ]
 
 _FOUND = [
@@ -77,6 +86,7 @@ def load(
     verify: bool = True,
     scale: float | int | None = None,
     header: bool | None = None,
+    **columns: Unpack[Declarations],
 ) -> Dataset:
     """Loads a named data set, the user's own file or folder of images, or data in memory.
 
@@ -84,7 +94,10 @@ def load(
     `<user's cache folder>/tightbound/<name>/`, and are else downloaded into the first of the two
     that is set. Own data are split 80/10/10 after a shuffle with a fixed seed, unless an .npz
     names train, validation and test; `rows` says where each item stood. Bytes (arrays of uint8,
-    images) are divided by 255, tables by nothing. The index of a frame, and a first column
+    images) are divided by 255, tables by nothing. Tables may hold words: a level is its number, and
+    `schema` says what the columns are. A table of numbers of which nothing is said comes as it is;
+    of others, columns that name the rows or have one value alone are left out, and said in
+    `schema.dropped` and `notes`. The index of a frame, and a first column
     without a name, name the rows and are no column. What was guessed or left out is in `notes`.
 
     Args:
@@ -99,11 +112,17 @@ def load(
         scale: What own data are divided by, if not by what their type says.
         header: Whether the first line of a text table names its columns; it is asked for where the
             file does not tell.
+        **columns: What the columns of a table are, where it is not as `tb.data.inferred` guesses:
+            names under `real`, `positive`, `count`, `category`, `binary`, `ordinal` (or levels in
+            their order by name) and `bounded` (within [0, 1], or limits by name); `drop` leaves
+            columns out, `label` sets one apart, whose levels' numbers become `labels`; or `schema`
+            alone, a `Schema` or the path of its TOML file, which says it all.
 
     Raises:
         UsageError: An unknown name or split, files that are missing, damaged or others than
             published, or values that are no table of finite numbers.
     """
+    said = [word for word, value in columns.items() if value not in (None, (), [], {}, "")]
     source = _SOURCES.get(name) if isinstance(name, str) else None
     offered = tuple(dict.fromkeys(("default", *(source.splits if source else ()))))
     if split not in offered:
@@ -112,6 +131,8 @@ def load(
     if source is not None:
         if scale is not None or header is not None:
             raise UsageError(f"scale= and header= are for your own data, got them with {name}")
+        if said:
+            raise UsageError(f"{said[0]}= is for tables of your own, got it with {name}")
         if path is not None and not source.files:
             raise UsageError(f"{source.name} is embedded and has no files; leave path out")
         files = fetch(source, path=path, download=download, verify=verify)
@@ -121,7 +142,7 @@ def load(
     if isinstance(name, str) and not (Path(name).suffix or os.sep in name or _exists(name)):
         near = unknown("the data set", name, _SOURCES)
         raise UsageError(f"{near} (there is no file or folder of this name)")
-    return load_own(name, scale=scale, header=header)
+    return load_own(name, scale=scale, header=header, columns=columns)
 
 
 def _exists(name: str) -> bool:

@@ -8,9 +8,11 @@ from jaxtyping import Float, Shaped
 
 from tightbound.core.errors import UsageError
 from tightbound.data.check import check_table, check_values
-from tightbound.data.frames import Table, from_arrow, from_pandas, from_polars
-from tightbound.data.numbers import from_objects, to_double
+from tightbound.data.frames import from_arrow, from_pandas, from_polars
+from tightbound.data.numbers import from_objects, no_numbers, to_double
 from tightbound.data.precision import rounded
+from tightbound.data.schema import Schema
+from tightbound.data.table import Refused, Table, Words
 
 DataLike = Any
 """What holds numbers: arrays of NumPy or JAX, masked arrays, nested lists, frames and series of
@@ -28,6 +30,8 @@ class Values(NamedTuple):
         rows: The names of the items, such as a frame's index; empty where there are none.
         notes: What was converted or set apart.
         full_scale: What the numbers are to be divided by; None where the type must tell.
+        schema: What the columns of a table are, where it was asked for.
+        labels: The label of each row, from 0, and -1 where it is missing; None where there is none.
     """
 
     x: Shaped[np.ndarray, "n *item"]
@@ -35,6 +39,8 @@ class Values(NamedTuple):
     rows: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     full_scale: float | None = None
+    schema: Schema | None = None
+    labels: Shaped[np.ndarray, " n"] | None = None
 
 
 def as_values(values: DataLike, what: str, dtype: Any = np.float32) -> Values:
@@ -85,19 +91,33 @@ def as_array(values: DataLike, what: str) -> Values:
             f"{what}: expected an array or a table, got the text {str(values)[:80]!r}; read a file "
             "by tightbound.data.load or tightbound.data.load_items"
         )
-    origins = {kind.__module__.partition(".")[0] for kind in type(values).__mro__}
-    for origin, read in _READERS.items():
-        if origin in origins:
-            return from_table(read(values, what))
+    table = as_frame(values, what)
+    if table is not None:
+        return from_table(table)
     if isinstance(values, np.ma.MaskedArray):
         return Values(_unmasked(values, what))
     return Values(_real(_as_numpy(values, what), what))
 
 
+def as_frame(values: DataLike, what: str) -> Table | None:
+    """The table that a frame or series of pandas or polars, or an Arrow table, is; else None.
+
+    Raises:
+        UsageError: Another object of these packages.
+    """
+    origins = {kind.__module__.partition(".")[0] for kind in type(values).__mro__}
+    found = next((read for origin, read in _READERS.items() if origin in origins), None)
+    return None if found is None else found(values, what)
+
+
 def from_table(table: Table) -> Values:
-    """A table's columns side by side; never scaled."""
-    kinds = {column.dtype for column in table.columns}
-    columns = table.columns
+    """A table's columns side by side; never scaled.
+
+    Raises:
+        UsageError: A column that holds no numbers.
+    """
+    columns = [_numbers(table, j) for j in range(len(table.columns))]
+    kinds = {column.dtype for column in columns}
     if len(kinds) > 1:
         columns = [
             to_double(column, f"{table.what}: column {name!r}")
@@ -110,6 +130,16 @@ def from_table(table: Table) -> Values:
         if _counts(column)
     )
     return Values(x, table.names, table.rows, table.notes + counting, full_scale=1.0)
+
+
+def _numbers(table: Table, j: int) -> np.ndarray:
+    column = table.columns[j]
+    if isinstance(column, Refused):
+        raise column.error
+    if isinstance(column, Words):
+        known = [text for text in column.texts if text is not None]
+        raise no_numbers(f"{table.what}: column {table.names[j]!r}", column.kind, known)
+    return column
 
 
 def _counts(column: np.ndarray) -> bool:

@@ -2,18 +2,21 @@
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 from jaxtyping import Float32
 
 from tightbound.core.errors import UsageError
 from tightbound.data.check import check_table, check_values
+from tightbound.data.coded import coded
 from tightbound.data.dataset import Dataset
-from tightbound.data.door import DataLike, Values, as_array
+from tightbound.data.declared import Declarations, Declared, declared
+from tightbound.data.door import DataLike, Values, as_array, as_frame
 from tightbound.data.precision import rounded
 from tightbound.data.published.file import sha256
 from tightbound.data.readers import Contents, read, shown
+from tightbound.data.schema import Schema
 from tightbound.data.splits import PARTS, SEED, in_three, sizes_in_words, tenths
 
 
@@ -29,6 +32,7 @@ class Unsplit(NamedTuple):
         checksum: SHA-256, as of a data set.
         notes: All that was guessed, converted or left out.
         scale: What the source's numbers were divided by.
+        schema: What the columns of a table are; None for images and arrays.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Unsplit(NamedTuple):
     checksum: str
     notes: tuple[str, ...]
     scale: float
+    schema: Schema | None = None
 
 
 def load_items(
@@ -46,6 +51,7 @@ def load_items(
     *,
     scale: float | int | None = None,
     header: bool | None = None,
+    **columns: Unpack[Declarations],
 ) -> Unsplit:
     """Loads data to be scored, reconstructed or compared: all rows, in their order, at least one.
 
@@ -54,11 +60,13 @@ def load_items(
         scale: As for `load`. For data that a fitted model is to see, pass the `scale` of the data
             set that it was fitted to.
         header: As for `load`.
+        **columns: What a table's columns are, as for `load`. For data that a fitted model is to
+            see, pass the `schema` of the data set that it was fitted to.
 
     Raises:
         UsageError: As for `load`; or an archive that names training, validation and test parts.
     """
-    what, contents = _contents(source, header=header)
+    what, contents = _contents(source, header=header, said=declared(columns))
     if "x" not in contents.parts:
         raise UsageError(
             f"{what}: expected the items alone, got the parts {', '.join(contents.parts)}; save "
@@ -74,18 +82,23 @@ def load_items(
         contents.checksum,
         (*values.notes, *note, *_missing([x])),
         divisor,
+        values.schema,
     )
 
 
 def load_own(
-    source: DataLike | os.PathLike[str], *, scale: float | int | None, header: bool | None
+    source: DataLike | os.PathLike[str],
+    *,
+    scale: float | int | None,
+    header: bool | None,
+    columns: Declarations,
 ) -> Dataset:
     """Makes a data set out of a file, a folder of images, or data in memory.
 
     Raises:
         UsageError: No such file, an unknown format, or contents that are no table of numbers.
     """
-    what, contents = _contents(source, header=header)
+    what, contents = _contents(source, header=header, said=declared(columns))
     values, parts, divisor, note = _scaled(contents, what, scale)
     units = _units(parts)
     if len(parts) == 1:
@@ -95,6 +108,11 @@ def load_own(
         rows = [np.arange(len(part)) for part in parts]
         split = f"default: as named in the file, {sizes_in_words(parts)}"
     train, validation, test = parts
+    labels = (
+        {}
+        if values.labels is None
+        else {part: values.labels[indices] for part, indices in zip(PARTS, rows, strict=True)}
+    )
     return Dataset(
         name=_name(source),
         train=train,
@@ -104,11 +122,13 @@ def load_own(
         units=units,
         split=split,
         checksum=contents.checksum,
+        labels=labels,
         notes=(*values.notes, *note, *_missing(parts)),
         rows=dict(zip(PARTS, rows, strict=True)),
         row_names=values.rows,
         columns=values.columns,
         scale=divisor,
+        schema=values.schema,
     )
 
 
@@ -116,13 +136,19 @@ def _name(source: Any) -> str:
     return shown(Path(source).name) if isinstance(source, str | os.PathLike) else "array"
 
 
-def _contents(source: Any, *, header: bool | None) -> tuple[str, Contents]:
+def _contents(source: Any, *, header: bool | None, said: Declared) -> tuple[str, Contents]:
     """What to call the data, and the data."""
     if isinstance(source, str | os.PathLike):
-        return shown(os.fspath(source)), read(Path(source), header=header)
+        return shown(os.fspath(source)), read(Path(source), header=header, said=said)
     if header is not None:
         raise UsageError("header= is for tables in text files, got data in memory")
-    values = as_array(source, "array")
+    table = as_frame(source, "array")
+    if table is None and said:
+        raise UsageError(
+            f"what columns are can be said of tables and frames, got {type(source).__name__}: "
+            "give its columns names, for example as a DataFrame"
+        )
+    values = as_array(source, "array") if table is None else coded(table, said)
     digest = sha256(np.ascontiguousarray(values.x).tobytes())
     return "array", Contents({"x": values}, digest)
 
@@ -138,6 +164,8 @@ def _scaled(
     first = next(iter(found.values()))
     _check_alike(found, what)
     rows = [_rows(values, names[part]) for part, values in found.items()]
+    if scale not in (None, 1) and first.schema is not None and not first.schema.plain:
+        raise UsageError("scale= divides all numbers alike, got it with columns of other kinds")
     divisor = _divisor(list(found.values()), what, scale)
     if divisor == 1:
         return first, rows, 1.0, ()

@@ -15,7 +15,7 @@ from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Datum
 from tightbound.core.names import check_name
 from tightbound.core.streams import as_key, first_keys, stream
-from tightbound.data import DataLike, Dataset, as_values, check_values
+from tightbound.data import DataLike, Dataset, as_values, check_amounts, check_values
 from tightbound.distributions import (
     AbstractExplicit,
     BottomLayer,
@@ -113,6 +113,8 @@ def autoencoder(
     if encoder is not None and len(shape) > 1:
         encoder = reshaped(encoder, shape)
     check_name("likelihood", likelihood, tuple(likelihoods()))
+    if isinstance(data, Dataset) and likelihood != "columns":
+        check_amounts(data.schema, likelihood)
     (condition,) = at_least(0, condition=condition)
     latents, hiddens = _sizes(latent, hidden, layers)
     noise_driven = posterior in NOISE_DRIVEN

@@ -42,6 +42,9 @@ WHOLE = {
 """The least and the largest value of settings that are whole numbers."""
 POSITIVE = ("scale", "initial", "weight_prior", "bayesian", "learning_rate")
 WIDEST = 10**6
+COLUMNS = ("real", "positive", "count", "category", "ordinal", "binary", "bounded", "drop", "label",
+           "schema")  # fmt: skip
+"""Settings that say what the columns of a table are."""
 PRESETS: dict[str, dict[str, Any]] = {
     # Kingma & Welling (2013), section 5 and figure 2; latent sizes there: 3, 5, 10, 20, 200.
     # N(0, 0.01) is read as a variance, which is how the paper writes normals elsewhere.
@@ -77,6 +80,16 @@ class Config:
     split: str = "default"
     scale: float | None = None
     header: bool | None = None
+    real: str | None = None
+    positive: str | None = None
+    count: str | None = None
+    category: str | None = None
+    ordinal: str | None = None
+    binary: str | None = None
+    bounded: str | None = None
+    drop: str | None = None
+    label: str | None = None
+    schema: str | None = None
     objective: str = "iwae"
     k: int | None = None
     samples: int | None = None
@@ -134,6 +147,7 @@ class Config:
                 "weight_prior and bayesian are two priors on the parameters: leave one"
             )
         check_data(self.data, self.split)
+        self.columns()
         self.objective_call()
         self._check_sizes()
         names.check_name("likelihood", self.likelihood, tuple(names.likelihoods()))
@@ -160,6 +174,30 @@ class Config:
             "initial": self.initial,
         }
 
+    @property
+    def says_columns(self) -> bool:
+        """Whether anything is said of a table's columns."""
+        return any(getattr(self, name) is not None for name in COLUMNS)
+
+    def columns(self) -> dict[str, Any]:
+        """What `tb.data.load` is told of a table's columns.
+
+        Raises:
+            UsageError: Limits that are no two numbers.
+        """
+        lists = ("real", "positive", "count", "category", "binary", "drop")
+        found: dict[str, Any] = {
+            name: _listed(text) for name in lists if (text := getattr(self, name)) is not None
+        }
+        if self.ordinal is not None:
+            named = [_assigned(part) for part in _listed(self.ordinal)]
+            found["ordinal"] = {name: said and said.split("<") for name, said in named}
+        if self.bounded is not None:
+            named = [_assigned(part) for part in _listed(self.bounded)]
+            found["bounded"] = {name: said and _limits(said) for name, said in named}
+        last = {"label": self.label, "schema": self.schema}
+        return found | {name: said for name, said in last.items() if said is not None}
+
     def _check_sizes(self) -> None:
         """One entry stands for all layers; otherwise there is one for each."""
         for name, separator in (("latent", ","), ("hidden", ";")):
@@ -178,6 +216,25 @@ class Config:
         fields = dataclasses.asdict(self)
         given = {name: value for name, value in fields.items() if value is not None}
         return sealed(tomli_w.dumps(given))
+
+
+def _listed(text: str) -> list[str]:
+    """Names with commas between them."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _assigned(text: str) -> tuple[str, str | None]:
+    """A name, and what stands behind its last equals sign, if there is one."""
+    name, mark, said = text.rpartition("=")
+    return (name.strip(), said.strip()) if mark else (text, None)
+
+
+def _limits(text: str) -> tuple[float, float]:
+    try:
+        low, high = map(float, text.split(".."))
+    except ValueError:
+        raise UsageError(f"expected limits such as rate=0..100, got {shortened(text)}") from None
+    return low, high
 
 
 def preset(name: str) -> dict[str, Any]:

@@ -122,6 +122,7 @@ def _write_records(
             "n_test": len(ds.test),
             "shape": list(ds.shape),
             "columns": list(ds.columns),
+            "schema": None if ds.schema is None else ds.schema.to_entries(),
             # Of named sets every reader knows the units; of own data the fit did.
             "scale": ds.scale if ds.rows else None,
             "binarisation": run.binarisation,

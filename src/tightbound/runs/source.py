@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -53,13 +53,24 @@ def part_digests(ds: data.Dataset) -> dict[str, str]:
     return {part: part_digest(getattr(ds, part)) for part in PARTS}
 
 
-def load(config: Config) -> data.Dataset:
+def load(config: Config, schema: data.Schema | None = None) -> data.Dataset:
     """Loads the data that settings name.
+
+    Args:
+        config: The settings.
+        schema: How a table is coded, in place of what the settings say of its columns.
 
     Raises:
         UsageError: As `tb.data.load` says.
     """
-    return data.load(config.data, split=config.split, scale=config.scale, header=config.header)
+    columns = config.columns() if schema is None else {"schema": schema}
+    return data.load(
+        config.data,
+        split=config.split,
+        scale=config.scale,
+        header=config.header,
+        **cast(data.Declarations, columns),
+    )
 
 
 def load_source(directory: Path, opened: Opened) -> data.Dataset:
@@ -69,7 +80,7 @@ def load_source(directory: Path, opened: Opened) -> data.Dataset:
         UsageError: They are no longer those that the run was fitted to.
     """
     config = opened.config
-    ds = load(config)
+    ds = load(config, coded_by(directory, opened))
     path = directory / RUN
     then = entry(entry(opened.record, path, "data", dict), path, "digests", dict)
     now = part_digests(ds)
@@ -131,7 +142,8 @@ def load_scored(
             load_source(directory, opened)  # which refuses what has changed since the fit
             scale = opened.config.scale if scale is None else scale
             header = opened.config.header if header is None else header
-        items = data.load_items(name, scale=scale, header=header)
+        schema = coded_by(directory, opened)
+        items = data.load_items(name, scale=scale, header=header, schema=schema)
         _check_like_the_fit(directory, opened, items)
         about = {
             "source": {
@@ -147,6 +159,33 @@ def load_scored(
             f"{name}: expected items of shape {shape} like the run's, got {found.x.shape[1]} values"
         )
     return found._replace(about={**found.about, "rows": f"rows of {found.name}"})
+
+
+def schema_of(directory: Path, opened: Opened) -> data.Schema | None:
+    """What the columns of a run's table are; None where its data are no table.
+
+    Raises:
+        UsageError: The record is damaged.
+    """
+    path = directory / RUN
+    held = entry(opened.record, path, "data", dict).get("schema")
+    if held is None:
+        return None
+    if not isinstance(held, dict):
+        raise UsageError(f"{path} is damaged: expected a schema, got {held!r:.60}")
+    return data.Schema.from_entries(held, f"{path} is damaged")
+
+
+def coded_by(directory: Path, opened: Opened) -> data.Schema | None:
+    """The schema by which data for a run are coded; None where they come as they are.
+
+    Raises:
+        UsageError: The record is damaged.
+    """
+    schema = schema_of(directory, opened)
+    if schema is None or (schema.plain and not opened.config.says_columns):
+        return None
+    return schema
 
 
 def _check_like_the_fit(directory: Path, opened: Opened, items: data.Unsplit) -> None:

@@ -6,7 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tightbound.core.errors import UsageError, unknown
-from tightbound.data.door import Values, from_table
+from tightbound.data.coded import coded
+from tightbound.data.declared import Declared
+from tightbound.data.door import Values
 from tightbound.data.published.file import sha256
 from tightbound.data.readers.images import Folder, read_images
 from tightbound.data.readers.numpy_files import parse_numpy
@@ -15,10 +17,10 @@ from tightbound.data.readers.raw import read_whole, shown
 from tightbound.data.readers.text import parse_text
 from tightbound.data.splits import PARTS
 
-__all__ = ["SUFFIXES", "Contents", "read", "shown"]
+__all__ = ["SUFFIXES", "TEXT", "Contents", "read", "shown"]
 
-_TEXT = (".csv", ".tsv", ".data", ".txt")
-SUFFIXES = (".npy", ".npz", ".parquet", *_TEXT)
+TEXT = (".csv", ".tsv", ".data", ".txt")
+SUFFIXES = (".npy", ".npz", ".parquet", *TEXT)
 
 
 class Contents(NamedTuple):
@@ -33,20 +35,25 @@ class Contents(NamedTuple):
     checksum: str
 
 
-def read(path: Path, *, header: bool | None) -> Contents:
+def read(path: Path, *, header: bool | None, said: Declared) -> Contents:
     """Reads a file (.npy, .npz, .parquet, .csv, .tsv, .data, .txt) or a folder of images.
 
     Args:
         path: The file or folder.
         header: Whether the first line of a text table names its columns; None: it must tell.
+        said: What was said of a table's columns.
 
     Raises:
         UsageError: No such file, an unknown format, or contents that are damaged or no numbers.
     """
     suffix = path.suffix.lower()
     is_folder = _is_folder(path)
-    if header is not None and (is_folder or suffix not in _TEXT):
-        raise UsageError(f"{shown(path)}: header= is for tables in text ({', '.join(_TEXT)})")
+    if header is not None and (is_folder or suffix not in TEXT):
+        raise UsageError(f"{shown(path)}: header= is for tables in text ({', '.join(TEXT)})")
+    if said and (is_folder or suffix not in (*TEXT, ".parquet")):
+        raise UsageError(
+            f"{shown(path)}: what columns are can be said of tables ({', '.join(TEXT)}, .parquet)"
+        )
     if is_folder:
         return _images(path)
     if suffix not in SUFFIXES and path.exists():
@@ -54,10 +61,11 @@ def read(path: Path, *, header: bool | None) -> Contents:
         raise UsageError(f"{shown(path)}: {hint}; or give a folder of images")
     content = read_whole(path)
     what = shown(path)
-    if suffix in _TEXT:
-        parts = {"x": from_table(parse_text(content, what, suffix=suffix, header=header))}
+    if suffix in TEXT:
+        table = parse_text(content, what, suffix=suffix, header=header, texts=said.texts)
+        parts = {"x": coded(table, said)}
     elif suffix == ".parquet":
-        parts = {"x": from_table(parse_parquet(content, what))}
+        parts = {"x": coded(parse_parquet(content, what), said)}
     else:
         arrays = _npy(content, what) if suffix == ".npy" else _npz(content, what)
         used, others = arrays

@@ -1,19 +1,23 @@
-"""Numbers out of the cells of text tables, exactly, or a refusal that names the cell."""
+"""Numbers and words out of the cells of text tables, or a refusal that names the cell."""
 
 import math
 import re
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Collection
+
+import numpy as np
 
 from tightbound.core.errors import UsageError
-from tightbound.data.numbers import no_numbers, too_long
+from tightbound.data.numbers import too_long
+from tightbound.data.table import Column, Refused, Words, is_number
 
 _MISSING = {"", "?", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"}
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DIGITS = 15  # that every float64 keeps
-_EXAMPLES_FROM = 10_000  # rows
 
+DECIMAL_COMMAS = "commas were read as decimal commas"
+"""The note on a table that has some."""
 Record = tuple[int, list[str]]
 """The number of a line, and its cells."""
 
@@ -29,18 +33,17 @@ class Cells:
         """Of a table with columns of these names; `commas`: cells may hold some."""
         self.names, self.what, self.commas = names, what, commas
         self.comma, self.point, self.surely_decimal = "", "", False
+        self.spelled: list[str] = []
 
-    def numbers(self, cells: list[str], where: str, rest: Iterable[Record]) -> list[float]:
-        """The numbers of one row; a missing one is NaN.
+    def numbers(self, cells: list[str], where: str) -> list[float]:
+        """The numbers of one row, of as many cells as there are names; a missing one is NaN.
 
         Args:
-            cells: As many as there are names.
-            where: The row in words, for errors.
-            rest: The rows below, of which a refusal shows some.
+            cells: The row.
+            where: Which it is, in words.
 
         Raises:
-            UsageError: A cell that is no finite number: its place and text are given, or for a
-                column of text some of its values.
+            UsageError: A cell that is no finite number: its place and text are given.
         """
         if self.commas and not self.point:
             self.point = next((cell for cell in cells if "." in cell), "")
@@ -52,9 +55,47 @@ class Cells:
         short = len(joined) <= _DIGITS or max(map(len, cells)) <= _DIGITS
         if numbers and short and all(map(math.isfinite, numbers)) and "_" not in joined:
             return numbers
-        return [self._number(j, cell, where, rest) for j, cell in enumerate(cells)]
+        return [self._number(j, cell, where) for j, cell in enumerate(cells)]
 
-    def _number(self, j: int, cell: str, where: str, rest: Iterable[Record]) -> float:
+    def column(
+        self, j: int, cells: list[str], wheres: list[str], *, levels: Collection[str] | None
+    ) -> Column:
+        """A whole column: numbers, or words where most of what is known is no number.
+
+        Args:
+            j: Which one.
+            cells: Its cells.
+            wheres: The rows in words.
+            levels: Not None where numbers are words too, as they are written; those that are known
+                are no holes, however they are spelled.
+        """
+        texts = [cell.strip() for cell in cells]
+        hole = [text not in (levels or ()) and is_missing(text) for text in texts]
+        known = [text for text, none in zip(texts, hole, strict=True) if not none]
+        words = sum(not self._is_number(text) for text in known)
+        try:
+            for place, text in enumerate(texts):
+                if not text.isprintable() and _CONTROL.search(text):
+                    raise self._error(j, cells[place], wheres[place], "text or a number")
+            if known and (levels is not None or 2 * words > len(known)):
+                spelled = {t for t, none in zip(texts, hole, strict=True) if none and t.isalpha()}
+                if spelled - {"NA", "nan", "NaN", "NAN"}:
+                    listed = ", ".join(map(repr, sorted(spelled)))
+                    self.spelled.append(
+                        f"column {self.names[j].strip()!r}: {listed} are read as missing"
+                    )
+                pairs = zip(texts, hole, strict=True)
+                return Words([None if none else text for text, none in pairs])
+            if self.commas and not self.point:
+                self.point = next((text for text in texts if "." in text), "")
+            return np.array([self._number(j, *of) for of in zip(cells, wheres, strict=True)])
+        except UsageError as error:
+            return Refused(error)
+
+    def _is_number(self, text: str) -> bool:
+        return is_number(with_point(text) if self.commas else text)
+
+    def _number(self, j: int, cell: str, where: str) -> float:
         place = f"{self.what}: {where}, column {self.names[j][:80]!r}"
         text = cell.strip()
         if is_missing(text):
@@ -64,24 +105,20 @@ class Cells:
             self.surely_decimal |= not _THOUSANDS.fullmatch(text)
             text = with_point(text)
         if not is_number(text):
-            raise self._no_number(j, cell, where, rest)
+            hint = f"; if it holds levels, say so: --category {self.names[j][:80]}"
+            raise self._error(j, cell, where, "a finite number", hint)
         number = float(text)
         if not math.isfinite(number):
-            raise UsageError(f"{place}: expected a finite number, got {cell[:80]!r}")
+            raise self._error(j, cell, where, "a finite number")
         digits = text.lstrip("+-")
         if len(digits) > _DIGITS and digits.isdecimal() and int(text) != int(number):
             raise too_long(place, text)
         return number
 
-    def _no_number(self, j: int, cell: str, where: str, rest: Iterable[Record]) -> UsageError:
-        below = (cells[j] for _, cells in islice(rest, _EXAMPLES_FROM) if j < len(cells))
-        others = [c for c in below if not is_missing(c) and not is_number(c)]
-        if others:
-            column = f"{self.what}: column {self.names[j][:80]!r}"
-            return no_numbers(column, f"text, first in {where}", [cell, *others])
+    def _error(self, j: int, cell: str, where: str, wanted: str, hint: str = "") -> UsageError:
         return UsageError(
-            f"{self.what}: {where}, column {self.names[j][:80]!r}: expected a finite number, "
-            f"got {cell[:80]!r}"
+            f"{self.what}: {where}, column {self.names[j][:80]!r}: expected {wanted}, "
+            f"got {cell[:80]!r}{hint}"
         )
 
     def notes(self) -> tuple[str, ...]:
@@ -102,7 +139,7 @@ class Cells:
                 f"{self.comma}: the commas may be decimal or separate thousands; write decimal "
                 "points, or leave thousands unseparated"
             )
-        return ("commas were read as decimal commas",)
+        return (DECIMAL_COMMAS,)
 
 
 def with_point(cell: str) -> str:
@@ -113,12 +150,3 @@ def with_point(cell: str) -> str:
 def is_missing(cell: str) -> bool:
     """Whether a cell stands for a number that is not there."""
     return cell.strip().lower() in _MISSING
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell is a number as Python writes them, infinite ones too."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell

@@ -7,12 +7,14 @@ clear.
 """
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float64
 
 from tightbound.core.errors import UsageError
-from tightbound.data.readers.cells import is_missing, is_number
+from tightbound.data.readers.cells import is_missing
+from tightbound.data.table import is_number
 
 _INTEGER = re.compile(r"\s*\d{1,9}\s*")
 _YEARS = range(1800, 2201)
@@ -43,6 +45,56 @@ def names_columns(first: list[str], second: list[str] | None) -> bool | None:
     if (indexed or len(numbers) == len(first)) and _counts(numbers):
         return None
     return False
+
+
+def decide_words(first: list[str], below: Sequence[Sequence[str]], what: str) -> tuple[bool, str]:
+    """Whether a first line above columns of which some hold words is a header, and a note.
+
+    It is one if it names a column of numbers in words, or numbers that count name one of words. A
+    line of words above words is a row if one of its words is a level below it.
+
+    Args:
+        first: Its cells.
+        below: The cells below each of them.
+        what: The file, for the error.
+
+    Raises:
+        UsageError: It may be either.
+    """
+    first = [cell.strip() for cell in first]
+    columns = [{cell.strip() for cell in cells if not is_missing(cell)} for cells in below]
+    numeric = [all(map(is_number, cells)) for cells in columns]
+    words = [not is_number(cell) and not is_missing(cell) for cell in first]
+    numbers = [cell for cell in first if is_number(cell)]
+    shown = ", ".join(cell[:20] for cell in first[:3]) + (", ..." if len(first) > 3 else "")
+    recurs = any(
+        cell in cells for cell, cells, word in zip(first, columns, words, strict=True) if word
+    )
+    if not numbers:
+        over = any(
+            word and cells and number
+            for word, cells, number in zip(words, columns, numeric, strict=True)
+        )
+        if over:
+            return True, ""
+        if recurs:
+            return False, f"the first line ({shown}) is a row; header=True makes it names"
+        return True, f"the first line ({shown}) names the columns; header=False makes it a row"
+    counts = _counts(numbers)
+    if counts and not any(words) and len(numbers) > 1:
+        return True, f"the first line ({shown}) names the columns; header=False makes it a row"
+    before = all(words[: len(words) - len(numbers)]) and not any(words[-len(numbers) :])
+    if not (before and counts) or recurs:
+        return False, ""
+    raise _either(what, shown)
+
+
+def _either(what: str, shown: str) -> UsageError:
+    return UsageError(
+        f"{what}: the first line ({shown}) may name the columns or be a row; put a line of "
+        "names in words above it or in its place, or say which: --header yes or no, in Python "
+        "header=True or False"
+    )
 
 
 def _counts(cells: list[str]) -> bool:
@@ -87,9 +139,5 @@ def decide(
         return True, f"the first line ({shown}) names the columns; header=False makes it a row"
     from_zero = len(first) > 2 and np.array_equal(first, np.arange(len(first)))
     if outside or fractions or from_zero:
-        raise UsageError(
-            f"{what}: the first line ({shown}) may name the columns or be a row; put a line of "
-            "names in words above it or in its place, or say which: --header yes or no, in Python "
-            "header=True or False"
-        )
+        raise _either(what, shown)
     return False, as_row

@@ -1,10 +1,12 @@
 """Tables in Parquet files."""
 
 import io
+from typing import Any
 
 from tightbound.core.errors import UsageError
-from tightbound.data.frames import Table, from_arrow
+from tightbound.data.frames import from_arrow
 from tightbound.data.readers.raw import first_line
+from tightbound.data.table import Table
 
 _MAGIC = b"PAR1"
 _LARGE = 2**30
@@ -12,11 +14,33 @@ _RATIO = 1000  # of unpacked to packed bytes: dictionaries and runs pack well
 
 
 def parse_parquet(content: bytes, what: str) -> Table:
-    """Reads a table whose columns are all numbers; missing cells become NaN.
+    """Reads a table; missing cells become NaN.
 
     Raises:
-        UsageError: pyarrow is not installed, no Parquet file, sizes that the file cannot hold, or
-            a column that is not of numbers.
+        UsageError: As for `read_parquet`.
+    """
+    try:
+        return from_arrow(read_parquet(content, what), what)
+    except UsageError:
+        raise
+    except Exception as error:  # values that the file's types do not allow
+        raise _damaged(what, error) from None
+
+
+def parquet_bytes(table: Any) -> bytes:
+    """The file of an Arrow table."""
+    import pyarrow.parquet
+
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def read_parquet(content: bytes, what: str) -> Any:
+    """The Arrow table that a file holds.
+
+    Raises:
+        UsageError: pyarrow is not installed, no Parquet file, or sizes that it cannot hold.
     """
     try:
         import pyarrow
@@ -37,13 +61,13 @@ def parse_parquet(content: bytes, what: str) -> Table:
             table = file.read()
             table.validate(full=True)
             if len(table) == meta.num_rows:
-                return from_arrow(table, what)
-    except UsageError:
-        raise
+                return table
     except Exception as error:  # damaged files make the parser raise nearly everything
-        raise UsageError(
-            f"{what}: expected a Parquet file, got damaged data ({first_line(error)})"
-        ) from None
+        raise _damaged(what, error) from None
     raise UsageError(
         f"{what}: expected a Parquet file, got one that announces sizes that it does not hold"
     )
+
+
+def _damaged(what: str, error: Exception) -> UsageError:
+    return UsageError(f"{what}: expected a Parquet file, got damaged data ({first_line(error)})")

@@ -1,0 +1,172 @@
+"""A table given back as it came with its holes filled: frames as frames, files byte for byte."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from tightbound.core.errors import UsageError
+from tightbound.core.files import write_atomic
+from tightbound.data.coded import by_schema
+from tightbound.data.declared import Declared
+from tightbound.data.door import DataLike, as_frame
+from tightbound.data.filled_text import fill_text
+from tightbound.data.readers import TEXT
+from tightbound.data.readers.parquet import parquet_bytes, parse_parquet, read_parquet
+from tightbound.data.readers.raw import read_whole, shown
+from tightbound.data.readers.text import parse_text
+from tightbound.data.schema import Schema
+from tightbound.data.table import Table, level_text
+
+
+def fill(source: DataLike, x: Float[np.ndarray, "n d"], schema: Schema) -> Any:
+    """A frame like `source` in which holes of the schema's columns are filled.
+
+    All else is the source's: the values that are known, types, categories, order, index, and the
+    columns that the schema does not have. What `x` has at known values is not looked at.
+
+    Args:
+        source: A DataFrame of pandas or polars, or an Arrow table.
+        x: As the schema's columns are coded, a row for each of the source's; NaN leaves a hole.
+        schema: As `load` gave it.
+
+    Raises:
+        UsageError: Another object, other rows, or values that the schema does not allow.
+    """
+    table = as_frame(source, "array")
+    if table is None or not hasattr(source, "columns"):
+        raise UsageError(
+            f"expected a DataFrame or an Arrow table to be filled, got {type(source).__name__}; "
+            "schema.restore(x) gives columns of their own, and write_filled fills files"
+        )
+    values = _values(table, x, schema)
+    origin = type(source).__module__.partition(".")[0]
+    return {"pandas": _pandas, "polars": _polars, "pyarrow": _arrow}[origin](source, values)
+
+
+def write_filled(
+    path: str | os.PathLike[str],
+    source: str | os.PathLike[str],
+    x: Float[np.ndarray, "n d"],
+    schema: Schema,
+    *,
+    header: bool | None = None,
+) -> None:
+    """Writes a table's file again with its holes filled, whole or not at all.
+
+    A text keeps every byte but those of the cells that were holes: separators, quotes, line ends,
+    comments. Numbers are written with the decimal places and the decimal sign of their column.
+
+    Args:
+        path: The new file, of the same suffix.
+        source: The table's file (.csv, .tsv, .data, .txt, .parquet).
+        x: As for `fill`.
+        schema: As `load` gave it.
+        header: As for `load`.
+
+    Raises:
+        UsageError: Another suffix, as for `fill`, or cells whose ends quotes do not tell.
+    """
+    old, new = Path(source), Path(path)
+    suffix, what = old.suffix.lower(), shown(old)
+    if new.suffix.lower() != suffix or suffix not in (*TEXT, ".parquet"):
+        raise UsageError(
+            f"expected one of {', '.join((*TEXT, '.parquet'))}, the same for {what} and for the "
+            f"filled file, got {suffix or 'none'} and {new.suffix or 'none'}"
+        )
+    content = read_whole(old)
+    if suffix == ".parquet":
+        if header is not None:
+            raise UsageError(f"{what}: header= is for tables in text ({', '.join(TEXT)})")
+        values = _values(parse_parquet(content, what), x, schema)
+        write_atomic(new, parquet_bytes(_arrow(read_parquet(content, what), values)))
+        return
+    said = Declared(schema=schema)
+    table = parse_text(content, what, suffix=suffix, header=header, texts=said.texts)
+    texts = {
+        name: {row: _written(value, schema.column(name).decimals) for row, value in found.items()}
+        for name, found in _values(table, x, schema).items()
+    }
+    write_atomic(new, fill_text(content, what, suffix, table, texts))
+
+
+def _values(table: Table, x: np.ndarray, schema: Schema) -> dict[str, dict[int, Any]]:
+    """What fills each column's holes, by their rows."""
+    known = by_schema(table, schema).x
+    x = np.asarray(x)
+    if x.shape != known.shape:
+        raise UsageError(f"{table.what}: expected x of shape {known.shape}, got {x.shape}")
+    holes = np.isnan(known) & ~np.isnan(x)
+    return {
+        column.name: dict(
+            zip(
+                np.flatnonzero(holes[:, j]).tolist(),
+                column.restore(x[holes[:, j], j]).tolist(),
+                strict=True,
+            )
+        )
+        for j, column in enumerate(schema.columns)
+        if holes[:, j].any()
+    }
+
+
+def _written(value: Any, decimals: int | None) -> str:
+    """A value as a cell of a text."""
+    if isinstance(value, float) and decimals is not None:
+        return f"{value:.{decimals}f}"
+    return str(np.float32(value)) if isinstance(value, float) else level_text(value)
+
+
+def _pandas(frame: Any, values: dict[str, dict[int, Any]]) -> Any:
+    filled = frame.copy()
+    for name, found in values.items():
+        j = [str(other) for other in frame.columns].index(name)
+        series = frame.iloc[:, j].copy()
+        rows, new = list(found), list(found.values())
+        if hasattr(series.dtype, "categories"):
+            own = {level_text(level): level for level in series.dtype.categories}
+            lacking = [text for text in dict.fromkeys(map(level_text, new)) if text not in own]
+            if lacking:
+                series = series.cat.add_categories(lacking)
+            new = [own.get(level_text(value), value) for value in new]
+        series.iloc[rows] = new
+        filled.isetitem(j, series)
+    return filled
+
+
+def _polars(frame: Any, values: dict[str, dict[int, Any]]) -> Any:
+    import polars
+
+    filled = []
+    for name, found in values.items():
+        series = frame.get_column(name)
+        cells = series.to_list()
+        for row, value in found.items():
+            cells[row] = value
+        filled.append(polars.Series(name, cells, dtype=series.dtype, strict=False))
+    return frame.with_columns(filled)
+
+
+def _arrow(table: Any, values: dict[str, dict[int, Any]]) -> Any:
+    import pyarrow
+
+    for name, found in values.items():
+        j = table.column_names.index(name)
+        field = table.schema.field(j)
+        cells = table.column(j).to_pylist()
+        for row, value in found.items():
+            cells[row] = value
+        column = pyarrow.array(cells, getattr(field.type, "value_type", field.type))
+        if pyarrow.types.is_dictionary(field.type):  # with all levels that it had, in their order
+            own = table.column(j).unify_dictionaries().chunk(0).dictionary.to_pylist()
+            levels = list(dict.fromkeys([*own, *(cell for cell in cells if cell is not None)]))
+            places = [None if cell is None else levels.index(cell) for cell in cells]
+            column = pyarrow.DictionaryArray.from_arrays(
+                pyarrow.array(places, field.type.index_type),
+                pyarrow.array(levels, field.type.value_type),
+                ordered=field.type.ordered,
+            )
+        table = table.set_column(j, field, column)
+    return table
