@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float32, Int
 
+from tightbound.data.schema import Schema
+
 UNVERIFIED = "unverified"
 
 
@@ -31,6 +33,7 @@ class Dataset:
         row_names: Names of the source's rows, such as a frame's index or the files of images.
         columns: Names of the columns of a table.
         scale: What the source's numbers were divided by.
+        schema: What the columns of a table are; None where that is not known.
     """
 
     name: str
@@ -47,3 +50,4 @@ class Dataset:
     row_names: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     scale: float = 1.0
+    schema: Schema | None = None
