@@ -149,10 +149,9 @@ def likelihood_call(asked: Any) -> Call:
         UsageError: The name is not known, an option is given without its name, or the family is one
             whose units depend on each other.
     """
-    call = asked if isinstance(asked, Call) else None
-    if call is None and not isinstance(asked, str):
+    if not isinstance(asked, str | Call):
         raise UsageError(f"expected a likelihood by name, got {asked!r}")
-    call = parse(asked, "gaussian_fixed(scale=0.1)") if call is None else call
+    call = asked if isinstance(asked, Call) else parse(asked, "gaussian_fixed(scale=0.1)")
     if call.name in JOINT:
         raise UsageError(
             f"the likelihood {call.name!r} would be a law of all columns together, and likelihoods "

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 
@@ -79,8 +80,7 @@ class TableSupport(Support):
             return found
 
         discrete = all(support.discrete for support in supports)
-        # As made by the class above, whose signature is another one.
-        self = super().__new__(cls, name, "a row of values", look, discrete=discrete)  # type: ignore[call-arg]
+        self: Any = super().__new__(cls, name, "a row of values", look, discrete=discrete)
         self.supports, self.names = tuple(supports), tuple(names)
         return self
 

@@ -132,7 +132,8 @@ def _of(
     low: float | None = None,
     high: float | None = None,
 ) -> DiscretisedLogisticColumns:
-    if (low is None) != (high is None):
+    given = None if low is None or high is None else (float(low), float(high))
+    if given is None and (low, high) != (None, None):
         raise UsageError(
             "discretised_logistic has two ends or none: expected low= and high= together, got "
             f"low={low}, high={high}"
@@ -142,17 +143,20 @@ def _of(
         one = part.values[:, place]
         known = one[~np.isnan(one)]
         own = step if step is not None else _step(column.decimals, known, column.name)
-        own_ends = (column.low, column.high) if low is None else (low, high)
-        if not own > 0 or (None not in own_ends and not own_ends[0] < own_ends[1]):
+        between = given
+        if given is None and column.low is not None and column.high is not None:
+            between = column.low, column.high
+        if not own > 0 or (between is not None and not between[0] < between[1]):
             raise UsageError(
-                f"column {column.name!r}: expected step > 0 and low < high, got step={own}, "
-                f"low={own_ends[0]}, high={own_ends[1]}"
+                f"column {column.name!r}: expected step > 0 and low < high, got step={own}, and "
+                f"low and high {between}"
             )
         steps.append(float(own))
-        ends.append(None if None in own_ends else tuple(map(float, own_ends)))
+        ends.append(between)
         support = lattice(steps[-1], *(ends[-1] or (None, None)))
         Part(one[:, None], (column,)).check(support)
-    if None in ends and any(end is not None for end in ends):
+    both = [end for end in ends if end is not None]
+    if both and len(both) < len(ends):
         raise UsageError(
             "discretised_logistic: some of its columns have ends and some have none: expected "
             "low= and high=, or other likelihoods for some of them"
@@ -160,7 +164,7 @@ def _of(
     mean, deviation = np.nanmean(part.values, axis=0), np.nanstd(part.values, axis=0)
     scale = np.maximum(deviation, 0.25 * np.array(steps))
     found = Fixed.of(mean), Fixed.of(scale), tuple(steps)
-    return DiscretisedLogisticColumns(*found, None if None in ends else tuple(ends))
+    return DiscretisedLogisticColumns(*found, tuple(both) or None)
 
 
 def _step(decimals: int | None, known: Float[np.ndarray, " n"], name: str) -> float:

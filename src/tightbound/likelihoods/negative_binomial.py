@@ -54,11 +54,13 @@ class NegativeBinomialColumns(AbstractUnivariate):
         log_mean, log_size = self._logs(free)
         mean, r = jnp.exp(log_mean), jnp.exp(log_size)
         x = jnp.maximum(values, 1.0)
-        n = x + r
-        # log (n / (r + mean)) and log (mean / x), exact where the two are nearly equal.
-        total = _log_ratio(n, r + mean, x - mean)
-        own = _log_ratio(mean, x, mean - x)
-        positive = n * total + x * own - jnp.log(x) + rest(r) + rest(x) - rest(n)
+        n, whole = x + r, mean + r
+        # n log (n / whole) + x log (mean / x), without what cancels between the two.
+        own = _log1p(
+            r / whole * ((mean - x) / x), jnp.log(n) - jnp.log(x) + log_mean - jnp.log(whole)
+        )
+        rest_of = _log1p((x - mean) / whole, jnp.log(n) - jnp.log(whole))
+        positive = x * own + r * rest_of - jnp.log(x) + rest(r) + rest(x) - rest(n)
         none = -r * jnp.log1p(jnp.exp(log_mean - log_size))
         return jnp.where(values > 0, positive, none)
 
@@ -80,11 +82,10 @@ class NegativeBinomialColumns(AbstractUnivariate):
         return jnp.clip(log_mean, -40.0, 40.0), jnp.clip(log_size, -15.0, 25.0)
 
 
-def _log_ratio(a: Values, b: Values, difference: Values) -> Values:
-    """Log (a / b) of positive numbers, given a - b."""
-    t = difference / b
+def _log1p(t: Values, far: Values) -> Values:
+    """Log (1 + t), given it where t is not near 0."""
     near = jnp.abs(t) < 0.5
-    return jnp.where(near, jnp.log1p(jnp.where(near, t, 0.0)), jnp.log(a) - jnp.log(b))
+    return jnp.where(near, jnp.log1p(jnp.where(near, t, 0.0)), far)
 
 
 def of(part: Part) -> NegativeBinomialColumns:

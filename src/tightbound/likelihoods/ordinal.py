@@ -12,18 +12,21 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tightbound.core.supports import Support, levels
 from tightbound.likelihoods.categorical import at_level, shares
 from tightbound.likelihoods.registry import Likelihood
-from tightbound.likelihoods.univariate import AbstractUnivariate, Free, Part, Values
+from tightbound.likelihoods.univariate import AbstractUnivariate, Free, Part, Values, like
+from tightbound.networks import Fixed
 
 
 class OrdinalColumns(AbstractUnivariate):
     """P(level <= k) = sigmoid(t_k - a) with ordered thresholds t and a free number a.
 
-    t_0 is a learned number, and so are the logarithms of the distances to the next ones.
+    The first threshold and the logarithms of the distances to the next ones are those of the
+    training column and learned numbers, which start at 0.
     """
 
-    first: Float[Array, " m"]
-    log_steps: Float[Array, "m steps"]
-    """Two fewer than there are levels."""
+    start: Fixed
+    """Of shape (m, levels - 1)."""
+    moved: Float[Array, "m thresholds"]
+    """What is learned."""
 
     @property
     def size(self) -> int:
@@ -33,12 +36,12 @@ class OrdinalColumns(AbstractUnivariate):
     @property
     def levels(self) -> int:
         """Their number."""
-        return self.log_steps.shape[1] + 2
+        return self.moved.shape[1] + 1
 
     @property
     def supports(self) -> tuple[Support, ...]:
         """Numbers of levels."""
-        return (levels(self.levels),) * self.first.shape[0]
+        return (levels(self.levels),) * self.moved.shape[0]
 
     @property
     def sees(self) -> str:
@@ -51,10 +54,10 @@ class OrdinalColumns(AbstractUnivariate):
         return "mode"
 
     @property
-    def thresholds(self) -> Float[Array, "m levels-1"]:
+    def thresholds(self) -> Float[Array, "m thresholds"]:
         """t, in their order."""
-        steps = jnp.cumsum(self._steps, axis=1)
-        return jnp.concatenate([self.first[:, None], self.first[:, None] + steps], axis=1)
+        first = (like(self.start, self.moved) + self.moved)[:, :1]
+        return jnp.concatenate([first, first + jnp.cumsum(self._steps, axis=1)], axis=1)
 
     def log_probs(self, free: Free) -> Float[Array, "m levels"]:
         """Log-mass of each level in nats."""
@@ -77,7 +80,7 @@ class OrdinalColumns(AbstractUnivariate):
 
     @property
     def _steps(self) -> Float[Array, "m steps"]:
-        return jnp.exp(jnp.clip(self.log_steps, -20.0, 20.0))
+        return jnp.exp(jnp.clip((like(self.start, self.moved) + self.moved)[:, 1:], -20.0, 20.0))
 
 
 def log1mexp(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -94,7 +97,8 @@ def _of(part: Part) -> OrdinalColumns:
     below = np.cumsum(shares(part), axis=1)[:, :-1]
     thresholds = np.log(below) - np.log1p(-below)
     log_steps = np.log(np.diff(thresholds, axis=1))
-    return OrdinalColumns(*(jnp.asarray(a, jnp.float32) for a in (thresholds[:, 0], log_steps)))
+    start = np.concatenate([thresholds[:, :1], log_steps], axis=1)
+    return OrdinalColumns(Fixed.of(start), jnp.zeros(start.shape, jnp.float32))
 
 
 LIKELIHOODS = {

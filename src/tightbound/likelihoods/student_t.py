@@ -59,8 +59,9 @@ class StudentTColumns(AbstractUnivariate):
 
     def log_prob(self, values: Values, free: Free) -> Values:
         """Log-density in nats."""
-        nu, location, scale = self.parameters(free)
-        t = (values - location) / scale
+        nu, _, scale = self.parameters(free)
+        u = (values - like(self.shift, free)) / like(self.scale, free) - free[:, 0]
+        t = u * like(self.scale, free) / scale
         half = 0.5 * nu
         # Gamma(nu / 2 + 1 / 2) / Gamma(nu / 2), without their large parts.
         ratio = half * jnp.log1p(0.5 / half) + 0.5 * jnp.log(half + 0.5) - 0.5
