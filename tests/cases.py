@@ -241,6 +241,9 @@ MIXED = (
 """A column of each kind."""
 
 
+UNIFORM_TABLE = np.random.default_rng(0).random((40, 36)).astype(np.float32)
+
+
 def mixed_table(u):
     """A data set with a column of each kind, from uniform values of at least 7 columns."""
     of_kind = (
@@ -248,10 +251,14 @@ def mixed_table(u):
         lambda u: np.floor(4 * u), np.round, lambda u: u,
     )  # fmt: skip
     x = np.stack([f(u[:, i]) for i, f in enumerate(of_kind)], axis=1).astype(np.float32)
-    names = tuple(column.name for column in MIXED)
+    return table_of(x, Schema(MIXED))
+
+
+def table_of(x, schema):
+    """A data set of rows that a schema is for."""
     return Dataset(
-        name="mixed", train=x, validation=x[:5], test=x[5:10], shape=(len(MIXED),), units="real",
-        split="none", checksum="unverified", columns=names, schema=Schema(MIXED),
+        name="mixed", train=x, validation=x[:5], test=x[5:10], shape=x.shape[1:], units="real",
+        split="none", checksum="unverified", columns=schema.names, schema=schema,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import tightbound as tb
 from tests.cases import LIKELIHOODS, NETWORKS, SOURCES
+from tests.cases import UNIFORM_TABLE as UNIFORM
 from tests.training.test_saving import run_of
 from tests.ztest import LIMIT, z_of_mean
 from tightbound import data, likelihoods
@@ -16,8 +17,6 @@ from tightbound.data import check_values
 from tightbound.distributions import AbstractExplicit
 from tightbound.networks import Whole
 from tightbound.objectives import Params
-
-UNIFORM = np.random.default_rng(0).random((40, 36)).astype(np.float32)
 
 
 @functools.cache

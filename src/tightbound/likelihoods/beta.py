@@ -56,6 +56,11 @@ class BetaColumns(AbstractUnivariate):
         """The middle of each interval."""
         return jnp.array([0.5 * (low + high) for low, high, _ in self.ends], jnp.float32)
 
+    @property
+    def log_unit(self) -> Values:
+        """Log of the interval's length."""
+        return jnp.log(self._interval(jnp.float32)[1])
+
     def parameters(self, free: Free) -> tuple[Values, Values, Values, Values]:
         """alpha, beta, and start and length of the interval."""
         mean, n = self._inner(free)

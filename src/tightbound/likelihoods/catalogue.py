@@ -74,6 +74,11 @@ class FamilyColumns(AbstractUnivariate):
             jnp.float32,
         )
 
+    @property
+    def log_unit(self) -> Values:
+        """Log of the scale."""
+        return jnp.log(self.scale.values)
+
     def parameters(self, free: Free) -> tuple[Values, ...]:
         """Those of y, in the family's order."""
         given = dict(zip(ENDS.get(self.family, ()), self.fixed, strict=True))

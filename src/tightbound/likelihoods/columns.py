@@ -98,6 +98,10 @@ class Columns(AbstractExplicit):
         pairs = zip(self.laws, self.free(given), strict=True)
         return self._together([law.mean(free) for law, free in pairs])
 
+    def log_scale(self, x: Float[Array, " d"]) -> Float[Array, " d"]:
+        """Log of the unit in which each column's density is computed, in the precision of x."""
+        return self._together([law.log_unit for law in self.laws]).astype(x.dtype)
+
     def level_probs(self, given: One) -> dict[int, Float[Array, " levels"]]:
         """The probability of each level, by the number of the column that has levels."""
         found = {}

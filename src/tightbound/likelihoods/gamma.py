@@ -46,6 +46,11 @@ class GammaColumns(AbstractUnivariate):
         """The training columns' means."""
         return self.middle.values
 
+    @property
+    def log_unit(self) -> Values:
+        """Log of the training columns' means."""
+        return jnp.log(self.middle.values)
+
     def parameters(self, free: Free) -> tuple[Values, Values]:
         """Shape, from 0.001, and mean, in the data's units."""
         log_mean, log_k = self._logs(free)

@@ -48,6 +48,11 @@ class GaussianColumns(AbstractUnivariate):
         """The training columns' means."""
         return self.shift.values
 
+    @property
+    def log_unit(self) -> Values:
+        """Log of the training columns' deviations."""
+        return jnp.log(self.scale.values)
+
     def parameters(self, free: Free) -> tuple[Values, Values]:
         """Mean and standard deviation, in the data's units."""
         a, log_s = self._inner(free)

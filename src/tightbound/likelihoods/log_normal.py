@@ -37,6 +37,11 @@ class LogNormalColumns(AbstractUnivariate):
         """The training columns' geometric means."""
         return jnp.exp(self.of.inside)
 
+    @property
+    def log_unit(self) -> Values:
+        """Log of the training columns' geometric means."""
+        return self.of.inside
+
     def parameters(self, free: Free) -> tuple[Values, Values]:
         """Mean and standard deviation of the logarithm."""
         return self.of.parameters(free)

@@ -50,6 +50,11 @@ class StudentTColumns(AbstractUnivariate):
         """The training columns' medians."""
         return self.shift.values
 
+    @property
+    def log_unit(self) -> Values:
+        """Log of the training columns' spreads."""
+        return jnp.log(self.scale.values)
+
     def parameters(self, free: Free) -> tuple[Values, Values, Values]:
         """Degrees of freedom, location and scale, in the data's units."""
         log_s = floored(free[:, 1], like(self.floor, free))

@@ -58,6 +58,11 @@ class AbstractUnivariate(eqx.Module):
         """A value of each column's support, to stand where one is missing."""
         return jnp.zeros(len(self.supports))
 
+    @property
+    def log_unit(self) -> Values:
+        """Log of the unit in which a density is computed, whose rounding counts; 0 for masses."""
+        return jnp.zeros(len(self.supports))
+
     @abc.abstractmethod
     def log_prob(self, values: Values, free: Free) -> Values:
         """Log-density or log-mass of a value of each column, in nats."""

@@ -72,27 +72,33 @@ class Features(eqx.Module):
             return seen if x.condition is None else Datum(seen, condition=x.condition)
         return self._seen(x, None)
 
+    @property
+    def columns(self) -> np.ndarray:
+        """The column that each feature is of, without those of the mask."""
+        return np.array([*self._of_numbers, *np.repeat(np.arange(len(self.levels)), self.levels)])
+
+    @property
+    def _of_numbers(self) -> list[int]:
+        return [i for i, kind in enumerate(self.sees) if kind != "levels"]
+
     def _seen(
         self, x: Float[Array, "*n d"], observed: Bool[Array, "*n d"] | None
     ) -> Float[Array, "*n size"]:
         first, x = x[..., : self.before], x[..., self.before :]
-        known = (
-            jnp.ones_like(x) if observed is None else observed[..., self.before :].astype(x.dtype)
-        )
-        numbers = np.array([i for i, kind in enumerate(self.sees) if kind != "levels"], int)
-        parts = [first, self._numbers(x, numbers) * known[..., numbers]]
+        each = [self._numbers(x)]
         for column, n in enumerate(self.levels):
             if n:
-                own = x[..., column, None] == jnp.arange(n, dtype=x.dtype).reshape(
-                    (1,) * (x.ndim - 1) + (n,)
-                )
-                parts.append(own.astype(x.dtype) * known[..., column, None])
-        if self.masked:
-            parts.append(known)
-        return jnp.concatenate(parts, axis=-1)
+                numbers = jnp.arange(n, dtype=x.dtype).reshape((1,) * (x.ndim - 1) + (n,))
+                each.append((x[..., column, None] == numbers).astype(x.dtype))
+        seen, known = jnp.concatenate(each, axis=-1), jnp.ones_like(x)
+        if observed is not None:
+            known = observed[..., self.before :].astype(x.dtype)
+            seen = jnp.where(observed[..., self.before :][..., self.columns], seen, 0.0)
+        return jnp.concatenate([first, seen, *([known] if self.masked else [])], axis=-1)
 
-    def _numbers(self, x: Float[Array, "*n d"], numbers: np.ndarray) -> Float[Array, "*n numbers"]:
-        some = x if len(numbers) == len(self.sees) else x[..., numbers]
+    def _numbers(self, x: Float[Array, "*n d"]) -> Float[Array, "*n numbers"]:
+        numbers = self._of_numbers
+        some = x if len(numbers) == len(self.sees) else x[..., np.array(numbers, int)]
         kinds = np.array([self.sees[i] for i in numbers])
         for kind, taken in (
             ("log", lambda x: jnp.log(jnp.maximum(x, SMALLEST))),
