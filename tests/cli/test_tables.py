@@ -92,3 +92,26 @@ def test_columns_keep_their_names_and_errors_their_units(tightbound, years):
     assert tightbound("sample", "w", "--n", "2", "--out", "s.csv")[0] == 0
     with open("s.csv", newline="") as file:
         assert next(csv.reader(file)) == head
+
+
+def test_counts_are_fitted_by_name_and_judged_as_masses(tightbound, tmp_path):
+    counts = np.random.default_rng(1).poisson([3.0, 40.0], (40, 2))
+    Path("counts.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in counts)]))
+    options = [*SMALL, "--likelihood", "negative_binomial"]
+    status, _, err = tightbound("fit", "counts.csv", *options, "--name", "c")
+    assert status == 0, err
+    record = json.loads(Path("runs/c/run.json").read_text())
+    assert record["likelihood"] == {"support": "count", "discrete": True}
+    assert "networks see features" in record["data"]["notes"]
+    status, out, _ = tightbound("evaluate", "c", "--k", "20", "--json")
+    assert status == 0
+    assert np.isfinite(json.loads(out)["mean"])
+    assert tightbound("reconstruct", "c", "counts.csv", "--out", "back.csv", "--json")[0] == 0
+    Path("wrong.csv").write_text("a,b\n1,2\n0.5,3")
+    status, _, err = tightbound("evaluate", "c", "--data", "wrong.csv", "--k", "20")
+    assert status == 2
+    assert "column 'a'" in err
+    assert "is 0.5, expected a whole number from 0" in err
+    status, _, err = tightbound("fit", "counts.csv", *SMALL, "--likelihood", "dirichlet")
+    assert status == 2
+    assert "law of all columns together" in err

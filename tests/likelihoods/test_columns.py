@@ -184,7 +184,7 @@ def test_many_zeros_are_said():
         "NegativeBinomialColumns",
     }
     (note,) = likelihood.notes
-    assert "'claims' is zero-inflated: 6" in note
+    assert "'claims' is zero-inflated: 57%" in note
 
 
 def test_a_fit_recovers_what_made_the_table():

@@ -65,9 +65,10 @@ class TableSupport(Support):
     names: tuple[str, ...]
 
     def __new__(cls, supports: Sequence[Support], names: Sequence[str] = ()) -> "TableSupport":
-        """The support of rows whose entries lie in these; its name lists them."""
+        """The support of rows whose entries lie in these; its name lists them, or is their one."""
         runs = [(str(name), len(list(run))) for name, run in groupby(supports)]
-        name = ", ".join(name if n == 1 else f"{n} columns {name}" for name, n in runs)
+        each = [name if n == 1 else f"{n} columns {name}" for name, n in runs]
+        name = runs[0][0] if len(runs) == 1 else ", ".join(each)
         kinds = dict(zip(map(str, supports), supports, strict=True))
         places = {
             kind: np.array([i for i, one in enumerate(supports) if one == kind]) for kind in kinds

@@ -48,7 +48,8 @@ class Columns(AbstractExplicit):
             for support, place in zip(law.supports, places, strict=True):
                 each[place] = support
         first = each[0]
-        return first if all(one is first for one in each) else TableSupport(each, self.names)
+        alike = not self.names and all(one is first for one in each)
+        return first if alike else TableSupport(each, self.names)
 
     @property
     def reparameterized(self) -> bool:
