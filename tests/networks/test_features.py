@@ -34,6 +34,16 @@ def test_numbers_are_standardised_on_their_scale_and_levels_are_one_hot():
     np.testing.assert_allclose(features(jnp.asarray(X[7])), seen[7], atol=1e-6)
 
 
+def test_heavy_tails_are_tamed():
+    x = RNG.standard_cauchy((500, 2)).astype(np.float32)
+    seen = Features.of(x, ("arcsinh", "real"), (0, 0))(jnp.asarray(x))
+    low, middle, high = np.quantile(x[:, 0].astype(np.float64), (0.25, 0.5, 0.75))
+    np.testing.assert_allclose(
+        seen[:, 0], np.arcsinh((x[:, 0] - middle) / (high - low)), rtol=1e-3, atol=1e-5
+    )
+    assert np.abs(seen[:, 0]).max() < 12
+
+
 def test_holes_are_zero_and_the_mask_comes_last():
     x = X.copy()
     x[::2, 1] = np.nan

@@ -56,7 +56,9 @@ class FamilyColumns(AbstractUnivariate):
 
     @property
     def sees(self) -> str:
-        """The logarithm of positive numbers."""
+        """The logarithm of positive numbers; arcsinh where tails are heavy."""
+        if self.family == "cauchy":
+            return "arcsinh"
         return "log" if by_name(self.family).support == "positive" else "real"
 
     @property

@@ -46,6 +46,11 @@ class StudentTColumns(AbstractUnivariate):
         return (REAL,) * self.shift.bits.shape[0]
 
     @property
+    def sees(self) -> str:
+        """What tames heavy tails."""
+        return "arcsinh"
+
+    @property
     def inside(self) -> Values:
         """The training columns' medians."""
         return self.shift.values
@@ -71,7 +76,11 @@ class StudentTColumns(AbstractUnivariate):
         # Gamma(nu / 2 + 1 / 2) / Gamma(nu / 2), without their large parts.
         ratio = half * jnp.log1p(0.5 / half) + 0.5 * jnp.log(half + 0.5) - 0.5
         ratio = ratio + rest(half) - rest(half + 0.5)
-        far = (half + 0.5) * jnp.log1p(t * t / nu)
+        # The square of 1e19 and more is beyond float32, the logarithm of it is not.
+        large = jnp.abs(t) > 1e9
+        near = jnp.log1p(jnp.where(large, 0.0, t) ** 2 / nu)
+        far = 2.0 * jnp.log(jnp.where(large, jnp.abs(t), 1.0)) - jnp.log(nu)
+        far = (half + 0.5) * jnp.where(large, far, near)
         return ratio - 0.5 * jnp.log(math.pi * nu) - far - jnp.log(scale)
 
     def sample(self, key: PRNGKeyArray, free: Free) -> Values:

@@ -45,7 +45,7 @@ class AbstractUnivariate(eqx.Module):
 
     @property
     def sees(self) -> str:
-        """How networks see a value: as "real", "log", "log1p" (standardised) or "levels"."""
+        """How networks see a value: "real", "log", "log1p", "arcsinh" or "levels" of `Features`."""
         return "real"
 
     @property

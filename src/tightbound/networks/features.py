@@ -22,16 +22,17 @@ class Features(eqx.Module):
     """The map from rows of a table to what networks see; nothing in it is trained.
 
     First come the columns that are numbers, in their order: each itself, its logarithm ("log") or
-    log(1 + x) ("log1p"), standardised by the training data's mean and standard deviation. Then
-    come the columns that are levels, each as one number per level, 1 at its own. What is missing is
-    0 everywhere; behind all stands the mask, 1 where a value is known, if the training data have
+    log(1 + x) ("log1p"), standardised by the training data's mean and standard deviation; or,
+    where tails are heavy ("arcsinh"), arcsinh of what median and interquartile range make of it.
+    Then come the columns that are levels, each as one number per level, 1 at its own. What is
+    missing is 0 everywhere; behind all stands the mask, 1 where a value is known, if the training data have
     missing values.
     """
 
     standardization: Standardization
     """Of the columns that are numbers, on the scales on which they are seen."""
     sees: tuple[str, ...] = eqx.field(static=True)
-    """"real", "log", "log1p" or "levels" for each column."""
+    """"real", "log", "log1p", "arcsinh" or "levels" for each column."""
     levels: tuple[int, ...] = eqx.field(static=True)
     """How many levels a column has; 0 for numbers."""
     masked: bool = eqx.field(static=True, default=False)
@@ -53,6 +54,12 @@ class Features(eqx.Module):
             units = Standardization(
                 Fixed.of(np.zeros(len(numbers))), Fixed.of(np.ones(len(numbers)))
             )
+        shift, scale = (np.array(fixed.values) for fixed in (units.shift, units.scale))
+        for place, column in enumerate(numbers):
+            if sees[column] == "arcsinh":
+                low, shift[place], high = np.nanquantile(seen[:, place], (0.25, 0.5, 0.75))
+                scale[place] = high - low if high > low else scale[place]
+        units = Standardization(Fixed.of(shift), Fixed.of(scale))
         return Features(units, sees, levels, bool(np.isnan(x).any()))
 
     @property
@@ -109,7 +116,11 @@ class Features(eqx.Module):
             elif np.any(kinds == kind):
                 here = np.broadcast_to(kinds == kind, some.shape)
                 some = jnp.where(here, taken(some), some)
-        return self.standardization(some)
+        seen = self.standardization(some)
+        heavy = kinds == "arcsinh"
+        if not np.any(heavy):
+            return seen
+        return jnp.where(np.broadcast_to(heavy, seen.shape), jnp.arcsinh(seen), seen)
 
 
 class Featurized(AbstractReader):
