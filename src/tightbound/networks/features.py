@@ -25,8 +25,8 @@ class Features(eqx.Module):
     log(1 + x) ("log1p"), standardised by the training data's mean and standard deviation; or,
     where tails are heavy ("arcsinh"), arcsinh of what median and interquartile range make of it.
     Then come the columns that are levels, each as one number per level, 1 at its own. What is
-    missing is 0 everywhere; behind all stands the mask, 1 where a value is known, if the training data have
-    missing values.
+    missing is 0 everywhere; behind all stands the mask, 1 where a value is known, if the training
+    data have missing values.
     """
 
     standardization: Standardization
