@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tightbound import bounds, evidence, networks, objectives
+from tightbound.data import Dataset
+from tightbound.data.schema import Column, Schema
 from tightbound.gradients import DoublyReparameterized, SingleSample, by_name
 from tightbound.objectives import AbstractObjective
 from tightbound.objectives.multisample.multisample import Multisample
@@ -227,12 +229,78 @@ ESTIMATORS = {
 }
 """One line for each estimator of evidence that is a value, with settings."""
 
+MIXED = (
+    Column("height", "real"),
+    Column("income", "positive"),
+    Column("visits", "count"),
+    Column("colour", "category", levels=("red", "green", "blue")),
+    Column("grade", "ordinal", levels=("low", "middle", "high", "top")),
+    Column("member", "binary", levels=("no", "yes")),
+    Column("share", "bounded", low=0.0, high=1.0),
+)
+"""A column of each kind."""
+
+
+UNIFORM_TABLE = np.random.default_rng(0).random((40, 36)).astype(np.float32)
+
+
+def mixed_table(u):
+    """A data set with a column of each kind, from uniform values of at least 7 columns."""
+    of_kind = (
+        lambda u: 4 * u - 2, np.exp, lambda u: np.floor(9 * u**3), lambda u: np.floor(3 * u),
+        lambda u: np.floor(4 * u), np.round, lambda u: u,
+    )  # fmt: skip
+    x = np.stack([f(u[:, i]) for i, f in enumerate(of_kind)], axis=1).astype(np.float32)
+    return table_of(x, Schema(MIXED))
+
+
+def table_of(x, schema):
+    """A data set of rows that a schema is for."""
+    return Dataset(
+        name="mixed", train=x, validation=x[:5], test=x[5:10], shape=x.shape[1:], units="real",
+        split="none", checksum="unverified", columns=schema.names, schema=schema,
+    )  # fmt: skip
+
+
 LIKELIHOODS = {
     "bernoulli": np.round,
+    "beta": lambda u: u,
+    "categorical": lambda u: np.floor(3 * u),
+    "cauchy": lambda u: 4 * u - 2,
+    "chi_squared": np.exp,
+    "columns": mixed_table,
+    "discretised_logistic": lambda u: np.floor(9 * u),
+    "erlang": np.exp,
+    "exponential": np.exp,
+    "f": np.exp,
+    "gamma": np.exp,
     "gaussian": lambda u: 4 * u - 2,
+    "gaussian_column": lambda u: 4 * u - 2,
+    "gaussian_fixed(scale=0.5)": lambda u: 4 * u - 2,
+    "gaussian_scalar": lambda u: 4 * u - 2,
     "gaussian_unit_mean": lambda u: u,
+    "gompertz": np.exp,
+    "gumbel": lambda u: 4 * u - 2,
+    "laplace": lambda u: 4 * u - 2,
+    "log_normal": np.exp,
+    "logistic": lambda u: 4 * u - 2,
+    "negative_binomial": lambda u: np.floor(9 * u**3),
+    "ordinal": lambda u: np.floor(4 * u),
+    "pareto": np.exp,
+    "poisson": lambda u: np.floor(4 * u),
+    "rayleigh": np.exp,
+    "reciprocal": np.exp,
+    "student_t": lambda u: 4 * u - 2,
+    "triangular": lambda u: 4 * u - 2,
+    "uniform": lambda u: 4 * u - 2,
+    "weibull": np.exp,
+    "zero_inflated_negative_binomial": lambda u: np.floor(8 * np.maximum(u - 0.5, 0)),
+    "zero_inflated_poisson": lambda u: np.floor(8 * np.maximum(u - 0.5, 0)),
 }
-"""For each likelihood of `tb.autoencoder`, from uniform values to values that it is for."""
+"""For each likelihood of `tb.autoencoder`, from uniform values to values that it is for.
+
+A likelihood with options stands as a call; `columns` has a data set with a schema.
+"""
 
 NETWORKS = {
     "perceptron": lambda key: networks.MLP.glorot(2, (3, 6), key=key),

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tightbound.core import names
+from tightbound.likelihoods import likelihoods
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -33,6 +36,15 @@ def test_examples_run(page, tmp_path, monkeypatch):
 def test_local_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_every_likelihood_stands_on_its_page():
+    text = (ROOT / "docs" / "likelihoods.md").read_text()
+    named = set(re.findall(r"`([a-z_0-9]+)`", text))
+    assert set(likelihoods()) <= named
+    rows = set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE))
+    own = {name for name, place in names.likelihoods().items() if place.path.stem != "catalogue"}
+    assert rows == own
 
 
 def test_readme_has_an_example():

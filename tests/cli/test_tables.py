@@ -154,3 +154,26 @@ def test_wrong_words_about_columns_end_in_one_line(tightbound, mixed, flags, mes
     assert (status, err.count("\n")) == (2, 1)
     assert message in err
     assert not Path("runs/m").exists()
+
+
+def test_counts_are_fitted_by_name_and_judged_as_masses(tightbound, tmp_path):
+    counts = np.random.default_rng(1).poisson([3.0, 40.0], (40, 2))
+    Path("counts.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in counts)]))
+    options = [*SMALL, "--likelihood", "negative_binomial"]
+    status, _, err = tightbound("fit", "counts.csv", *options, "--name", "c")
+    assert status == 0, err
+    record = json.loads(Path("runs/c/run.json").read_text())
+    assert record["likelihood"] == {"support": "count", "discrete": True}
+    assert "networks see features" in record["data"]["notes"]
+    status, out, _ = tightbound("evaluate", "c", "--k", "20", "--json")
+    assert status == 0
+    assert np.isfinite(json.loads(out)["mean"])
+    assert tightbound("reconstruct", "c", "counts.csv", "--out", "back.csv", "--json")[0] == 0
+    Path("wrong.csv").write_text("a,b\n1,2\n0.5,3")
+    status, _, err = tightbound("evaluate", "c", "--data", "wrong.csv", "--k", "20")
+    assert status == 2
+    assert "column 'a'" in err
+    assert "is 0.5, expected a whole number from 0" in err
+    status, _, err = tightbound("fit", "counts.csv", *SMALL, "--likelihood", "dirichlet")
+    assert status == 2
+    assert "law of all columns together" in err

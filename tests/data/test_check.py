@@ -92,7 +92,7 @@ def test_refuses_what_is_no_real_number(x):
 
 
 def test_refuses_unknown_support():
-    with pytest.raises(UsageError, match="binary, unit, positive, real, got 'simplex'"):
+    with pytest.raises(UsageError, match="binary, unit, positive, real, count, got 'simplex'"):
         check_values(np.ones((1, 1)), "simplex", "x")
 
 

@@ -20,9 +20,9 @@ PARTS = {
         "CASES = {",
         '"twice": Case("twice", {"k": 3, "gradient": "reparameterized"}, reference="iwae-6"),',
     ),
-    "src/tightbound/likelihoods/poisson.py": (
+    "src/tightbound/likelihoods/geometric.py": (
         "LIKELIHOODS = {",
-        '"poisson": lambda u: np.floor(4 * u),',
+        '"geometric": lambda u: np.floor(4 * u),',
     ),
     "src/tightbound/networks/upsampling.py": (
         "NETWORKS = {",
@@ -80,7 +80,7 @@ def test_parts_of_ones_own_are_found_used_and_held_to_the_laws(tmp_path):
         "cli/test_names.py",
     ]
     laws.append("evidence/test_by.py")
-    parts = ("halfway", "Halfway", "twice", "poisson", "upsampling", "counted", "Halved")
+    parts = ("halfway", "Halfway", "twice", "geometric", "upsampling", "counted", "Halved")
     names = " or ".join((*parts, "own", "every_part"))
     tests = [f"tests/{law}" for law in (*laws, "scratch/use.py")]
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-k", names, *tests]

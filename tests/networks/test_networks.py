@@ -295,7 +295,10 @@ def test_every_activation_can_be_chosen(activation):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"likelihood": "poisson"}, "expected likelihood to be one of bernoulli, .* got 'poisson'"),
+        (
+            {"likelihood": "poison"},
+            "expected likelihood to be one of .* got 'poison'; did you mean",
+        ),
         ({"activation": "swish"}, "expected activation to be one of tanh, .* got 'swish'"),
         ({"layers": 0}, "expected layers >= 1, got 0"),
         ({"latent": 0}, "expected sizes >= 1, got latent="),

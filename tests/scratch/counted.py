@@ -29,6 +29,6 @@ COUNTED = Published(
     name="counted",
     description="60 tables of 6 x 6 counts, drawn by a seed",
     splits=SPLITS["counted"],
-    likelihood="poisson",
+    likelihood="geometric",
     read=_read,
 )

@@ -19,7 +19,7 @@ COUNTS = tb.data.load("counted", split="halves")
 
 def build(key):
     decoder = Whole(Upsampling.of(2, key=key))
-    options = {"latent": 2, "hidden": (3,), "likelihood": "poisson"}
+    options = {"latent": 2, "hidden": (3,), "likelihood": "geometric"}
     return tb.autoencoder(COUNTS, decoder=decoder, key=key, **options)
 
 
@@ -66,7 +66,7 @@ def test_the_command_line_knows_ones_own_names(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(SWITCH, "off")
     sizes = ["--hidden", "3", "--latent", "2", "--epochs", "1", "--batch-size", "15"]
-    options = ["--likelihood", "poisson", "--objective", "twice(k=2)", "--evaluate-k", "4"]
+    options = ["--likelihood", "geometric", "--objective", "twice(k=2)", "--evaluate-k", "4"]
     assert run(["fit", "counted", "--split", "halves", *sizes, *options, "--name", "own"]) == 0
     assert (tmp_path / "runs" / "own" / "model.safetensors").is_file()
     assert run(["objectives"]) == 0

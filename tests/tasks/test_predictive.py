@@ -6,9 +6,9 @@ False alarms: numbers are compared at 4.9 of their standard errors (below 1e-6 e
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from tests.models.test_holes import holed, linear, truth
 from tests.ztest import LIMIT
-
 from tightbound.core.errors import UsageError
 from tightbound.distributions import Categorical, GaussianComponents
 from tightbound.models import Model

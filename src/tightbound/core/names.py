@@ -66,6 +66,8 @@ OTHER_WORDS = {
     "objective": {"vae": "elbo", "avb": "pc_adv"},
 }
 """What others call the same thing."""
+JOINT = ("dirichlet", "elliptical", "elliptical_t")
+"""Families whose units depend on each other, so that single columns have no law of theirs."""
 
 
 def check_name(kind: str, name: str, choices: tuple[str, ...]) -> None:
@@ -138,6 +140,27 @@ def objectives() -> dict[str, Place]:
 def likelihoods() -> dict[str, Place]:
     """The place of each likelihood by name: the keys of `LIKELIHOODS` in a file."""
     return _keys("likelihoods", "LIKELIHOODS")
+
+
+def likelihood_call(asked: Any) -> Call:
+    """A likelihood as a call: of a name, or of a name with options as "gaussian_fixed(scale=0.1)".
+
+    Raises:
+        UsageError: The name is not known, an option is given without its name, or the family is one
+            whose units depend on each other.
+    """
+    if not isinstance(asked, str | Call):
+        raise UsageError(f"expected a likelihood by name, got {asked!r}")
+    call = asked if isinstance(asked, Call) else parse(asked, "gaussian_fixed(scale=0.1)")
+    if call.name in JOINT:
+        raise UsageError(
+            f"the likelihood {call.name!r} would be a law of all columns together, and likelihoods "
+            "are of one column each: expected another family, as 'student_t' or 'beta'"
+        )
+    check_name("likelihood", call.name, tuple(likelihoods()))
+    if call.values:
+        raise UsageError(f"expected the options of {call.name} by name, got {call!r}")
+    return call
 
 
 @cache

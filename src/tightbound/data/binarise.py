@@ -92,6 +92,8 @@ def resolve(
     x: Shaped[np.ndarray, "n *item"],
     what: str,
     dtype: Any = np.float32,
+    *,
+    columns: tuple[str, ...] = (),
 ) -> Binarisation:
     """Chooses the binarisation and checks the values against the likelihood's support, once.
 
@@ -102,6 +104,7 @@ def resolve(
         x: All values, on the host; NaN where they are missing.
         what: What the values are, for the error.
         dtype: The precision in which they are looked at.
+        columns: The columns' names, for the error.
 
     Raises:
         UsageError: An unknown mode, or a value outside the support: row and column are named.
@@ -117,7 +120,8 @@ def resolve(
         mode = "dynamic" if support == "binary" and not is_binary(x, dtype) else "none"
     if mode == "none" and support == "binary":
         what = f"{what} (a Bernoulli likelihood with binarize='none')"
-    check_values(x, support if mode == "none" else "unit", what, holes=True, dtype=dtype)
+    where = support if mode == "none" else "unit"
+    check_values(x, where, what, columns, holes=True, dtype=dtype)
     return Binarisation(mode, int(seed or 0))
 
 

@@ -28,9 +28,11 @@ def check_values(
     Args:
         x: Items along the first axis, shape (n, *item), of a real type; columns count the values
             of an item, row by row.
-        support: "binary" {0, 1}, "unit" [0, 1], "positive" or "real" (finite), or a `Support`.
+        support: "binary" {0, 1}, "unit" [0, 1], "positive", "real" (finite) or "count", or a
+            `Support`, which may expect something else of each column.
         what: What the values are, for the error.
-        columns: The columns' names, for the error; they are counted where there are none.
+        columns: The columns' names, for the error; those of the support where they are left out,
+            and where there are none columns are counted.
         holes: Whether values may be missing, which are NaN.
         dtype: The precision in which they are looked at; their own if left out.
 
@@ -41,6 +43,7 @@ def check_values(
     known = support if isinstance(support, Support) else COLUMNWISE.get(support)
     if known is None:
         raise UsageError(f"expected a support out of {', '.join(COLUMNWISE)}, got {support!r}")
+    columns = columns or getattr(known, "names", ())
     if x.ndim > 2:
         x = x.reshape(len(x), -1)
     check_table(x, what)
@@ -53,7 +56,8 @@ def check_values(
             if columns:
                 place = f"row {row + start} (counted from 0), column {columns[column]!r}"
             missing = f"; {_NO_MISSING}" if np.isnan(value) else ""
-            raise UsageError(f"{what}: {place} is {value!s}, expected {known.expected}{missing}")
+            expected = known.at(int(column)).expected
+            raise UsageError(f"{what}: {place} is {value!s}, expected {expected}{missing}")
 
 
 def blocks(x: np.ndarray, dtype: Any = None) -> Iterator[tuple[int, np.ndarray]]:

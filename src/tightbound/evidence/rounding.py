@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from tightbound.core.items import Data, One, values
 from tightbound.core.streams import as_key, first_keys, numbered, stream
 from tightbound.models.model import Model
-from tightbound.models.standardization import standardization
+from tightbound.models.standardization import columns, standardization
 
 PATTERNS = 8
 """Sets of numbers that are moved."""
@@ -70,7 +70,9 @@ def heaviest(log_w: Float[Array, "n k"], z: Any) -> tuple[Any, Any]:
 
 def _log_jacobian(model: Model, x: Float[Array, " d"]) -> Float[Array, ""]:
     """Size of what changes the units of the likelihood, which may cancel much of its density."""
-    units = standardization(model)
+    of, units = columns(model), standardization(model)
+    if of is not None:
+        return jnp.sum(jnp.abs(of.log_scale(x)))
     return jnp.zeros([], x.dtype) if units is None else jnp.abs(jnp.sum(units.log_scale(x)))
 
 

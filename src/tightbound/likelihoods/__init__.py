@@ -4,9 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 from tightbound.core.discovery import classes as _classes
 from tightbound.distributions import AbstractConditional as _AbstractConditional
+from tightbound.likelihoods.columns import Columns as Columns
 from tightbound.likelihoods.registry import Likelihood as Likelihood
 from tightbound.likelihoods.registry import likelihoods as likelihoods
 from tightbound.likelihoods.standardized import Standardized as Standardized
+from tightbound.likelihoods.table import AS_LEVELS as AS_LEVELS
+from tightbound.likelihoods.table import Table as Table
+from tightbound.likelihoods.table import checked as checked
+from tightbound.likelihoods.table import of_columns as of_columns
+from tightbound.likelihoods.univariate import AbstractUnivariate as AbstractUnivariate
+from tightbound.likelihoods.univariate import Part as Part
 
 if TYPE_CHECKING:
 
@@ -14,4 +21,5 @@ if TYPE_CHECKING:
         """Likelihoods in files of your own, which the last line finds."""
 
 
-globals().update(_classes("likelihoods", _AbstractConditional))
+for _kind in (_AbstractConditional, AbstractUnivariate):
+    globals().update(_classes("likelihoods", _kind))

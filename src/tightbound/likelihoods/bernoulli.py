@@ -3,17 +3,20 @@
 Kingma & Welling 2013, arXiv 1312.6114, appendix C.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.errors import UsageError
 from tightbound.core.streams import streams
-from tightbound.core.supports import UNIT
+from tightbound.core.supports import BINARY, UNIT, Support
 from tightbound.data import check_values
 from tightbound.distributions import Bernoulli
+from tightbound.distributions.bernoulli import draw, log_mass_each
 from tightbound.likelihoods.registry import Likelihood
-from tightbound.networks import Body, Dense
+from tightbound.likelihoods.univariate import AbstractUnivariate, Free, Part, Values, like
+from tightbound.networks import Body, Dense, Fixed
 
 
 def _of(body: Body, train: Float[np.ndarray, "n d"], key: PRNGKeyArray) -> Bernoulli:
@@ -31,6 +34,62 @@ def _of(body: Body, train: Float[np.ndarray, "n d"], key: PRNGKeyArray) -> Berno
     return Bernoulli(trunk, head)
 
 
+class BernoulliColumns(AbstractUnivariate):
+    """1 with probability sigmoid(l + a), with l of the training column and a free number a."""
+
+    logit: Fixed
+    """l."""
+
+    @property
+    def size(self) -> int:
+        """A."""
+        return 1
+
+    @property
+    def levels(self) -> int:
+        """Two."""
+        return 2
+
+    @property
+    def supports(self) -> tuple[Support, ...]:
+        """0 or 1."""
+        return (BINARY,) * self.logit.bits.shape[0]
+
+    @property
+    def centre_is(self) -> str:
+        """The more probable level."""
+        return "mode"
+
+    def log_probs(self, free: Free) -> Float[Array, "m levels"]:
+        """Log-mass of 0 and of 1 in nats."""
+        logit = self._logit(free)
+        return jnp.stack([jax.nn.log_sigmoid(-logit), jax.nn.log_sigmoid(logit)], axis=1)
+
+    def log_prob(self, values: Values, free: Free) -> Values:
+        """Log-mass in nats."""
+        return log_mass_each(values, self._logit(free))
+
+    def sample(self, key: PRNGKeyArray, free: Free) -> Values:
+        """0 or 1, as floats."""
+        return draw(jax.nn.sigmoid(self._logit(free)), key=key)
+
+    def mean(self, free: Free) -> Values:
+        """The more probable of 0 and 1."""
+        return (self._logit(free) > 0).astype(free.dtype)
+
+    def _logit(self, free: Free) -> Values:
+        return like(self.logit, free) + free[:, 0]
+
+
+def _columns(part: Part) -> BernoulliColumns:
+    part.check(BINARY)
+    known = (~np.isnan(part.values)).sum(axis=0)
+    share = (np.nansum(part.values, axis=0) + 0.5) / (known + 1.0)
+    return BernoulliColumns(Fixed.of(np.log(share) - np.log1p(-share)))
+
+
 LIKELIHOODS = {
-    "bernoulli": Likelihood("binary values; grey values are binarised first", _of),
+    "bernoulli": Likelihood(
+        "binary values; grey values are binarised first", _of, univariate=_columns
+    ),
 }

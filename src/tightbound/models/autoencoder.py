@@ -4,16 +4,16 @@ Kingma & Welling 2013, arXiv 1312.6114, section 3 and appendix C; Burda, Grosse 
 2015, arXiv 1509.00519, section 5.1 and appendix C.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
+from tightbound.core.calls import Call
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Datum
-from tightbound.core.names import check_name
 from tightbound.core.streams import as_key, first_keys, stream
 from tightbound.data import DataLike, Dataset, as_values, check_amounts, check_values
 from tightbound.distributions import (
@@ -21,7 +21,15 @@ from tightbound.distributions import (
     BottomLayer,
     Layered,
 )
-from tightbound.likelihoods import Standardized, likelihoods
+from tightbound.likelihoods import (
+    AS_LEVELS,
+    Columns,
+    Standardized,
+    Table,
+    checked,
+    likelihoods,
+    of_columns,
+)
 from tightbound.models.latents import check_latents, latent_conditional, latent_prior
 from tightbound.models.model import Model
 from tightbound.models.posteriors import posterior as noise_posterior
@@ -32,7 +40,7 @@ from tightbound.networks import (
     Trunk,
     over_layers,
     reshaped,
-    standardizing,
+    viewing,
 )
 
 NOISE_DRIVEN = ("implicit", "semi_implicit")
@@ -44,7 +52,7 @@ def autoencoder(
     latent: int | Sequence[int] = 50,
     hidden: Sequence[int] | Sequence[Sequence[int]] = (200, 200),
     layers: int = 1,
-    likelihood: str = "bernoulli",
+    likelihood: str | Mapping[str, str] = "bernoulli",
     activation: str = "tanh",
     posterior: str = "normal",
     prior: str | None = None,
@@ -72,7 +80,10 @@ def autoencoder(
         layers: Number of stochastic layers. `layers=2` with the other defaults is the 2-layer
             network of IWAE: 100 and 50 latent units, 200 and 100 deterministic ones.
         likelihood: "bernoulli", "gaussian", "gaussian_unit_mean" or another of
-            `tightbound.likelihoods.likelihoods()`.
+            `tightbound.likelihoods.likelihoods()`, with its options if it has some, as
+            "gaussian_fixed(scale=0.1)". Of a data set with a schema, "columns" takes the likelihood
+            of each column's kind, and {"age": "gamma"} another one for some columns. Under all but
+            the first three, networks see features (`tightbound.networks.Features`).
         activation: Name of the activation of the deterministic units.
         posterior: Family of q(z|x): one of the reparameterisation catalogue, such as "gamma"
             (`tightbound.distributions.FAMILIES`), or "bernoulli" for discrete latents. With
@@ -109,12 +120,17 @@ def autoencoder(
             not fit, an `initial` that is not positive, or a column whose standard deviation single
             precision cannot reach.
     """
-    train, shape = _values(data.train if isinstance(data, Dataset) else data)
+    table, shape = _values(data)
+    train = table.values
     if encoder is not None and len(shape) > 1:
         encoder = reshaped(encoder, shape)
-    check_name("likelihood", likelihood, tuple(likelihoods()))
-    if isinstance(data, Dataset) and likelihood != "columns":
-        check_amounts(data.schema, likelihood)
+    calls = (
+        {name: checked(asked) for name, asked in likelihood.items()}
+        if isinstance(likelihood, Mapping)
+        else checked(likelihood)
+    )
+    if isinstance(calls, Call) and calls.name not in AS_LEVELS:
+        check_amounts(table.schema, calls.name)
     (condition,) = at_least(0, condition=condition)
     latents, hiddens = _sizes(latent, hidden, layers)
     noise_driven = posterior in NOISE_DRIVEN
@@ -125,28 +141,32 @@ def autoencoder(
         )
     family = "normal" if noise_driven else posterior
     prior = check_latents(family, prior, latents)
-    n_x = train.shape[1]
     root = stream(as_key(key), "autoencoder")
-    keys = iter(first_keys(root, 2 * layers))
+    keys = first_keys(root, 2 * layers)
 
-    standardised = likelihoods()[likelihood].standardised
-    units = Standardization.of(train) if standardised else None
+    # The bottom network of p has the last of the keys, and may say what those of q see.
+    body = Body(latents[0], hiddens[0][::-1], activation, decoder, condition)
+    whole = None if isinstance(calls, Mapping) else likelihoods()[calls.name]
+    units = Standardization.of(train) if whole is not None and whole.standardised else None
+    if whole is not None and whole.build is not None:
+        visible = whole.build(body, train, keys[-1])
+    else:
+        visible = of_columns(calls, body, table, keys[-1])
+    view = visible.features if isinstance(visible, Columns) else units
 
-    q, n_in = [], n_x
+    q, n_in = [], visible.features.size if isinstance(visible, Columns) else train.shape[1]
     for level, (size, widths) in enumerate(zip(latents, hiddens, strict=True)):
         body = Body(n_in, widths, activation)
         if level == 0:
             body = body._replace(own=encoder, condition=condition, together=_with_condition)
-        q.append(latent_conditional(family, body, size, key=next(keys)))
+        q.append(latent_conditional(family, body, size, key=keys[level]))
         n_in = size
-    if units is not None:
-        q[0] = eqx.tree_at(lambda q: q.trunk, q[0], standardizing(q[0].trunk, units))
+    if view is not None:
+        q[0] = eqx.tree_at(lambda q: q.trunk, q[0], viewing(q[0].trunk, view))
     p: list[AbstractExplicit] = [latent_prior(prior, latents[-1])]
     for level in range(layers - 1, 0, -1):
         body = Body(latents[level], hiddens[level][::-1], activation)
-        p.append(latent_conditional(family, body, latents[level - 1], key=next(keys)))
-    body = Body(latents[0], hiddens[0][::-1], activation, decoder, condition)
-    visible = likelihoods()[likelihood].build(body, train, next(keys))
+        p.append(latent_conditional(family, body, latents[level - 1], key=keys[-1 - level]))
     visible = visible if layers == 1 else BottomLayer(visible)
     visible = visible if units is None else Standardized(visible, units)
     if layers == 1:
@@ -166,13 +186,15 @@ def _with_condition(x: Any, condition: Any) -> Datum:
     return Datum(x, condition=condition)
 
 
-def _values(train: DataLike) -> tuple[Float[np.ndarray, "n d"], tuple[int, ...]]:
+def _values(data: Dataset | DataLike) -> tuple[Table, tuple[int, ...]]:
     """The training data as rows, whose columns must each have a value, and the shape of an item.
 
     Raises:
         UsageError: No table of numbers, or a column that is missing altogether.
     """
-    found = as_values(train, "the training data")
+    of = data if isinstance(data, Dataset) else None
+    found = as_values(data if of is None else of.train, "the training data")
+    schema = None if of is None else of.schema
     check_values(found.x, "real", "the training data", found.columns, holes=True)
     values = found.x.reshape(len(found.x), -1)
     missing = np.isnan(values).all(axis=0)
@@ -181,7 +203,8 @@ def _values(train: DataLike) -> tuple[Float[np.ndarray, "n d"], tuple[int, ...]]
             f"the training data: column {int(np.argmax(missing))} (counted from 0) has no value "
             "at all: leave it out"
         )
-    return values, found.x.shape[1:]
+    names = found.columns if of is None else of.columns
+    return Table(values, tuple(names), schema), found.x.shape[1:]
 
 
 def _normally_drawn(

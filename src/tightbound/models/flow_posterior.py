@@ -19,15 +19,16 @@ from tightbound.distributions.spline_flow import SplineCoupling
 from tightbound.distributions.splines import n_parameters
 from tightbound.models.bayesian import Bayesian
 from tightbound.models.model import Model
-from tightbound.models.standardization import standardization
+from tightbound.models.standardization import view
 from tightbound.networks import (
     MLP,
     Dense,
+    Features,
     Joined,
     Squashed,
     Standardization,
     WithCondition,
-    standardizing,
+    viewing,
 )
 
 COUPLINGS = 5
@@ -48,13 +49,13 @@ def flow(
     *,
     regressed: bool = True,
 ) -> SplineFlow:
-    """A flow q(z|x) for z of a size, given so many columns and the model's condition.
+    """A flow q(z|x) for z of a size, given so many numbers seen of x and the model's condition.
 
     Where the model draws (x, z), and has no condition, networks see x standardised by the moments
     of such draws, and the flow begins as the normal of a linear regression of z on what they see;
     else, or if it is not to be `regressed`, it begins as N(0, I).
     """
-    units, start = standardization(model), None
+    units, start = view(model), None
     offers = model.prior.offers & model.likelihood.offers
     if regressed and "samples" in offers and columns and not model.condition:
         x, z = _pairs(model, stream(key, "flow.regression"))
@@ -65,7 +66,7 @@ def flow(
     def joined(trunk: Callable[..., Any], width: int, n_out: int, behind: int) -> Joined:
         reader = WithCondition(trunk) if model.condition else trunk
         head = Dense(jnp.zeros((width, n_out)), jnp.zeros(n_out))
-        return Joined(standardizing(reader, units, behind=behind), head)
+        return Joined(viewing(reader, units, behind=behind), head)
 
     def coupling(number: int, key: PRNGKeyArray) -> SplineCoupling:
         trunk = MLP.glorot(size + n_in, tuple(hidden), activation=activation, key=key)
@@ -96,7 +97,7 @@ def _pairs(model: Any, key: PRNGKeyArray) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(x).reshape(PAIRS, -1), np.asarray(z)
 
 
-def _seen(units: Standardization | None, x: np.ndarray) -> np.ndarray:
+def _seen(units: Standardization | Features | None, x: np.ndarray) -> np.ndarray:
     return x if units is None else np.asarray(units(jnp.asarray(x)))
 
 

@@ -31,7 +31,7 @@ from tightbound.models.flow_posterior import flow
 from tightbound.models.model import Model
 from tightbound.models.prior_start import as_the_prior
 from tightbound.models.shapes import fixed_with_draws, like_z, width
-from tightbound.models.standardization import standardization
+from tightbound.models.standardization import seen_width, view
 from tightbound.networks import (
     MLP,
     Dense,
@@ -40,7 +40,7 @@ from tightbound.networks import (
     WithCondition,
     WithSigns,
     frozen,
-    standardizing,
+    viewing,
 )
 
 LAYERS = ("normal", "full_covariance")
@@ -55,6 +55,7 @@ class _Plan(NamedTuple):
     model: Model
     size: int
     columns: int
+    """How many numbers networks see of x."""
     hidden: tuple[int, ...]
     activation: str
     noise: int
@@ -67,7 +68,7 @@ class _Plan(NamedTuple):
         """The network for data as they come, behind so many other numbers."""
         squashed = Squashed(network)
         reader = WithCondition(squashed) if self.model.condition else squashed
-        return standardizing(reader, standardization(self.model), behind=behind)
+        return viewing(reader, view(self.model), behind=behind)
 
     def trunk(self, behind: int = 0, *, constant: bool = False, signs: int = 0) -> tuple[Any, int]:
         """A network of what is given, and how many features it has.
@@ -231,6 +232,7 @@ def posterior(
     widths = {f"hidden[{i}]": n for i, n in enumerate(hidden)}
     at_least(1, noise=noise, components=components, **widths)
     base = None if whitened is None else _first(model, whitened, kind, size, columns)
+    columns = seen_width(model) if dim is None else dim
     plan = _Plan(
         model, size, columns, tuple(hidden), activation, noise, layer, components, base, as_key(key)
     )

@@ -93,7 +93,7 @@ def as_source(
     return Source(
         values,
         support,
-        resolve(binarize, support, values, what, dtype),
+        resolve(binarize, support, values, what, dtype, columns=found.columns),
         missing(values),
         None if labels is None else _labels(labels, len(values)),
         as_conditions(conditions, model, len(values)),

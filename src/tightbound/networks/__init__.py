@@ -15,6 +15,9 @@ from tightbound.networks.dense import flat as flat
 from tightbound.networks.dense import frozen as frozen
 from tightbound.networks.dense import joined as joined
 from tightbound.networks.dense import over_layers as over_layers
+from tightbound.networks.features import Features as Features
+from tightbound.networks.features import Featurized as Featurized
+from tightbound.networks.features import viewing as viewing
 from tightbound.networks.fixed import Fixed as Fixed
 from tightbound.networks.holes import AbstractReader as AbstractReader
 from tightbound.networks.holes import Reshaped as Reshaped

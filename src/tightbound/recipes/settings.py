@@ -150,7 +150,7 @@ class Config:
         self.columns()
         self.objective_call()
         self._check_sizes()
-        names.check_name("likelihood", self.likelihood, tuple(names.likelihoods()))
+        names.likelihood_call(self.likelihood)
         names.check_name("activation", self.activation, names.ACTIVATIONS)
         names.check_family("posterior", self.posterior)
         if self.prior is not None:

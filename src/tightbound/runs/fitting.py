@@ -14,7 +14,7 @@ from tightbound.core.errors import Interrupted
 from tightbound.core.locks import SETTINGS, Folder, check_unused
 from tightbound.models import plug_in
 from tightbound.models.source import as_source
-from tightbound.models.standardization import standardization
+from tightbound.models.standardization import columns, standardization
 from tightbound.objectives import AbstractObjective, Params
 from tightbound.recipes.build import build
 from tightbound.recipes.settings import Config, read_settings
@@ -147,6 +147,13 @@ def _write_records(
 
 def _standardised(run: Run) -> tuple[str, ...]:
     """What a reader must know of the units that the networks see."""
+    of = columns(run.model)
+    if of is not None:
+        return (
+            *of.notes,
+            "networks see features of the columns, by moments of the training part; all numbers "
+            "are in the units of the data",
+        )
     if standardization(run.model) is None:
         return ()
     return (

@@ -19,7 +19,8 @@ from tightbound.data.binarise import evaluated_key
 from tightbound.distributions import StandardNormal
 from tightbound.evidence.densities import with_density
 from tightbound.models.source import as_source
-from tightbound.models.standardization import standardization
+from tightbound.models.standardization import view
+from tightbound.networks import Standardization
 from tightbound.recipes.settings import Config
 from tightbound.runs.folder import open_run
 from tightbound.runs.source import load_scored
@@ -108,7 +109,8 @@ class Reconstructed(NamedTuple):
     """The mean over all values that are not missing of what `measure` names."""
     measure: str
     """"mean_squared_error"; or "mean_squared_error_standardised", of differences divided by the
-    standard deviation of their column in the training data, where the model has such units."""
+    standard deviation of their column in the training data, where the model has such units; or
+    "mean_squared_error_features", of what networks see of a table (`Features`)."""
 
 
 def reconstruct_data(
@@ -140,9 +142,14 @@ def reconstruct_data(
     source = as_source(run.model, x, name, config.binarize)
     values = source.seen(key=evaluated_key(config.key)).data
     means = reconstruct(run, values)
-    units, measure = standardization(run.model), "mean_squared_error"
-    told, truth = jnp.asarray(means), values
-    if units is not None:
+    units, measure = view(run.model), "mean_squared_error"
+    told, truth = jnp.asarray(means), with_holes(values)
+    if isinstance(units, Standardization):
         told, truth, measure = units(told), units(truth), f"{measure}_standardised"
-    apart = np.asarray(told) - np.asarray(with_holes(truth))
+    elif units is not None:
+        hidden = jnp.isnan(truth)[..., units.columns]
+        n = hidden.shape[-1]
+        told, seen = units(told)[..., :n], units(truth)[..., :n]
+        truth, measure = jnp.where(hidden, jnp.nan, seen), f"{measure}_features"
+    apart = np.asarray(told) - np.asarray(truth)
     return Reconstructed(means, float(np.nanmean(apart**2)), measure)

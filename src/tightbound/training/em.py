@@ -109,11 +109,11 @@ def em(
         floor: Least eigenvalue of a covariance, in squared units of the data (by default a
             millionth of the mean variance of the columns); or least distance of a probability
             from 0 and 1 (by default 1e-4).
-        shrinkage: Of Gaussians: how many further data, spread as the start's K components are on
-            average and K^(2/d) times as narrow, each covariance counts (Fraley & Raftery 2007, J.
-            Classif. 24(2), whose scale this is: the mode under an inverse Wishart prior). With it small components
-            keep a sensible shape, and what never falls is the sum of log p(x) less
-            shrinkage / 2 (log |S_k| + tr(S_k^-1 S_0)) for each component.
+        shrinkage: Of Gaussians: how many further data each covariance counts, spread as the start's
+            K components are on average and K^(2/d) times as narrow: the mode under an inverse
+            Wishart prior (Fraley & Raftery 2007, J. Classif. 24(2), whose scale this is). With it
+            small components keep a sensible shape, and what never falls is the sum of log p(x)
+            less shrinkage / 2 of (log |S_k| + trace(S_k^-1 S_0)) for each component.
 
     Returns:
         The model, the log-likelihood before and after each iteration, the floor and the seconds;

@@ -27,8 +27,8 @@ from tightbound.core.items import Data, Items, One
 from tightbound.core.streams import first_keys, stream
 from tightbound.distributions import AbstractExplicit, DiagonalNormal
 from tightbound.distributions.components import log_mean_exp
-from tightbound.models.shapes import like_z, width
-from tightbound.models.standardization import inside
+from tightbound.models.shapes import like_z
+from tightbound.models.standardization import inside, seen_width
 from tightbound.networks import MLP, Dense, flat
 from tightbound.objectives.contract import About, Params, Step
 from tightbound.objectives.semi_implicit.mixtures import (
@@ -75,7 +75,7 @@ class IWHVI(AbstractSemiImplicitObjective):
         """A network that gives the noise's own N(0, I) for every x and z: SIVI's bound."""
         del n
         model, noise = params.model, params.posterior.noise
-        n_in = width(model) + sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
+        n_in = seen_width(model) + sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
         trunk = MLP.glorot(n_in, self.hidden, activation="silu", key=key)
         last = (n_in, *self.hidden)[-1]
         head = Dense(jnp.zeros((last, noise)), jnp.zeros(noise))

@@ -1,4 +1,4 @@
-"""Independent Poisson counts; for a test that adds a likelihood."""
+"""Independent geometric counts; for a test that adds a likelihood."""
 
 from collections.abc import Callable
 
@@ -18,11 +18,11 @@ COUNTS = Support(
 )
 
 
-class Poisson(AbstractExplicit):
-    """Counts with rates exp(head(trunk(given)))."""
+class Geometric(AbstractExplicit):
+    """Numbers of failures before a success, with means exp(head(trunk(given)))."""
 
     trunk: Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]]
-    log_rate: Head
+    log_mean: Head
 
     @property
     def support(self) -> str:
@@ -36,7 +36,9 @@ class Poisson(AbstractExplicit):
 
     def sample(self, given: Float[Array, " n_in"], *, key: PRNGKeyArray) -> Float[Array, " dim"]:
         """One draw as floats."""
-        return jnp.astype(jax.random.poisson(key, self.mean(given)), jnp.float32)
+        mean = self.mean(given)
+        # The number of whole periods of an exponential waiting time.
+        return jnp.floor(jax.random.exponential(key, mean.shape) / jnp.log1p(1.0 / mean))
 
     def log_prob(
         self, value: Float[Array, " dim"], given: Float[Array, " n_in"]
@@ -48,18 +50,18 @@ class Poisson(AbstractExplicit):
         self, value: Float[Array, " dim"], given: Float[Array, " n_in"]
     ) -> Float[Array, " dim"]:
         """Log-mass of each count in nats."""
-        log_rate = self.log_rate(self.trunk(given))
-        return value * log_rate - jnp.exp(log_rate) - jax.lax.lgamma(value + 1.0)
+        log_mean = self.log_mean(self.trunk(given))
+        return value * log_mean - (value + 1.0) * jnp.log1p(jnp.exp(log_mean))
 
     def mean(self, given: Float[Array, " n_in"]) -> Float[Array, " dim"]:
-        """The rates."""
-        return jnp.exp(self.log_rate(self.trunk(given)))
+        """The means."""
+        return jnp.exp(self.log_mean(self.trunk(given)))
 
 
-def _of(body: Body, train: Float[np.ndarray, "n d"], key: PRNGKeyArray) -> Poisson:
-    trunk_key, head_key = streams(key, "poisson.trunk", "poisson.head")
-    trunk, (log_rate,) = body.build({"the log-rate": train.shape[1]}, trunk_key, [head_key])
-    return Poisson(trunk, log_rate)
+def _of(body: Body, train: Float[np.ndarray, "n d"], key: PRNGKeyArray) -> Geometric:
+    trunk_key, head_key = streams(key, "geometric.trunk", "geometric.head")
+    trunk, (log_mean,) = body.build({"the log-mean": train.shape[1]}, trunk_key, [head_key])
+    return Geometric(trunk, log_mean)
 
 
-LIKELIHOODS = {"poisson": Likelihood("counts", _of)}
+LIKELIHOODS = {"geometric": Likelihood("counts", _of)}
