@@ -177,6 +177,11 @@ class AbstractExplicit(AbstractConditional):
         self._check_independent()
         return jnp.where(observed, value, self.mean(given))
 
+    def level_probs(self, given: Any) -> dict[int, Any]:
+        """The probability of each level, by the number of the entry that has levels; none here."""
+        del given
+        return {}
+
     def _check_independent(self) -> None:
         if type(self).log_prob_each is AbstractExplicit.log_prob_each:
             raise UsageError(

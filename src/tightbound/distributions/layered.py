@@ -132,6 +132,10 @@ class BottomLayer(AbstractExplicit):
         """What is expected of the other entries given the observed ones and the bottom layer."""
         return self.conditional.mean_missing(value, observed, _bottom(given))
 
+    def level_probs(self, given: tuple | Given) -> dict[int, Float[Array, " _levels"]]:
+        """The probability of each level given the bottom layer, by the number of the entry."""
+        return self.conditional.level_probs(_bottom(given))
+
     def sample_and_log_prob(
         self, given: tuple | Given, *, key: PRNGKeyArray
     ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:

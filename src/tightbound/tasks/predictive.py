@@ -43,7 +43,11 @@ class Predictive:
     draws: Float[np.ndarray, "m n *item"]
     """m whole data for each, of equal weight."""
     mean: Float[np.ndarray, "n *item"]
-    """What is expected, by all k draws of z: the mean of `draws` but for their noise."""
+    """What is expected, by all k draws of z: the mean of `draws` but for their noise; of an entry
+    that has levels, the number of the most probable one."""
+    level_probs: dict[int, Float[np.ndarray, "n levels"]]
+    """The probability of each level, by the number of the entry that has levels; 1 where it is
+    known."""
     observed: Bool[np.ndarray, "n *item"]
     """Which values are known."""
     log_evidence: Float[np.ndarray, " n"]
@@ -119,6 +123,7 @@ def predictive(
     return Predictive(
         draws=np.swapaxes(found.draws, 0, 1),
         mean=found.mean,
+        level_probs=found.level_probs,
         observed=observed,
         log_evidence=found.log_evidence,
         stderr=found.stderr,
@@ -132,6 +137,7 @@ def predictive(
 class _Found(NamedTuple):
     draws: Float[Array, "n m *item"]
     mean: Float[Array, "n *item"]
+    level_probs: dict[int, Float[Array, "n _levels"]]
     log_evidence: Float[Array, " n"]
     stderr: Float[Array, " n"]
     ess: Float[Array, " n"]
@@ -161,14 +167,24 @@ def _predicted(
             given = having(jax.tree.map(lambda leaf: leaf[number], z), condition(x))
             return model.likelihood.sample_missing(*known, given, key=key)
 
-        means = jax.vmap(mean)(z)
-        # Zero times what a draw without weight expects, which may be anything.
-        weight = shares.reshape(-1, *(1,) * (means.ndim - 1))
-        expected = jnp.sum(jnp.where(weight > 0, weight * means, 0.0), axis=0)
+        def averaged(values: Float[Array, "k *s"]) -> Float[Array, "*s"]:
+            # Zero times what a draw without weight expects, which may be anything.
+            weight = shares.reshape(-1, *(1,) * (values.ndim - 1))
+            return jnp.sum(jnp.where(weight > 0, weight * values, 0.0), axis=0)
+
+        def level_probs(z: Any) -> dict[int, Float[Array, " _levels"]]:
+            return model.likelihood.level_probs(having(z, condition(x)))
+
+        expected = averaged(jax.vmap(mean)(z))
+        probs = jax.tree.map(averaged, jax.vmap(level_probs)(z))
+        for place, of_levels in probs.items():
+            expected = expected.at[place].set(jnp.argmax(of_levels).astype(expected.dtype))
+            level = jax.nn.one_hot(known[0][place].astype(int), of_levels.shape[0])
+            probs[place] = jnp.where(known[1][place], level, of_levels)
         expected = jnp.where(known[1], known[0], expected)
         chosen = _systematic(shares, draws, stream(key, "predictive.chosen"))
         drawn = jax.vmap(draw)(chosen, first_keys(stream(key, "predictive.x"), draws))
-        return _Found(drawn, expected, *_accuracy(log_w, posterior)), undefined
+        return _Found(drawn, expected, probs, *_accuracy(log_w, posterior)), undefined
 
     return jax.vmap(one)(x, keys)
 
