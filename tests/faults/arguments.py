@@ -31,6 +31,7 @@ OPTIONS = {
     ],
     "sample": ["--n", "--key", "--out"],
     "reconstruct": ["--limit", "--out"],
+    "impute": ["--out", "--draws", "--cells", "--interval", "--k", "--header"],
     "report": [],
     "datasets": [],
     "objectives": [],
@@ -40,6 +41,7 @@ PLACES = {
     "evaluate": ["r"],
     "sample": ["r"],
     "reconstruct": ["r", "new.npy"],
+    "impute": ["r", "new.npy"],
     "report": ["r"],
 }
 """What stands before the options of a command, where it works."""

@@ -88,6 +88,8 @@ class Parser:
         """An option and its value as one word, so that values may begin with a minus sign."""
         words, rest = [], iter(arguments)
         for word in rest:
+            if word == "-o" and "--out" in self._valued:
+                word = "--out"
             if word in self._valued:
                 value = next(rest, None)
                 if value is None or value in self._valued:
