@@ -238,6 +238,42 @@ def test_decimal_commas_beside_words(tmp_path):
         load(tmp_path, written(rows, ["colour", "x", "y"], ";"))
 
 
+def test_quoted_decimal_commas_between_commas(tmp_path):
+    found = load(tmp_path, 'a,b\n"3,5",u\n"4,25",v\n"-1,0",u\n')
+    np.testing.assert_array_equal(found.x, [[3.5, 0], [4.25, 1], [-1, 0]])
+    with pytest.raises(UsageError, match="may be decimal or separate thousands"):
+        load(tmp_path, 'a,b\n"3,500",u\n"4,250",v\n"1,000",u\n')
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("12%", "a number without signs and separators"),
+        ("$ 5", "a number without signs and separators"),
+        ("1.234,5", "a number without signs and separators"),
+        ("1'000", "a number without signs and separators"),
+        ("2020-01-05", "no dates, but numbers"),
+        ("5/1/2020 10:00", "no dates, but numbers"),
+        ("05.01.20", "no dates, but numbers"),
+    ],
+)
+def test_numbers_in_disguise_and_dates_are_no_levels_unless_they_are_said_to_be(
+    tmp_path, cell, message
+):
+    rows = [[["u", "v"][i % 2], cell if i % 3 else f"{cell[:-1]}7"] for i in range(12)]
+    text = written(rows, ["a", "when"], "\t")
+    with pytest.raises(UsageError, match=rf"row 0 \(line 2\), column 'when': expected {message}"):
+        load(tmp_path, text)
+    assert load(tmp_path, text, drop=["when"]).columns == ("a",)
+    assert len(load(tmp_path, text, category=["when"]).schema.column("when").levels) == 2
+
+
+def test_white_space_around_levels_is_no_part_of_them_and_said(tmp_path):
+    found = load(tmp_path, written(changed(0, "colour", "red ")))
+    assert found.schema.column("colour").levels == ("blue", "green", "red")
+    assert any("white space around them alone are taken as one" in note for note in found.notes)
+
+
 # by a schema
 
 
