@@ -173,6 +173,15 @@ def test_frames_of_pandas():
     assert list(again["c"]) == ["u", "v"]
 
 
+def test_a_text_that_would_be_read_as_another_is_not_written(tmp_path):
+    path, out = tmp_path / "t.csv", tmp_path / "o.csv"
+    path.write_text("n0 n1\n \n ?\n0 0\n0 0\n: 0\n")
+    found = data.load_items(path, header=False)
+    with pytest.raises(UsageError, match="would be read as another table"):
+        data.write_filled(out, path, np.zeros(found.x.shape), found.schema, header=False)
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("package", ["pandas", "polars", "pyarrow"])
 def test_values_that_a_type_does_not_take_are_refused(package):
     module = pytest.importorskip(package, reason=f"{package} is not installed")

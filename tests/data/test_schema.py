@@ -104,6 +104,15 @@ def test_holes_stay_holes():
         WHOLE.restore(np.zeros((1, 6)))
 
 
+def test_rounding_leaves_values_where_they_may_be():
+    positive = Column("a", "positive", decimals=2)
+    np.testing.assert_array_equal(positive.restore(np.array([1e-9, 0.126])), [0.01, 0.13])
+    whole = Column("a", "positive", dtype="uint8")
+    np.testing.assert_array_equal(whole.restore(np.array([0.2, 1e9])), [1, 255])
+    bounded = Column("a", "bounded", low=0.25, high=0.75, decimals=1)
+    np.testing.assert_array_equal(bounded.restore(np.array([0.24, 0.5, 0.77])), [0.25, 0.5, 0.75])
+
+
 def test_columns_are_found_by_name():
     assert WHOLE.column("size").kind == "ordinal"
     with pytest.raises(UsageError, match="did you mean price"):

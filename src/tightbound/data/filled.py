@@ -98,7 +98,31 @@ def write_filled(
         name: {row: _written(value, schema.column(name).decimals) for row, value in found.items()}
         for name, found in _values(table, x, schema).items()
     }
-    write_atomic(new, fill_text(content, what, suffix, table, texts))
+    filled = fill_text(content, what, suffix, table, texts)
+    _check_read_alike(filled, table, suffix, said)
+    write_atomic(new, filled)
+
+
+def _check_read_alike(filled: bytes, table: Table, suffix: str, said: Declared) -> None:
+    """Refuses a filled text that would be read as another table.
+
+    Raises:
+        UsageError: Few lines or cells without quotes, from which separators are told otherwise.
+    """
+    assert said.schema is not None
+    known = by_schema(table, said.schema).x
+    try:
+        again = parse_text(filled, table.what, suffix=suffix, header=table.headed, texts=said.texts)
+        found = by_schema(again, said.schema).x
+    except UsageError:
+        found = np.zeros(0)
+    if found.shape != known.shape or not np.array_equal(
+        np.where(np.isnan(known), np.nan, found), known, equal_nan=True
+    ):
+        raise UsageError(
+            f"{table.what}: with its holes filled it would be read as another table, since what "
+            "separates its cells is not clear; write it with commas and quotes, and fill that"
+        )
 
 
 def _values(table: Table, x: np.ndarray, schema: Schema) -> dict[str, dict[int, Any]]:

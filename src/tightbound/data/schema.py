@@ -91,11 +91,14 @@ class Column:
             values = found.astype(np.float64)
         if self.kind == "count":
             values = np.maximum(values, 0)
-        if self.kind == "bounded":
-            values = np.clip(values, self.low, self.high)
         whole = np.dtype(self.dtype).kind in "iu" or self.kind == "count"
         if whole or self.decimals is not None:
-            values = np.round(values, 0 if whole else self.decimals or 0)
+            places = 0 if whole else self.decimals or 0
+            values = np.round(values, places)
+            if self.kind == "positive":
+                values = np.maximum(values, 10.0**-places)
+        if self.kind == "bounded":
+            values = np.clip(values, self.low, self.high)
         if np.dtype(self.dtype).kind not in "iu":
             return values.astype(self.dtype)
         if hole.any():

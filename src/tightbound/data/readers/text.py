@@ -136,7 +136,8 @@ def _numbers(
                 raise UsageError(f"{what}: {note}, but one without a name; pass header=True")
             x = np.concatenate([counts[None], x])
             names = [str(j) for j in range(len(names))]
-    return Table(list(x.T), tuple(names), tuple(rows), notes, what), is_header
+    table = Table(list(x.T), tuple(names), tuple(rows), notes, what, headed=is_header)
+    return table, is_header
 
 
 def _mixed(
@@ -181,7 +182,7 @@ def _mixed(
     ]
     lines = array("q", [line for line, _ in body])
     notes = cells_of.notes() + notes + tuple(cells_of.said)
-    return Table(columns, tuple(names), rows, notes, what, lines=lines)
+    return Table(columns, tuple(names), rows, notes, what, lines=lines, headed=above > 0)
 
 
 def _no_rows(what: str) -> UsageError:
