@@ -241,8 +241,12 @@ class Schema:
         return schema
 
 
-def check_amounts(schema: Schema | None, likelihood: str) -> None:
+def check_amounts(schema: Schema | None, what: str) -> None:
     """Refuses levels under a likelihood that takes the numbers of all columns for amounts.
+
+    Args:
+        schema: The table's; None where there is none.
+        what: What was asked for, in words.
 
     Raises:
         UsageError: Columns of more than two levels.
@@ -251,7 +255,7 @@ def check_amounts(schema: Schema | None, likelihood: str) -> None:
     if found:
         named = ", ".join(map(repr, found[:3])) + (", ..." if len(found) > 3 else "")
         raise UsageError(
-            f"expected likelihood='columns' for columns of levels ({named}), got {likelihood!r}, "
+            f"expected likelihood='columns' for columns of levels ({named}), got {what}, "
             "which would take the numbers of their levels for amounts; leave them out, drop=[...] "
             "or --drop, or say what else they are"
         )

@@ -114,7 +114,7 @@ def autoencoder(
         encoder = reshaped(encoder, shape)
     check_name("likelihood", likelihood, tuple(likelihoods()))
     if isinstance(data, Dataset) and likelihood != "columns":
-        check_amounts(data.schema, likelihood)
+        check_amounts(data.schema, repr(likelihood))
     (condition,) = at_least(0, condition=condition)
     latents, hiddens = _sizes(latent, hidden, layers)
     noise_driven = posterior in NOISE_DRIVEN
