@@ -205,6 +205,10 @@ def test_a_first_line_of_words_is_a_row_where_it_is_like_those_below(tmp_path):
     assert any("names the columns; header=False" in note for note in named.notes)
     mixed = load(tmp_path, written(ROWS, None))
     assert (len(mixed.x), mixed.columns[:3]) == (40, ("0", "1", "2"))
+    words[0][1] = "?"
+    assert len(load(tmp_path, written([["new", "?", "y"], *words], None)).x) == 41
+    grades = [[i % 3 + 1, ["1", "2", "3+", "4+", "5+"][i % 5]] for i in range(40)]
+    assert len(load(tmp_path, written(grades, None)).x) == 40
     numbered = load(tmp_path, written(ROWS, list(map(str, range(8)))))
     assert (len(numbered.x), numbered.columns[:3]) == (40, ("0", "1", "2"))
 
