@@ -166,7 +166,7 @@ def test_declarations_that_do_not_fit_are_refused(tmp_path, said, message):
     [
         (changed(4, "x", "abc"), r"row 4 \(line 6\), column 'x': .* got 'abc'.*--category x"),
         (changed(4, "x", "inf"), r"row 4 \(line 6\), column 'x': expected a finite number"),
-        (changed(4, "x", "1e60"), r"row 4, column 'x' is 1e\+60, expected a finite number of at"),
+        (changed(4, "x", "1e60"), r"row 4 \(line 6\), column 'x': .*at most 3.4e38 .*got 1e\+60"),
         (changed(4, "n", "9" * 17), r"row 4 \(line 6\), column 'n': .* at most 15 digits"),
         (changed(4, "colour", "a\x07b"), r"row 4 \(line 6\), column 'colour': .*'a\\x07b'"),
         ([*ROWS[:4], ["red", "S"], *ROWS[4:]], r"row 4 \(line 6\): expected 8 cells, got 2"),
@@ -205,6 +205,10 @@ def test_a_first_line_of_words_is_a_row_where_it_is_like_those_below(tmp_path):
     assert any("names the columns; header=False" in note for note in named.notes)
     mixed = load(tmp_path, written(ROWS, None))
     assert (len(mixed.x), mixed.columns[:3]) == (40, ("0", "1", "2"))
+    words[0][1] = "?"
+    assert len(load(tmp_path, written([["new", "?", "y"], *words], None)).x) == 41
+    grades = [[i % 3 + 1, ["1", "2", "3+", "4+", "5+"][i % 5]] for i in range(40)]
+    assert len(load(tmp_path, written(grades, None)).x) == 40
     numbered = load(tmp_path, written(ROWS, list(map(str, range(8)))))
     assert (len(numbered.x), numbered.columns[:3]) == (40, ("0", "1", "2"))
 
@@ -236,6 +240,42 @@ def test_decimal_commas_beside_words(tmp_path):
     rows[0][1] = "1.5"
     with pytest.raises(UsageError, match="expected decimal commas or decimal points, got both"):
         load(tmp_path, written(rows, ["colour", "x", "y"], ";"))
+
+
+def test_quoted_decimal_commas_between_commas(tmp_path):
+    found = load(tmp_path, 'a,b\n"3,5",u\n"4,25",v\n"-1,0",u\n')
+    np.testing.assert_array_equal(found.x, [[3.5, 0], [4.25, 1], [-1, 0]])
+    with pytest.raises(UsageError, match="may be decimal or separate thousands"):
+        load(tmp_path, 'a,b\n"3,500",u\n"4,250",v\n"1,000",u\n')
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("12%", "a number without signs and separators"),
+        ("$ 5", "a number without signs and separators"),
+        ("1.234,5", "a number without signs and separators"),
+        ("1'000", "a number without signs and separators"),
+        ("2020-01-05", "no dates, but numbers"),
+        ("5/1/2020 10:00", "no dates, but numbers"),
+        ("05.01.20", "no dates, but numbers"),
+    ],
+)
+def test_numbers_in_disguise_and_dates_are_no_levels_unless_they_are_said_to_be(
+    tmp_path, cell, message
+):
+    rows = [[["u", "v"][i % 2], cell if i % 3 else f"{cell[:-1]}7"] for i in range(12)]
+    text = written(rows, ["a", "when"], "\t")
+    with pytest.raises(UsageError, match=rf"row 0 \(line 2\), column 'when': expected {message}"):
+        load(tmp_path, text)
+    assert load(tmp_path, text, drop=["when"]).columns == ("a",)
+    assert len(load(tmp_path, text, category=["when"]).schema.column("when").levels) == 2
+
+
+def test_white_space_around_levels_is_no_part_of_them_and_said(tmp_path):
+    found = load(tmp_path, written(changed(0, "colour", "red ")))
+    assert found.schema.column("colour").levels == ("blue", "green", "red")
+    assert any("white space around them alone are taken as one" in note for note in found.notes)
 
 
 # by a schema

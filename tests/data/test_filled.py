@@ -9,6 +9,7 @@ from tests.data.test_coded import frame
 
 from tightbound import data
 from tightbound.core.errors import UsageError
+from tightbound.data import Column, Schema
 from tightbound.data.readers.layout import find_layout
 
 WORDS = ["a", "b c", "d,e", "f;g", 'h "i"', "j'k", "é", "<5", "x=1", "10"]
@@ -170,6 +171,27 @@ def test_frames_of_pandas():
     x = data.load_items(fewer, schema=found.schema).x
     again = data.fill(fewer, np.where(np.isnan(x), 1, x), found.schema)
     assert list(again["c"]) == ["u", "v"]
+
+
+def test_a_text_that_would_be_read_as_another_is_not_written(tmp_path):
+    path, out = tmp_path / "t.csv", tmp_path / "o.csv"
+    path.write_text("n0 n1\n \n ?\n0 0\n0 0\n: 0\n")
+    found = data.load_items(path, header=False)
+    with pytest.raises(UsageError, match="would be read as another table"):
+        data.write_filled(out, path, np.zeros(found.x.shape), found.schema, header=False)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("package", ["pandas", "polars", "pyarrow"])
+def test_values_that_a_type_does_not_take_are_refused(package):
+    module = pytest.importorskip(package, reason=f"{package} is not installed")
+    make = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "table"}[package]
+    source = getattr(module, make)({"a": [1, 2, None, 1], "b": [0.5, 1.5, 2.5, 3.5]})
+    if package == "pandas":
+        source = source.astype({"a": "Int64"})
+    schema = Schema((Column("a", "category", ("1", "2", "x"), dtype="str"), Column("b", "real")))
+    with pytest.raises(UsageError, match="column 'a': its type does not take 'x'"):
+        data.fill(source, np.full((4, 2), 2.0), schema)
 
 
 def test_frames_of_polars_and_arrow_tables(tmp_path):

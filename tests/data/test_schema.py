@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import tightbound as tb
 from tightbound import data
 from tightbound.core.errors import UsageError
 from tightbound.data import Column, Schema, check_amounts
@@ -104,6 +105,15 @@ def test_holes_stay_holes():
         WHOLE.restore(np.zeros((1, 6)))
 
 
+def test_rounding_leaves_values_where_they_may_be():
+    positive = Column("a", "positive", decimals=2)
+    np.testing.assert_array_equal(positive.restore(np.array([1e-9, 0.126])), [0.01, 0.13])
+    whole = Column("a", "positive", dtype="uint8")
+    np.testing.assert_array_equal(whole.restore(np.array([0.2, 1e9])), [1, 255])
+    bounded = Column("a", "bounded", low=0.25, high=0.75, decimals=1)
+    np.testing.assert_array_equal(bounded.restore(np.array([0.24, 0.5, 0.77])), [0.25, 0.5, 0.75])
+
+
 def test_columns_are_found_by_name():
     assert WHOLE.column("size").kind == "ordinal"
     with pytest.raises(UsageError, match="did you mean price"):
@@ -115,6 +125,17 @@ def test_levels_are_no_amounts():
     check_amounts(Schema((Column("a", "binary", ("x", "y")), Column("b", "real"))), "gaussian")
     with pytest.raises(UsageError, match=r"likelihood='columns' .*\('colour', 'size', 'code'\)"):
         check_amounts(WHOLE, "gaussian")
+
+
+def test_models_of_amounts_refuse_levels(tmp_path):
+    rows = "\n".join(f"{'uvw'[i % 3]},{i / 7}" for i in range(20))
+    (tmp_path / "t.csv").write_text(f"a,b\n{rows}\n")
+    ds = data.load(tmp_path / "t.csv")
+    with pytest.raises(UsageError, match=r"columns of levels \('a'\), got 'gaussian'"):
+        tb.autoencoder(ds, likelihood="gaussian")
+    with pytest.raises(UsageError, match=r"columns of levels \('a'\), got a finite model"):
+        tb.models.gaussian_mixture(ds, components=2)
+    tb.autoencoder(data.load(tmp_path / "t.csv", drop=["a"]), likelihood="gaussian", hidden=(2,))
 
 
 def test_numbers_alone_have_a_plain_schema():

@@ -138,7 +138,8 @@ def _numbers(table: Table, j: int) -> np.ndarray:
         raise column.error
     if isinstance(column, Words):
         known = [text for text in column.texts if text is not None]
-        raise no_numbers(f"{table.what}: column {table.names[j]!r}", column.kind, known)
+        hint = "; tightbound.data.load makes numbers of levels"
+        raise no_numbers(f"{table.what}: column {table.names[j]!r}", column.kind, known, hint)
     return column
 
 

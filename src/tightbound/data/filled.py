@@ -15,7 +15,7 @@ from tightbound.data.door import DataLike, as_frame
 from tightbound.data.filled_text import fill_text
 from tightbound.data.readers import TEXT
 from tightbound.data.readers.parquet import parquet_bytes, parse_parquet, read_parquet
-from tightbound.data.readers.raw import read_whole, shown
+from tightbound.data.readers.raw import first_line, read_whole, shown
 from tightbound.data.readers.text import parse_text
 from tightbound.data.schema import Schema
 from tightbound.data.table import Table, level_text
@@ -43,7 +43,16 @@ def fill(source: DataLike, x: Float[np.ndarray, "n d"], schema: Schema) -> Any:
         )
     values = _values(table, x, schema)
     origin = type(source).__module__.partition(".")[0]
-    return {"pandas": _pandas, "polars": _polars, "pyarrow": _arrow}[origin](source, values)
+    filled = source
+    for name, found in values.items():
+        try:
+            filled = _FRAMES[origin](filled, name, found)
+        except Exception as error:  # of another package, whose types are stricter than ours
+            raise UsageError(
+                f"column {name!r}: its type does not take {next(iter(found.values()))!r:.60}, a "
+                f"value of the schema ({first_line(error)})"
+            ) from None
+    return filled
 
 
 def write_filled(
@@ -80,8 +89,8 @@ def write_filled(
     if suffix == ".parquet":
         if header is not None:
             raise UsageError(f"{what}: header= is for tables in text ({', '.join(TEXT)})")
-        values = _values(parse_parquet(content, what), x, schema)
-        write_atomic(new, parquet_bytes(_arrow(read_parquet(content, what), values)))
+        _values(parse_parquet(content, what), x, schema)  # which names the file in errors
+        write_atomic(new, parquet_bytes(fill(read_parquet(content, what), x, schema)))
         return
     said = Declared(schema=schema)
     table = parse_text(content, what, suffix=suffix, header=header, texts=said.texts)
@@ -89,7 +98,31 @@ def write_filled(
         name: {row: _written(value, schema.column(name).decimals) for row, value in found.items()}
         for name, found in _values(table, x, schema).items()
     }
-    write_atomic(new, fill_text(content, what, suffix, table, texts))
+    filled = fill_text(content, what, suffix, table, texts)
+    _check_read_alike(filled, table, suffix, said)
+    write_atomic(new, filled)
+
+
+def _check_read_alike(filled: bytes, table: Table, suffix: str, said: Declared) -> None:
+    """Refuses a filled text that would be read as another table.
+
+    Raises:
+        UsageError: Few lines or cells without quotes, from which separators are told otherwise.
+    """
+    assert said.schema is not None
+    known = by_schema(table, said.schema).x
+    try:
+        again = parse_text(filled, table.what, suffix=suffix, header=table.headed, texts=said.texts)
+        found = by_schema(again, said.schema).x
+    except UsageError:
+        found = np.zeros(0)
+    if found.shape != known.shape or not np.array_equal(
+        np.where(np.isnan(known), np.nan, found), known, equal_nan=True
+    ):
+        raise UsageError(
+            f"{table.what}: with its holes filled it would be read as another table, since what "
+            "separates its cells is not clear; write it with commas and quotes, and fill that"
+        )
 
 
 def _values(table: Table, x: np.ndarray, schema: Schema) -> dict[str, dict[int, Any]]:
@@ -119,54 +152,53 @@ def _written(value: Any, decimals: int | None) -> str:
     return str(np.float32(value)) if isinstance(value, float) else level_text(value)
 
 
-def _pandas(frame: Any, values: dict[str, dict[int, Any]]) -> Any:
+def _pandas(frame: Any, name: str, found: dict[int, Any]) -> Any:
     filled = frame.copy()
-    for name, found in values.items():
-        j = [str(other) for other in frame.columns].index(name)
-        series = frame.iloc[:, j].copy()
-        rows, new = list(found), list(found.values())
-        if hasattr(series.dtype, "categories"):
-            own = {level_text(level): level for level in series.dtype.categories}
-            lacking = [text for text in dict.fromkeys(map(level_text, new)) if text not in own]
-            if lacking:
-                series = series.cat.add_categories(lacking)
-            new = [own.get(level_text(value), value) for value in new]
-        series.iloc[rows] = new
-        filled.isetitem(j, series)
+    j = [str(other) for other in frame.columns].index(name)
+    series = frame.iloc[:, j].copy()
+    new = list(found.values())
+    categories = getattr(series.dtype, "categories", None)
+    if categories is not None:
+        own = {level_text(level): level for level in categories}
+        lacking = [text for text in dict.fromkeys(map(level_text, new)) if text not in own]
+        series = series.cat.add_categories(lacking)
+        new = [own.get(level_text(value), value) for value in new]
+    series.iloc[list(found)] = new
+    filled.isetitem(j, series)
     return filled
 
 
-def _polars(frame: Any, values: dict[str, dict[int, Any]]) -> Any:
+def _polars(frame: Any, name: str, found: dict[int, Any]) -> Any:
     import polars
 
-    filled = []
-    for name, found in values.items():
-        series = frame.get_column(name)
-        cells = series.to_list()
-        for row, value in found.items():
-            cells[row] = value
-        filled.append(polars.Series(name, cells, dtype=series.dtype, strict=False))
-    return frame.with_columns(filled)
+    series = frame.get_column(name)
+    cells = series.to_list()
+    for row, value in found.items():
+        cells[row] = value
+    return frame.with_columns(polars.Series(name, cells, dtype=series.dtype, strict=True))
 
 
-def _arrow(table: Any, values: dict[str, dict[int, Any]]) -> Any:
+def _arrow(table: Any, name: str, found: dict[int, Any]) -> Any:
     import pyarrow
 
-    for name, found in values.items():
-        j = table.column_names.index(name)
-        field = table.schema.field(j)
-        cells = table.column(j).to_pylist()
-        for row, value in found.items():
-            cells[row] = value
-        column = pyarrow.array(cells, getattr(field.type, "value_type", field.type))
-        if pyarrow.types.is_dictionary(field.type):  # with all levels that it had, in their order
-            own = table.column(j).unify_dictionaries().chunk(0).dictionary.to_pylist()
-            levels = list(dict.fromkeys([*own, *(cell for cell in cells if cell is not None)]))
-            places = [None if cell is None else levels.index(cell) for cell in cells]
-            column = pyarrow.DictionaryArray.from_arrays(
-                pyarrow.array(places, field.type.index_type),
-                pyarrow.array(levels, field.type.value_type),
-                ordered=field.type.ordered,
-            )
-        table = table.set_column(j, field, column)
-    return table
+    j = table.column_names.index(name)
+    field = table.schema.field(j)
+    cells = table.column(j).to_pylist()
+    for row, value in found.items():
+        cells[row] = value
+    if not pyarrow.types.is_dictionary(field.type):
+        return table.set_column(j, field, pyarrow.array(cells, field.type))
+    # With all levels that it had, in their order.
+    own = table.column(j).unify_dictionaries().chunk(0).dictionary.to_pylist()
+    levels = list(dict.fromkeys([*own, *(cell for cell in cells if cell is not None)]))
+    places = [None if cell is None else levels.index(cell) for cell in cells]
+    column = pyarrow.DictionaryArray.from_arrays(
+        pyarrow.array(places, field.type.index_type),
+        pyarrow.array(levels, field.type.value_type),
+        ordered=field.type.ordered,
+    )
+    return table.set_column(j, field, column)
+
+
+_FRAMES = {"pandas": _pandas, "polars": _polars, "pyarrow": _arrow}
+"""What fills one column, by the package."""

@@ -53,6 +53,13 @@ def numbers(table: Table, j: int, of: Column) -> Float64[np.ndarray, " n"]:
         row = int(np.argmax(~good))
         wanted = _EXPECTED.get(of.kind, f"a number from {of.low} to {of.high}")
         raise UsageError(f"{table.where(row, j)}: expected {wanted} ({of.kind}), got {x[row]:g}")
+    large = np.abs(x) > np.finfo(np.float32).max
+    if large.any():
+        row = int(np.argmax(large))
+        raise UsageError(
+            f"{table.where(row, j)}: expected a finite number of at most 3.4e38 in size, got "
+            f"{x[row]:g}; use other units"
+        )
     return x
 
 

@@ -68,11 +68,11 @@ def too_long(what: str, value: object) -> UsageError:
     )
 
 
-def no_numbers(what: str, kind: str, values: Iterable[Any]) -> UsageError:
-    """The error for a column of something else, with some of its values."""
+def no_numbers(what: str, kind: str, values: Iterable[Any], hint: str = "") -> UsageError:
+    """The error for a column of something else, with some of its values and what else to do."""
     distinct = list(dict.fromkeys(repr(value)[:40] for value in values))
     shown = ", ".join(distinct[:_EXAMPLES]) + (", ..." if len(distinct) > _EXAMPLES else "")
     return UsageError(
         f"{what}: expected real numbers, got {kind} ({shown or 'no value'}); code them as numbers "
-        "first, or leave them out"
+        f"first, or leave them out{hint}"
     )

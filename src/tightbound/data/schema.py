@@ -91,11 +91,14 @@ class Column:
             values = found.astype(np.float64)
         if self.kind == "count":
             values = np.maximum(values, 0)
-        if self.kind == "bounded":
-            values = np.clip(values, self.low, self.high)
         whole = np.dtype(self.dtype).kind in "iu" or self.kind == "count"
         if whole or self.decimals is not None:
-            values = np.round(values, 0 if whole else self.decimals or 0)
+            places = 0 if whole else self.decimals or 0
+            values = np.round(values, places)
+            if self.kind == "positive":
+                values = np.maximum(values, 10.0**-places)
+        if self.kind == "bounded":
+            values = np.clip(values, self.low, self.high)
         if np.dtype(self.dtype).kind not in "iu":
             return values.astype(self.dtype)
         if hole.any():
@@ -238,8 +241,12 @@ class Schema:
         return schema
 
 
-def check_amounts(schema: Schema | None, likelihood: str) -> None:
+def check_amounts(schema: Schema | None, what: str) -> None:
     """Refuses levels under a likelihood that takes the numbers of all columns for amounts.
+
+    Args:
+        schema: The table's; None where there is none.
+        what: What was asked for, in words.
 
     Raises:
         UsageError: Columns of more than two levels.
@@ -248,7 +255,7 @@ def check_amounts(schema: Schema | None, likelihood: str) -> None:
     if found:
         named = ", ".join(map(repr, found[:3])) + (", ..." if len(found) > 3 else "")
         raise UsageError(
-            f"expected likelihood='columns' for columns of levels ({named}), got {likelihood!r}, "
+            f"expected likelihood='columns' for columns of levels ({named}), got {what}, "
             "which would take the numbers of their levels for amounts; leave them out, drop=[...] "
             "or --drop, or say what else they are"
         )

@@ -50,6 +50,7 @@ class Table(NamedTuple):
         dtypes: The type of each column in the source; empty where the columns' own types say it.
         decimals: The decimal places of each column in the source; empty where it holds floats.
         lines: The line of each row in the source; empty where it has none.
+        headed: Whether the first line of a text names the columns.
     """
 
     columns: list[Column]
@@ -60,6 +61,7 @@ class Table(NamedTuple):
     dtypes: tuple[str, ...] = ()
     decimals: tuple[int | None, ...] = ()
     lines: Sequence[int] = ()
+    headed: bool = False
 
     def dtype(self, j: int) -> str:
         """The type of a column's values in the source."""

@@ -130,7 +130,7 @@ def autoencoder(
         else checked(likelihood)
     )
     if isinstance(calls, Call) and calls.name not in AS_LEVELS:
-        check_amounts(table.schema, calls.name)
+        check_amounts(table.schema, repr(calls.name))
     (condition,) = at_least(0, condition=condition)
     latents, hiddens = _sizes(latent, hidden, layers)
     noise_driven = posterior in NOISE_DRIVEN

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tightbound.core.errors import UsageError
 from tightbound.core.items import Data
 from tightbound.core.streams import as_key, stream, streams
-from tightbound.data import DataLike, Dataset, as_table, check_values
+from tightbound.data import DataLike, Dataset, as_table, check_amounts, check_values
 from tightbound.distributions import (
     AbstractFinite,
     Bernoulli,
@@ -185,6 +185,8 @@ def finite_autoencoder(
 
 
 def _train(data: Dataset | DataLike, components: int) -> Float[np.ndarray, "n d"]:
+    if isinstance(data, Dataset):
+        check_amounts(data.schema, "a finite model")
     train = as_table(data.train if isinstance(data, Dataset) else data, "the training data")
     if not 1 <= components <= len(train):
         raise UsageError(

@@ -191,7 +191,9 @@ class Config:
         }
         if self.ordinal is not None:
             named = [_assigned(part) for part in _listed(self.ordinal)]
-            found["ordinal"] = {name: said and said.split("<") for name, said in named}
+            found["ordinal"] = {
+                name: said and [level.strip() for level in said.split("<")] for name, said in named
+            }
         if self.bounded is not None:
             named = [_assigned(part) for part in _listed(self.bounded)]
             found["bounded"] = {name: said and _limits(said) for name, said in named}

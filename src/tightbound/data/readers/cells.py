@@ -14,6 +14,14 @@ _MISSING = {"", "?", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"}
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_DISGUISED = {
+    re.compile(r"\d{4}[-/.]\d\d?[-/.]\d\d?([ T].*)?|\d\d?[-/.]\d\d?[-/.]\d\d(\d\d)?([ T].*)?"): (
+        "no dates, but numbers such as days since one"
+    ),
+    re.compile(r"[+-]?[$€£]? ?\d[\d.,' ]*[%$€£]?"): (
+        "a number without signs and separators, such as 1234.5"
+    ),
+}
 _DIGITS = 15  # that every float64 keeps
 
 DECIMAL_COMMAS = "commas were read as decimal commas"
@@ -29,11 +37,11 @@ class Cells:
     whose every comma could be either is refused, and one with commas and points too.
     """
 
-    def __init__(self, names: list[str], what: str, *, commas: bool):
-        """Of a table with columns of these names; `commas`: cells may hold some."""
-        self.names, self.what, self.commas = names, what, commas
+    def __init__(self, names: list[str], what: str):
+        """Of a table with columns of these names."""
+        self.names, self.what = names, what
         self.comma, self.point, self.surely_decimal = "", "", False
-        self.spelled: list[str] = []
+        self.said: list[str] = []
 
     def numbers(self, cells: list[str], where: str) -> list[float]:
         """The numbers of one row, of as many cells as there are names; a missing one is NaN.
@@ -45,7 +53,7 @@ class Cells:
         Raises:
             UsageError: A cell that is no finite number: its place and text are given.
         """
-        if self.commas and not self.point:
+        if not self.point:
             self.point = next((cell for cell in cells if "." in cell), "")
         try:
             numbers = [float(cell) for cell in cells]
@@ -72,35 +80,49 @@ class Cells:
         texts = [cell.strip() for cell in cells]
         hole = [text not in (levels or ()) and is_missing(text) for text in texts]
         known = [text for text, none in zip(texts, hole, strict=True) if not none]
-        words = sum(not self._is_number(text) for text in known)
+        words = sum(not is_number(with_point(text)) for text in known)
         try:
             for place, text in enumerate(texts):
                 if not text.isprintable() and _CONTROL.search(text):
                     raise self._error(j, cells[place], wheres[place], "text or a number")
             if known and (levels is not None or 2 * words > len(known)):
-                spelled = {t for t, none in zip(texts, hole, strict=True) if none and t.isalpha()}
-                if spelled - {"NA", "nan", "NaN", "NAN"}:
-                    listed = ", ".join(map(repr, sorted(spelled)))
-                    self.spelled.append(
-                        f"column {self.names[j].strip()!r}: {listed} are read as missing"
-                    )
                 pairs = zip(texts, hole, strict=True)
-                return Words([None if none else text for text, none in pairs])
-            if self.commas and not self.point:
+                words_of = [None if none else text for text, none in pairs]
+                return self._words(j, cells, words_of, wheres, said=levels is not None)
+            if not self.point:
                 self.point = next((text for text in texts if "." in text), "")
             return np.array([self._number(j, *of) for of in zip(cells, wheres, strict=True)])
         except UsageError as error:
             return Refused(error)
 
-    def _is_number(self, text: str) -> bool:
-        return is_number(with_point(text) if self.commas else text)
+    def _words(
+        self, j: int, cells: list[str], texts: list[str | None], wheres: list[str], *, said: bool
+    ) -> Words:
+        """A column of words; of dates and of numbers in disguise only if it was `said` to be."""
+        name = self.names[j].strip()[:80]
+        known = [place for place, text in enumerate(texts) if text is not None]
+        for pattern, wanted in () if said else _DISGUISED.items():
+            alike = [place for place in known if pattern.fullmatch(texts[place] or "")]
+            if 2 * len(alike) > len(known):
+                hint = f"; if it holds levels, say so: --category {name}; or --drop {name}"
+                raise self._error(j, cells[alike[0]], wheres[alike[0]], wanted, hint)
+        holes = {cells[place].strip() for place, text in enumerate(texts) if text is None}
+        spelled = sorted(hole for hole in holes if hole.isalpha())
+        if set(spelled) - {"NA", "nan", "NaN", "NAN"}:
+            listed = ", ".join(map(repr, spelled))
+            self.said.append(f"column {name!r}: {listed} are read as missing")
+        raw = {cells[place] for place in known}
+        if len(raw) > len({cell.strip() for cell in raw}):
+            self.said.append(f"column {name!r}: levels that differ by white space around them "
+                             "alone are taken as one")  # fmt: skip
+        return Words(texts)
 
     def _number(self, j: int, cell: str, where: str) -> float:
         place = f"{self.what}: {where}, column {self.names[j][:80]!r}"
         text = cell.strip()
         if is_missing(text):
             return math.nan
-        if self.commas and _COMMA.fullmatch(text):
+        if _COMMA.fullmatch(text):
             self.comma = self.comma or f"{place} ({text[:40]!r})"
             self.surely_decimal |= not _THOUSANDS.fullmatch(text)
             text = with_point(text)

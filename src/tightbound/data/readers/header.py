@@ -51,7 +51,7 @@ def decide_words(first: list[str], below: Sequence[Sequence[str]], what: str) ->
     """Whether a first line above columns of which some hold words is a header, and a note.
 
     It is one if it names a column of numbers in words, or numbers that count name one of words. A
-    line of words above words is a row if one of its words is a level below it.
+    line above words is a row if one of its cells is a level below it, or a question mark.
 
     Args:
         first: Its cells.
@@ -67,8 +67,9 @@ def decide_words(first: list[str], below: Sequence[Sequence[str]], what: str) ->
     words = [not is_number(cell) and not is_missing(cell) for cell in first]
     numbers = [cell for cell in first if is_number(cell)]
     shown = ", ".join(cell[:20] for cell in first[:3]) + (", ..." if len(first) > 3 else "")
-    recurs = any(
-        cell in cells for cell, cells, word in zip(first, columns, words, strict=True) if word
+    recurs = "?" in first or any(
+        cell in cells and not (number and is_number(cell))
+        for cell, cells, number in zip(first, columns, numeric, strict=True)
     )
     if not numbers:
         over = any(
@@ -81,7 +82,7 @@ def decide_words(first: list[str], below: Sequence[Sequence[str]], what: str) ->
             return False, f"the first line ({shown}) is a row; header=True makes it names"
         return True, f"the first line ({shown}) names the columns; header=False makes it a row"
     counts = _counts(numbers)
-    if counts and not any(words) and len(numbers) > 1:
+    if counts and not any(words) and len(numbers) > 1 and not recurs:
         return True, f"the first line ({shown}) names the columns; header=False makes it a row"
     before = all(words[: len(words) - len(numbers)]) and not any(words[-len(numbers) :])
     if not (before and counts) or recurs:

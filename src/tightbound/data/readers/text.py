@@ -58,8 +58,7 @@ def parse_text(
             raise _no_rows(what)
         top = header
         if header is None:
-            plain = [with_point(cell) for cell in records[0][1]]
-            first = plain if layout.separator != "," else records[0][1]
+            first = [with_point(cell) for cell in records[0][1]]
             top = names_columns(first, records[1][1] if len(records) > 1 else None)
         clear = header is None and top
         found, top = _numbers(text, what, layout, top=top)
@@ -109,7 +108,7 @@ def _numbers(
     records = layout.records(text)
     begin = list(islice(records, 2))
     names, indexed, above = body_of(begin, layout, top=top is not False)
-    cells_of = Cells(names, what, commas=layout.separator != ",")
+    cells_of = Cells(names, what)
     rows: list[str] = []
     values = array("d")
     n = 0
@@ -137,7 +136,8 @@ def _numbers(
                 raise UsageError(f"{what}: {note}, but one without a name; pass header=True")
             x = np.concatenate([counts[None], x])
             names = [str(j) for j in range(len(names))]
-    return Table(list(x.T), tuple(names), tuple(rows), notes, what), is_header
+    table = Table(list(x.T), tuple(names), tuple(rows), notes, what, headed=is_header)
+    return table, is_header
 
 
 def _mixed(
@@ -153,14 +153,13 @@ def _mixed(
     records = list(layout.records(text))
     notes: tuple[str, ...] = ()
     first = records[0][1]
-    commas = layout.separator != ","
     if header is None and not (top and any(map(is_number, first))):
         rest = [cells for _, cells in records[1:] if len(cells) >= len(first)]
         shift = 1 if rest and len(rest[0]) == len(first) + 1 and rest[0][-1].strip() else 0
         columns = zip(*rest, strict=False)
-        below = [[with_point(cell) if commas else cell for cell in cells] for cells in columns]
+        below = [[with_point(cell) for cell in cells] for cells in columns]
         below = below[shift : shift + len(first)] or [[] for _ in first]
-        plain = [with_point(cell) if commas else cell for cell in first]
+        plain = [with_point(cell) for cell in first]
         top, note = decide_words(plain, below, what)
         notes += (note,) if note else ()
     names, indexed, above = body_of(records, layout, top=top is not False)
@@ -171,7 +170,7 @@ def _mixed(
     for where, (_, cells) in zip(wheres, body, strict=True):
         _check_width(cells, names, what, where, indexed=indexed)
     rows = tuple(cells[0].strip() for _, cells in body) if indexed else ()
-    cells_of = Cells(names, what, commas=commas)
+    cells_of = Cells(names, what)
     columns = [
         cells_of.column(
             j,
@@ -182,8 +181,8 @@ def _mixed(
         for j, name in enumerate(names)
     ]
     lines = array("q", [line for line, _ in body])
-    notes = cells_of.notes() + notes + tuple(cells_of.spelled)
-    return Table(columns, tuple(names), rows, notes, what, lines=lines)
+    notes = cells_of.notes() + notes + tuple(cells_of.said)
+    return Table(columns, tuple(names), rows, notes, what, lines=lines, headed=above > 0)
 
 
 def _no_rows(what: str) -> UsageError:
