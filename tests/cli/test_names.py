@@ -27,6 +27,9 @@ def test_names_are_those_of_the_registries():
     assert set(names.PRIORS) == {*distributions.FAMILIES, DISCRETE}
     assert set(names.POSTERIORS) == {*names.PRIORS, *NOISE_DRIVEN}
     assert set(likelihoods.likelihoods()) >= {"bernoulli", "gaussian", "gaussian_unit_mean"}
+    assert set(names.likelihoods()) == set(likelihoods.likelihoods())
+    # Families of one unit are likelihoods too; "normal" is "gaussian".
+    assert set(names.FAMILIES) - set(names.likelihoods()) == {*names.JOINT, "normal"}
     assert set(names.ACTIVATIONS) == set(ACTIVATIONS)
     assert set(names.BINARISATIONS) == set(binarise.MODES)
     assert {entry.name: entry.splits for entry in data.names()} == names.splits()

@@ -26,17 +26,21 @@ from tightbound.networks import Fixed
 EDGE = 1e-6
 """How near the mean comes to an end, as a share of the interval."""
 
+NEAREST = 2.0**-24
+"""How near a value comes to an end, likewise."""
+
 
 class BetaColumns(AbstractUnivariate):
     """Beta on [low - beyond, high + beyond] with mean sigmoid(m + a) and precision n.
 
-    1 / (1 + n) = (s exp(b))^2 + (s floor)^2, with s the standard deviation over the largest one at
-    its mean, that of 0 and 1 alone; a and b are free numbers.
+    1 / n = (exp(2 b) + floor^2) / n_0, with m and n_0 of the training column's moments; a and b are
+    free numbers.
     """
 
     middle: Fixed
     """m, the logit of the training column's mean."""
-    spread: Fixed
+    log_precision: Fixed
+    """Log of n_0."""
     floor: Fixed
     ends: tuple[tuple[float, float, float], ...] = eqx.field(static=True)
     """low, high and beyond of each column."""
@@ -72,8 +76,9 @@ class BetaColumns(AbstractUnivariate):
         mean, n = self._inner(free)
         a, b = mean * n, (1.0 - mean) * n
         start, length = self._interval(free.dtype)
-        u = jnp.clip((values - start) / length, 1e-30, 1.0)
-        v = jnp.clip((start + length - values) / length, 1e-30, 1.0)
+        # Nearer to an end single precision tells no values apart: 0 would be a guess.
+        u = jnp.clip((values - start) / length, NEAREST, 1.0)
+        v = jnp.clip((start + length - values) / length, NEAREST, 1.0)
         away = a * _less(u, mean) + b * _less(v, 1.0 - mean)
         constant = rest(a) + rest(b) - rest(n)
         return constant - away - jnp.log(u) - jnp.log(v) - jnp.log(length)
@@ -99,10 +104,8 @@ class BetaColumns(AbstractUnivariate):
     def _inner(self, free: Free) -> tuple[Values, Values]:
         """Mean in (0, 1), and precision."""
         mean = jax.nn.sigmoid(like(self.middle, free) + free[:, 0])
-        log_spread = jnp.log(like(self.spread, free)) + floored(free[:, 1], like(self.floor, free))
-        # exp(-2 log_spread) - 1, which is positive.
-        n = jnp.expm1(jnp.maximum(-2.0 * log_spread, 1e-2))
-        return jnp.clip(mean, EDGE, 1.0 - EDGE), n
+        log_n = like(self.log_precision, free) - 2.0 * floored(free[:, 1], like(self.floor, free))
+        return jnp.clip(mean, EDGE, 1.0 - EDGE), jnp.exp(jnp.maximum(log_n, -7.0))
 
     def _interval(self, dtype: Any) -> tuple[Values, Values]:
         start = np.array([low - beyond for low, _, beyond in self.ends])
@@ -137,9 +140,11 @@ def _of(part: Part, low: float | None = None, high: float | None = None) -> Beta
     start = np.array([low - beyond for low, _, beyond in ends])
     length = np.array([high - low + 2 * beyond for low, high, beyond in ends])
     mean = (np.nanmean(part.values, axis=0) - start) / length
-    spread = np.minimum(deviation / length / np.sqrt(mean * (1 - mean)), 0.95)
-    middle = Fixed.of(np.log(mean) - np.log1p(-mean))
-    return BetaColumns(middle, Fixed.of(spread), Fixed.of(part.floors(deviation)), tuple(ends))
+    # Of 0 and 1 alone there is no more variance than mean (1 - mean), which has n = 0.
+    n = np.maximum(mean * (1 - mean) / (deviation / length) ** 2 - 1, 1e-2)
+    floors = part.floors(deviation) * np.sqrt(n / (1 + n))
+    fixed = (Fixed.of(a) for a in (np.log(mean) - np.log1p(-mean), np.log(n), floors))
+    return BetaColumns(*fixed, tuple(ends))
 
 
 LIKELIHOODS = {

@@ -94,9 +94,10 @@ def autoencoder(
             goes by the posterior: mostly the same family.
         encoder: Your own network in place of the bottom deterministic layers of q: any callable
             or Equinox module from one item, of the shape that items of `data` have and
-            standardised under "gaussian", to features of shape (h,). Dense heads stand behind it,
-            one per parameter of q. `tb.networks.Whole(network)` has none: the network gives the
-            parameters itself, for a normal q the means and the log-scales.
+            standardised under "gaussian" (under likelihoods of columns, their `Features`), to
+            features of shape (h,). Dense heads stand behind it, one per parameter of q.
+            `tb.networks.Whole(network)` has none: the network gives the parameters itself, for a
+            normal q the means and the log-scales.
         decoder: Your own network in place of those of p(x|h_1): from (latent,) to (h,), or as
             `Whole` to the parameters of the likelihood: d logits for "bernoulli", d means and d
             log-scales of standardised values for "gaussian", in any shape. Their biases are then
