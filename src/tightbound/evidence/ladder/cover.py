@@ -118,26 +118,6 @@ class Cover(NamedTuple):
         return mean, within + np.einsum("c,ci,cj->ij", self.share, away, away)
 
 
-def moment_matched(u: Float[np.ndarray, "n d"], log_density: Float[np.ndarray, " m"]) -> Cover:
-    """One component with the moments of draws, and the mass that the density at the first m says.
-
-    Args:
-        u: Draws of some law, more than they have dimensions.
-        log_density: Of the first of them, in nats.
-    """
-    mean, spread = u.mean(axis=0), np.atleast_2d(np.cov(u.T))
-    factor = np.linalg.cholesky(spread + 1e-9 * np.trace(spread) / len(mean) * np.eye(len(mean)))
-    white = np.linalg.solve(factor, (u[: len(log_density)] - mean).T)
-    log_normal = (
-        -0.5 * np.sum(white**2, axis=0) - np.linalg.slogdet(2 * np.pi * factor @ factor.T)[1] / 2
-    )
-    log_w = np.where(np.isfinite(log_density), log_density, -np.inf) - log_normal
-    log_mass = np.logaddexp.reduce(log_w) - np.log(len(log_w))
-    if not np.isfinite(log_mass):
-        return Cover.nothing(len(mean))
-    return Cover(mean[None], factor[None], np.asarray([log_mass]))
-
-
 def added(
     cover: Cover,
     units: Units,

@@ -37,7 +37,7 @@ from tightbound.distributions import AbstractConditional, StudentMixture
 from tightbound.evidence.ladder.adapt import Pool, refitted, reweighted
 from tightbound.evidence.ladder.anneal import CHAINS, annealed, cost
 from tightbound.evidence.ladder.climb import climb
-from tightbound.evidence.ladder.cover import UNCOVERED, Cover, added, moment_matched
+from tightbound.evidence.ladder.cover import UNCOVERED, Cover, added
 from tightbound.evidence.ladder.rungs import Drawn, Rung, apart, effective, scored
 from tightbound.evidence.ladder.units import Units
 from tightbound.evidence.terms import CHAINS as TERMS
@@ -54,8 +54,6 @@ AROUND = 2.0
 """Standard deviations of what has been found, of starts beside these."""
 BATCH = 16
 """Climbs together."""
-MOMENTS = 10
-"""Draws of a posterior for each dimension, behind the moments of its component."""
 MOST_CLIMBS = 512
 QUIET, QUIET_EACH = 48, 3
 """Climbs in a row that find nothing, after which the search ends: in all, and for each mode, so
@@ -144,8 +142,6 @@ class Ascent:
 
     def search(self) -> None:
         """Climbs until enough of them have found nothing that the mixture does not cover."""
-        if self.posterior is not None:
-            self.begin()
         # Whatever the budget, one batch: without it there is nothing to estimate from.
         while not self.climbs or (
             not (self.searched or self.crowded)
@@ -160,15 +156,6 @@ class Ascent:
             )
         if not self.searched and not self.crowded:
             self.doubts.append(f"the last of {self.climbs} climbs still found something new")
-
-    def begin(self) -> None:
-        """Covers what the posterior says: a component with the moments of its draws."""
-        assert self.posterior is not None
-        keys = first_keys(stream(self.key, "ladder.posterior"), MOMENTS * self.dim)
-        drawn = np.asarray(_drawn(self.posterior, self.x, keys), np.float64)
-        u = (drawn - self.centre) / self.scale
-        heights = self.values(u[:FIRST])
-        self.cover = moment_matched(u, heights)
 
     @property
     def searched(self) -> bool:
