@@ -143,8 +143,8 @@ def _of(part: Part, low: float | None = None, high: float | None = None) -> Beta
     # Of 0 and 1 alone there is no more variance than mean (1 - mean), which has n = 0.
     n = np.maximum(mean * (1 - mean) / (deviation / length) ** 2 - 1, 1e-2)
     floors = part.floors(deviation) * np.sqrt(n / (1 + n))
-    fixed = (Fixed.of(a) for a in (np.log(mean) - np.log1p(-mean), np.log(n), floors))
-    return BetaColumns(*fixed, tuple(ends))
+    middle = np.log(mean) - np.log1p(-mean)
+    return BetaColumns(Fixed.of(middle), Fixed.of(np.log(n)), Fixed.of(floors), tuple(ends))
 
 
 LIKELIHOODS = {
