@@ -1,7 +1,7 @@
 """Numbers that do not depend on z, and are learned: scales, degrees of freedom, thresholds.
 
-Tolerances are five standard errors of maximum likelihood or more (false alarms below 1e-6 each),
-and leave room for the fit's own noise.
+Seeds are fixed, and tolerances chosen so that they leave room for the noise of a fit; they are no
+test of maximum likelihood's own errors.
 """
 
 import jax.numpy as jnp
