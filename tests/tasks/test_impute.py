@@ -1,13 +1,15 @@
 """Filled tables: exact for normals, in the table's own types, and honest about draws."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import tightbound as tb
 from tests.tasks.test_predictive import COVARIANCES, MEANS, ROWS, conditional, mixture
 from tightbound.core.errors import UsageError
 from tightbound.distributions import StandardNormal
+
+
+pd = pytest.importorskip("pandas", reason="pandas is not installed")
 
 
 def one_normal():

@@ -226,6 +226,7 @@ def _maximise(model: Model, x: Data, weights: Float[Array, "n k"], limits: _Limi
     shares = weights / jnp.where(lost, 1.0, totals)[None, :]
     old = model.likelihood
     if isinstance(old, GaussianComponents):
+        assert limits.scatter is not None
         means, covariances = moments(old, x, shares)
         own = (totals / (totals + limits.shrinkage))[:, None, None]
         covariances = own * covariances + (1 - own) * limits.scatter[None]
