@@ -8,7 +8,6 @@ from tests.tasks.test_predictive import COVARIANCES, MEANS, ROWS, conditional, m
 from tightbound.core.errors import UsageError
 from tightbound.distributions import StandardNormal
 
-
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
 
 
