@@ -75,6 +75,26 @@ def test_several_tables_and_the_cells_with_their_intervals(fitted):
         assert cell["probability"] == ""
 
 
+def test_levels_are_written_as_words(fitted):
+    assert fitted("sample", "m", "--n", "30", "--out", "s.csv")[0] == 0
+    assert fitted("reconstruct", "m", "holes.csv", "--out", "back.csv")[0] == 0
+    for name, n in (("s.csv", 30), ("back.csv", 8)):
+        with open(name, newline="") as file:
+            head, *rows = csv.reader(file)
+        assert head == HEAD
+        assert len(rows) == n
+        assert {row[0] for row in rows} <= {"red", "green", "blue"}
+        assert all(float(row[1]) >= 0 and np.isfinite(float(row[2])) for row in rows)
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    assert fitted("sample", "m", "--n", "30", "--out", "s.parquet")[0] == 0
+    from pyarrow import parquet
+
+    table = parquet.read_table("s.parquet")
+    with open("s.csv", newline="") as file:
+        assert table.column("colour").to_pylist() == [row["colour"] for row in csv.DictReader(file)]
+    assert str(table.schema.field("height").type) == "float"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -32,7 +32,7 @@ def run(given: Namespace) -> int:
             directory, given.data, limit=given.limit, scale=given.scale, header=given.header
         )
         rows = iter([found.means])
-        write_rows(path, rows, n=len(found.means), items=runs.items_of(directory))
+        write_rows(path, rows, n=len(found.means), items=found.items)
     record = {"file": str(path), "n": len(found.means), found.measure: found.error}
     say(record, as_json=given.json)
     return 0

@@ -29,8 +29,8 @@ def run(given: Namespace) -> int:
     with kept_compilations():
         from tightbound import runs
 
-        fitted = runs.open_run(directory).run
-        chunks = runs.sample_chunks(fitted, given.n, given.key, chunk=CHUNK)
-        write_rows(path, chunks, n=given.n, items=runs.items_of(directory))
+        opened = runs.open_run(directory)
+        chunks = runs.sample_chunks(opened.run, given.n, given.key, chunk=CHUNK)
+        write_rows(path, chunks, n=given.n, items=runs.written_items(directory, opened))
     say({"file": str(path), "n": given.n}, as_json=given.json)
     return 0

@@ -102,9 +102,12 @@ def _csv(handle: BufferedIOBase, chunks: Rows, n: int, items: "ItemsOf") -> None
         if number == 0:
             csv.writer(text := io.StringIO(), lineterminator="\n").writerow(_columns(chunk, items))
             handle.write(text.getvalue().encode())
-        # The shortest text that is the same float32 again.
-        lines = (",".join(map(str, row)) for row in chunk.astype("U32"))
-        handle.write(("\n".join(lines) + "\n").encode())
+        # The shortest text that is the same float32 again, and levels as words.
+        cells = chunk.astype("U32").astype(object)
+        for place, words in _words(chunk, items).items():
+            cells[:, place] = words
+        csv.writer(text := io.StringIO(), lineterminator="\n").writerows(cells.tolist())
+        handle.write(text.getvalue().encode())
 
 
 def _parquet(handle: BufferedIOBase, chunks: Rows, n: int, items: "ItemsOf") -> None:
@@ -118,7 +121,10 @@ def _parquet(handle: BufferedIOBase, chunks: Rows, n: int, items: "ItemsOf") -> 
     with contextlib.ExitStack() as stack:
         writer = None
         for chunk in chunks:
-            table = pa.table(dict(zip(_columns(chunk, items), chunk.T, strict=True)))
+            columns = [*chunk.T]
+            for place, words in _words(chunk, items).items():
+                columns[place] = words
+            table = pa.table(dict(zip(_columns(chunk, items), columns, strict=True)))
             if writer is None:
                 writer = stack.enter_context(parquet.ParquetWriter(handle, table.schema))
             writer.write_table(table)
@@ -142,6 +148,14 @@ def _png(handle: BufferedIOBase, chunks: Rows, n: int, items: "ItemsOf") -> None
         grey = np.clip(item.reshape(shape), 0, 1) * 255
         sheet[top : top + shape[0], left : left + shape[1]] = np.rint(grey)
     Image.fromarray(sheet).save(cast("IO[bytes]", handle), format="PNG")
+
+
+def _words(chunk: Any, items: "ItemsOf") -> dict[int, list[str]]:
+    """The levels of a chunk's rows in words, by the place of the column."""
+    return {
+        place: [levels[int(number)] for number in chunk[:, place]]
+        for place, levels in items.levels.items()
+    }
 
 
 def _columns(chunk: Any, items: "ItemsOf") -> list[str]:

@@ -6,4 +6,5 @@ from tightbound.runs.folder import items_of as items_of
 from tightbound.runs.folder import open_run as open_run
 from tightbound.runs.images import reconstruct_data as reconstruct_data
 from tightbound.runs.images import sample_chunks as sample_chunks
+from tightbound.runs.source import written_items as written_items
 from tightbound.runs.table import per_datum as per_datum

@@ -1,7 +1,8 @@
 """A run's folder, read back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,6 +102,8 @@ class ItemsOf(NamedTuple):
     shape: tuple[int, ...]
     columns: tuple[str, ...]
     """Names of the columns of a table; none where they have none."""
+    levels: Mapping[int, tuple[str, ...]] = MappingProxyType({})
+    """Of columns, by place, whose means are numbers of levels: the levels as the source has them."""
 
 
 def items_of(directory: Path) -> ItemsOf:

@@ -22,8 +22,8 @@ from tightbound.models.source import as_source
 from tightbound.models.standardization import view
 from tightbound.networks import Standardization
 from tightbound.recipes.settings import Config
-from tightbound.runs.folder import open_run
-from tightbound.runs.source import load_scored
+from tightbound.runs.folder import ItemsOf, open_run
+from tightbound.runs.source import load_scored, written_items
 from tightbound.training import Run
 
 PICTURES = 100
@@ -105,6 +105,8 @@ class Reconstructed(NamedTuple):
 
     means: Float[np.ndarray, "n d"]
     """Means of p(x|z), in the data's units."""
+    items: ItemsOf
+    """What one of them is, for files."""
     error: float
     """The mean over all values that are not missing of what `measure` names."""
     measure: str
@@ -152,4 +154,5 @@ def reconstruct_data(
         told, seen = units(told)[..., :n], units(truth)[..., :n]
         truth, measure = jnp.where(hidden, jnp.nan, seen), f"{measure}_features"
     apart = np.asarray(told) - np.asarray(truth)
-    return Reconstructed(means, float(np.nanmean(apart**2)), measure)
+    items = written_items(directory, opened)
+    return Reconstructed(means, items, float(np.nanmean(apart**2)), measure)

@@ -11,8 +11,9 @@ from tightbound import data
 from tightbound.core.digests.arrays import digest_of
 from tightbound.core.digests.record import entry
 from tightbound.core.errors import UsageError
+from tightbound.models.standardization import columns
 from tightbound.recipes.settings import Config
-from tightbound.runs.folder import RUN, Opened, items_of
+from tightbound.runs.folder import RUN, ItemsOf, Opened, items_of
 
 PARTS = ("train", "validation", "test")
 FILE = "file"
@@ -174,6 +175,25 @@ def schema_of(directory: Path, opened: Opened) -> data.Schema | None:
     if not isinstance(held, dict):
         raise UsageError(f"{path} is damaged: expected a schema, got {held!r:.60}")
     return data.Schema.from_entries(held, f"{path} is damaged")
+
+
+def written_items(directory: Path, opened: Opened) -> ItemsOf:
+    """What one item is, for files that people read: with the words of levels.
+
+    Raises:
+        UsageError: A damaged record.
+    """
+    items, law = items_of(directory), columns(opened.model)
+    schema = None if law is None else schema_of(directory, opened)
+    if law is None or schema is None:
+        return items
+    means = {
+        place: schema.columns[place].levels
+        for laws, places in zip(law.laws, law.places, strict=True)
+        for place in places
+        if laws.levels is not None and schema.columns[place].levels
+    }
+    return items._replace(levels=means)
 
 
 def coded_by(directory: Path, opened: Opened) -> data.Schema | None:
