@@ -103,7 +103,7 @@ class ItemsOf(NamedTuple):
     columns: tuple[str, ...]
     """Names of the columns of a table; none where they have none."""
     levels: Mapping[int, tuple[str, ...]] = MappingProxyType({})
-    """Of columns, by place, whose means are numbers of levels: the levels as the source has them."""
+    """Of columns, by place, whose means are numbers of levels: the source's words for them."""
 
 
 def items_of(directory: Path) -> ItemsOf:
