@@ -191,6 +191,14 @@ def test_levels_that_may_be_one_are_said(tmp_path):
     assert any("'Red' and 'red' differ by case or white space" in note for note in found.notes)
 
 
+def test_a_level_that_reads_like_a_hole_is_told():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame({"a": ["x", "NA", "y", "x"] * 5, "b": np.arange(20) / 7})
+    found = data.load_items(frame)
+    assert found.schema.column("a").levels == ("NA", "x", "y")
+    assert any("'NA' is a level" in note for note in found.notes)
+
+
 # headers
 
 

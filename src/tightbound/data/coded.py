@@ -16,6 +16,7 @@ from tightbound.data.inferred import (
     in_order,
 )
 from tightbound.data.numbered import factor_of, numbers
+from tightbound.data.readers.cells import is_missing
 from tightbound.data.schema import LEVELLED, Column, Kind, Schema
 from tightbound.data.table import Refused, Table, Words, is_number
 
@@ -256,6 +257,9 @@ def _notes(table: Table, j: int, made: Column) -> list[str]:
         if other != level:
             notes.append(f"column {name!r}: the levels {other!r} and {level!r} differ by case or "
                          "white space alone, and are kept apart")  # fmt: skip
+        if is_missing(level):
+            notes.append(f"column {name!r}: {level!r} is a level, as the source has it, and not a "
+                         "missing value")  # fmt: skip
     column = table.columns[j]
     if isinstance(column, Words):
         blank = sum(text is not None and not text.strip() for text in column.texts)
