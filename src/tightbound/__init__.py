@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tightbound import models as models
     from tightbound import networks as networks
     from tightbound import objectives as objectives
+    from tightbound import tasks as tasks
     from tightbound.core.errors import NonFiniteError as NonFiniteError
     from tightbound.core.errors import UsageError as UsageError
     from tightbound.distributions import AbstractExplicit as AbstractExplicit
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tightbound.models import posterior as posterior
     from tightbound.models import source as source
     from tightbound.runs import open_run as open_run
+    from tightbound.tasks import score as score
     from tightbound.training import Run as Run
     from tightbound.training import em as em
     from tightbound.training import fit as fit
@@ -50,6 +52,7 @@ _MODULES = (
     "models",
     "networks",
     "objectives",
+    "tasks",
 )
 _NAMES = {
     "AbstractExplicit": "distributions",
@@ -71,6 +74,7 @@ _NAMES = {
     "posterior": "models",
     "sandwich": "evidence",
     "save": "training",
+    "score": "tasks",
     "source": "models",
 }
 

@@ -1,0 +1,132 @@
+"""Log p of chosen values of each row: the rows as the model sees them, with further holes in them.
+
+Whatever hides values of a row asks here, so that all of it is one and the same estimate.
+
+Bias: none where log p is a sum or has a closed form; else that of importance sampling, whose
+estimates are low by about stderr^2 / 2.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, PRNGKeyArray
+
+from tightbound.core.items import with_holes
+from tightbound.data import DataLike, Source, as_array
+from tightbound.evidence import Estimate, evaluate, exact
+from tightbound.evidence.batches import prepared
+from tightbound.evidence.execution import Execution
+from tightbound.models import Model
+from tightbound.models.source import as_source
+
+
+class Rows(NamedTuple):
+    """Rows as a model sees them: binarised once, where they are, and NaN where not known."""
+
+    values: Float32[np.ndarray, "n *item"]
+    conditions: Float32[np.ndarray, "n c"] | None
+    names: tuple[str, ...] = ()
+    """The names of their values; empty where they have none."""
+
+    @property
+    def known(self) -> Bool[np.ndarray, "n d"]:
+        """Which values are known, row by row."""
+        return ~np.isnan(self.values.reshape(len(self.values), math.prod(self.values.shape[1:])))
+
+    def at(self, rows: Any, known: Bool[np.ndarray, "m d"]) -> "Rows":
+        """Copies of some rows (by number, each as often as it is named), of which less is known."""
+        shape = self.values.shape[1:]
+        shown = np.where(known.reshape(-1, *shape), self.values[rows], np.float32(np.nan))
+        conditions = None if self.conditions is None else self.conditions[rows]
+        return Rows(shown, conditions, self.names)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Rows"]) -> "Rows":
+        """The rows of several, one behind the other."""
+        conditions = [part.conditions for part in parts if part.conditions is not None]
+        return cls(
+            np.concatenate([part.values for part in parts]),
+            np.concatenate(conditions) if conditions else None,
+            parts[0].names,
+        )
+
+
+def rows_of(model: Model, x: DataLike, key: PRNGKeyArray, binarize: str) -> Rows:
+    """The rows of data as all estimators see them with this key.
+
+    Raises:
+        UsageError: As `tb.source` says.
+    """
+    data = prepared(model, x, binarize, key)
+    seen, _ = data.seen(np.arange(data.n))
+    names = () if isinstance(x, Source) else as_array(x, "the data").columns
+    return Rows(np.asarray(with_holes(seen)), data.source.conditions, tuple(names))
+
+
+def log_evidence(
+    model: Model, posterior: Any, rows: Rows, *, k: int, key: PRNGKeyArray, run: Execution
+) -> Estimate:
+    """Log p of what is known of each row: exact without a posterior, else by k draws of q(z|x).
+
+    It is 0 where nothing is known, of which nothing is drawn.
+
+    Raises:
+        UsageError: No posterior for a model whose evidence is neither a sum nor a closed form, nor
+            an integral over one or two dimensions.
+        NonFiniteError: A log-weight is NaN or +inf.
+    """
+    x = as_source(model, rows.values, "the rows", "none", conditions=rows.conditions)
+    how = {"key": key, "batch_size": run.batch_size, "progress": run.progress}
+    if posterior is None:
+        found = exact(model, x, **how)
+    else:
+        found = evaluate(model, posterior, x, k=k, chunk=run.chunk, **how)
+    some = rows.known.any(axis=1)
+    numbers = {name: np.where(some, getattr(found, name), 0) for name in ("log_evidence", "stderr")}
+    return replace(found, **numbers)
+
+
+def less(a: Any, b: Any) -> Any:
+    """A - b of log-densities: NaN where both are infinite, and nothing can be said."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(a, np.float64) - np.asarray(b, np.float64)
+
+
+Whole = tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]
+"""Log p(x_observed) of rows, and its standard error."""
+
+
+class Given(NamedTuple):
+    """Log p(x_j | x_-j) of each known value j given all others of its row; NaN where not known."""
+
+    log_p: Float[np.ndarray, "n d"]
+    stderr: Float[np.ndarray, "n d"]
+
+
+def each_given_rest(
+    model: Model,
+    posterior: Any,
+    rows: Rows,
+    whole: Whole,
+    *,
+    k: int,
+    key: PRNGKeyArray,
+    run: Execution,
+) -> Given:
+    """Each value given the rest of its row: a copy of the row for each, with one more hole.
+
+    `whole` is log p(x_observed) of the rows, from draws of another key.
+    """
+    row, place = np.nonzero(rows.known)
+    known = rows.known[row]
+    known[np.arange(len(row)), place] = False
+    found = Given(*(np.full(rows.known.shape, np.nan) for _ in Given._fields))
+    if not len(row):
+        return found
+    without = log_evidence(model, posterior, rows.at(row, known), k=k, key=key, run=run)
+    found.log_p[row, place] = less(whole[0][row], without.log_evidence)
+    found.stderr[row, place] = np.hypot(whole[1][row], without.stderr)
+    return found
