@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float32, PRNGKeyArray
 
+from tightbound.core.errors import UsageError
 from tightbound.core.items import with_holes
 from tightbound.data import DataLike, Source, as_array
 from tightbound.evidence import Estimate, evaluate, exact
 from tightbound.evidence.batches import prepared
 from tightbound.evidence.execution import Execution
-from tightbound.models import Model
+from tightbound.models import Bayesian, Model
 from tightbound.models.source import as_source
 
 
@@ -29,7 +30,7 @@ class Rows(NamedTuple):
     values: Float32[np.ndarray, "n *item"]
     conditions: Float32[np.ndarray, "n c"] | None
     names: tuple[str, ...] = ()
-    """The names of their values; empty where they have none."""
+    """The names of their values, of the data or else the model; empty where there are none."""
 
     @property
     def known(self) -> Bool[np.ndarray, "n d"]:
@@ -54,6 +55,17 @@ class Rows(NamedTuple):
         )
 
 
+def single(model: Model | Bayesian) -> Model:
+    """The model, which must be one p(x, z).
+
+    Raises:
+        UsageError: It is a distribution over models.
+    """
+    if isinstance(model, Bayesian):
+        raise UsageError("a Bayesian model is no single p(x, z): take `model.mean`")
+    return model
+
+
 def rows_of(model: Model, x: DataLike, key: PRNGKeyArray, binarize: str) -> Rows:
     """The rows of data as all estimators see them with this key.
 
@@ -63,30 +75,8 @@ def rows_of(model: Model, x: DataLike, key: PRNGKeyArray, binarize: str) -> Rows
     data = prepared(model, x, binarize, key)
     seen, _ = data.seen(np.arange(data.n))
     names = () if isinstance(x, Source) else as_array(x, "the data").columns
-    return Rows(np.asarray(with_holes(seen)), data.source.conditions, tuple(names))
-
-
-def log_evidence(
-    model: Model, posterior: Any, rows: Rows, *, k: int, key: PRNGKeyArray, run: Execution
-) -> Estimate:
-    """Log p of what is known of each row: exact without a posterior, else by k draws of q(z|x).
-
-    It is 0 where nothing is known, of which nothing is drawn.
-
-    Raises:
-        UsageError: No posterior for a model whose evidence is neither a sum nor a closed form, nor
-            an integral over one or two dimensions.
-        NonFiniteError: A log-weight is NaN or +inf.
-    """
-    x = as_source(model, rows.values, "the rows", "none", conditions=rows.conditions)
-    how = {"key": key, "batch_size": run.batch_size, "progress": run.progress}
-    if posterior is None:
-        found = exact(model, x, **how)
-    else:
-        found = evaluate(model, posterior, x, k=k, chunk=run.chunk, **how)
-    some = rows.known.any(axis=1)
-    numbers = {name: np.where(some, getattr(found, name), 0) for name in ("log_evidence", "stderr")}
-    return replace(found, **numbers)
+    names = tuple(names) or getattr(model.likelihood, "names", ())
+    return Rows(np.asarray(with_holes(seen)), data.source.conditions, names)
 
 
 def less(a: Any, b: Any) -> Any:
@@ -106,27 +96,47 @@ class Given(NamedTuple):
     stderr: Float[np.ndarray, "n d"]
 
 
-def each_given_rest(
-    model: Model,
-    posterior: Any,
-    rows: Rows,
-    whole: Whole,
-    *,
-    k: int,
-    key: PRNGKeyArray,
-    run: Execution,
-) -> Given:
-    """Each value given the rest of its row: a copy of the row for each, with one more hole.
+class Marginals(NamedTuple):
+    """What all estimates of one call have in common."""
 
-    `whole` is log p(x_observed) of the rows, from draws of another key.
-    """
-    row, place = np.nonzero(rows.known)
-    known = rows.known[row]
-    known[np.arange(len(row)), place] = False
-    found = Given(*(np.full(rows.known.shape, np.nan) for _ in Given._fields))
-    if not len(row):
+    model: Model
+    posterior: Any
+    k: int
+    run: Execution
+
+    def log_p(self, rows: Rows, key: PRNGKeyArray) -> Estimate:
+        """Log p of what is known of each row: exact without a posterior, else by k draws.
+
+        It is 0 where nothing is known, of which nothing is drawn.
+
+        Raises:
+            UsageError: No posterior for a model whose evidence is neither a sum nor a closed form,
+                nor an integral over one or two dimensions.
+            NonFiniteError: A log-weight is NaN or +inf.
+        """
+        x = as_source(self.model, rows.values, "the rows", "none", conditions=rows.conditions)
+        how = {"key": key, "batch_size": self.run.batch_size, "progress": self.run.progress}
+        if self.posterior is None:
+            found = exact(self.model, x, **how)
+        else:
+            chunk = self.run.chunk
+            found = evaluate(self.model, self.posterior, x, k=self.k, chunk=chunk, **how)
+        some = rows.known.any(axis=1)
+        names = ("log_evidence", "stderr")
+        return replace(found, **{name: np.where(some, getattr(found, name), 0) for name in names})
+
+    def each_given_rest(self, rows: Rows, whole: Whole, key: PRNGKeyArray) -> Given:
+        """Each value given the rest of its row: a copy of the row for each, with one more hole.
+
+        `whole` is log p(x_observed) of the rows, from draws of another key.
+        """
+        row, place = np.nonzero(rows.known)
+        known = rows.known[row]
+        known[np.arange(len(row)), place] = False
+        found = Given(*(np.full(rows.known.shape, np.nan) for _ in Given._fields))
+        if not len(row):
+            return found
+        without = self.log_p(rows.at(row, known), key)
+        found.log_p[row, place] = less(whole[0][row], without.log_evidence)
+        found.stderr[row, place] = np.hypot(whole[1][row], without.stderr)
         return found
-    without = log_evidence(model, posterior, rows.at(row, known), k=k, key=key, run=run)
-    found.log_p[row, place] = less(whole[0][row], without.log_evidence)
-    found.stderr[row, place] = np.hypot(whole[1][row], without.stderr)
-    return found

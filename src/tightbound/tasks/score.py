@@ -9,30 +9,24 @@ Bias: scores are low by about stderr^2 / 2, and exact where nothing is drawn; p-
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Unpack
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Float, Int
 
 from tightbound.core.errors import UsageError, at_least, is_whole
-from tightbound.core.streams import first_keys, stream, streams
+from tightbound.core.streams import stream
 from tightbound.data import DataLike, Schema
 from tightbound.evidence import Estimate
 from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.models import Bayesian, Model
 from tightbound.tasks.blame import Blamed, blamed
 from tightbound.tasks.conformal import p_values
-from tightbound.tasks.marginals import Given, Rows, Whole, each_given_rest, log_evidence, rows_of
+from tightbound.tasks.marginals import Marginals, Rows, rows_of, single
+from tightbound.tasks.usual import fitting, usual_of_each
 
 K = 1000
 """Draws of z for each score."""
-USUAL = 50
-"""Rows of which the usual value of log p(x_j | x_-j) is the median."""
-LEAST = 20
-"""Fewer calibration rows than these tell no median: draws of the model stand in for them."""
-DRAWS = "draws of the model"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,13 +85,19 @@ class Scores:
                 f"the cells of row {row!r} were not looked at: score it with blame=[{row!r}]"
             )
         at = int(found[0])
-        numbers = (a[at].reshape(-1) for a in (self.conditional, self.conditional_stderr))
-        usual, values = self.usual[at].reshape(-1), self.values[row].reshape(-1)
-        return blamed(values, *numbers, usual, self.usual_of[at], self.names, self.schema)
+        return blamed(
+            self.values[row].reshape(-1),
+            self.conditional[at].reshape(-1),
+            self.conditional_stderr[at].reshape(-1),
+            self.usual[at].reshape(-1),
+            self.usual_of[at],
+            self.names,
+            self.schema,
+        )
 
 
 def score(
-    model: Model,
+    model: Model | Bayesian,
     posterior: Any,
     x: DataLike,
     *,
@@ -136,8 +136,7 @@ def score(
         NonFiniteError: A log-weight is NaN or +inf; rows are named.
     """
     run = Execution.of(score, execution, without=("resume", "keep"))
-    if isinstance(model, Bayesian):
-        raise UsageError("a Bayesian model is no single p(x, z): take `model.mean`")
+    model = single(model)
     (k,) = at_least(1, k=k)
     rows = rows_of(model, x, run.key, run.binarize)
     chosen = _asked(blame, len(rows.values))
@@ -146,18 +145,18 @@ def score(
         inliers = rows_of(
             model, calibration, stream(run.key, "score.calibration.binarise"), run.binarize
         )
-    scorer = _Scorer(model, posterior, k, run)
-    estimate = scorer.log_p(rows, stream(run.key, "score.rows"))
+    of = Marginals(model, posterior, k, run)
+    estimate = of.log_p(rows, stream(run.key, "score.rows"))
     p_value = compared = None
     if inliers is not None:
-        p_value, compared = scorer.compared(rows, estimate, inliers)
+        p_value, compared = _compared(of, rows, estimate, inliers)
         if chosen is None:
             chosen = np.flatnonzero(p_value <= blame)
     chosen = np.zeros(0, int) if chosen is None else chosen
     some = rows.at(chosen, rows.known[chosen])
     whole = estimate.log_evidence[chosen], estimate.stderr[chosen]
-    cells = scorer.cells(some, whole, stream(run.key, "score.cells"))
-    usual, usual_of = scorer.usual(some, inliers)
+    cells = of.each_given_rest(some, whole, stream(run.key, "score.cells"))
+    usual, usual_of = usual_of_each(of, some, inliers)
     shape = some.values.shape
     return Scores(
         estimate=estimate,
@@ -176,73 +175,20 @@ def score(
     )
 
 
-class _Scorer(NamedTuple):
-    """What all scores of one call have in common."""
-
-    model: Model
-    posterior: Any
-    k: int
-    run: Execution
-
-    def log_p(self, rows: Rows, key: PRNGKeyArray) -> Estimate:
-        return log_evidence(self.model, self.posterior, rows, k=self.k, key=key, run=self.run)
-
-    def cells(self, rows: Rows, whole: Whole, key: PRNGKeyArray) -> Given:
-        return each_given_rest(
-            self.model, self.posterior, rows, whole, k=self.k, key=key, run=self.run
-        )
-
-    def compared(
-        self, rows: Rows, estimate: Estimate, inliers: Rows
-    ) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-        """P-values under each row's own mask, and how many calibration rows there were for it."""
-        masks, of = np.unique(rows.known, axis=0, return_inverse=True)
-        fitting = [_fitting(inliers, mask) for mask in masks]
-        sizes = [len(fit) for fit in fitting]
-        of, found = of.reshape(-1), np.ones(len(rows.values))
-        if sum(sizes):
-            shown = inliers.at(np.concatenate(fitting), np.repeat(masks, sizes, axis=0))
-            scores = self.log_p(shown, stream(self.run.key, "score.calibration")).log_evidence
-            for number, part in enumerate(np.split(scores, np.cumsum(sizes)[:-1])):
-                found[of == number] = p_values(estimate.log_evidence[of == number], part)
-        return found, np.asarray(sizes)[of]
-
-    def usual(
-        self, rows: Rows, inliers: Rows | None
-    ) -> tuple[Float[np.ndarray, "b d"], tuple[str, ...]]:
-        """Medians of log p(x_j | x_-j) under the mask of each row, and of which rows they are."""
-        if not len(rows.values):
-            return np.empty(rows.known.shape), ()
-        masks, of = np.unique(rows.known, axis=0, return_inverse=True)
-        chosen, words = [], []
-        for mask in masks:
-            fit = [] if inliers is None else _fitting(inliers, mask)[:USUAL]
-            enough = inliers is not None and len(fit) >= LEAST
-            like = inliers.at(fit, np.tile(mask, (len(fit), 1))) if enough else self._drawn(rows)
-            like = like if enough else like.at(np.arange(USUAL), np.tile(mask, (USUAL, 1)))
-            chosen.append(like)
-            words.append(f"{len(like.values)} {'calibration rows' if enough else DRAWS}")
-        sizes = [len(like.values) for like in chosen]
-        whole, cells = streams(self.run.key, "score.usual", "score.usual.cells")
-        shown = Rows.joined(chosen)
-        estimate = self.log_p(shown, whole)
-        each = self.cells(shown, (estimate.log_evidence, estimate.stderr), cells).log_p
-        found = [np.median(part, axis=0) for part in np.split(each, np.cumsum(sizes)[:-1])]
-        of = of.reshape(-1)
-        return np.stack(found)[of], tuple(words[number] for number in of)
-
-    def _drawn(self, rows: Rows) -> Rows:
-        """Draws of the model, under the conditions of the rows where it has some."""
-        given = rows.conditions
-        given = None if given is None else jnp.asarray(np.resize(given, (USUAL, given.shape[1])))
-        keys = first_keys(stream(self.run.key, "score.drawn"), USUAL)
-        x = jax.vmap(lambda key, c: self.model.sample(key, c)[0])(keys, given)
-        return Rows(np.asarray(x), None if given is None else np.asarray(given), rows.names)
-
-
-def _fitting(inliers: Rows, mask: Bool[np.ndarray, " d"]) -> Int[np.ndarray, " m"]:
-    """The calibration rows that know all that the mask shows."""
-    return np.flatnonzero(inliers.known[:, mask].all(axis=1))
+def _compared(
+    of: Marginals, rows: Rows, estimate: Estimate, inliers: Rows
+) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """P-values under each row's own mask, and how many calibration rows there were for it."""
+    masks, which = np.unique(rows.known, axis=0, return_inverse=True)
+    alike = [fitting(inliers, mask) for mask in masks]
+    sizes = [len(rows) for rows in alike]
+    which, found = which.reshape(-1), np.ones(len(rows.values))
+    if sum(sizes):
+        shown = inliers.at(np.concatenate(alike), np.repeat(masks, sizes, axis=0))
+        scores = of.log_p(shown, stream(of.run.key, "score.calibration")).log_evidence
+        for number, part in enumerate(np.split(scores, np.cumsum(sizes)[:-1])):
+            found[which == number] = p_values(estimate.log_evidence[which == number], part)
+    return found, np.asarray(sizes)[which]
 
 
 def _asked(blame: float | Sequence[Any], n: int) -> Int[np.ndarray, " b"] | None:
