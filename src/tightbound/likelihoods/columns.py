@@ -111,7 +111,7 @@ class Columns(AbstractExplicit):
                 found |= dict(zip(places, jnp.exp(law.log_probs(free)), strict=True))
         return found
 
-    def free(self, given: One) -> tuple[Float[Array, "m size"], ...]:
+    def free(self, given: One) -> tuple[Float[Array, "_m _size"], ...]:
         """The free numbers of each law's columns."""
         numbers = self.head(read(self.trunk, given))
         found, start = [], 0
@@ -125,14 +125,14 @@ class Columns(AbstractExplicit):
     def _dim(self) -> int:
         return sum(map(len, self.places))
 
-    def _log_probs(self, value: Float[Array, " d"], given: One) -> list[Float[Array, " m"]]:
+    def _log_probs(self, value: Float[Array, " d"], given: One) -> list[Float[Array, " _m"]]:
         whole = len(self.laws) == 1
         return [
             law.log_prob(value if whole else value[np.array(places)], free)
             for law, places, free in zip(self.laws, self.places, self.free(given), strict=True)
         ]
 
-    def _together(self, parts: list[Float[Array, " m"]]) -> Float[Array, " d"]:
+    def _together(self, parts: list[Float[Array, " _m"]]) -> Float[Array, " d"]:
         """What the laws have, column by column."""
         if len(parts) == 1:
             return parts[0]
