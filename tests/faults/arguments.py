@@ -31,6 +31,7 @@ OPTIONS = {
     ],
     "sample": ["--n", "--key", "--out"],
     "reconstruct": ["--limit", "--out"],
+    "score": ["--limit", "--k", "--blame", "--key", "--out"],
     "report": [],
     "datasets": [],
     "objectives": [],
@@ -40,6 +41,7 @@ PLACES = {
     "evaluate": ["r"],
     "sample": ["r"],
     "reconstruct": ["r", "new.npy"],
+    "score": ["r", "new.npy"],
     "report": ["r"],
 }
 """What stands before the options of a command, where it works."""
@@ -135,6 +137,7 @@ def arguments() -> Iterator[Attempt]:
         mock.patch("tightbound.runs.evaluation.evaluate", _reached),
         mock.patch("tightbound.runs.per_datum", _reached),
         mock.patch("tightbound.runs.reconstruct_data", _reached),
+        mock.patch("tightbound.runs.score_data", _reached),
         mock.patch("tightbound.runs.sample_chunks", _reached),
         mock.patch("tightbound.data.published.download.get", _reached),
     ):

@@ -8,6 +8,7 @@ COMMANDS = {
     "report": "Write figures and report.html from a run's records.",
     "sample": "Draw from the model: means of p(x|z) at draws of the prior.",
     "reconstruct": "Pass data through the posterior's mean and the likelihood's mean.",
+    "score": "Say how unusual rows of a table are, and which of their cells are to blame.",
     "datasets": "List the named data sets, and where their files are.",
     "objectives": "List the objectives: quantity, formula, needs, direction, bias and source.",
     "doctor": "Check the installation: versions, devices, and numbers with known values.",

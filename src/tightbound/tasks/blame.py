@@ -15,7 +15,7 @@ class Blamed(NamedTuple):
     """The number of its column, from 0."""
     column: str
     value: str
-    """As the source writes it, where the schema is known."""
+    """A level as the source writes it, where the schema is known; else the number."""
     conditional: float
     """Log p(x_j | x_-j) in nats."""
     stderr: float
@@ -69,5 +69,7 @@ def _order(cell: Blamed) -> tuple[bool, float]:
 
 
 def _text(value: float, j: int, schema: Schema | None) -> str:
-    own = value if schema is None else schema.columns[j].restore(np.array([value]))[0]
-    return f"{own:.6g}" if isinstance(own, float | np.floating) else str(own)
+    """A level as the source writes it; a number as it came, which a schema might round."""
+    if schema is not None and schema.columns[j].levelled:
+        return str(schema.columns[j].restore(np.array([value]))[0])
+    return f"{value:.6g}"
