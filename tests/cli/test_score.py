@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,16 @@ import pytest
 
 import tightbound as tb
 from tightbound import runs
+from tightbound.cli import run as command
+from tightbound.cli.compilation import SWITCH
 
-FLAGS = "--likelihood columns --latent 1 --hidden 2 --k 1 --epochs 2 --evaluate-k 0".split()
+FLAGS = (
+    "--likelihood columns --latent 1 --hidden 2 --k 1 --epochs 2 --evaluate-k 0 --real age".split()
+)
 HEAD = ["name", "species", "age", "size"]
 
 
-@pytest.fixture
-def people(tmp_path):
+def write_tables():
     """A table of words and numbers, and five rows of the like with something wrong in two."""
     rng = np.random.default_rng(0)
 
@@ -28,19 +32,30 @@ def people(tmp_path):
         ]
 
     lines = [",".join(row) for row in [HEAD, *(row(i) for i in range(300))]]
-    (tmp_path / "people.csv").write_text("\n".join(lines))
+    Path("people.csv").write_text("\n".join(lines))
     new = [row(i) for i in range(5)]
     new[1][2], new[3][3], new[4][2] = "930", "25", "?"
     turned = [HEAD[::-1], *(one[::-1] for one in new)]
-    (tmp_path / "new.csv").write_text("\n".join(map(",".join, turned)))
+    Path("new.csv").write_text("\n".join(map(",".join, turned)))
     new[2][1] = "elm"
-    (tmp_path / "strange.csv").write_text("\n".join(map(",".join, [HEAD, *new])))
+    Path("strange.csv").write_text("\n".join(map(",".join, [HEAD, *new])))
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """A folder with a run of the table, to be copied."""
+    folder = tmp_path_factory.mktemp("scored")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv(SWITCH, "off")
+        write_tables()
+        assert command(["fit", "people.csv", *FLAGS, "--name", "p"]) == 0
+    return folder
 
 
 @pytest.fixture
-def fitted(tightbound, people):
-    status, _, err = tightbound("fit", "people.csv", *FLAGS, "--name", "p", "--real", "age")
-    assert status == 0, err
+def fitted(tightbound, once, tmp_path):
+    shutil.copytree(once, tmp_path, dirs_exist_ok=True)
 
 
 def test_rows_are_scored_and_cells_blamed(tightbound, fitted):
@@ -101,8 +116,9 @@ def test_bad_input_ends_in_one_line_and_nothing_is_written(tightbound, fitted, a
     assert sorted(Path().rglob("*")) == before
 
 
-def test_early_stopping_is_said_and_lost_data_are_refused(tightbound, people):
-    flags = [*FLAGS, "--early-stopping", "2", "--seeds", "2", "--real", "age"]
+def test_early_stopping_is_said_and_lost_data_are_refused(tightbound):
+    write_tables()
+    flags = [*FLAGS, "--early-stopping", "2", "--seeds", "2"]
     assert tightbound("fit", "people.csv", *flags, "--name", "e")[0] == 0
     ask = ("score", "e", "new.csv", "--k", "5", "--limit", "2", "--blame", "0", "--json")
     status, out, err = tightbound(*ask)

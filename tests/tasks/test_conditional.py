@@ -30,6 +30,7 @@ def test_of_a_mixture_of_normals_it_is_exact(of, given):
         rest = exact_log_p(without(row, *neither, *of))
         assert found.log_p[number] == pytest.approx(both - rest, abs=1e-5)
     assert not found.stderr.any()
+    assert not found.at_least.any()
     assert found.verdict == "trust"
 
 

@@ -183,6 +183,15 @@ def test_what_is_usual_is_that_of_the_model_where_calibration_rows_are_few():
         few.blame(1)
 
 
+def test_errors_that_are_lower_bounds_say_so():
+    model, _, _ = linear()
+    x = np.array([[60.0, -60.0, 60.0, 0.0]], np.float32)  # far from all draws of the prior
+    found = score(model, model.prior, x, blame=[0], k=100)
+    assert found.verdict == "do not trust"
+    assert found.at_least.all()
+    assert " or more nats " in str(found.blame(0)[0])
+
+
 def test_what_is_asked_wrongly_is_refused():
     for blame in (1.5, -0.1, float("nan"), [5], [-1], [0.5], "all", [True]):
         with pytest.raises(UsageError, match="blame"):

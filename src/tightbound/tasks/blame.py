@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from tightbound.data import Schema
 
@@ -19,6 +19,8 @@ class Blamed(NamedTuple):
     conditional: float
     """Log p(x_j | x_-j) in nats."""
     stderr: float
+    at_least: bool
+    """Whether `stderr` is only a lower bound: the weights may have no variance."""
     usual: float
     """The median of the same in rows that are usual."""
     usual_of: str
@@ -32,8 +34,9 @@ class Blamed(NamedTuple):
     def __str__(self) -> str:
         """The column, its value, and how unlikely it is."""
         side = "less" if self.below >= 0 else "more"
+        error = f"± {self.stderr:.1f}{' or more' if self.at_least else ''}"
         return (
-            f"{self.column} = {self.value}: {abs(self.below):.1f} ± {self.stderr:.1f} nats {side} "
+            f"{self.column} = {self.value}: {abs(self.below):.1f} {error} nats {side} "
             f"likely, given the rest of the row, than the median of {self.usual_of}"
         )
 
@@ -42,7 +45,9 @@ def blamed(
     values: Float[np.ndarray, " d"],
     conditional: Float[np.ndarray, " d"],
     stderr: Float[np.ndarray, " d"],
+    at_least: Bool[np.ndarray, " d"],
     usual: Float[np.ndarray, " d"],
+    *,
     usual_of: str,
     names: tuple[str, ...],
     schema: Schema | None,
@@ -55,6 +60,7 @@ def blamed(
             _text(float(values[j]), int(j), schema),
             float(conditional[j]),
             float(stderr[j]),
+            bool(at_least[j]),
             float(usual[j]),
             usual_of,
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from tightbound.core.errors import UsageError, at_least, is_whole, unknown
 from tightbound.core.streams import streams
@@ -20,7 +20,7 @@ from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.evidence.verdict import WORDS
 from tightbound.models import Bayesian, Model
 from tightbound.models.source import source
-from tightbound.tasks.marginals import Marginals, less, rows_of, single
+from tightbound.tasks.marginals import Marginals, Whole, less, rows_of, single
 from tightbound.tasks.predictive import predictive
 from tightbound.tasks.score import K
 
@@ -35,6 +35,8 @@ class Conditional:
     """In nats."""
     stderr: Float[np.ndarray, " n"]
     """Standard error, of both terms together."""
+    at_least: Bool[np.ndarray, " n"]
+    """Of which rows it is only a lower bound, as in `Estimate`."""
     joint: Estimate
     """Log p(x_of, x_given)."""
     given: Estimate
@@ -98,9 +100,11 @@ def conditional(
         Marginals(model, posterior, k, run).log_p(rows.at(everything, rows.known & mask), key)
         for mask, key in zip((shown | np.isin(np.arange(d), wanted), shown), keys, strict=True)
     ]
+    joint, rest = map(Whole.of, found)
     return Conditional(
-        log_p=less(found[0].log_evidence, found[1].log_evidence),
-        stderr=np.hypot(found[0].stderr, found[1].stderr),
+        log_p=less(joint.log_p, rest.log_p),
+        stderr=np.hypot(joint.stderr, rest.stderr),
+        at_least=joint.at_least | rest.at_least,
         joint=found[0],
         given=found[1],
     )

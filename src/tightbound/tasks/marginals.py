@@ -85,8 +85,18 @@ def less(a: Any, b: Any) -> Any:
         return np.asarray(a, np.float64) - np.asarray(b, np.float64)
 
 
-Whole = tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]
-"""Log p(x_observed) of rows, and its standard error."""
+class Whole(NamedTuple):
+    """What is known of log p(x_observed) of some rows."""
+
+    log_p: Float[np.ndarray, " n"]
+    stderr: Float[np.ndarray, " n"]
+    at_least: Bool[np.ndarray, " n"]
+
+    @classmethod
+    def of(cls, estimate: Estimate, rows: Any = slice(None)) -> "Whole":
+        """What an estimate says of some of its rows, or of all."""
+        at_least = np.broadcast_to(estimate.at_least, estimate.stderr.shape)
+        return cls(estimate.log_evidence[rows], estimate.stderr[rows], at_least[rows])
 
 
 class Given(NamedTuple):
@@ -94,6 +104,8 @@ class Given(NamedTuple):
 
     log_p: Float[np.ndarray, "n d"]
     stderr: Float[np.ndarray, "n d"]
+    at_least: Bool[np.ndarray, "n d"]
+    """Whether it is only a lower bound of the error, as in `Estimate`."""
 
 
 class Marginals(NamedTuple):
@@ -133,10 +145,12 @@ class Marginals(NamedTuple):
         row, place = np.nonzero(rows.known)
         known = rows.known[row]
         known[np.arange(len(row)), place] = False
-        found = Given(*(np.full(rows.known.shape, np.nan) for _ in Given._fields))
+        shape = rows.known.shape
+        found = Given(np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, bool))
         if not len(row):
             return found
-        without = self.log_p(rows.at(row, known), key)
-        found.log_p[row, place] = less(whole[0][row], without.log_evidence)
-        found.stderr[row, place] = np.hypot(whole[1][row], without.stderr)
+        without = Whole.of(self.log_p(rows.at(row, known), key))
+        found.log_p[row, place] = less(whole.log_p[row], without.log_p)
+        found.stderr[row, place] = np.hypot(whole.stderr[row], without.stderr)
+        found.at_least[row, place] = whole.at_least[row] | without.at_least
         return found

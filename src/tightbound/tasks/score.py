@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from tightbound.core.errors import UsageError, at_least, is_whole
 from tightbound.core.streams import stream
@@ -22,7 +22,7 @@ from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.models import Bayesian, Model
 from tightbound.tasks.blame import Blamed, blamed
 from tightbound.tasks.conformal import p_values
-from tightbound.tasks.marginals import Marginals, Rows, rows_of, single
+from tightbound.tasks.marginals import Marginals, Rows, Whole, rows_of, single
 from tightbound.tasks.usual import fitting, usual_of_each
 
 K = 1000
@@ -44,6 +44,8 @@ class Scores:
     conditional: Float[np.ndarray, "b *item"]
     """Log p(x_j | x_-j) in nats of each of their cells; NaN where the value is missing."""
     conditional_stderr: Float[np.ndarray, "b *item"]
+    at_least: Bool[np.ndarray, "b *item"]
+    """Where that is only a lower bound of the error: the weights may have no variance."""
     usual: Float[np.ndarray, "b *item"]
     """The median of the same number in rows that are usual, under the same holes."""
     usual_of: tuple[str, ...]
@@ -85,14 +87,13 @@ class Scores:
                 f"the cells of row {row!r} were not looked at: score it with blame=[{row!r}]"
             )
         at = int(found[0])
+        cells = (self.conditional, self.conditional_stderr, self.at_least, self.usual)
         return blamed(
             self.values[row].reshape(-1),
-            self.conditional[at].reshape(-1),
-            self.conditional_stderr[at].reshape(-1),
-            self.usual[at].reshape(-1),
-            self.usual_of[at],
-            self.names,
-            self.schema,
+            *(of_rows[at].reshape(-1) for of_rows in cells),
+            usual_of=self.usual_of[at],
+            names=self.names,
+            schema=self.schema,
         )
 
 
@@ -154,8 +155,7 @@ def score(
             chosen = np.flatnonzero(p_value <= blame)
     chosen = np.zeros(0, int) if chosen is None else chosen
     some = rows.at(chosen, rows.known[chosen])
-    whole = estimate.log_evidence[chosen], estimate.stderr[chosen]
-    cells = of.each_given_rest(some, whole, stream(run.key, "score.cells"))
+    cells = of.each_given_rest(some, Whole.of(estimate, chosen), stream(run.key, "score.cells"))
     usual, usual_of = usual_of_each(of, some, inliers)
     shape = some.values.shape
     return Scores(
@@ -165,6 +165,7 @@ def score(
         rows=chosen,
         conditional=cells.log_p.reshape(shape),
         conditional_stderr=cells.stderr.reshape(shape),
+        at_least=cells.at_least.reshape(shape),
         usual=usual.reshape(shape),
         usual_of=usual_of,
         values=rows.values,
