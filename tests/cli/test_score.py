@@ -95,6 +95,11 @@ def test_rows_are_scored_and_cells_blamed(tightbound, fitted):
     assert "age = 930: " in out
     assert "than the median of 30 calibration rows" in out
     assert sorted(Path("runs/p").rglob("*")) == before, "the run is as it was"
+    # Of 30 rows none can tell one in a hundred.
+    status, out, _ = tightbound(*ask, "--blame", "0.01", "--json")
+    assert json.loads(out)["notes"].startswith(
+        "with 30 calibration rows no p-value is below 0.0323"
+    )
 
 
 @pytest.mark.parametrize(

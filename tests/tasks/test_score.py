@@ -5,14 +5,19 @@ p-values at the level 1e-6 of the Kolmogorov-Smirnov distance of two samples.
 """
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
 
+import tightbound as tb
+from tests.models import test_conditions as conditions
 from tests.models.test_holes import holed, linear, truth
 from tests.tasks.test_predictive import COVARIANCES, MEANS, ROWS, SHARES, conditional, mixture
 from tests.ztest import LIMIT
 from tightbound.core.errors import UsageError
+from tightbound.distributions import BernoulliComponents, Categorical
+from tightbound.models import Model
 from tightbound.tasks import score
 from tightbound.tasks.conformal import p_values
 
@@ -181,6 +186,47 @@ def test_what_is_usual_is_that_of_the_model_where_calibration_rows_are_few():
     assert few.usual_of == ("50 draws of the model",)
     with pytest.raises(UsageError, match="not looked at"):
         few.blame(1)
+
+
+def test_rows_keep_their_conditions():
+    model, posterior = conditions.linear()
+    x, c = conditions.drawn(6, holes=True)
+    usual, given = conditions.drawn(30, seed=1)
+    rows, calibration = (
+        tb.source(model, values, conditions=beside) for values, beside in ((x, c), (usual, given))
+    )
+    # Draws of the exact posterior have even weights.
+    found = score(model, posterior, rows, calibration=calibration, blame=range(6), k=20)
+    np.testing.assert_allclose(found.log_p, conditions.truth(x, c), atol=1e-3)
+    for row in range(6):
+        low = conditions.truth(np.where(np.isnan(x[row]), np.nan, usual), given)
+        right = (1 + np.sum(low <= conditions.truth(x, c)[row])) / 31
+        assert found.p_value[row] == pytest.approx(right if row else 1)
+        for place in np.flatnonzero(~np.isnan(x[row])):
+            less = conditions.truth(without(x[row], place)[None], c[row : row + 1])
+            cell = found.conditional[row, place]
+            assert cell == pytest.approx(conditions.truth(x, c)[row] - less[0], abs=2e-3)
+    drawn = score(model, posterior, rows, blame=[1], k=20)
+    assert drawn.usual_of == ("50 draws of the model",)
+
+
+def test_grey_values_are_binarised_once_for_all_scores_of_a_row():
+    logits = jnp.array([[2.0, -1.0, 0.5, 0.0], [-1.5, 0.5, 1.0, 2.0]])
+    model = Model(Categorical(jnp.zeros(2)), BernoulliComponents(logits))
+    grey = np.random.default_rng(0).random((8, 4)).astype(np.float32)
+    found = score(model, None, grey, calibration=grey[::-1], blame=range(8), key=5)
+    assert set(np.unique(found.values)) == {0, 1}
+    a = np.asarray(logits, np.float64)
+    each = -np.log1p(np.exp(-a * (2 * found.values[:, None] - 1)))
+
+    def log_p(columns):
+        return np.logaddexp.reduce(np.sum(each[..., list(columns)], axis=-1), axis=1) + np.log(0.5)
+
+    np.testing.assert_allclose(found.log_p, log_p(range(4)), atol=1e-5)
+    for place in range(4):
+        rest = [j for j in range(4) if j != place]
+        right = log_p(range(4)) - log_p(rest)
+        np.testing.assert_allclose(found.conditional[:, place], right, atol=1e-5)
 
 
 def test_errors_that_are_lower_bounds_say_so():

@@ -87,13 +87,24 @@ def score_data(
     assert scores.p_value is not None
     assert scores.compared is not None
     return Scoring(
-        scores, scores.p_value, scores.compared, rows, blame, len(inliers), _notes(opened)
+        scores,
+        scores.p_value,
+        scores.compared,
+        rows,
+        blame,
+        len(inliers),
+        _notes(opened, len(inliers), blame),
     )
 
 
-def _notes(opened: Opened) -> tuple[str, ...]:
-    """What takes something from the p-values' validity, in words."""
+def _notes(opened: Opened, calibration: int, blame: float) -> tuple[str, ...]:
+    """What must be known of the p-values, in words."""
     found = []
+    if 0 < blame < 1 / (calibration + 1):
+        found.append(
+            f"with {calibration} calibration rows no p-value is below {1 / (calibration + 1):.3g}, "
+            "so that no cell was looked at"
+        )
     if opened.config.early_stopping is not None:
         found.append(
             "validation rows chose the epoch (early stopping), so that they may look a little too "
@@ -115,8 +126,8 @@ def score_table(found: Scoring) -> dict[str, list[Any]]:
     if rows.names:
         columns["name"] = list(rows.names)
     columns |= {
-        "log_p": scores.log_p.tolist(),
-        "stderr": scores.stderr.tolist(),
+        "log_p": list(scores.log_p),
+        "stderr": list(scores.stderr),
         "p_value": found.p_value.tolist(),
         "compared_with": found.compared.tolist(),
         "verdict": list(scores.estimate.verdicts),

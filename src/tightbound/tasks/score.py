@@ -125,7 +125,8 @@ def score(
         x: Data of shape (n, *item), NaN where values are missing; or a source of them.
         calibration: Inliers that neither model nor posterior was fitted to, nor stopped by.
         blame: The p-value up to which cells are looked at (of no row without calibration); or the
-            rows whose cells are, by number from 0.
+            rows whose cells are, by number from 0. With m calibration rows no p-value is below
+            1 / (m + 1).
         k: Draws of z for each score.
         schema: What the columns are, for names and values in words.
         execution: `key`, `binarize`, `batch_size`, `chunk` and `progress`: see
