@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tightbound.models import source as source
     from tightbound.runs import open_run as open_run
     from tightbound.tasks import impute as impute
+    from tightbound.tasks import score as score
     from tightbound.training import Run as Run
     from tightbound.training import em as em
     from tightbound.training import fit as fit
@@ -75,6 +76,7 @@ _NAMES = {
     "posterior": "models",
     "sandwich": "evidence",
     "save": "training",
+    "score": "tasks",
     "source": "models",
 }
 

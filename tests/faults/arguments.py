@@ -32,6 +32,7 @@ OPTIONS = {
     "sample": ["--n", "--key", "--out"],
     "reconstruct": ["--limit", "--out"],
     "impute": ["--out", "--draws", "--cells", "--interval", "--k", "--header"],
+    "score": ["--limit", "--k", "--blame", "--key", "--out"],
     "report": [],
     "datasets": [],
     "objectives": [],
@@ -42,6 +43,7 @@ PLACES = {
     "sample": ["r"],
     "reconstruct": ["r", "new.npy"],
     "impute": ["r", "new.npy"],
+    "score": ["r", "new.npy"],
     "report": ["r"],
 }
 """What stands before the options of a command, where it works."""
@@ -137,6 +139,7 @@ def arguments() -> Iterator[Attempt]:
         mock.patch("tightbound.runs.evaluation.evaluate", _reached),
         mock.patch("tightbound.runs.per_datum", _reached),
         mock.patch("tightbound.runs.reconstruct_data", _reached),
+        mock.patch("tightbound.runs.score_data", _reached),
         mock.patch("tightbound.runs.sample_chunks", _reached),
         mock.patch("tightbound.data.published.download.get", _reached),
     ):

@@ -22,13 +22,15 @@ SRC = Path(tb.__file__).parent
 X = (np.random.default_rng(0).integers(0, 9, size=(12, 4)) / 8).astype(np.float32)
 INNER = {
     "as_array", "as_conditions", "as_frame", "as_source", "as_table", "as_values", "estimate",
-    "load_own", "prepared", "sampled",
+    "load_own", "prepared", "rows_of", "sampled",
 }  # fmt: skip
 """What the public functions hand data on to."""
 PLANE = {"kl_on_grid"}
 """For two columns alone, of draws that a density is estimated of: in tests/evidence."""
 FRAMES = {"fill"}
 """For frames alone, which come back as such: in tests/data."""
+LEVELS = {"level_probabilities"}
+"""For tables with columns of levels alone: in tests/tasks."""
 
 
 def model():
@@ -101,6 +103,8 @@ CALLS = {
             model(), x=x, z=np.zeros((12, 2), np.float32), temperatures=3, chains=2
         ).upper.log_evidence
     ),
+    "conditional": lambda x: tb.tasks.conditional(model(), posterior(), x, [0], [1], k=4).log_p,
+    "score": lambda x: tb.score(model(), posterior(), x, k=4).log_p,
     "impute": lambda x: tb.impute(model(), posterior(), x, draws=40, k=4).x,
     "predictive": lambda x: tb.tasks.predictive(model(), posterior(), x, draws=2, k=4).draws,
     "semi_implicit_sandwich": lambda x: (
@@ -178,7 +182,7 @@ def numbers(found):
 
 
 def test_every_entry_is_called():
-    assert entries() - INNER - PLANE - FRAMES == set(CALLS)
+    assert entries() - INNER - PLANE - FRAMES - LEVELS == set(CALLS)
 
 
 @every_call

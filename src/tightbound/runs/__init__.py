@@ -6,5 +6,9 @@ from tightbound.runs.folder import items_of as items_of
 from tightbound.runs.folder import open_run as open_run
 from tightbound.runs.images import reconstruct_data as reconstruct_data
 from tightbound.runs.images import sample_chunks as sample_chunks
+from tightbound.runs.scoring import score_data as score_data
+from tightbound.runs.scoring import score_lines as score_lines
+from tightbound.runs.scoring import score_record as score_record
+from tightbound.runs.scoring import score_table as score_table
 from tightbound.runs.source import written_items as written_items
 from tightbound.runs.table import per_datum as per_datum

@@ -1,6 +1,11 @@
 """Tasks: what a fitted model is for, on data whose values are only partly there."""
 
+from tightbound.tasks.conditional import Conditional as Conditional
+from tightbound.tasks.conditional import conditional as conditional
+from tightbound.tasks.conditional import level_probabilities as level_probabilities
 from tightbound.tasks.impute import Imputed as Imputed
 from tightbound.tasks.impute import impute as impute
 from tightbound.tasks.predictive import Predictive as Predictive
 from tightbound.tasks.predictive import predictive as predictive
+from tightbound.tasks.score import Scores as Scores
+from tightbound.tasks.score import score as score
