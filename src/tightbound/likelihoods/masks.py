@@ -110,7 +110,7 @@ class SelfMasking(AbstractMask):
         return jnp.where(sign == 0, self.free, sign * jax.nn.softplus(self.free))
 
     def logits(self, x: Float[Array, " d"]) -> Float[Array, " d"]:
-        """c - w u."""
+        """C - w u."""
         return self.intercept.at[self.view.places].add(-self.slopes * self.view(x))
 
 

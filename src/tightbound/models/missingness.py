@@ -130,9 +130,7 @@ def _levelled(model: Model) -> set[int]:
     """The numbers of the columns that have levels."""
     beside = like_condition(model)
     given = like_z(model)
-    probs = eqx.filter_eval_shape(
-        lambda z: model.likelihood.level_probs(having(z, beside)), given
-    )
+    probs = eqx.filter_eval_shape(lambda z: model.likelihood.level_probs(having(z, beside)), given)
     return set(probs)
 
 
