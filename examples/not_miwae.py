@@ -14,6 +14,7 @@ Reference: Ipsen, Mattei & Frellsen 2021, arXiv 2006.12871, section 4.1 and tabl
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,7 @@ def rmse(options: argparse.Namespace, x: np.ndarray, seed: int) -> tuple[float, 
     return float(np.sqrt(np.mean(away**2))), f"median ESS {np.median(found.ess):.0f}{slopes}"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a row for each set, and what each fit found."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="+", choices=FILES)
@@ -102,7 +103,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--draws", type=int, default=10_000, help="of z for each row")
     parser.add_argument("--dreg", action="store_true", help="doubly reparameterised gradients")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     options.gradient = ",gradient='dreg'" if options.dreg else ""
     print("| set | mask | sign | decoder | steps | RMSE | seconds a fit |")
     print("|---|---|---|---|---|---|---|")

@@ -330,8 +330,8 @@ def test_the_noise_is_no_unit_of_the_model():
 def test_a_fit_finds_the_mean_that_the_observed_values_understate(sign):
     """Three columns of one factor, of which the first hides its high values.
 
-    Over 3,000 rows the column's mean is known to 0.02 from whole data, and to 0.04 from these, as
-    20 fits of other rows showed: 0.2 is five of those.
+    The mean of 3,000 whole rows has the standard error 0.02; in fits to four other sets of rows the
+    one found was 0.03 off (root mean square, 0.054 at most). 0.15 is five of those.
     """
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3000, 1)) * [1.0, 0.8, 0.9] + 0.5 * rng.normal(size=(3000, 3)) + [2, 0, 0]
@@ -354,5 +354,5 @@ def test_a_fit_finds_the_mean_that_the_observed_values_understate(sign):
         )
         means[kind] = predictive(run.model, run.posterior, holed, k=500, draws=1).mean[:, 0].mean()
     assert np.nanmean(holed[:, 0]) < 1.5
-    assert abs(means["self_masking"] - 2) < 0.2
-    assert means["constant"] < 1.8
+    assert abs(means["self_masking"] - 2) < 0.15
+    assert means["constant"] < 1.75
