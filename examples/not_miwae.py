@@ -8,7 +8,7 @@ whole columns. Fits and scores the same rows, as the paper does.
 
 Tables are files of `$TIGHTBOUND_DATA/uci`. Prints a row of markdown for each set, with seconds.
 
-Reference: Ipsen, Mattei & Frellsen 2021, arXiv 2006.12871, section 4.1 and table 1.
+Reference: Ipsen, Mattei & Frellsen 2021, arXiv 2006.12871, table 1.
 """
 
 import argparse

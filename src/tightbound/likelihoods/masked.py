@@ -3,8 +3,8 @@
 With x_m = push(noise, z) for what is missing, E over noise of p(s | x_o, x_m) is that over
 p(x_m|z): the evidence of the model with noise as a latent is p(x_o, s), whatever estimates it.
 
-Reference: Ipsen, Mattei & Frellsen 2021, arXiv 2006.12871, eq. 5-8 (not-MIWAE; there x_m is drawn
-inside the bound, and levels by a relaxation; here they are summed over).
+Reference: Ipsen, Mattei & Frellsen 2021, arXiv 2006.12871 (not-MIWAE; x_m is drawn inside the bound
+there; levels are summed over here).
 """
 
 from typing import Any

@@ -1,7 +1,6 @@
 """Which values are observed, given all of them: p(s|x) as a product of Bernoullis.
 
-Ipsen, Mattei & Frellsen 2021, arXiv 2006.12871, section 3 (self-masking, linear and general missing
-processes); Mohan, Thoemmes & Pearl 2018 (self-masking by name).
+Ipsen, Mattei & Frellsen 2021, arXiv 2006.12871 (self-masking, linear and general processes).
 """
 
 import abc

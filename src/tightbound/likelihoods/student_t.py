@@ -96,7 +96,7 @@ class StudentTColumns(AbstractUnivariate):
 
         Noise e becomes sign(e) sqrt(nu (exp(c^2 e^2 / nu) - 1)), c = (8 nu + 3) / (8 nu + 1), of
         which draws differ a little; the log-weights put that right (Wallace 1959, Ann. Math.
-        Statist. 30(4), section 3). They are bounded above, since c > 1.
+        Statist. 30(4)). They are bounded above, since c > 1.
         """
         nu, location, scale = self.parameters(free)
         c = (8.0 * nu + 3.0) / (8.0 * nu + 1.0)

@@ -1,6 +1,6 @@
 """A model of the values and of which of them are missing: data missing not at random.
 
-Ipsen, Mattei & Frellsen 2021, arXiv 2006.12871 (not-MIWAE), eq. 8: with K draws of z and x_m,
+Ipsen, Mattei & Frellsen 2021, arXiv 2006.12871 (not-MIWAE): with K draws of z and x_m,
 
     log p(x_o, s) >= E log (1/K) sum_k p(x_o|z_k) p(z_k) / q(z_k|x_o) p(s|x_o, x_m,k).
 
