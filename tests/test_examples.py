@@ -226,3 +226,20 @@ def test_a_negative_binomial_against_quadrature(tmp_path, capsys):
     assert abs(normal[4]) < 0.05
     assert normal[2] < 0.5 * exact[2]
     assert (tmp_path / "negative_binomial.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_not_miwae_deletes_high_values_and_scores_those_alone(tmp_path, capsys, monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 1)) + 0.3 * rng.normal(size=(60, 4))
+    (tmp_path / "uci").mkdir()
+    rows = "\n".join(",".join(f"{v:.4f}" for v in row) + ",1" for row in x)
+    (tmp_path / "uci" / "banknote_authentication.csv").write_text(rows)
+    monkeypatch.setenv("TIGHTBOUND_DATA", str(tmp_path))
+    read = example("not_miwae").table("banknote")
+    np.testing.assert_allclose(read, (x - x.mean(axis=0)) / x.std(axis=0), atol=1e-3)
+    holed = example("not_miwae").with_high_values_deleted(read)
+    assert np.array_equal(np.isnan(holed[:, :2]), read[:, :2] > 0)
+    assert not np.isnan(holed[:, 2:]).any()
+    run("not_miwae", "banknote", "--steps", 40, "--k", 3, "--draws", 50)
+    assert "| banknote | self_masking | unknown | linear | 40 | " in capsys.readouterr().out

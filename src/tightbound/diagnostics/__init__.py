@@ -6,6 +6,12 @@ from tightbound.diagnostics.gradient_snr import GradientSignal as GradientSignal
 from tightbound.diagnostics.gradient_snr import gradient_snr as gradient_snr
 from tightbound.diagnostics.inference_gap import InferenceGap as InferenceGap
 from tightbound.diagnostics.inference_gap import inference_gap as inference_gap
+from tightbound.diagnostics.informative_missingness import (
+    InformativeMissingness as InformativeMissingness,
+)
+from tightbound.diagnostics.informative_missingness import (
+    informative_missingness as informative_missingness,
+)
 from tightbound.diagnostics.ratio_calibration import Calibration as Calibration
 from tightbound.diagnostics.ratio_calibration import ratio_calibration as ratio_calibration
 from tightbound.diagnostics.two_samples import GridKL as GridKL

@@ -21,6 +21,7 @@ from tightbound.distributions import (
     DiagonalNormal,
     Layered,
     StandardNormal,
+    WithNoise,
 )
 from tightbound.evidence.batches import prepared
 from tightbound.models import Bayesian, Model
@@ -74,6 +75,10 @@ def active_units(
             of fewer than two rows; no draws.
     """
     data = prepared(model, x, binarize, key)
+    prior = model.prior
+    if isinstance(prior, WithNoise) and isinstance(posterior, WithNoise):
+        # The noise of missing values is no unit of the model.
+        prior, posterior = prior.inner, posterior.inner
     if data.n < 2:
         raise UsageError("expected 2 rows of data or more to measure activity, got 1")
     (draws,) = at_least(1, draws=draws)
@@ -88,7 +93,7 @@ def active_units(
     if isinstance(posterior, Layered):
         means += _upper_means(posterior, values, draw_keys)
     units = [_activity(np.asarray(mean, np.float64)) for mean in means]
-    if isinstance(model.prior, StandardNormal) and isinstance(posterior, DiagonalNormal):
+    if isinstance(prior, StandardNormal) and isinstance(posterior, DiagonalNormal):
         units[0] = units[0]._replace(kl=_kl_per_unit(posterior, values))
     return units
 

@@ -177,6 +177,23 @@ class AbstractExplicit(AbstractConditional):
         self._check_independent()
         return jnp.where(observed, value, self.mean(given))
 
+    def push(self, noise: Any, given: Any) -> tuple[Any, Any]:
+        """What standard normal noise becomes, entry by entry, as a differentiable function.
+
+        For entries that are independent of each other. Beside each value x stands the log of
+        p(x) |dx / dnoise| / N(noise): 0 where the values are draws of p, and elsewhere what they
+        have to be weighted by. Of entries with levels (`level_probs`) both are placeholders.
+
+        Raises:
+            UsageError: There is no such function, or nothing is known of it.
+        """
+        del noise, given
+        raise UsageError(
+            f"{type(self).__name__} does not say which function of normal noise its values are: "
+            "expected a likelihood with push(noise, given), such as those of the names gaussian, "
+            "gaussian_scalar, gaussian_column, gaussian_fixed, log_normal and student_t"
+        )
+
     def level_probs(self, given: Any) -> dict[int, Any]:
         """The probability of each level, by the number of the entry that has levels; none here."""
         del given

@@ -132,6 +132,12 @@ class BottomLayer(AbstractExplicit):
         """What is expected of the other entries given the observed ones and the bottom layer."""
         return self.conditional.mean_missing(value, observed, _bottom(given))
 
+    def push(
+        self, noise: Float[Array, " dim"], given: tuple | Given
+    ) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
+        """What normal noise becomes given the bottom layer, with its log-weights."""
+        return self.conditional.push(noise, _bottom(given))
+
     def level_probs(self, given: tuple | Given) -> dict[int, Float[Array, " _levels"]]:
         """The probability of each level given the bottom layer, by the number of the entry."""
         return self.conditional.level_probs(_bottom(given))

@@ -92,6 +92,13 @@ class DiagonalNormal(AbstractExplicit):
         """Log-density of each entry in nats."""
         return jnp.asarray(dist.Normal(*self.parameters(given)).log_prob(value))
 
+    def push(
+        self, noise: Float[Array, " dim"], given: One
+    ) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
+        """Mu + sigma * noise, which are draws."""
+        location, scale = self.parameters(given)
+        return location + scale * noise, jnp.zeros_like(location)
+
     def sample_and_log_prob(
         self, given: One, *, key: PRNGKeyArray
     ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:

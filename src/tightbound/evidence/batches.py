@@ -16,6 +16,7 @@ from tightbound.core.streams import as_key, stream
 from tightbound.data import DataLike, Source
 from tightbound.data.binarise import evaluated_key
 from tightbound.evidence.resume import Finished
+from tightbound.likelihoods import Masked
 from tightbound.models import Bayesian, Model, Target
 from tightbound.models.holes import check_model
 from tightbound.models.source import as_source, nothing
@@ -26,6 +27,8 @@ SHOWN = 5e-4
 """Least rounding that a summary mentions, in nats."""
 NO_DATA = "no data"
 """What stands in place of a binarisation for a `Target`."""
+OF_THE_MASK = "the mask is data too"
+"""What stands behind a binarisation where the model has a mask of its own."""
 
 
 class Batch(NamedTuple):
@@ -44,6 +47,8 @@ class Prepared(NamedTuple):
     source: Source
     binarise_key: PRNGKeyArray
     noise_key: PRNGKeyArray
+    masked: bool = False
+    """Whether the model has a model of which values are observed."""
 
     @property
     def n(self) -> int:
@@ -55,10 +60,12 @@ class Prepared(NamedTuple):
         """How each value became binary, in words, and how many are missing."""
         if self.source.size == 0:
             return NO_DATA
-        words, missing = self.source.binarisation.once, self.source.missing
-        if not missing:
-            return words
-        return f"{words}; {missing:,} of {self.n * self.source.size:,} values are missing"
+        words, missing = [self.source.binarisation.once], self.source.missing
+        if missing:
+            words.append(f"{missing:,} of {self.n * self.source.size:,} values are missing")
+        if self.masked:
+            words.append(OF_THE_MASK)
+        return "; ".join(words)
 
     def seen(self, rows: Int[np.ndarray, " b"]) -> tuple[Data, Int[Array, " b"]]:
         """Some rows as all estimators see them, and their numbers on the device."""
@@ -90,7 +97,7 @@ def prepared(
         return Prepared(nothing(1), *keys)
     source = as_source(model, x, "the data to evaluate", binarize, dtype=dtype)
     check_model(model, source)
-    return Prepared(source, *keys)
+    return Prepared(source, *keys, isinstance(model.likelihood, Masked))
 
 
 def in_batches(
@@ -179,8 +186,9 @@ def headline(
     error = f", {error}" if error else ""
     if binarisation == NO_DATA:
         return f"log Z = {value} nats{error} ({kind})"
+    of = "x_observed, mask" if OF_THE_MASK in binarisation else "x"
     return (
-        f"log p(x) = {value} nats per datum{error} ({kind}, n={len(log_evidence)}; "
+        f"log p({of}) = {value} nats per datum{error} ({kind}, n={len(log_evidence)}; "
         f"binarisation: {binarisation})"
     )
 

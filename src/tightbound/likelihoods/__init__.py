@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from tightbound.core.discovery import classes as _classes
 from tightbound.distributions import AbstractConditional as _AbstractConditional
 from tightbound.likelihoods.columns import Columns as Columns
+from tightbound.likelihoods.masked import Masked as Masked
 from tightbound.likelihoods.registry import Likelihood as Likelihood
 from tightbound.likelihoods.registry import likelihoods as likelihoods
 from tightbound.likelihoods.standardized import Standardized as Standardized

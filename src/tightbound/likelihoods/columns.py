@@ -103,6 +103,20 @@ class Columns(AbstractExplicit):
         """Log of the unit in which each column's density is computed, in the precision of x."""
         return self._together([law.log_unit for law in self.laws]).astype(x.dtype)
 
+    def push(
+        self, noise: Float[Array, " d"], given: One
+    ) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
+        """What normal noise becomes, column by column, with its log-weights; levels stay one."""
+        values, log_ratios = [], []
+        for law, places, free in zip(self.laws, self.places, self.free(given), strict=True):
+            inside = law.inside.astype(noise.dtype)
+            found = inside, jnp.zeros_like(inside)
+            if law.levels is None:
+                found = law.push(noise[np.array(places)], free)
+            values.append(found[0])
+            log_ratios.append(found[1])
+        return self._together(values), self._together(log_ratios)
+
     def level_probs(self, given: One) -> dict[int, Float[Array, " levels"]]:
         """The probability of each level, by the number of the column that has levels."""
         found = {}

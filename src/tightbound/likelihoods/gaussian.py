@@ -71,6 +71,11 @@ class GaussianColumns(AbstractUnivariate):
         location, scale = self.parameters(free)
         return location + scale * jax.random.normal(key, location.shape, location.dtype)
 
+    def push(self, noise: Values, free: Free) -> tuple[Values, Values]:
+        """What standard normal noise becomes: draws."""
+        location, scale = self.parameters(free)
+        return location + scale * noise, jnp.zeros_like(location)
+
     def mean(self, free: Free) -> Values:
         """The mean."""
         return self.parameters(free)[0]

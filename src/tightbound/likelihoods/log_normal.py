@@ -55,6 +55,11 @@ class LogNormalColumns(AbstractUnivariate):
         """A draw, differentiable in the parameters, from 1e-35 to 1e35."""
         return jnp.exp(jnp.clip(self.of.sample(key, free), -80.0, 80.0))
 
+    def push(self, noise: Values, free: Free) -> tuple[Values, Values]:
+        """What standard normal noise becomes: draws, from 1e-35 to 1e35."""
+        log_values, log_ratio = self.of.push(noise, free)
+        return jnp.exp(jnp.clip(log_values, -80.0, 80.0)), log_ratio
+
     def mean(self, free: Free) -> Values:
         """The mean."""
         location, scale = self.of.parameters(free)

@@ -91,6 +91,13 @@ class Standardized(AbstractExplicit):
         mean = self.likelihood.mean_missing(u, observed, given)
         return jnp.where(observed, value, self.standardization.inverse(mean))
 
+    def push(
+        self, noise: Float[Array, " dim"], given: Any
+    ) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
+        """What normal noise becomes, with its log-weights, which units leave as they are."""
+        u, log_ratio = self.likelihood.push(noise, given)
+        return self.standardization.inverse(u), log_ratio
+
     def sample_and_log_prob(
         self, given: Any, *, key: PRNGKeyArray
     ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:

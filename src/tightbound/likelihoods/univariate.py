@@ -84,6 +84,19 @@ class AbstractUnivariate(eqx.Module):
         del free
         raise UsageError(f"{type(self).__name__} has no levels: its values are numbers")
 
+    def push(self, noise: Values, free: Free) -> tuple[Values, Values]:
+        """What standard normal noise becomes, and log p(x) |dx / dnoise| / N(noise) of each value.
+
+        Raises:
+            UsageError: The values are no differentiable function of noise, or none is known.
+        """
+        del noise, free
+        raise UsageError(
+            f"the values of {type(self).__name__} are no differentiable function of normal noise "
+            "that is known here: expected gaussian, gaussian_scalar, gaussian_column, "
+            "gaussian_fixed, log_normal or student_t for numbers; levels need none"
+        )
+
     def cdf(self, values: Values, free: Free) -> Values:
         """The probability of a value no larger.
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tightbound.distributions import BottomLayer
-from tightbound.likelihoods import Columns, Standardized
+from tightbound.likelihoods import Columns, Masked, Standardized
 from tightbound.models.bayesian import Bayesian
 from tightbound.models.model import Model
 from tightbound.models.shapes import width
@@ -12,14 +12,14 @@ from tightbound.networks import Features, Standardization
 
 def columns(model: Model | Bayesian) -> Columns | None:
     """The model's likelihood where it is one of columns, below however many layers."""
-    likelihood = model.likelihood
+    likelihood = _of_values(model)
     likelihood = likelihood.conditional if isinstance(likelihood, BottomLayer) else likelihood
     return likelihood if isinstance(likelihood, Columns) else None
 
 
 def standardization(model: Model | Bayesian) -> Standardization | None:
     """How a model standardises its data; None where it does not."""
-    likelihood = model.likelihood
+    likelihood = _of_values(model)
     return likelihood.standardization if isinstance(likelihood, Standardized) else None
 
 
@@ -39,3 +39,9 @@ def inside(model: Model | Bayesian, x: Any) -> Any:
     """Data as the model's networks see them."""
     found = view(model)
     return x if found is None else found(x)
+
+
+def _of_values(model: Model | Bayesian) -> Any:
+    """The likelihood of the values, without that of which of them are observed."""
+    likelihood = model.likelihood
+    return likelihood.likelihood if isinstance(likelihood, Masked) else likelihood

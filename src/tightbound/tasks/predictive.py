@@ -2,7 +2,8 @@
 
 Z is drawn from q(z|x_observed), weighted by w = p(x_observed, z) / q(z|x_observed), and what is
 missing from p(x_missing|x_observed, z). A model whose latent variable takes finitely many values
-needs no q: all of them are weighed, exactly.
+needs no q: all of them are weighed, exactly. Where the mask has a model (`tb.models.missingness`),
+all is given the mask too, and what is missing is made of z and its noise.
 
 Reference: Mattei & Frellsen 2019, arXiv 1812.02633, section 3 (self-normalised weights for single
 imputation, eq. 12; sampling importance resampling for multiple imputation).
@@ -51,7 +52,7 @@ class Predictive:
     observed: Bool[np.ndarray, "n *item"]
     """Which values are known."""
     log_evidence: Float[np.ndarray, " n"]
-    """Log p(x_observed) in nats, by the same draws of z."""
+    """Log p(x_observed) in nats, by the same draws of z; with the mask, if that has a model."""
     stderr: Float[np.ndarray, " n"]
     ess: Float[np.ndarray, " n"]
     """Effective number of draws of z, of k; infinite where all z are enumerated."""
