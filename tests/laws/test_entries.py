@@ -29,6 +29,8 @@ PLANE = {"kl_on_grid"}
 """For two columns alone, of draws that a density is estimated of: in tests/evidence."""
 FRAMES = {"fill"}
 """For frames alone, which come back as such: in tests/data."""
+HOLED = {"informative_missingness"}
+"""For data with missing values alone: in tests/diagnostics."""
 LEVELS = {"level_probabilities"}
 """For tables with columns of levels alone: in tests/tasks."""
 
@@ -182,7 +184,7 @@ def numbers(found):
 
 
 def test_every_entry_is_called():
-    assert entries() - INNER - PLANE - FRAMES - LEVELS == set(CALLS)
+    assert entries() - INNER - PLANE - FRAMES - HOLED - LEVELS == set(CALLS)
 
 
 @every_call
