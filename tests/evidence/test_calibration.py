@@ -87,7 +87,13 @@ def test_more_draws_are_trusted_no_less():
 @pytest.mark.stat
 @pytest.mark.parametrize("k", [8, 16])
 def test_few_chains_whose_weights_are_log_normal(k):
-    laws = ("log-normal 0.1", "log-normal 0.3", "log-normal 0.5", "log-normal 1.0")
+    laws = (
+        "log-normal 0.03",
+        "log-normal 0.1",
+        "log-normal 0.3",
+        "log-normal 0.5",
+        "log-normal 1.0",
+    )
     wrong = trusted = 0
     for name, error, stderr, lower, words in drawn(k, 2000, laws, CHAINS):
         assert lower.all()

@@ -40,7 +40,7 @@ def uniform(rng, shape):
 
 
 LAWS = {
-    **{f"log-normal {sd}": log_normal(sd) for sd in (0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 2.5)},
+    **{f"log-normal {sd}": log_normal(sd) for sd in (0.03, 0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 2.5)},
     **{f"Pareto {xi}": pareto(xi) for xi in (0.1, 0.3, 0.5, 0.7, 0.9)},
     **{f"gamma {a}": gamma(a) for a in (0.5, 2.0, 8.0)},
     **{

@@ -72,7 +72,8 @@ def test_reconstructions_stand_in_the_order_of_the_file(run, new, table):
     likelihood, q = fitted.model.likelihood, fitted.posterior
     right = np.array([likelihood.mean(q.mean(jnp.asarray(x))) for x in new])
     np.save("new.npy", new)
-    means, error, measure = runs.reconstruct_data(run, "new.npy")
+    found = runs.reconstruct_data(run, "new.npy")
+    means, error, measure = found.means, found.error, found.measure
     np.testing.assert_allclose(means, right, rtol=1e-5)
     apart = (right - new) / table[tb.data.load("table.npy").rows["train"]].std(axis=0)
     assert measure == "mean_squared_error_standardised"

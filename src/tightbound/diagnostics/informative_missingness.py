@@ -24,7 +24,7 @@ from tightbound.data import DataLike
 from tightbound.evidence.compare import Comparison, compare
 from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.evaluate import evaluate
-from tightbound.evidence.execution import ExecutionSettings
+from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.likelihoods import Masked
 from tightbound.likelihoods.masks import AtRate, ConstantMask
 from tightbound.models.model import Model
@@ -101,11 +101,13 @@ def informative_missingness(
         x: Rows that neither was fitted to, of shape (n, d), NaN where values are missing. On rows
             of the fit the model with more parameters looks better than it is.
         k: Draws for each row.
-        execution: See `tb.evidence.Execution`.
+        execution: `key`, `binarize`, `batch_size`, `chunk` and `progress`: see
+            `tb.evidence.Execution`.
 
     Raises:
         UsageError: Models of other kinds, fewer than two rows, rows without holes.
     """
+    run = Execution.of(informative_missingness, execution, without=("resume", "keep"))
     (plain, q_plain), (model, q) = constant, masked
     for name, of, is_constant in (("constant", plain, True), ("masked", model, False)):
         mask = of.likelihood.mask if isinstance(of.likelihood, Masked) else None
@@ -115,7 +117,7 @@ def informative_missingness(
                 f"expected {name}= as (model, posterior) of tb.models.missingness of {expected}, "
                 f"got a mask {'without a model' if mask is None else type(mask).__name__}"
             )
-    source = as_source(model, x, "the data", execution.pop("binarize", "auto"))
+    source = as_source(model, x, "the data", run.binarize)
     if len(source) < 2 or not source.missing:
         raise UsageError(
             f"expected 2 rows or more with missing values, got {len(source)} with "
@@ -123,7 +125,16 @@ def informative_missingness(
         )
 
     def evidence(model: Model, posterior: Any) -> Estimate:
-        return evaluate(model, posterior, source, k=k, **execution)
+        return evaluate(
+            model,
+            posterior,
+            source,
+            k=k,
+            key=run.key,
+            batch_size=run.batch_size,
+            chunk=run.chunk,
+            progress=run.progress,
+        )
 
     best = evidence(model, q)
     gains = []

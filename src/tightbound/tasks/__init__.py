@@ -1,6 +1,6 @@
 """Tasks: what a fitted model is for, on data whose values are only partly there."""
 
-from tightbound.tasks.conditional import Conditional as Conditional
+from tightbound.tasks.conditional import ConditionalEvidence as ConditionalEvidence
 from tightbound.tasks.conditional import conditional as conditional
 from tightbound.tasks.conditional import level_probabilities as level_probabilities
 from tightbound.tasks.impute import Imputed as Imputed

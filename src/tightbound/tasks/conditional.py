@@ -20,7 +20,7 @@ from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.evidence.verdict import WORDS
 from tightbound.models import Bayesian, Model
 from tightbound.models.source import source
-from tightbound.tasks.marginals import Marginals, Whole, less, rows_of, single
+from tightbound.tasks.marginals import Marginals, RowEvidence, less, rows_of, single
 from tightbound.tasks.predictive import predictive
 from tightbound.tasks.score import K
 
@@ -28,7 +28,7 @@ Columns = Sequence[str | int]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Conditional:
+class ConditionalEvidence:
     """Log p(x_of | x_given) of n rows."""
 
     log_p: Float[np.ndarray, " n"]
@@ -58,7 +58,7 @@ def conditional(
     k: int = K,
     schema: Schema | None = None,
     **execution: Unpack[ExecutionSettings],
-) -> Conditional:
+) -> ConditionalEvidence:
     """Log p(x_of | x_given) of each row.
 
     Missing values count nowhere: of a row it is the density of what is known of `of`, given what is
@@ -100,8 +100,8 @@ def conditional(
         Marginals(model, posterior, k, run).log_p(rows.at(everything, rows.known & mask), key)
         for mask, key in zip((shown | np.isin(np.arange(d), wanted), shown), keys, strict=True)
     ]
-    joint, rest = map(Whole.of, found)
-    return Conditional(
+    joint, rest = map(RowEvidence.of, found)
+    return ConditionalEvidence(
         log_p=less(joint.log_p, rest.log_p),
         stderr=np.hypot(joint.stderr, rest.stderr),
         at_least=joint.at_least | rest.at_least,

@@ -85,7 +85,7 @@ def less(a: Any, b: Any) -> Any:
         return np.asarray(a, np.float64) - np.asarray(b, np.float64)
 
 
-class Whole(NamedTuple):
+class RowEvidence(NamedTuple):
     """What is known of log p(x_observed) of some rows."""
 
     log_p: Float[np.ndarray, " n"]
@@ -93,13 +93,13 @@ class Whole(NamedTuple):
     at_least: Bool[np.ndarray, " n"]
 
     @classmethod
-    def of(cls, estimate: Estimate, rows: Any = slice(None)) -> "Whole":
+    def of(cls, estimate: Estimate, rows: Any = slice(None)) -> "RowEvidence":
         """What an estimate says of some of its rows, or of all."""
         at_least = np.broadcast_to(estimate.at_least, estimate.stderr.shape)
         return cls(estimate.log_evidence[rows], estimate.stderr[rows], at_least[rows])
 
 
-class Given(NamedTuple):
+class CellEvidence(NamedTuple):
     """Log p(x_j | x_-j) of each known value j given all others of its row; NaN where not known."""
 
     log_p: Float[np.ndarray, "n d"]
@@ -137,7 +137,7 @@ class Marginals(NamedTuple):
         names = ("log_evidence", "stderr")
         return replace(found, **{name: np.where(some, getattr(found, name), 0) for name in names})
 
-    def each_given_rest(self, rows: Rows, whole: Whole, key: PRNGKeyArray) -> Given:
+    def each_given_rest(self, rows: Rows, whole: RowEvidence, key: PRNGKeyArray) -> CellEvidence:
         """Each value given the rest of its row: a copy of the row for each, with one more hole.
 
         `whole` is log p(x_observed) of the rows, from draws of another key.
@@ -146,10 +146,10 @@ class Marginals(NamedTuple):
         known = rows.known[row]
         known[np.arange(len(row)), place] = False
         shape = rows.known.shape
-        found = Given(np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, bool))
+        found = CellEvidence(np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, bool))
         if not len(row):
             return found
-        without = Whole.of(self.log_p(rows.at(row, known), key))
+        without = RowEvidence.of(self.log_p(rows.at(row, known), key))
         found.log_p[row, place] = less(whole.log_p[row], without.log_p)
         found.stderr[row, place] = np.hypot(whole.stderr[row], without.stderr)
         found.at_least[row, place] = whole.at_least[row] | without.at_least

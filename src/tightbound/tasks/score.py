@@ -22,7 +22,7 @@ from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.models import Bayesian, Model
 from tightbound.tasks.blame import Blamed, blamed
 from tightbound.tasks.conformal import p_values
-from tightbound.tasks.marginals import Marginals, Rows, Whole, rows_of, single
+from tightbound.tasks.marginals import Marginals, RowEvidence, Rows, rows_of, single
 from tightbound.tasks.usual import fitting, usual_of_each
 
 K = 1000
@@ -156,7 +156,9 @@ def score(
             chosen = np.flatnonzero(p_value <= blame)
     chosen = np.zeros(0, int) if chosen is None else chosen
     some = rows.at(chosen, rows.known[chosen])
-    cells = of.each_given_rest(some, Whole.of(estimate, chosen), stream(run.key, "score.cells"))
+    cells = of.each_given_rest(
+        some, RowEvidence.of(estimate, chosen), stream(run.key, "score.cells")
+    )
     usual, usual_of = usual_of_each(of, some, inliers)
     shape = some.values.shape
     return Scores(

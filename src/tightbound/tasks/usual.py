@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from tightbound.core.streams import first_keys, stream, streams
-from tightbound.tasks.marginals import Marginals, Rows, Whole
+from tightbound.tasks.marginals import Marginals, RowEvidence, Rows
 
 USUAL = 50
 """Rows of which the median is taken; its error is then 0.18 of their standard deviation."""
@@ -39,7 +39,7 @@ def usual_of_each(
         words.append(f"{len(numbers)} {kind}")
     whole, cells = streams(of.run.key, "score.usual", "score.usual.cells")
     shown = Rows.joined(chosen)
-    each = of.each_given_rest(shown, Whole.of(of.log_p(shown, whole)), cells).log_p
+    each = of.each_given_rest(shown, RowEvidence.of(of.log_p(shown, whole)), cells).log_p
     ends = np.cumsum([len(part.values) for part in chosen])[:-1]
     found = np.stack([np.median(part, axis=0) for part in np.split(each, ends)])
     which = which.reshape(-1)
