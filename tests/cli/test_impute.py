@@ -2,31 +2,45 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tightbound.cli import run as command
+from tightbound.cli.compilation import SWITCH
+
 SMALL = "--likelihood columns --latent 2 --hidden 8 --k 2 --epochs 3 --evaluate-k 0".split()
 HEAD = ["colour", "visits", "height"]
 
 
-@pytest.fixture
-def fitted(tightbound):
-    """A run of a mixed table, and a part of the table with holes, in a dialect of its own."""
-    rng = np.random.default_rng(0)
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """A folder with a run of a mixed table, and a part of it with holes, in another dialect."""
+    folder, rng = tmp_path_factory.mktemp("filled"), np.random.default_rng(0)
     kind = rng.integers(0, 3, 120)
     rows = [
         [["red", "green", "blue"][of], str(rng.poisson(2 + 4 * of)), f"{9 * of + rng.normal():.2f}"]
         for of in kind
     ]
-    Path("t.csv").write_text("\n".join(",".join(row) for row in [HEAD, *rows]) + "\n")
+    text = "\n".join(",".join(row) for row in [HEAD, *rows]) + "\n"
     holed = [list(row) for row in rows[:8]]
     holed[1][0], holed[2][1], holed[3][2], holed[4][1] = "", "", "", "?"
     lines = ["; ".join(row) for row in [HEAD, *holed]]
-    Path("holes.csv").write_bytes("\r\n".join(lines).encode() + b"\r\n")
-    status, _, err = tightbound("fit", "t.csv", *SMALL, "--name", "m", "--count", "visits")
-    assert status == 0, err
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv(SWITCH, "off")
+        Path("t.csv").write_text(text)
+        Path("holes.csv").write_bytes("\r\n".join(lines).encode() + b"\r\n")
+        assert command(["fit", "t.csv", *SMALL, "--name", "m", "--count", "visits"]) == 0
+    return folder
+
+
+@pytest.fixture
+def fitted(tightbound, once, tmp_path):
+    """The command line in a copy of that folder."""
+    shutil.copytree(once, tmp_path, dirs_exist_ok=True)
     return tightbound
 
 

@@ -100,21 +100,21 @@ def test_trust_in_the_density_of_draws_by_hmc_is_right():
 
 @pytest.mark.slow
 @pytest.mark.stat
-@pytest.mark.parametrize("way", [forwards, backwards])
-@pytest.mark.parametrize("temperatures", [3, 10, 30, 100])
-@pytest.mark.parametrize("chains", [8, 16, 64])
+@pytest.mark.parametrize(
+    ("way", "chains", "temperatures"),
+    [(forwards, 8, 30), (forwards, 64, 10), (backwards, 16, 30), (backwards, 64, 3),
+     (backwards, 64, 100)],
+)  # fmt: skip
 def test_trust_is_right_on_every_problem(way, chains, temperatures):
     trusted, wrong = counted(way, PROBLEMS, 300, chains, temperatures)
     assert seldom(wrong, trusted)
-    if way is backwards and chains == 8:
-        assert trusted == 0
-    elif chains == 64 and temperatures == 100:
+    if temperatures == 100:
         assert trusted > 1000
 
 
 @pytest.mark.slow
 @pytest.mark.stat
-@pytest.mark.parametrize("transitions", [2, 4, 12, 50])
+@pytest.mark.parametrize("transitions", [2, 50])
 def test_trust_in_hmc_is_right_on_every_problem(transitions):
     problems = [p for p in PROBLEMS if p.dim <= MOST_DIMENSIONS]
     trusted, wrong = counted(by_hmc, problems, 100, 200, transitions)
