@@ -121,6 +121,7 @@ def test_bad_input_ends_in_one_line_and_nothing_is_written(tightbound, fitted, a
     assert sorted(Path().rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_early_stopping_is_said_and_lost_data_are_refused(tightbound):
     write_tables()
     flags = [*FLAGS, "--early-stopping", "2", "--seeds", "2"]

@@ -44,6 +44,7 @@ def constant(x):
     return eqx.tree_at(lambda m: m.likelihood.mask.intercept, model, logits), posterior
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_the_column_that_hides_its_own_values_is_named_and_no_other():
     # By the truth itself, on 400 rows: the difference is 15 of its standard errors from 0. Column 2

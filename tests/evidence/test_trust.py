@@ -5,6 +5,7 @@ m / 100 may be wrong. A count is compared at LIMIT standard errors above that (f
 1e-6 each, were the rule at its limit); the keys are fixed. That something is trusted is asked too.
 """
 
+import jax
 import numpy as np
 import pytest
 
@@ -61,10 +62,18 @@ def counted(way, problems, keys, number, steps):
     return trusted, wrong
 
 
+@pytest.fixture(autouse=True)
+def forgotten():
+    """A process may hold so many compiled programs and no more: each problem has its own."""
+    yield
+    jax.clear_caches()
+
+
 def seldom(wrong, trusted):
     return wrong <= 0.01 * trusted + LIMIT * np.sqrt(max(0.01 * 0.99 * trusted, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 @pytest.mark.parametrize(("chains", "temperatures"), [(8, 30), (32, 30)])
 def test_trust_in_annealed_chains_is_right(chains, temperatures):
@@ -74,6 +83,7 @@ def test_trust_in_annealed_chains_is_right(chains, temperatures):
     assert (chains == 8) or trusted > 10
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_trust_in_chains_that_go_backwards_is_right():
     trusted, wrong = counted(backwards, FEW, 50, 64, 30)

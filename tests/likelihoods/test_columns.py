@@ -139,6 +139,7 @@ def test_mixed_evidence_is_that_of_quadrature():
     assert np.all(np.abs(found.log_evidence - truth) < LIMIT * found.stderr + found.rounding)
 
 
+@pytest.mark.slow
 def test_layers_holes_saving_and_a_fit(tmp_path):
     data = holed(TABLE)
     model, q = tb.autoencoder(
@@ -158,6 +159,7 @@ def test_layers_holes_saving_and_a_fit(tmp_path):
     assert loaded.model.likelihood.support.names == TABLE.columns
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["pc_adv()", "iwhvi(k=2)"])
 def test_other_networks_see_the_features_too(objective):
     kind = "implicit" if objective == "pc_adv()" else "semi_implicit"
@@ -166,6 +168,7 @@ def test_other_networks_see_the_features_too(objective):
     assert np.all(np.isfinite(run.history[-1].train_bound))
 
 
+@pytest.mark.slow
 def test_a_flow_sees_the_features():
     q = tb.posterior(MODEL, "flow", hidden=(4,), key=2)
     found = tb.evaluate(MODEL, q, TABLE.train[:4], k=20, key=0)
@@ -187,6 +190,7 @@ def test_many_zeros_are_said():
     assert "'claims' is zero-inflated: 57%" in note
 
 
+@pytest.mark.slow
 def test_a_fit_recovers_what_made_the_table():
     """One latent moves all columns: a fit's evidence on new rows is that of the truth."""
     rng = np.random.default_rng(6)

@@ -64,6 +64,7 @@ def test_degrees_of_freedom_are_found():
     np.testing.assert_allclose(scale, 2.0, rtol=0.2)
 
 
+@pytest.mark.slow
 def test_thresholds_are_found():
     """Four columns of one latent, by cumulative logits."""
     rng = np.random.default_rng(3)

@@ -82,6 +82,7 @@ def test_importance_sampling_gives_what_quadrature_gives_with_and_without_holes(
     assert "; the mask is data too)" in found.summary()
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_annealing_gives_it_too():
     x = holed(6)
@@ -116,6 +117,7 @@ def test_predictions_are_given_the_mask_too():
     assert np.abs(mean - exact(x, w=0 * W)[1])[hole].max() > 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_the_bound_s_gradient_is_that_of_the_evidence():
     # 20 replicas of k = 20,000 against central differences of the quadrature; the bias of a
@@ -202,6 +204,7 @@ def test_slopes_have_the_sign_that_is_known():
     np.testing.assert_allclose(low, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_fit_keeps_it_through_files_and_batches(kind, layers, tmp_path):

@@ -46,6 +46,7 @@ def test_both_terms_have_a_say_in_the_error():
     assert found.stderr.max() < 0.2
 
 
+@pytest.mark.slow
 def test_columns_have_the_names_of_the_data_or_of_the_model():
     by_name = conditional(MODEL, Q, TABLE.train[:3], ["visits"], k=10, key=1)
     by_number = conditional(MODEL, Q, TABLE.train[:3], [2], k=10, key=1)

@@ -36,6 +36,7 @@ def test_of_a_normal_means_and_intervals_are_exact():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_intervals_cover_as_often_as_they_say():
     # 4,000 holes of a mixture: a share of 0.95 has a standard error of 0.0034.

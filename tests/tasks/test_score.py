@@ -56,6 +56,7 @@ def test_of_a_mixture_of_normals_scores_and_cells_are_exact():
     assert not np.nan_to_num(found.conditional_stderr).any()
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_of_a_linear_gaussian_model_by_draws_of_the_prior():
     model, _, _ = linear()
@@ -188,6 +189,7 @@ def test_what_is_usual_is_that_of_the_model_where_calibration_rows_are_few():
         few.blame(1)
 
 
+@pytest.mark.slow
 def test_rows_keep_their_conditions():
     model, posterior = conditions.linear()
     x, c = conditions.drawn(6, holes=True)
@@ -229,6 +231,7 @@ def test_grey_values_are_binarised_once_for_all_scores_of_a_row():
         np.testing.assert_allclose(found.conditional[:, place], right, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_errors_that_are_lower_bounds_say_so():
     model, _, _ = linear()
     x = np.array([[60.0, -60.0, 60.0, 0.0]], np.float32)  # far from all draws of the prior
