@@ -124,9 +124,8 @@ def test_trust_is_right_on_every_problem(way, chains, temperatures):
 
 @pytest.mark.slow
 @pytest.mark.stat
-@pytest.mark.parametrize("transitions", [2, 50])
-def test_trust_in_hmc_is_right_on_every_problem(transitions):
+def test_trust_in_hmc_is_right_on_every_problem():
     problems = [p for p in PROBLEMS if p.dim <= MOST_DIMENSIONS]
-    trusted, wrong = counted(by_hmc, problems, 100, 200, transitions)
+    trusted, wrong = counted(by_hmc, problems, 100, 200, 50)
     assert seldom(wrong, trusted)
-    assert (trusted > 0) == (transitions >= 12)
+    assert trusted > 0
