@@ -49,10 +49,10 @@ def run(given: Namespace) -> int:
     from tightbound.cli.compilation import kept_compilations
 
     with kept_compilations():
-        from tightbound.runs.imputing import impute_data
+        from tightbound import runs
 
         needed = int(2 / (1 - given.interval)) + 1
-        filled = impute_data(
+        filled = runs.impute_data(
             directory,
             given.data,
             draws=max(LEAST, needed, len(several)),

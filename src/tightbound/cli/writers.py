@@ -103,10 +103,11 @@ def _csv(handle: BufferedIOBase, chunks: Rows, n: int, items: "ItemsOf") -> None
             csv.writer(text := io.StringIO(), lineterminator="\n").writerow(_columns(chunk, items))
             handle.write(text.getvalue().encode())
         # The shortest text that is the same float32 again, and levels as words.
-        cells = chunk.astype("U32").astype(object)
+        cells = chunk.astype("U32").tolist()
         for place, words in _words(chunk, items).items():
-            cells[:, place] = words
-        csv.writer(text := io.StringIO(), lineterminator="\n").writerows(cells.tolist())
+            for row, word in zip(cells, words, strict=True):
+                row[place] = word
+        csv.writer(text := io.StringIO(), lineterminator="\n").writerows(cells)
         handle.write(text.getvalue().encode())
 
 

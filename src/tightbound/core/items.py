@@ -83,6 +83,12 @@ def values(x: Any) -> Any:
     return x.z if isinstance(x, Given) else x
 
 
+def observed(x: Any) -> Bool[Array, "*item"]:
+    """Which values of data are known."""
+    known = x.observed if isinstance(x, Datum) else None
+    return jnp.ones(values(x).shape, bool) if known is None else known
+
+
 def condition(x: Any) -> Any:
     """The condition that a datum or a z comes with; None where it has none."""
     return x.condition if isinstance(x, Datum | Given) else None

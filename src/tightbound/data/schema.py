@@ -14,6 +14,7 @@ from jaxtyping import Float, Shaped
 from tightbound.core.errors import UsageError, unknown
 from tightbound.core.files import read_bytes
 from tightbound.data.entries import check_keys, checked, texts_of
+from tightbound.data.table import is_number
 
 Kind = Literal["real", "positive", "count", "category", "ordinal", "binary", "bounded"]
 KINDS: tuple[Kind, ...] = (
@@ -109,7 +110,7 @@ class Column:
 
     def _level(self, text: str) -> Any:
         """A level as a value of the source's type."""
-        if self.dtype == "str" or not all(map(_is_number, self.levels)):
+        if self.dtype == "str" or not all(map(is_number, self.levels)):
             return text == "True" if self.dtype == "bool" else text
         return float(text) != 0 if self.dtype == "bool" else float(text)
 
@@ -308,14 +309,6 @@ def _column(entries: Any, what: str) -> Column:
     ):
         raise UsageError(f"{what}: expected low < high of a bounded column")
     return column
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_dtype(name: str) -> bool:

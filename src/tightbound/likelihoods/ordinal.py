@@ -7,16 +7,16 @@ column, thresholds are learned.
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from tightbound.core.supports import Support, levels
-from tightbound.likelihoods.categorical import at_level, shares
+from tightbound.likelihoods.levelled import AbstractLevelled, shares
 from tightbound.likelihoods.registry import Likelihood
-from tightbound.likelihoods.univariate import AbstractUnivariate, Free, Part, Values, like
+from tightbound.likelihoods.univariate import Free, Part, like
 from tightbound.networks import Fixed
 
 
-class OrdinalColumns(AbstractUnivariate):
+class OrdinalColumns(AbstractLevelled):
     """P(level <= k) = sigmoid(t_k - a) with ordered thresholds t and a free number a.
 
     The first threshold and the logarithms of the distances to the next ones are those of the
@@ -44,16 +44,6 @@ class OrdinalColumns(AbstractUnivariate):
         return (levels(self.levels),) * self.moved.shape[0]
 
     @property
-    def sees(self) -> str:
-        """One number per level."""
-        return "levels"
-
-    @property
-    def centre_is(self) -> str:
-        """The most probable level."""
-        return "mode"
-
-    @property
     def thresholds(self) -> Float[Array, "m thresholds"]:
         """t, in their order."""
         first = (like(self.start, self.moved) + self.moved)[:, :1]
@@ -65,18 +55,6 @@ class OrdinalColumns(AbstractUnivariate):
         below, above = jax.nn.log_sigmoid(t), jax.nn.log_sigmoid(-t)
         between = below[:, 1:] + above[:, :-1] + log1mexp(self._steps)
         return jnp.concatenate([below[:, :1], between, above[:, -1:]], axis=1)
-
-    def log_prob(self, values: Values, free: Free) -> Values:
-        """Log-mass in nats."""
-        return at_level(self.log_probs(free), values)
-
-    def sample(self, key: PRNGKeyArray, free: Free) -> Values:
-        """The number of a level, as floats."""
-        return jax.random.categorical(key, self.log_probs(free), axis=1).astype(free.dtype)
-
-    def mean(self, free: Free) -> Values:
-        """The number of the most probable level."""
-        return jnp.argmax(self.log_probs(free), axis=1).astype(free.dtype)
 
     @property
     def _steps(self) -> Float[Array, "m steps"]:

@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
-from tightbound.core.items import Data, Datum, condition, having, values
+from tightbound.core.items import Data, condition, having, observed, values
 from tightbound.core.streams import first_keys, item_keys, stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractExplicit, AbstractFinite
@@ -30,6 +30,7 @@ from tightbound.evidence.execution import Execution, ExecutionSettings, per_devi
 from tightbound.evidence.importance.pareto import khat, tail_length
 from tightbound.models import Bayesian, Model
 from tightbound.models.finite import enumerated_log_joint
+from tightbound.tasks.marginals import single
 
 K = 1000
 """Draws of z for each datum, of which those of the predictive distribution are chosen."""
@@ -81,7 +82,7 @@ class Predictive:
 
 
 def predictive(
-    model: Model,
+    model: Model | Bayesian,
     posterior: Any,
     x: DataLike,
     *,
@@ -105,8 +106,7 @@ def predictive(
         NonFiniteError: A log-weight is NaN or +inf; the rows are named.
     """
     run = Execution.of(predictive, execution, without=("chunk", "resume", "keep"))
-    if isinstance(model, Bayesian):
-        raise UsageError("a Bayesian model is no single p(x, z): take `model.mean`")
+    model = single(model)
     draws, k = at_least(1, draws=draws, k=k)
     finite = isinstance(model.prior, AbstractFinite) and posterior is None
     if not finite:
@@ -120,12 +120,11 @@ def predictive(
 
     size = max(1, data.source.size) * (model.prior.states if finite else k)
     found = run.over(one_batch, data, doing="predicting", at_once=per_device(NUMBERS, of_each=size))
-    observed = ~np.isnan(data.source.read())
     return Predictive(
         draws=np.swapaxes(found.draws, 0, 1),
         mean=found.mean,
         level_probs=found.level_probs,
-        observed=observed,
+        observed=~np.isnan(data.source.read()),
         log_evidence=found.log_evidence,
         stderr=found.stderr,
         ess=found.ess,
@@ -159,7 +158,7 @@ def _predicted(
         z, log_w = _weighed(model, posterior, x, key, k)
         undefined = jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf))
         shares = jax.nn.softmax(log_w)
-        known = values(x), _observed(x)
+        known = values(x), observed(x)
 
         def mean(z: Any) -> Float[Array, "*item"]:
             return model.likelihood.mean_missing(*known, having(z, condition(x)))
@@ -230,8 +229,3 @@ def _systematic(shares: Float[Array, " k"], draws: int, key: PRNGKeyArray) -> In
     steps = (jnp.arange(draws, dtype=shares.dtype) + offset) / draws
     ends = jnp.cumsum(shares)
     return jnp.minimum(jnp.searchsorted(ends / ends[-1], steps), shares.shape[0] - 1)
-
-
-def _observed(x: Any) -> Bool[Array, "*item"]:
-    known = x.observed if isinstance(x, Datum) else None
-    return jnp.ones(values(x).shape, bool) if known is None else known

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from tightbound.core.items import Data, Datum
+from tightbound.core.items import Data, Datum, observed
 from tightbound.distributions import BernoulliComponents, GaussianComponents
 from tightbound.distributions.triangular import HIGHEST, cholesky, inverse
 
@@ -22,7 +22,7 @@ def moments(
 ) -> tuple[Float[Array, "k d"], Float[Array, "k d d"]]:
     """Means and covariances of the data as each component has its share of them."""
     if isinstance(x, Datum):
-        known = x.x, _mask(x)
+        known = x.x, observed(x)
         return jax.lax.map(
             lambda of_one: _completed_moments(*known, *of_one),
             (shares.T, old.means, old.covariances()),
@@ -43,7 +43,7 @@ def frequencies(
     """How often pixels are one among those that are known, as each component has its share."""
     if not isinstance(x, Datum):
         return jnp.matmul(shares.T, x, precision=HIGHEST)
-    known = jnp.matmul(weights.T, jnp.astype(_mask(x), weights.dtype), precision=HIGHEST)
+    known = jnp.matmul(weights.T, jnp.astype(observed(x), weights.dtype), precision=HIGHEST)
     ones = jnp.matmul(weights.T, x.x, precision=HIGHEST)
     nothing = known < jnp.sqrt(jnp.finfo(known.dtype).tiny)
     return jnp.where(nothing, jax.nn.sigmoid(old.logits), ones / jnp.where(nothing, 1.0, known))
@@ -106,7 +106,3 @@ def _completed(
     filled = jnp.where(observed, x, mean + jnp.matmul(white, cross, precision=HIGHEST))
     left = covariance - jnp.matmul(cross.T, cross, precision=HIGHEST)
     return filled, (1 - known)[:, None] * left * (1 - known)[None]
-
-
-def _mask(x: Datum) -> Bool[Array, "n d"]:
-    return jnp.ones(x.x.shape, bool) if x.observed is None else x.observed

@@ -144,9 +144,7 @@ class Ascent:
         """Climbs until enough of them have found nothing that the mixture does not cover."""
         # Whatever the budget, one batch: without it there is nothing to estimate from.
         while not self.climbs or (
-            not (self.searched or self.crowded)
-            and self.climbs < MOST_CLIMBS
-            and self.budget.allows(4 * self.cost)
+            not self.searched and self.climbs < MOST_CLIMBS and self.budget.allows(4 * self.cost)
         ):
             self.quiet = 0 if self.explore(self._starts()) else self.quiet + BATCH
         if not len(self.cover.log_mass):
@@ -154,13 +152,16 @@ class Ascent:
                 f"log p(x, z) or its gradient is not finite at any of {self.climbs} starts, "
                 f"{self.where}: give a Target a prior= that reaches where the density is"
             )
-        if not self.searched and not self.crowded:
+        if not self.searched:
             self.doubts.append(f"the last of {self.climbs} climbs still found something new")
 
     @property
     def searched(self) -> bool:
-        """Whether enough climbs in a row have found nothing: more where there are many modes."""
-        return self.quiet >= max(QUIET, QUIET_EACH * self.modes)
+        """Whether enough climbs in a row have found nothing (more where there are many modes).
+
+        Or whether what they find has no place any more.
+        """
+        return self.crowded or self.quiet >= max(QUIET, QUIET_EACH * self.modes)
 
     def explore(self, starts: Float[np.ndarray, "s d"]) -> int:
         """Climbs from some starts, and covers where they come; how many components that took."""
