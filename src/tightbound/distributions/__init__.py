@@ -22,6 +22,7 @@ from tightbound.distributions.finite import BernoulliComponents as BernoulliComp
 from tightbound.distributions.finite import BernoulliPrior as BernoulliPrior
 from tightbound.distributions.finite import Categorical as Categorical
 from tightbound.distributions.finite import GaussianComponents as GaussianComponents
+from tightbound.distributions.finite import select as select
 from tightbound.distributions.full_normal import FullMixture as FullMixture
 from tightbound.distributions.full_normal import FullNormal as FullNormal
 from tightbound.distributions.functions import FromFunctions as FromFunctions

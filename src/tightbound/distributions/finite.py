@@ -202,6 +202,18 @@ class GaussianComponents(AbstractExplicit):
         """The mean given the observed entries."""
         return self._conditioned(self.mean(given), value, observed, given)
 
+    def moments_missing(
+        self, value: Float[Array, " d"], observed: Bool[Array, " d"], given: Float[Array, " k"]
+    ) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
+        """Mean and variance of each entry given the observed ones, whose variance is 0."""
+        known = jnp.astype(observed, value.dtype)
+        factor = select(given, self.factors())
+        across = jnp.matmul(known[:, None] * factor, factor.T, precision=HIGHEST)
+        whiten = inverse(self._observed_factor(known, given))
+        white = jnp.matmul(whiten, across, precision=HIGHEST)
+        left = jnp.sum(factor**2, axis=1) - jnp.sum(white**2, axis=0)
+        return self.mean_missing(value, observed, given), jnp.where(observed, 0.0, left)
+
     def mean(self, given: Float[Array, " k"]) -> Float[Array, " d"]:
         """The mean of the component."""
         return select(given, self.means)

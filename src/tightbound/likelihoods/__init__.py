@@ -13,6 +13,8 @@ from tightbound.likelihoods.table import AS_LEVELS as AS_LEVELS
 from tightbound.likelihoods.table import Table as Table
 from tightbound.likelihoods.table import checked as checked
 from tightbound.likelihoods.table import of_columns as of_columns
+from tightbound.likelihoods.table_components import TableComponents as TableComponents
+from tightbound.likelihoods.warps import Warps as Warps
 from tightbound.likelihoods.univariate import AbstractUnivariate as AbstractUnivariate
 from tightbound.likelihoods.univariate import Part as Part
 

@@ -1,4 +1,4 @@
-"""Expectation maximisation where both steps are closed: mixtures of Gaussians and of Bernoullis.
+"""Expectation maximisation where both steps are closed: mixtures of Gaussians, levels, pixels.
 
 The E step is the exact posterior p(z|x), and of normal data what is expected of missing values. The
 M step maximises the expected complete-data log-likelihood within bounds that keep the likelihood
@@ -25,32 +25,34 @@ from jaxtyping import Array, Float
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import NonFiniteError, UsageError, at_least
-from tightbound.core.items import Data, Datum, One, values
+from tightbound.core.items import Data, Datum, One, observed, values
 from tightbound.data import DataLike
 from tightbound.data.binarise import Binarisation
 from tightbound.distributions import BernoulliComponents, Categorical, GaussianComponents
+from tightbound.likelihoods import TableComponents
 from tightbound.models.finite import enumerated_log_joint, items_at_once
 from tightbound.models.model import Model
 from tightbound.models.source import as_source
 from tightbound.objectives import Params
+from tightbound.training.components import (
+    Blocks,
+    Limits,
+    Mixture,
+    bounded,
+    iteration,
+    log_evidence,
+)
 from tightbound.training.fit import Run
 from tightbound.training.history import EpochRecord, History
-from tightbound.training.shares import frequencies, moments
+from tightbound.training.mixture import as_mixture, as_model, limits_of, seen
 
 RELATIVE_FLOOR = 1e-6
 """Least eigenvalue of a covariance, as a share of the mean variance of the data's columns."""
 PROBABILITY_FLOOR = 1e-4
 """Least distance of a pixel's probability from 0 and 1."""
-Components = GaussianComponents | BernoulliComponents
-
-
-class _Limits(NamedTuple):
-    """What keeps the parameters from the edge."""
-
-    floor: Float[Array, ""]
-    shrinkage: Float[Array, ""]
-    scatter: Float[Array, "d d"] | None = None
-    """What a covariance is drawn to; None without shrinkage."""
+TABLE_FLOOR = 1e-4
+"""Least eigenvalue of a covariance of a table's numbers, in units of each column's variance."""
+Components = GaussianComponents | TableComponents | BernoulliComponents
 
 
 class EMRun(NamedTuple):
@@ -92,6 +94,7 @@ def em(
     iterations: int = 100,
     floor: float | None = None,
     shrinkage: float = 0.0,
+    rank: int | None = None,
 ) -> EMRun:
     """Fits a mixture by expectation maximisation, all iterations in one compiled scan.
 
@@ -99,21 +102,26 @@ def em(
     A component that has lost all its data keeps its parameters.
 
     Args:
-        model: `Model(Categorical, GaussianComponents)` or `Model(Categorical,
-            BernoulliComponents)`, as from `tb.models.gaussian_mixture` or
-            `tb.models.bernoulli_mixture`.
+        model: `Model(Categorical, GaussianComponents)`, `Model(Categorical, TableComponents)` or
+            `Model(Categorical, BernoulliComponents)`, as from `tb.models.gaussian_mixture`,
+            `tb.models.table_mixture` or `tb.models.bernoulli_mixture`.
         x: Data of shape (n, d), kept on the device; binary for the mixture of Bernoullis. Values
             may be missing (NaN): what never falls is then log p(x_observed). (A mixture to start
             from is made of data without holes, such as those with a column's mean in their place.)
         iterations: Number of iterations.
         floor: Least eigenvalue of a covariance, in squared units of the data (by default a
-            millionth of the mean variance of the columns); or least distance of a probability
-            from 0 and 1 (by default 1e-4).
+            millionth of the mean variance of the columns; of `TableComponents` in units of each
+            column's variance, by default 1e-4, and 1/2 of whole numbers); or least distance of a
+            probability from 0 and 1 (by default 1e-4).
         shrinkage: Of Gaussians: how many further data each covariance counts, spread as the start's
-            K components are on average and K^(2/d) times as narrow: the mode under an inverse
-            Wishart prior (Fraley & Raftery 2007, J. Classif. 24(2), whose scale this is). With it
-            small components keep a sensible shape, and what never falls is the sum of log p(x)
-            less shrinkage / 2 of (log |S_k| + trace(S_k^-1 S_0)) for each component.
+            components are on average: the mode under an inverse Wishart prior (Fraley & Raftery
+            2007, J. Classif. 24(2)). With it small components keep a sensible shape, and what never
+            falls is the sum of log p(x) less shrinkage / 2 of (log |S_k| + trace(S_k^-1 S_0)) for
+            each component. Infinite: all components have one covariance, and a fit that starts
+            there is shrunk towards it. Tables of levels count one datum more, with the start's
+            frequencies.
+        rank: Of Gaussians: each covariance is noise of one variance but for so many directions, as
+            of probabilistic PCA and mixtures of it (Tipping & Bishop 1999).
 
     Returns:
         The model, the log-likelihood before and after each iteration, the floor and the seconds;
@@ -127,32 +135,43 @@ def em(
     prior, likelihood = model.prior, model.likelihood
     if not isinstance(prior, Categorical) or not isinstance(likelihood, Components):
         raise UsageError(
-            "EM in closed form is for a Categorical prior with GaussianComponents or "
-            f"BernoulliComponents, got {type(prior).__name__} with {type(likelihood).__name__}; "
-            "use tb.fit with tb.objectives.exact()"
+            "EM in closed form is for a Categorical prior with GaussianComponents, "
+            f"TableComponents or BernoulliComponents, got {type(prior).__name__} with "
+            f"{type(likelihood).__name__}; use tb.fit with tb.objectives.exact()"
         )
     dtype = prior.logits.dtype
     source = as_source(model, x, "the data", "none", dtype=dtype)
     x = source.read(dtype=dtype)
     _check_columns(x)
-    gaussian = isinstance(likelihood, GaussianComponents)
+    gaussian = not isinstance(likelihood, BernoulliComponents)
     at_least(1, iterations=iterations)
-    if not (0 <= shrinkage < math.inf and (gaussian or not shrinkage)):
+    if not (shrinkage >= 0 and (gaussian or not shrinkage)):
         raise UsageError(
             f"expected shrinkage as a number of data, 0 or more, for Gaussians, got {shrinkage}"
+        )
+    if rank is not None and not (gaussian and 0 <= rank < x.shape[1]):
+        raise UsageError(
+            f"expected rank from 0 to {x.shape[1] - 1}, for Gaussians alone, got {rank}"
         )
     floor = _floor(likelihood, x) if floor is None else floor
     most = math.inf if gaussian else 0.5
     if not 0 < floor < most:
         raise UsageError(f"expected floor between 0 and {most}, got {floor}")
-    began, bound = time.perf_counter(), jnp.asarray(floor, dtype)
-    start = Model(prior, _inside(likelihood, bound))
-    data = jnp.asarray(x, dtype)
-    if source.missing:
-        data = Datum(jnp.nan_to_num(data), ~jnp.isnan(data))
-    fitted, history = _scan(
-        start, data, _Limits(bound, jnp.asarray(shrinkage, dtype)), iterations=iterations
-    )
+    began = time.perf_counter()
+    if gaussian:
+        start, data = as_mixture(model), seen(likelihood, x)
+        limits = limits_of(start, likelihood, floor, shrinkage)
+        found, history = _gaussian_scan(
+            start, data, jnp.ones(len(x), dtype), limits, iterations=iterations, rank=rank
+        )
+        fitted = as_model(found, likelihood)
+    else:
+        bound = jnp.asarray(floor, dtype)
+        data = jnp.asarray(x, dtype)
+        if source.missing:
+            data = Datum(jnp.nan_to_num(data), ~jnp.isnan(data))
+        start = Model(prior, _bernoullis(jax.nn.sigmoid(likelihood.logits), bound))
+        fitted, history = _scan(start, data, bound, iterations=iterations)
     history = np.asarray(history)
     if not np.all(np.isfinite(history)):
         bad = int(np.argmin(np.isfinite(history)))
@@ -178,8 +197,10 @@ def _check_columns(x: Float[np.ndarray, "n d"]) -> None:
 
 
 def _floor(likelihood: Components, x: Float[np.ndarray, "n d"]) -> float:
-    if not isinstance(likelihood, GaussianComponents):
+    if isinstance(likelihood, BernoulliComponents):
         return PROBABILITY_FLOOR
+    if isinstance(likelihood, TableComponents):
+        return TABLE_FLOOR
     floor = RELATIVE_FLOOR * float(np.mean(np.nanvar(x, axis=0, dtype=np.float64)))
     if not floor > 0:
         raise UsageError("expected data with some spread, got equal rows; or pass floor=...")
@@ -187,25 +208,42 @@ def _floor(likelihood: Components, x: Float[np.ndarray, "n d"]) -> float:
 
 
 @filter_jit
+def _gaussian_scan(
+    start: Mixture,
+    data: Blocks,
+    weights: Float[Array, " n"],
+    limits: Limits,
+    *,
+    iterations: int,
+    rank: int | None,
+) -> tuple[Mixture, Float[Array, " iterations_and_start"]]:
+    """EM of a mixture whose components have a normal block."""
+    n = weights.shape[0]
+    inside = start._replace(covariances=bounded(start.covariances, limits.floor, None))
+
+    def step(mixture: Mixture, _: None) -> tuple[Mixture, Float[Array, ""]]:
+        mixture, log_p = iteration(mixture, data, weights, limits, rank)
+        return mixture, jnp.sum(weights * log_p) / jnp.sum(weights)
+
+    fitted, history = jax.lax.scan(step, inside, None, length=iterations)
+    return fitted, jnp.append(history, jnp.mean(log_evidence(fitted, data, n)))
+
+
+@filter_jit
 def _scan(
-    model: Model, x: Data, limits: _Limits, *, iterations: int
+    model: Model, x: Data, floor: Float[Array, ""], *, iterations: int
 ) -> tuple[Model, Float[Array, " iterations_and_start"]]:
-    if isinstance(model.likelihood, GaussianComponents):
-        k, d = model.likelihood.means.shape
-        scatter = jnp.mean(model.likelihood.covariances(), axis=0) / k ** (2 / d)
-        limits = limits._replace(scatter=scatter)
-
-    def iteration(model: Model, _: None) -> tuple[Model, Float[Array, ""]]:
+    def step(model: Model, _: None) -> tuple[Model, Float[Array, ""]]:
         weights, log_likelihood = _expect(model, x)
-        return _maximise(model, x, weights, limits), log_likelihood
+        return _maximise(model, x, weights, floor), log_likelihood
 
-    fitted, history = jax.lax.scan(iteration, model, None, length=iterations)
+    fitted, history = jax.lax.scan(step, model, None, length=iterations)
     _, last = _expect(fitted, x)
     return fitted, jnp.append(history, last)
 
 
 def _expect(model: Model, x: Data) -> tuple[Float[Array, "n k"], Float[Array, ""]]:
-    """E step: the exact posterior of each datum, and the mean log p(x) in nats."""
+    """E step of Bernoullis: the exact posterior of each datum, and the mean log p(x) in nats."""
 
     def one(x: One) -> tuple[Float[Array, " k"], Float[Array, ""]]:
         log_joint = enumerated_log_joint(model, jax.tree.map(lambda leaf: leaf[None], x))[0]
@@ -217,50 +255,26 @@ def _expect(model: Model, x: Data) -> tuple[Float[Array, "n k"], Float[Array, ""
     return weights, jnp.mean(log_evidence)
 
 
-def _maximise(model: Model, x: Data, weights: Float[Array, "n k"], limits: _Limits) -> Model:
-    """M step: the best parameters for the expected complete-data log-likelihood."""
+def _maximise(
+    model: Model, x: Data, weights: Float[Array, "n k"], floor: Float[Array, ""]
+) -> Model:
+    """M step of Bernoullis: how often pixels are one among those that are known."""
     totals = jnp.sum(weights, axis=0)
     tiny = jnp.finfo(weights.dtype).tiny
     lost = totals < jnp.sqrt(tiny)  # less than rounding leaves of any datum
     prior = Categorical(jnp.log(jnp.maximum(totals, tiny)) - jnp.log(jnp.sum(totals)))
-    shares = weights / jnp.where(lost, 1.0, totals)[None, :]
     old = model.likelihood
-    if isinstance(old, GaussianComponents):
-        assert limits.scatter is not None
-        means, covariances = moments(old, x, shares)
-        own = (totals / (totals + limits.shrinkage))[:, None, None]
-        covariances = own * covariances + (1 - own) * limits.scatter[None]
-        new = _gaussians(means, covariances, limits.floor)
-    else:
-        new = _bernoullis(frequencies(old, x, weights, shares), limits.floor)
-    kept = jax.tree.map(
-        lambda new, old: jnp.where(lost.reshape((-1,) + (1,) * (new.ndim - 1)), old, new), new, old
-    )
-    return Model(prior, kept)
+    observed_of = jnp.astype(observed(x), weights.dtype) if isinstance(x, Datum) else None
+    known = totals[:, None] if observed_of is None else _matmul(weights.T, observed_of)
+    ones = _matmul(weights.T, values(x))
+    nothing = known < jnp.sqrt(tiny)
+    p = jnp.where(nothing, jax.nn.sigmoid(old.logits), ones / jnp.where(nothing, 1.0, known))
+    new = _bernoullis(p, floor).logits
+    return Model(prior, BernoulliComponents(jnp.where(lost[:, None], old.logits, new)))
 
 
-def _inside(likelihood: Components, floor: Float[Array, ""]) -> Components:
-    """The nearest parameters within the bounds."""
-    if isinstance(likelihood, GaussianComponents):
-        return _gaussians(likelihood.means, likelihood.covariances(), floor)
-    return _bernoullis(jax.nn.sigmoid(likelihood.logits), floor)
-
-
-def _gaussians(
-    means: Float[Array, "k d"], covariances: Float[Array, "k d d"], floor: Float[Array, ""]
-) -> GaussianComponents:
-    """Components with the eigenvalues of their covariances raised to the floor."""
-    values, vectors = jnp.linalg.eigh(covariances)
-    raised = jnp.einsum(
-        "kij,kj,klj->kil",
-        vectors,
-        jnp.maximum(values, floor),
-        vectors,
-        precision=jax.lax.Precision.HIGHEST,
-    )
-    # Untouched where all is well: the decomposition costs digits.
-    low = jnp.any(values < floor, axis=1)[:, None, None]
-    return GaussianComponents.from_covariances(means, jnp.where(low, raised, covariances))
+def _matmul(a: Float[Array, "k n"], b: Float[Array, "n d"]) -> Float[Array, "k d"]:
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 
 
 def _bernoullis(p: Float[Array, "k d"], floor: Float[Array, ""]) -> BernoulliComponents:

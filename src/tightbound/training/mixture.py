@@ -1,0 +1,74 @@
+"""Mixtures as models, and as EM has them: both ways, and what keeps their parameters inside."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from tightbound.distributions import Categorical, GaussianComponents
+from tightbound.likelihoods import TableComponents
+from tightbound.models import Model
+from tightbound.training.components import Blocks, Limits, Mixture, blocks
+
+LEAST_OF_COUNTS = 0.5
+"""Least variance of whole numbers, at which a normal density at whole numbers adds up to 1."""
+
+
+def as_mixture(model: Model) -> Mixture:
+    """Shares, means, covariances and masses of levels."""
+    of = model.likelihood
+    numbers, logits = (of.numbers, of.logits) if isinstance(of, TableComponents) else (of, ())
+    return Mixture(
+        jax.nn.log_softmax(model.prior.logits),
+        numbers.means,
+        numbers.covariances(),
+        tuple(jax.nn.log_softmax(each, axis=1) for each in logits),
+    )
+
+
+def as_model(mixture: Mixture, like: GaussianComponents | TableComponents) -> Model:
+    """The model of a mixture, whose likelihood is of the kind of another one."""
+    numbers = GaussianComponents.from_covariances(mixture.means, mixture.covariances)
+    if not isinstance(like, TableComponents):
+        return Model(Categorical(mixture.log_shares), numbers)
+    of_table = TableComponents(
+        numbers, mixture.log_levels, like.warps, like.counts, like.places, like.names
+    )
+    return Model(Categorical(mixture.log_shares), of_table)
+
+
+def seen(
+    likelihood: GaussianComponents | TableComponents, x: Float[np.ndarray, "n d"]
+) -> Blocks:
+    """Data as EM sees them: numbers in the units of the normal block, levels by number."""
+    if not isinstance(likelihood, TableComponents):
+        return blocks(x)
+    numbers, of_levels = (np.array(places, int) for places in likelihood.places)
+    known = ~np.isnan(x[:, numbers])
+    centre = np.asarray(likelihood.warps.centre(x.dtype))
+    u = np.asarray(jax.vmap(likelihood.warps)(jnp.asarray(np.where(known, x[:, numbers], centre)))[0])
+    levels = np.where(np.isnan(x[:, of_levels]), -1, x[:, of_levels]).astype(np.int32)
+    return blocks(np.where(known, u, np.nan).astype(x.dtype), tuple(levels.T))
+
+
+def limits_of(
+    start: Mixture,
+    likelihood: GaussianComponents | TableComponents,
+    floor: float,
+    shrinkage: float,
+    smoothing: float = 1.0,
+) -> Limits:
+    """What keeps a fit inside: the floor, and what covariances and tables are drawn to."""
+    dtype = start.means.dtype
+    least = np.full(start.means.shape[1], floor)
+    if isinstance(likelihood, TableComponents):
+        scale = np.asarray(likelihood.warps.scale.values, np.float64)
+        least = np.where(likelihood.counts, np.maximum(least, LEAST_OF_COUNTS / scale**2), least)
+    shares = jnp.exp(start.log_shares)
+    return Limits(
+        jnp.asarray(least, dtype),
+        jnp.asarray(shrinkage, dtype),
+        jnp.einsum("k,kij->ij", shares, start.covariances),
+        jnp.asarray(smoothing, dtype),
+        tuple(shares @ jnp.exp(each) for each in start.log_levels),
+    )
