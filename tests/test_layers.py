@@ -39,6 +39,7 @@ ORDER = [
     ["report"],
     ["recipes.settings"],
     ["recipes.build"],
+    ["recipes.tables"],
     ["runs"],
     ["cli"],
     ["__main__"],

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tightbound.models import from_numpyro as from_numpyro
     from tightbound.models import posterior as posterior
     from tightbound.models import source as source
+    from tightbound.recipes.tables import fit_table as fit_table
     from tightbound.runs import open_run as open_run
     from tightbound.tasks import impute as impute
     from tightbound.tasks import score as score
@@ -68,6 +69,7 @@ _NAMES = {
     "em": "training",
     "evaluate": "evidence",
     "fit": "training",
+    "fit_table": "recipes.tables",
     "from_numpyro": "models",
     "impute": "tasks",
     "load": "training",

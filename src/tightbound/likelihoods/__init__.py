@@ -14,9 +14,10 @@ from tightbound.likelihoods.table import Table as Table
 from tightbound.likelihoods.table import checked as checked
 from tightbound.likelihoods.table import of_columns as of_columns
 from tightbound.likelihoods.table_components import TableComponents as TableComponents
-from tightbound.likelihoods.warps import Warps as Warps
+from tightbound.likelihoods.table_components import parted as parted
 from tightbound.likelihoods.univariate import AbstractUnivariate as AbstractUnivariate
 from tightbound.likelihoods.univariate import Part as Part
+from tightbound.likelihoods.warps import Warps as Warps
 
 if TYPE_CHECKING:
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from tightbound.core.streams import streams
+from tightbound.core.streams import numbered, streams
 from tightbound.core.supports import COUNT, REAL, Support, TableSupport, levels
 from tightbound.data.schema import Column
 from tightbound.distributions import AbstractExplicit, GaussianComponents, select
@@ -150,7 +150,7 @@ class TableComponents(AbstractExplicit):
     def _drawn(self, given: Float[Array, " k"], key: PRNGKeyArray) -> list[Float[Array, ""]]:
         drawn = []
         for number, logits in enumerate(self.logits):
-            level = jax.random.categorical(jax.random.fold_in(key, number), select(given, logits))
+            level = jax.random.categorical(numbered(key, number), select(given, logits))
             drawn.append(level.astype(logits.dtype))
         return drawn
 

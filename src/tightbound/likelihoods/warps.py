@@ -99,11 +99,10 @@ def _limits(column: Column | None) -> tuple[float, float] | None:
 
 def _ends(limits: Sequence[tuple[float, float] | None]) -> tuple[np.ndarray, ...]:
     """Low, high (0 and 1 where there are none), which are positive, and which are bounded."""
-    positive = np.array([ends is not None and ends[1] == np.inf for ends in limits], bool)
-    bounded = np.array([ends is not None and ends[1] < np.inf for ends in limits], bool)
-    low = [ends[0] if is_bounded else 0.0 for ends, is_bounded in zip(limits, bounded, strict=True)]  # type: ignore[index]
-    high = [ends[1] if is_bounded else 1.0 for ends, is_bounded in zip(limits, bounded, strict=True)]  # type: ignore[index]
-    return np.array(low, np.float32), np.array(high, np.float32), positive, bounded
+    ends = np.array([(0.0, np.nan) if of is None else of for of in limits]).reshape(-1, 2)
+    bounded = np.isfinite(ends[:, 1])
+    low, high = np.where(bounded, ends.T, np.array([[0.0], [1.0]])).astype(np.float32)
+    return low, high, np.isposinf(ends[:, 1]), bounded
 
 
 def _inner(x: Any, low: Any, high: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 HIGHEST = jax.lax.Precision.HIGHEST
 ENTRIES = 2**17
@@ -25,18 +25,21 @@ ROWS = 1024
 """Most rows of a block."""
 
 
+Numbers = np.ndarray | Array
+
+
 class Blocks(NamedTuple):
     """Data by blocks of rows that are sorted by what they know; a row without number is no row."""
 
-    x: Float[np.ndarray, "b d rows"]
+    x: Float[Numbers, "b d rows"]
     """Numbers, 0 where they are missing."""
-    known: Float[np.ndarray, "b d patterns"]
+    known: Float[Numbers, "b d patterns"]
     """Which are known, 1 or 0, for each pattern of holes of a block."""
-    which: Int[np.ndarray, "b rows"]
+    which: Int[Numbers, "b rows"]
     """The pattern of each row."""
-    levels: tuple[Int[np.ndarray, "b rows"], ...]
+    levels: tuple[Int[Numbers, "b rows"], ...]
     """Of each column of levels the number, or -1 where it is missing."""
-    row: Int[np.ndarray, "b rows"]
+    row: Int[Numbers, "b rows"]
     """Where the row is in the data; n where there is none."""
 
 
@@ -62,6 +65,8 @@ class Limits(NamedTuple):
     """How many further data each table of levels counts."""
     frequencies: tuple[Float[Array, " _levels"], ...]
     """Their levels."""
+    rank: Int[Array, ""]
+    """In how many directions a covariance is more than noise of one variance; d for any."""
 
 
 class Sums(NamedTuple):
@@ -73,9 +78,7 @@ class Sums(NamedTuple):
     levels: tuple[Float[Array, "k _levels"], ...]
 
 
-def blocks(
-    x: Float[np.ndarray, "n d"], levels: tuple[Int[np.ndarray, " n"], ...] = ()
-) -> Blocks:
+def blocks(x: Float[np.ndarray, "n d"], levels: tuple[Int[np.ndarray, " n"], ...] = ()) -> Blocks:
     """Sorts rows by their holes and cuts them into blocks.
 
     Args:
@@ -109,11 +112,11 @@ def blocks(
 
 
 def iteration(
-    mixture: Mixture, data: Blocks, weights: Float[Array, " n"], limits: Limits, rank: int | None
+    mixture: Mixture, data: Blocks, weights: Float[Array, " n"], limits: Limits
 ) -> tuple[Mixture, Float[Array, " n"]]:
     """One iteration: the mixture after it, and log p(x_observed) of each row before it."""
     sums, log_p = _expected(mixture, data, weights)
-    return _maximised(mixture, sums, limits, rank), log_p
+    return _maximised(mixture, sums, limits), log_p
 
 
 def log_evidence(mixture: Mixture, data: Blocks, n: int) -> Float[Array, " n"]:
@@ -191,8 +194,9 @@ def _expected(
     padded = jnp.append(weights, jnp.zeros((), dtype))
 
     def add(sums: Sums, block: Blocks) -> tuple[Sums, Array]:
+        x, known, which = map(jnp.asarray, (block.x, block.known, block.which))
         found = jax.lax.map(
-            lambda of: _of_one(*of, block.x, block.known, block.which),
+            lambda of: _of_one(of[0], of[1], x, known, which),
             (mixture.means, mixture.covariances),
         )
         log_joint = found.log_p + jax.nn.log_softmax(mixture.log_shares)[:, None]
@@ -227,7 +231,7 @@ def _expected(
     return sums, by_row[:n]
 
 
-def _maximised(old: Mixture, sums: Sums, limits: Limits, rank: int | None) -> Mixture:
+def _maximised(old: Mixture, sums: Sums, limits: Limits) -> Mixture:
     """The M step: the mode of the expected complete-data log-likelihood and the prior."""
     tiny = jnp.finfo(old.means.dtype).tiny
     lost = sums.total < jnp.sqrt(tiny)  # less than rounding leaves of any datum
@@ -239,7 +243,7 @@ def _maximised(old: Mixture, sums: Sums, limits: Limits, rank: int | None) -> Mi
     further = jnp.where(tied, 0.0, limits.shrinkage)
     own = (sums.total / (sums.total + further))[:, None, None]
     drawn = own * scatter + (1 - own) * limits.spread[None]
-    covariances = bounded(jnp.where(tied, pooled[None], drawn), limits.floor, rank)
+    covariances = bounded(jnp.where(tied, pooled[None], drawn), limits.floor, limits.rank)
     log_levels = tuple(
         jnp.log(jnp.maximum(count + limits.smoothing * usual[None], tiny))
         - jnp.log(jnp.maximum(jnp.sum(count, axis=1, keepdims=True) + limits.smoothing, tiny))
@@ -260,9 +264,9 @@ def _maximised(old: Mixture, sums: Sums, limits: Limits, rank: int | None) -> Mi
 
 
 def bounded(
-    covariances: Float[Array, "k d d"], floor: Float[Array, " d"], rank: int | None
+    covariances: Float[Array, "k d d"], floor: Float[Array, " d"], rank: Int[Array, ""]
 ) -> Float[Array, "k d d"]:
-    """The best covariances that are nowhere below the floor; of low rank and noise, if asked for.
+    """The best covariances that are nowhere below the floor; of `rank` directions and noise.
 
     Of those that are noise of one variance in all but `rank` directions the best has the leading
     eigenvectors, and the mean of the other eigenvalues (Tipping & Bishop 1999, JRSS B 61(3), eqs.
@@ -270,16 +274,16 @@ def bounded(
     """
     if not floor.shape[0]:
         return covariances
-    if rank is not None:
-        values, vectors = jnp.linalg.eigh(covariances)
-        rest = values.shape[1] - rank
-        noise = jnp.mean(values[:, :rest], axis=1, keepdims=True)
-        values = jnp.where(jnp.arange(values.shape[1]) < rest, noise, values)
-        covariances = _made(values, vectors)
+    d = floor.shape[0]
+    values, vectors = jnp.linalg.eigh(covariances)
+    rest = (jnp.arange(d) < d - rank)[None]
+    noise = jnp.sum(jnp.where(rest, values, 0.0), axis=1) / jnp.maximum(d - rank, 1)
+    lowered = _made(jnp.where(rest, noise[:, None], values), vectors)
+    # Untouched where all is well, here and below: the decomposition costs digits.
+    covariances = jnp.where(rank < d, lowered, covariances)
     unit = jnp.sqrt(floor[:, None] * floor[None])[None]
     values, vectors = jnp.linalg.eigh(covariances / unit)
     raised = _made(jnp.maximum(values, 1.0), vectors) * unit
-    # Untouched where all is well: the decomposition costs digits.
     low = jnp.any(values < 1, axis=1)[:, None, None]
     return jnp.where(low, raised, covariances)
 

@@ -160,9 +160,9 @@ def em(
     began = time.perf_counter()
     if gaussian:
         start, data = as_mixture(model), seen(likelihood, x)
-        limits = limits_of(start, likelihood, floor, shrinkage)
+        limits = limits_of(start, likelihood, floor, shrinkage, rank)
         found, history = _gaussian_scan(
-            start, data, jnp.ones(len(x), dtype), limits, iterations=iterations, rank=rank
+            start, data, jnp.ones(len(x), dtype), limits, iterations=iterations
         )
         fitted = as_model(found, likelihood)
     else:
@@ -215,14 +215,13 @@ def _gaussian_scan(
     limits: Limits,
     *,
     iterations: int,
-    rank: int | None,
 ) -> tuple[Mixture, Float[Array, " iterations_and_start"]]:
     """EM of a mixture whose components have a normal block."""
     n = weights.shape[0]
-    inside = start._replace(covariances=bounded(start.covariances, limits.floor, None))
+    inside = start._replace(covariances=bounded(start.covariances, limits.floor, limits.rank))
 
     def step(mixture: Mixture, _: None) -> tuple[Mixture, Float[Array, ""]]:
-        mixture, log_p = iteration(mixture, data, weights, limits, rank)
+        mixture, log_p = iteration(mixture, data, weights, limits)
         return mixture, jnp.sum(weights * log_p) / jnp.sum(weights)
 
     fitted, history = jax.lax.scan(step, inside, None, length=iterations)

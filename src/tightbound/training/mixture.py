@@ -37,16 +37,16 @@ def as_model(mixture: Mixture, like: GaussianComponents | TableComponents) -> Mo
     return Model(Categorical(mixture.log_shares), of_table)
 
 
-def seen(
-    likelihood: GaussianComponents | TableComponents, x: Float[np.ndarray, "n d"]
-) -> Blocks:
+def seen(likelihood: GaussianComponents | TableComponents, x: Float[np.ndarray, "n d"]) -> Blocks:
     """Data as EM sees them: numbers in the units of the normal block, levels by number."""
     if not isinstance(likelihood, TableComponents):
         return blocks(x)
     numbers, of_levels = (np.array(places, int) for places in likelihood.places)
     known = ~np.isnan(x[:, numbers])
     centre = np.asarray(likelihood.warps.centre(x.dtype))
-    u = np.asarray(jax.vmap(likelihood.warps)(jnp.asarray(np.where(known, x[:, numbers], centre)))[0])
+    u = np.asarray(
+        jax.vmap(likelihood.warps)(jnp.asarray(np.where(known, x[:, numbers], centre)))[0]
+    )
     levels = np.where(np.isnan(x[:, of_levels]), -1, x[:, of_levels]).astype(np.int32)
     return blocks(np.where(known, u, np.nan).astype(x.dtype), tuple(levels.T))
 
@@ -56,7 +56,7 @@ def limits_of(
     likelihood: GaussianComponents | TableComponents,
     floor: float,
     shrinkage: float,
-    smoothing: float = 1.0,
+    rank: int | None = None,
 ) -> Limits:
     """What keeps a fit inside: the floor, and what covariances and tables are drawn to."""
     dtype = start.means.dtype
@@ -69,6 +69,7 @@ def limits_of(
         jnp.asarray(least, dtype),
         jnp.asarray(shrinkage, dtype),
         jnp.einsum("k,kij->ij", shares, start.covariances),
-        jnp.asarray(smoothing, dtype),
+        jnp.ones((), dtype),
         tuple(shares @ jnp.exp(each) for each in start.log_levels),
+        jnp.asarray(len(least) if rank is None else rank),
     )

@@ -1,0 +1,7 @@
+"""Tables fitted without settings: candidates, chosen and combined by held-out rows."""
+
+from tightbound.recipes.tables.choice import Candidate as Candidate
+from tightbound.recipes.tables.choice import Choice as Choice
+from tightbound.recipes.tables.fit_table import CANDIDATES as CANDIDATES
+from tightbound.recipes.tables.fit_table import TableFit as TableFit
+from tightbound.recipes.tables.fit_table import fit_table as fit_table
