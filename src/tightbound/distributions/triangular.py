@@ -42,6 +42,8 @@ def inverse(lower: Float[Array, "d d"]) -> Float[Array, "d d"]:
 def cholesky(matrix: Float[Array, "d d"]) -> Float[Array, "d d"]:
     """The Cholesky factor of a positive definite matrix, column by column; NaN of any other."""
     rows = jnp.arange(matrix.shape[0])
+    if not rows.size:
+        return matrix
 
     def column(j: Any, factor: Array) -> Array:
         rest = matrix[:, j] - jnp.matmul(factor, factor[j], precision=HIGHEST)

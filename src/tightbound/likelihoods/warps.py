@@ -72,14 +72,14 @@ class Warps(eqx.Module):
     def inverse(self, u: Float[Array, " m"]) -> Float[Array, " m"]:
         """X of each u."""
         t = u * self.scale.values.astype(u.dtype) + self.shift.values.astype(u.dtype)
-        low, high, positive, bounded = _ends(self.limits)
+        low, high, positive, bounded = _ends(self.limits, u.dtype)
         found = jnp.where(positive, jnp.exp(jnp.where(positive, t, 0.0)), t)
         inner = jax.nn.sigmoid(jnp.where(bounded, t, 0.0))
         share = jnp.clip((inner - _MARGIN) / (1 - 2 * _MARGIN), 0.0, 1.0)
         return jnp.where(bounded, low + (high - low) * share, found).astype(u.dtype)
 
     def _log_slope(self, x: Float[Array, " m"]) -> Float[Array, " m"]:
-        low, high, positive, bounded = _ends(self.limits)
+        low, high, positive, bounded = _ends(self.limits, x.dtype)
         of_log = -jnp.log(jnp.where(positive, x, 1.0))
         inner = _inner(jnp.where(bounded, x, (low + high) / 2), low, high)
         of_logit = jnp.log((1 - 2 * _MARGIN) / (high - low)) - jnp.log(inner * (1 - inner))
@@ -97,11 +97,11 @@ def _limits(column: Column | None) -> tuple[float, float] | None:
     return (float(column.low), float(column.high))
 
 
-def _ends(limits: Sequence[tuple[float, float] | None]) -> tuple[np.ndarray, ...]:
+def _ends(limits: Sequence[tuple[float, float] | None], dtype: Any) -> tuple[np.ndarray, ...]:
     """Low, high (0 and 1 where there are none), which are positive, and which are bounded."""
     ends = np.array([(0.0, np.nan) if of is None else of for of in limits]).reshape(-1, 2)
     bounded = np.isfinite(ends[:, 1])
-    low, high = np.where(bounded, ends.T, np.array([[0.0], [1.0]])).astype(np.float32)
+    low, high = np.where(bounded, ends.T, np.array([[0.0], [1.0]])).astype(dtype)
     return low, high, np.isposinf(ends[:, 1]), bounded
 
 
@@ -112,7 +112,7 @@ def _inner(x: Any, low: Any, high: Any) -> Any:
 
 def _warped(xp: Any, x: Any, limits: Sequence[tuple[float, float] | None]) -> Any:
     """T(x), by NumPy or JAX."""
-    low, high, positive, bounded = _ends(limits)
+    low, high, positive, bounded = _ends(limits, x.dtype)
     of_log = xp.log(xp.where(positive, x, 1.0))
     inner = _inner(xp.where(bounded, x, (low + high) / 2), low, high)
     of_logit = xp.log(inner) - xp.log(1 - inner)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from equinox import Module as _Module
 
 from tightbound.core.discovery import classes as _classes
+from tightbound.networks.beside import Beside as Beside
 from tightbound.networks.dense import ACTIVATIONS as ACTIVATIONS
 from tightbound.networks.dense import MLP as MLP
 from tightbound.networks.dense import Dense as Dense

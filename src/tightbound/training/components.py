@@ -149,6 +149,8 @@ def swept(
         return jnp.where(here[None, None] > 0, after, now), log_volume + jnp.log(value)
 
     start = all_of, jnp.zeros(known.shape[1], covariance.dtype)
+    if not d:
+        return start
     return jax.lax.fori_loop(0, d, pivot, start)
 
 

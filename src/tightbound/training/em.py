@@ -159,11 +159,12 @@ def em(
         raise UsageError(f"expected floor between 0 and {most}, got {floor}")
     began = time.perf_counter()
     if gaussian:
-        start, data = as_mixture(model), seen(likelihood, x)
+        start, (data, log_slope) = as_mixture(model), seen(likelihood, x)
         limits = limits_of(start, likelihood, floor, shrinkage, rank)
         found, history = _gaussian_scan(
             start, data, jnp.ones(len(x), dtype), limits, iterations=iterations
         )
+        history = np.asarray(history) + np.mean(log_slope)
         fitted = as_model(found, likelihood)
     else:
         bound = jnp.asarray(floor, dtype)

@@ -1,5 +1,7 @@
 """Mixtures as models, and as EM has them: both ways, and what keeps their parameters inside."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,18 +39,26 @@ def as_model(mixture: Mixture, like: GaussianComponents | TableComponents) -> Mo
     return Model(Categorical(mixture.log_shares), of_table)
 
 
-def seen(likelihood: GaussianComponents | TableComponents, x: Float[np.ndarray, "n d"]) -> Blocks:
+class Seen(NamedTuple):
+    """Data as EM sees them."""
+
+    blocks: Blocks
+    log_slope: Float[np.ndarray, " n"]
+    """Nats by which log p of a row in its own units is more."""
+
+
+def seen(likelihood: GaussianComponents | TableComponents, x: Float[np.ndarray, "n d"]) -> Seen:
     """Data as EM sees them: numbers in the units of the normal block, levels by number."""
     if not isinstance(likelihood, TableComponents):
-        return blocks(x)
+        return Seen(blocks(x), np.zeros(len(x), x.dtype))
     numbers, of_levels = (np.array(places, int) for places in likelihood.places)
     known = ~np.isnan(x[:, numbers])
     centre = np.asarray(likelihood.warps.centre(x.dtype))
-    u = np.asarray(
-        jax.vmap(likelihood.warps)(jnp.asarray(np.where(known, x[:, numbers], centre)))[0]
-    )
+    whole = jnp.asarray(np.where(known, x[:, numbers], centre))
+    u, log_slope = map(np.asarray, jax.vmap(likelihood.warps)(whole))
     levels = np.where(np.isnan(x[:, of_levels]), -1, x[:, of_levels]).astype(np.int32)
-    return blocks(np.where(known, u, np.nan).astype(x.dtype), tuple(levels.T))
+    found = blocks(np.where(known, u, np.nan).astype(x.dtype), tuple(levels.T))
+    return Seen(found, np.sum(np.where(known, log_slope, 0.0), axis=1, dtype=x.dtype))
 
 
 def limits_of(

@@ -1,24 +1,27 @@
 """A table fitted without settings, by what held-out rows say."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from tightbound.core.errors import UsageError, unknown
+from tightbound.core.errors import NonFiniteError, UsageError, unknown
 from tightbound.core.progress import Progress
-from tightbound.core.streams import as_key, stream
+from tightbound.core.streams import as_key, numbered, stream
 from tightbound.data import DataLike, Dataset, Schema, as_values, check_values
 from tightbound.data.binarise import Binarisation
+from tightbound.evidence.exact.log_evidence import exact
 from tightbound.models import Model
 from tightbound.models.table_mixture import table_component
 from tightbound.objectives import Params
 from tightbound.recipes.tables.choice import Choice, candidate
+from tightbound.recipes.tables.deep import SIZES, Deep, deep
 from tightbound.recipes.tables.mixtures import (
     Found,
+    Search,
     as_table,
     fitted,
     ladder,
@@ -88,50 +91,108 @@ def fit_table(
     root, began = as_key(key), time.perf_counter()
     with Progress("trying models", len(asked) + 4, shown=progress) as bar:
         search = prepared(template, x, stream(root, "fit_table"))
-        one = Found("gaussian", 1, None, 0)
-        try_one(search, "Gaussian", one, bar.advance)
+        try_one(search, "Gaussian", Found("gaussian", 1, None, 0), bar.advance)
         if "ppca" in asked:
             low_ranks(search, bar.advance)
         if "mixture" in asked:
             ladder(search, bar.advance)
-    names = list(search.judged)
-    if "gaussian" not in asked and len(names) > 1:
-        names.remove("Gaussian")
-        del search.judged["Gaussian"]
-    shares = search.judged.stacked(names)
-    kept = {name: share for name, share in shares.items() if share >= LEAST_WEIGHT}
-    total = sum(kept.values())
-    kept = {name: share / total for name, share in kept.items()}
-    mixture = union([fitted(search, name) for name in kept], list(kept.values()))
-    model = as_table(search, mixture)
-    best = search.judged.best()
+        networks, notes = {}, ()
+        if "deep" in asked:
+            networks, notes = _networks(search, schema, root, bar.advance)
+        if "gaussian" not in asked and len(search.judged) > 1:
+            del search.judged["Gaussian"]
+        finite = [name for name in search.judged if name not in networks]
+        kept = _kept(search.judged.stacked(finite))
+        best = _best(search, networks, kept)
+        if best in networks:
+            run = networks[best].run
+            kept = {best: 1.0}
+        else:
+            mixture = union([fitted(search, name) for name in kept], list(kept.values()))
+            run = _run(search, as_table(search, mixture), " and ".join(kept), began)
+    seconds = {name: of.seconds for name, of in (*search.found.items(), *networks.items())}
+    kinds = {name: of.kind for name, of in search.found.items()}
+    top = search.judged.best()
     told = [
         candidate(
             name,
-            search.found[name].kind,
+            kinds.get(name, "deep"),
             search.judged,
-            best,
+            top,
             kept.get(name, 0.0),
-            search.found[name].seconds,
+            seconds[name],
         )
-        for name in names
+        for name in search.judged
     ]
-    told.sort(key=lambda of: -of.log_p)
-    choice = Choice(candidates=tuple(told), chosen=" and ".join(kept))
+    told.sort(key=lambda of: -of.difference)
+    choice = Choice(candidates=tuple(told), chosen=" and ".join(kept), notes=notes)
+    return TableFit(model=run.model, posterior=run.posterior, choice=choice, run=run)
+
+
+def _networks(
+    search: Search,
+    schema: Schema | None,
+    key: PRNGKeyArray,
+    say: Callable[[str], None],
+) -> tuple[dict[str, Deep], tuple[str, ...]]:
+    """Deep candidates by name, judged on the first fold; and what is to be said of failures."""
+    found, notes = {}, []
+    directions = None
+    if schema is None:
+        directions = np.asarray(search.template.likelihood.numbers.covariances()[0], np.float64)
+    for number, size in enumerate(SIZES):
+        name = f"autoencoder, {size}"
+        try:
+            found[name] = deep(
+                search.x,
+                schema,
+                search.folds == 0,
+                size,
+                directions=directions,
+                key=numbered(stream(key, "fit_table.deep"), number),
+            )
+        except NonFiniteError as error:
+            notes.append(f"{name}: {error}")
+            continue
+        search.judged[name] = found[name].log_p
+        say(name)
+    return found, tuple(notes)
+
+
+def _kept(shares: dict[str, float]) -> dict[str, float]:
+    """The candidates whose share is worth their cost; the shares add up to 1 again."""
+    kept = {name: share for name, share in shares.items() if share >= LEAST_WEIGHT}
+    total = sum(kept.values())
+    return {name: share / total for name, share in kept.items()}
+
+
+def _best(search: Search, networks: dict[str, Deep], kept: dict[str, float]) -> str:
+    """The deep model that is better than the mixtures together, if there is one; else ""."""
+    log_p = np.stack([search.judged[name] + np.log(share) for name, share in kept.items()])
+    together = np.logaddexp.reduce(log_p, axis=0)
+    best, most = "", 0.0
+    for name, of in networks.items():
+        both = np.isfinite(of.log_p) & np.isfinite(together)
+        away = float(np.mean((of.log_p - together)[both]))
+        if away > most:
+            best, most = name, away
+    return best
+
+
+def _run(search: Search, model: Model, chosen: str, began: float) -> Run:
+    """The mixtures as what `tb.fit` returns: one epoch, whose bound is the rows' own log p."""
+    log_p = float(np.mean(exact(model, search.x, progress=False).log_evidence))
     seconds = time.perf_counter() - began
-    log_p = float(np.mean(search.judged[best][np.isfinite(search.judged[best])]))
-    history = History([EpochRecord(1, 1, [log_p], None, seconds)])
-    run = Run(
+    return Run(
         model,
         None,
-        history,
+        History([EpochRecord(1, 1, [log_p], None, seconds)]),
         [Params(model, None)],
-        f"table(chosen={choice.chosen!r})",
+        f"table(chosen={chosen!r})",
         Binarisation("none").description,
         1,
         0.0,
     )
-    return TableFit(model=model, posterior=None, choice=choice, run=run)
 
 
 def _asked(candidates: Sequence[str] | str | None) -> tuple[str, ...]:

@@ -62,7 +62,9 @@ class Search:
 
     template: Model
     """One component, fitted to all rows, whose likelihood says what the columns are."""
+    x: Float[np.ndarray, "n d"]
     data: Blocks
+    log_slope: Float[np.ndarray, " n"]
     n: int
     folds: Int[np.ndarray, " n"]
     """The member that leaves a row out; -1 for none."""
@@ -75,7 +77,6 @@ class Search:
     key: Array
     judged: Judged = field(default_factory=Judged)
     found: dict[str, Found] = field(default_factory=dict)
-    starts: dict[str, State] = field(default_factory=dict)
 
     @property
     def weights(self) -> Float[np.ndarray, "m n"]:
@@ -83,9 +84,10 @@ class Search:
         return (self.folds[None] != np.arange(self.members)[:, None]).astype(np.float32)
 
     def held(self, log_p: Float[np.ndarray, "m n"]) -> Float[np.ndarray, " n"]:
-        """Log p of each row by the member that did not see it; NaN where all did."""
+        """Log p of each row, in its own units, by the member that did not see it; or NaN."""
         rows = np.arange(self.n)
-        return np.where(self.folds >= 0, log_p[np.maximum(self.folds, 0), rows], np.nan)
+        of_rows = log_p[np.maximum(self.folds, 0), rows] + self.log_slope
+        return np.where(self.folds >= 0, of_rows, np.nan)
 
 
 @filter_jit
@@ -111,7 +113,7 @@ def prepared(template: Model, x: Float[np.ndarray, "n d"], key: Array) -> Search
     """The table as candidates see it, with one component fitted to all of it."""
     likelihood = template.likelihood
     assert isinstance(likelihood, TableComponents)
-    data, n = seen(likelihood, x), len(x)
+    (data, log_slope), n = seen(likelihood, x), len(x)
     d = data.x.shape[1]
     patterns = len(np.unique(~np.isnan(x), axis=0))
     once = patterns * d**3 + n * d**2
@@ -130,7 +132,7 @@ def prepared(template: Model, x: Float[np.ndarray, "n d"], key: Array) -> Search
     )[0]
     fitted = as_model(jax.tree.map(lambda leaf: leaf[0], one), likelihood)
     filled, colour, levels = _filled(fitted, x, stream(key, "tables.filled"))
-    return Search(fitted, data, n, folds, members, filled, colour, levels, key)
+    return Search(fitted, x, data, log_slope, n, folds, members, filled, colour, levels, key)
 
 
 def _filled(
