@@ -29,6 +29,18 @@ class Seed(NamedTuple):
     verdict: str
 
 
+class Baseline(NamedTuple):
+    """A simple model of the same rows; nats per item, NaN where nothing is recorded."""
+
+    name: str
+    mean: float
+    difference: float
+    """How far the model is above it, row by row."""
+    low: float
+    high: float
+    """The 95 % interval of that."""
+
+
 class Headline(NamedTuple):
     """The evaluation of a run in words and numbers; numbers are NaN where nothing is recorded."""
 
@@ -39,15 +51,25 @@ class Headline(NamedTuple):
     unit: str
     direction: str
     k: float
+    """NaN where nothing is drawn."""
+    method: str
+    """The estimator in words, where it is of one."""
     n: float
     binarisation: str
     verdict: str
     reason: str
     seeds: list[Seed]
-    baselines: list[tuple[str, float]]
-    """What simple models of the same data make of them, by name."""
+    baselines: list["Baseline"]
+    """What simple models of the same data make of them."""
+    no_baselines: str
+    """Why there is none to compare with, in words; else empty."""
     ladder: Ladder | None
     """Where the ladder corrected the numbers; these are then the corrected ones."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing is drawn for the numbers."""
+        return self.direction == "exact"
 
 
 def headline(records: Records) -> Headline | None:
@@ -55,6 +77,7 @@ def headline(records: Records) -> Headline | None:
     found = records.evaluation
     if not found:
         return None
+    recorded = list(map(leading_numbers, as_sequence(found.get("seeds"))))
     seeds = [
         Seed(
             log_evidence=as_number(seed.get("log_evidence_mean")),
@@ -66,7 +89,7 @@ def headline(records: Records) -> Headline | None:
             khat_share=as_number(seed.get("khat_share_bad")),
             verdict=plain(seed.get("verdict", "none")),
         )
-        for seed in map(leading_numbers, as_sequence(found.get("seeds")))
+        for seed in recorded
     ]
     ends = [as_number(end) for end in as_sequence(found.get("interval"))]
     return Headline(
@@ -77,22 +100,58 @@ def headline(records: Records) -> Headline | None:
         unit=plain(found.get("unit", "nats")),
         direction=plain(found.get("direction", "not recorded")),
         k=as_number(found.get("k")),
+        method=" and ".join(dict.fromkeys(plain(seed.get("method", "")) for seed in recorded)),
         n=as_number(found.get("n")),
         binarisation=plain(found.get("binarisation", "not recorded")),
         verdict=plain(found.get("verdict", "no verdict")),
         reason=plain(found.get("reason", "")),
         seeds=seeds,
-        baselines=[
-            (plain(name), as_number(value))
-            for name, value in as_mapping(found.get("baselines")).items()
-        ],
+        baselines=_baselines(found),
+        no_baselines=plain(found.get("no_baselines", "")),
         ladder=over_seeds(as_sequence(found.get("seeds"))),
     )
 
 
+def _baselines(found: Mapping[str, Any]) -> list[Baseline]:
+    against = as_mapping(found.get("against_baselines"))
+    return [
+        Baseline(
+            plain(name),
+            as_number(value),
+            *(
+                as_number(as_mapping(against.get(name)).get(end))
+                for end in ("difference", "low", "high")
+            ),
+        )
+        for name, value in as_mapping(found.get("baselines")).items()
+    ]
+
+
 def baseline_rows(found: Headline) -> list[tuple[str, str]]:
-    """Each baseline and its mean log-density."""
-    return [(name, f"{number(value)} {found.unit} per item") for name, value in found.baselines]
+    """Each baseline, its mean log-density, and how far the model is above or below it."""
+    return [(of.name, _beside(of, found.unit)) for of in found.baselines]
+
+
+def _beside(of: Baseline, unit: str) -> str:
+    value = f"{number(of.mean)} {unit} per item"
+    if not math.isfinite(of.difference):
+        return value
+    low, high = (of.low, of.high) if of.difference >= 0 else (-of.high, -of.low)
+    word = "higher" if of.difference >= 0 else "lower"
+    return (
+        f"{value}; the model is {number(abs(of.difference))} {word}, 95 % interval "
+        f"[{number(low)}, {number(high)}] over the items, paired"
+    )
+
+
+def losses(found: Headline) -> list[str]:
+    """A sentence for each baseline that the model is surely below: the 95 % interval is below 0."""
+    return [
+        f"The model loses to {of.name}: it is {number(-of.difference)} {found.unit} per item "
+        f"below it, 95 % interval [{number(-of.high)}, {number(-of.low)}]."
+        for of in found.baselines
+        if of.high < 0
+    ]
 
 
 def interval_text(found: Headline) -> str | None:
@@ -112,7 +171,9 @@ def error_bars(found: Headline) -> list[tuple[str, str]]:
             interval_text(found) or "one seed, spread unknown",
         ),
         (f"over the {count(found.n)} items", _largest([s.sampling for s in found.seeds])),
-        (_monte_carlo(found), _largest([s.monte_carlo for s in found.seeds])),
+        ("Monte Carlo", "none, nothing is drawn")
+        if found.exact
+        else (_monte_carlo(found), _largest([s.monte_carlo for s in found.seeds])),
         *([("single precision", f"up to {error(max(rounded))}")] if rounded else []),
     ]
 
@@ -148,8 +209,17 @@ def active_units(records: Records) -> list[tuple[str, int, int]]:
     return [(layer.name, layer.active, len(layer.variance)) for layer in layers(records)]
 
 
+def draws_rows(found: Headline) -> list[tuple[str, str]]:
+    """How many draws there are for each item, or what is done in their place."""
+    if found.exact:
+        return [("estimator", found.method)]
+    return [("importance samples", f"k = {count(found.k)} per item")]
+
+
 def seed_rows(found: Headline) -> list[list[str]]:
-    """One row of text per seed, in the order of `SEED_COLUMNS`."""
+    """One row of text per seed, in the order of `SEED_COLUMNS`; none where nothing is drawn."""
+    if found.exact:
+        return []
     return [
         [
             str(index),
@@ -197,7 +267,9 @@ def evaluation_rows(records: Records) -> list[list[str]]:
 
 
 def _draws(record: Mapping[str, Any]) -> str:
-    """How many, and that the ladder went beside them."""
+    """How many, and that the ladder went beside them; or that there are none."""
+    if "k" not in record:
+        return plain(record.get("direction", ""))
     corrected = any(ladder(seed) for seed in as_sequence(record.get("seeds")))
     return count(as_number(record.get("k"))) + (" and ladder" if corrected else "")
 
