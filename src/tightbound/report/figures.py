@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.report import classifiers, curves, pictures, tails, units
+from tightbound.report import classifiers, curves, marginals, pairs, pictures, tails, units
 from tightbound.report.evaluations import EVALUATIONS
 from tightbound.report.records import CALIBRATION, PICTURES, UNITS, Records
 from tightbound.report.summary import bound_kind
+from tightbound.report.table import MOST_COLUMNS, table
 from tightbound.report.theme import DARK, LIGHT, WIDTH, Theme, draw_png
 
 if TYPE_CHECKING:
@@ -35,12 +36,25 @@ class Lack(NamedTuple):
     file: str
 
 
-Shown = Exhibit | Lack
+class Needless(NamedTuple):
+    """A figure that says nothing of a model without a posterior."""
+
+    title: str
+
+
+Shown = Exhibit | Lack | Needless
+NO_POSTERIOR = (
+    "The model has no posterior q(z|x), and needs none: log p(x) is computed as it is, not by "
+    "draws, so that there are neither weights nor latent units of q to judge."
+)
 
 
 def exhibits(records: Records) -> list[Shown]:
-    """All figures in the order of reading, those that cannot be drawn as a `Lack`."""
+    """All figures in the order of reading, those that cannot be drawn by what is in their place."""
     shown = [
+        _marginals(records),
+        _pairs(records),
+        _correlations(records),
         _learning_curve(records),
         _bound_against_k(records),
         _classifiers(records),
@@ -64,6 +78,66 @@ def _chart(
 ) -> Exhibit:
     light, dark = (draw_png(draw, theme, width=width, height=height) for theme in (LIGHT, DARK))
     return Exhibit(name, title, caption, light, dark, wide=width > WIDTH)
+
+
+def _marginals(records: Records) -> Exhibit | None:
+    found = table(records)
+    if found is None:
+        return None
+    more = len(found.columns) - MOST_COLUMNS
+    first = f" The first {MOST_COLUMNS} columns are shown, {more} more are not." if more > 0 else ""
+    return _chart(
+        "marginals.png",
+        "Columns by themselves",
+        "Each column's values in test rows and in rows drawn from the model: look for peaks, "
+        "limits and levels that one has and the other has not. What lies beyond a frame is counted "
+        f"at its ends.{first}",
+        partial(marginals.draw_marginals, table=found),
+        height=0.5 + 1.45 * marginals.rows_of_panels(found),
+        width=2 * WIDTH,
+    )
+
+
+def _pairs(records: Records) -> Exhibit | None:
+    found = table(records)
+    if found is None or len(found.columns) < 2:
+        return None
+    places = pairs.dependent_columns(found)
+    which = "Each column against each other one"
+    if len(found.columns) > len(places):
+        which = (
+            f"The {len(places)} of {len(found.columns)} columns that tell most of another one (by "
+            "mutual information in the test rows, of fifths of numbers and of levels)"
+        )
+    return _chart(
+        "pairs.png",
+        "Columns in pairs",
+        f"{which}, in test rows and in rows drawn from the model: look for clouds of one colour "
+        "alone. Counts and levels are moved apart by a little noise.",
+        partial(pairs.draw_pairs, table=found, places=places),
+        height=0.6 + 1.3 * (len(places) - 1),
+        width=2 * WIDTH,
+    )
+
+
+def _correlations(records: Records) -> Exhibit | None:
+    found = table(records)
+    if found is None or len(found.columns) <= pairs.PAIRED:
+        return None
+    places = pairs.ordered_columns(found)
+    if len(places) < 3:
+        return None
+    left = len(found.columns) - len(places)
+    without = f" {left} columns without an order, or beyond {pairs.MOST}, are left out."
+    return _chart(
+        "correlations.png",
+        "Rank correlations",
+        "Spearman's correlation of each pair of columns, red where both rise together: the third "
+        f"picture should be pale.{without if left else ''}",
+        partial(pairs.draw_correlations, table=found, places=places),
+        height=3.2,
+        width=2 * WIDTH,
+    )
 
 
 def _learning_curve(records: Records) -> Shown:
@@ -99,6 +173,8 @@ def _classifiers(records: Records) -> Shown | None:
 
 def _bound_against_k(records: Records) -> Shown:
     title = "Bound against k"
+    if not records.with_posterior:
+        return Needless(title)
     ks, table = curves.bounds_by_k(records)
     if not len(ks) or not np.isfinite(table).any():
         return Lack(title, EVALUATIONS)
@@ -113,6 +189,8 @@ def _bound_against_k(records: Records) -> Shown:
 
 def _active_units(records: Records) -> Shown:
     title = "Active units"
+    if not records.with_posterior:
+        return Needless(title)
     found = units.layers(records)
     if not found:
         return Lack(title, UNITS)
@@ -129,6 +207,8 @@ def _active_units(records: Records) -> Shown:
 
 def _khat(records: Records) -> Shown:
     title = "Tails of the importance weights"
+    if not records.with_posterior:
+        return Needless(title)
     khat = records.diagnostics.get("khat")
     if khat is None or not khat.size:
         return Lack(title, EVALUATIONS)

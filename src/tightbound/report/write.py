@@ -12,6 +12,9 @@ LOCK = ".report.lock"
 PATIENCE = 60.0
 """Seconds to wait for another report of the same run, which takes a few."""
 _NAMES = (
+    "marginals.png",
+    "pairs.png",
+    "correlations.png",
     "learning_curve.png",
     "bound_against_k.png",
     "classifiers.png",
