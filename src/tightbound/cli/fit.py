@@ -153,9 +153,9 @@ def _what_is_done(settings: Config) -> str:
     assert settings.candidates is not None
     tried = candidates(settings.candidates) or CANDIDATES
     return (
-        f"no setting asks for one model: {', '.join(tried)} are tried, and compared on rows that "
-        "they were not fitted to; --objective or --likelihood asks for one model, --candidates for "
-        "some of these"
+        "no setting asks for one model, so that candidates are compared on rows that they were not "
+        f"fitted to: {', '.join(tried)}; --objective or --likelihood asks for one model, "
+        "--candidates for some of these"
     )
 
 

@@ -94,7 +94,8 @@ def _other_evaluations(records: Records) -> list[tuple[str, str]]:
     for judged, row in zip(records.evaluations, evaluation_rows(records), strict=True):
         part, k, key, epoch, value, error, verdict, about = row
         if judged is not records.leading:
-            name = f"{'earlier ' if judged.stale else ''}{part} log-likelihood, k = {k}, key {key}"
+            draws = f"k = {k}" if "k" in judged.record else k
+            name = f"{'earlier ' if judged.stale else ''}{part} log-likelihood, {draws}, key {key}"
             standing = f"; {about}" if judged.beside else ""
             standing = f"; epoch {epoch}, {about}" if judged.stale else standing
             rows.append(

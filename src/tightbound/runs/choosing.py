@@ -13,7 +13,7 @@ from tightbound.recipes.candidates import candidates
 from tightbound.recipes.settings import OF_NO_MODEL, Config, read_settings
 from tightbound.runs.folder import RUN, open_run
 from tightbound.runs.source import load, load_source
-from tightbound.runs.stand_in import Choice, Found, fit_table
+from tightbound.runs.stand_in import fit_table
 from tightbound.runs.writing import write_records
 from tightbound.training import Run
 from tightbound.training.history import MetricsFile
@@ -78,7 +78,7 @@ def _finished(config: Config, directory: Path) -> Run | None:
 
 
 def _write(
-    folder: Folder, found: Found, ds: data.Dataset, config: Config, began: float, *, resume: bool
+    folder: Folder, found: Any, ds: data.Dataset, config: Config, began: float, *, resume: bool
 ) -> None:
     """The run's files, of which the settings come first and `run.json` last."""
     directory = folder.path
@@ -113,7 +113,7 @@ def _bound(run: Run) -> dict[str, Any]:
     return {"kind": objective.kind, "k": objective.draws, "unit": "nats"}
 
 
-def choice_record(choice: Choice) -> dict[str, Any]:
+def choice_record(choice: Any) -> dict[str, Any]:
     """What was tried, and what it was worth on held-out rows, in nats per row."""
     return {
         "chosen": choice.chosen,
