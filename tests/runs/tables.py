@@ -1,4 +1,4 @@
-"""A table whose fit is a mixture by EM, in place of the seconds that a choice among models takes."""
+"""A table whose fit is a mixture by EM, in place of the minutes that a choice may take."""
 
 from types import SimpleNamespace
 from unittest import mock

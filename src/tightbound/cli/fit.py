@@ -1,6 +1,7 @@
 """`tightbound fit`: a model of data, its evaluation and its report."""
 
 import dataclasses
+import sys
 import typing
 from argparse import Namespace
 from pathlib import Path
@@ -107,9 +108,13 @@ def run(given: Namespace) -> int:
             from tightbound import runs
             from tightbound.report import write_report
 
-            if settings.candidates is not None and not given.json:
-                print(_what_is_done(settings), flush=True)
+            said = "" if given.json or settings.candidates is None else _what_is_done(settings)
+            # Who waits is told before; elsewhere what is refused prints nothing but why.
+            if said and sys.stdout.isatty():
+                print(said, flush=True)
             runs.fit_run(settings, directory, resume=given.resume)
+            if said and not sys.stdout.isatty():
+                print(said)
             if settings.evaluate_k != 0:
                 runs.evaluate_run(directory, k=settings.evaluate_k, key=settings.key)
             show_run(directory, write_report(directory), as_json=given.json)

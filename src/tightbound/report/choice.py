@@ -45,9 +45,9 @@ def _choice(records: Records) -> Mapping[str, Any]:
 
 
 def _candidate(found: Mapping[str, Any]) -> Candidate:
-    words = (plain(found.get(name, "")) for name in ("name", "description"))
-    numbers = (as_number(found.get(name)) for name in Candidate._fields[2:])
-    return Candidate(*words, *numbers)
+    name, description = (plain(found.get(word, "")) for word in ("name", "description"))
+    numbers = {word: as_number(found.get(word)) for word in Candidate._fields[2:]}
+    return Candidate(name, description, **numbers)
 
 
 def _or_least(value: float) -> float:

@@ -61,8 +61,8 @@ class Headline(NamedTuple):
     seeds: list[Seed]
     baselines: list["Baseline"]
     """What simple models of the same data make of them."""
-    no_baselines: str
-    """Why there is none to compare with, in words; else empty."""
+    about_baselines: str
+    """What must be known of them, or why there are none, in words; else empty."""
     ladder: Ladder | None
     """Where the ladder corrected the numbers; these are then the corrected ones."""
 
@@ -107,9 +107,15 @@ def headline(records: Records) -> Headline | None:
         reason=plain(found.get("reason", "")),
         seeds=seeds,
         baselines=_baselines(found),
-        no_baselines=plain(found.get("no_baselines", "")),
+        about_baselines=_about_baselines(found),
         ladder=over_seeds(as_sequence(found.get("seeds"))),
     )
+
+
+def _about_baselines(found: Mapping[str, Any]) -> str:
+    if why := found.get("no_baselines"):
+        return f"none; {plain(why)}"
+    return plain(found.get("about_baselines", ""))
 
 
 def _baselines(found: Mapping[str, Any]) -> list[Baseline]:

@@ -118,7 +118,7 @@ def _forms(records: Records, found: Headline) -> list[tuple[str, str]]:
         ("Negative (NLL)", f"{number(-found.value)} {found.unit} per item, lower is better"),
         *([] if bits is None else [("Bits per dimension", number(bits, 4))]),
         *((f"Baseline, {name}", value) for name, value in baseline_rows(found)),
-        *([("Baselines", f"none; {found.no_baselines}")] if found.no_baselines else []),
+        *([("Baselines", found.about_baselines)] if found.about_baselines else []),
         *((f"Error, {source}", size) for source, size in error_bars(found)),
         ("Direction", found.direction),
         *((name.capitalize(), text) for name, text in ladder_rows(found.ladder, found.unit)),

@@ -170,9 +170,9 @@ def draw_correlations(figure: "Figure", theme: Theme, *, table: Table, places: l
     names = [shortened(table.columns[j].name, 14) for j in places]
     panels = {"real (test rows)": real, "drawn": drawn, "drawn less real": drawn - real}
     grid = figure.subplots(1, 3)
-    image = None
+    images = []
     for axes, (title, matrix) in zip(grid, panels.items(), strict=True):
-        image = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+        images.append(axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1))
         axes.set_title(title)
         axes.set_facecolor(theme.idle)
         axes.spines[:].set_visible(False)
@@ -185,5 +185,5 @@ def draw_correlations(figure: "Figure", theme: Theme, *, table: Table, places: l
         apart = (drawn - real)[np.tril_indices(len(places), -1)]
         away = float(np.nanmean(np.abs(apart))) if len(apart) else 0.0
     grid[2].set_xlabel(f"mean absolute difference {away:.2f}", fontsize=8)
-    bar = figure.colorbar(image, ax=grid.tolist(), shrink=0.7, pad=0.02)
+    bar = figure.colorbar(images[0], ax=grid.tolist(), shrink=0.7, pad=0.02)
     bar.outline.set_visible(False)

@@ -114,7 +114,7 @@ def _evaluation(records: Records) -> list[tuple[str, str]]:
         ("negative (NLL)", f"{number(-found.value)} {found.unit} per item"),
         *([] if bits is None else [("bits per dimension", number(bits, 4))]),
         *((f"baseline, {name}", value) for name, value in baseline_rows(found)),
-        *([("baselines", f"none; {found.no_baselines}")] if found.no_baselines else []),
+        *([("baselines", found.about_baselines)] if found.about_baselines else []),
         *(("beside baselines", words) for words in losses(found)),
         *((f"error, {source}", size) for source, size in error_bars(found)),
         ("direction", found.direction),

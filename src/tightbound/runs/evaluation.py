@@ -31,12 +31,8 @@ from tightbound.runs.source import (
     schema_of,
 )
 
-REAL = ("real", "positive", "bounded")
-"""Kinds of columns whose log p is a density's."""
-NOT_COMPARABLE = (
-    "log p of levels and counts is that of probabilities, and no Gaussian's density can be "
-    "compared with it"
-)
+NO_GAUSSIAN = "columns of levels have probabilities, with which no Gaussian's density compares"
+COUNTED = "the density of a Gaussian at a whole number stands for the mass that a count has there"
 
 
 class Answer(NamedTuple):
@@ -163,20 +159,23 @@ def _baselines(
     if scored.train is None:
         return {}
     schema = schema_of(directory, opened)
+    notes = {}
     if opened.run.model.likelihood.support != "real":
-        masses = [] if schema is None else [c.name for c in schema.columns if c.kind not in REAL]
-        if masses:
-            named = ", ".join(map(repr, masses[:3])) + (", ..." if len(masses) > 3 else "")
-            return {"no_baselines": f"{named}: {NOT_COMPARABLE}"}
         if schema is None:
             return {}
-    of_rows = np.mean([found.log_evidence for found in estimates], axis=0, dtype=np.float64)
+        levelled = [column.name for column in schema.columns if column.levelled]
+        if levelled:
+            named = ", ".join(map(repr, levelled[:3])) + (", ..." if len(levelled) > 3 else "")
+            return {"no_baselines": f"{NO_GAUSSIAN} ({named})"}
+        if any(column.kind == "count" for column in schema.columns):
+            notes = {"about_baselines": COUNTED}
+    each = np.stack([found.log_evidence for found in estimates]).astype(np.float64)
+    of_rows = np.asarray(each.mean(axis=0))
     # A mixture takes seconds to fit, and is what a table is to be compared with.
     validation = None if schema is None else scored.validation
     rows = gaussian_baselines(scored.train, scored.x, validation, opened.config.key)
-    return baselines_record(
-        of_rows, rows, numbers["mean"] - float(of_rows.mean()), shared_error(estimates)
-    )
+    shift = numbers["mean"] - float(of_rows.mean())
+    return notes | baselines_record(of_rows, rows, shift, shared_error(estimates))
 
 
 def _recorded(path: Path, asked: Question, names: tuple[str, ...]) -> dict[str, Any]:

@@ -63,9 +63,8 @@ def fit_table(ds: data.Dataset, candidates: tuple[str, ...] | None = None, key: 
         else:
             start = models_gaussian_mixture(filled, components={"mixture": 3}.get(name, 1), key=key)
             run = em(start, ds.train, iterations=50).as_run()
-        e = evaluate(
-            run.model, run.posterior, ds.validation, **({"k": 500} if run.posterior else {})
-        )
+        how: Any = {"k": 500} if run.posterior else {}
+        e = evaluate(run.model, run.posterior, ds.validation, **how)
         tried.append((name, run, e, time.perf_counter() - began))
     best = max(tried, key=lambda t: t[2].mean)
     found = []

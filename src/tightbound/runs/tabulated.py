@@ -111,7 +111,8 @@ def _foretold(run: Run, x: Float[np.ndarray, "n d"], key: int) -> _Foretold:
         for place, each in imputed.predictive.level_probs.items():
             at = hidden[:, place]
             probs.setdefault(place, np.full(each.shape, np.nan))[at] = each[at]
-    return _Foretold(x, *found, probs)
+    mean, low, high = found
+    return _Foretold(x, mean, low, high, probs)
 
 
 def _rounds(n: int, d: int, key: int) -> Int[np.ndarray, "n d"]:
