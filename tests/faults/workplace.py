@@ -20,7 +20,7 @@ from tightbound.core.digests.record import read_record, write_record
 from tightbound.core.errors import UsageError
 from tightbound.core.files import write_atomic
 from tightbound.recipes.settings import Config
-from tightbound.report.figures import Exhibit
+from tightbound.report.exhibit import Exhibit
 from tightbound.report.records import Records
 from tightbound.training.loop import Loop
 

@@ -7,9 +7,11 @@ from scipy import stats
 
 from tightbound.core.digests.arrays import write_arrays
 from tightbound.core.digests.record import read_record, write_record
+from tightbound.report.baselines import baseline_rows, losses
 from tightbound.report.choice import candidate_rows, verdict_on_deep
-from tightbound.report.figures import Exhibit, Needless, exhibits
-from tightbound.report.headline import baseline_rows, headline, losses
+from tightbound.report.exhibit import Exhibit, Needless
+from tightbound.report.figures import exhibits
+from tightbound.report.headline import headline
 from tightbound.report.imputation import imputation_rows, imputation_words
 from tightbound.report.marginals import draw_marginals
 from tightbound.report.page import page
@@ -131,13 +133,16 @@ def test_a_model_that_loses_to_a_baseline_is_said_to_in_so_many_words(
         against_baselines={"a Gaussian": below, "a mixture": above},
     )
     found = headline(read_records(table_run))
-    rows = {name: text.replace("\N{MINUS SIGN}", "-") for name, text in baseline_rows(found)}
+    rows = {
+        name: text.replace("\N{MINUS SIGN}", "-")
+        for name, text in baseline_rows(found.baselines, found.unit)
+    }
     assert rows["a Gaussian"] == (
         "-19.00 nats per item; the model is 1.20 lower, 95 % interval [0.80, 1.60] over the items, "
         "paired"
     )
     assert "0.50 higher, 95 % interval [-0.10, 1.10]" in rows["a mixture"]
-    (loss,) = losses(found)
+    (loss,) = losses(found.baselines, found.unit)
     assert loss == (
         "The model loses to a Gaussian: it is 1.20 nats per item below it, 95 % interval "
         "[0.80, 1.60]."

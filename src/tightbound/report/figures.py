@@ -1,60 +1,24 @@
 """Every figure of a report: which records it needs, how it is drawn, and what to look for in it."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.report import classifiers, curves, marginals, pairs, pictures, tails, units
+from tightbound.report import classifiers, curves, pictures, table_figures, tails, units
 from tightbound.report.evaluations import EVALUATIONS
+from tightbound.report.exhibit import Exhibit, Lack, Needless, Shown, chart
 from tightbound.report.records import CALIBRATION, PICTURES, UNITS, Records
 from tightbound.report.summary import bound_kind
-from tightbound.report.table import MOST_COLUMNS, table
-from tightbound.report.theme import DARK, LIGHT, WIDTH, Theme, draw_png
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-class Exhibit(NamedTuple):
-    """One figure with its words; `dark` equals `light` where the picture suits both."""
-
-    name: str
-    title: str
-    caption: str
-    light: bytes
-    dark: bytes
-    wide: bool = False
-
-
-class Lack(NamedTuple):
-    """A figure that cannot be drawn, and the record that it waits for."""
-
-    title: str
-    file: str
-
-
-class Needless(NamedTuple):
-    """A figure that says nothing of a model without a posterior."""
-
-    title: str
-
-
-Shown = Exhibit | Lack | Needless
-NO_POSTERIOR = (
-    "The model has no posterior q(z|x), and needs none: log p(x) is computed as it is, not by "
-    "draws, so that there are neither weights nor latent units of q to judge."
-)
+from tightbound.report.theme import WIDTH
 
 
 def exhibits(records: Records) -> list[Shown]:
     """All figures in the order of reading, those that cannot be drawn by what is in their place."""
     shown = [
-        _marginals(records),
-        _pairs(records),
-        _correlations(records),
+        table_figures.marginals_of(records),
+        table_figures.pairs_of(records),
+        table_figures.correlations_of(records),
         _learning_curve(records),
         _bound_against_k(records),
         _classifiers(records),
@@ -67,86 +31,13 @@ def exhibits(records: Records) -> list[Shown]:
     return [entry for entry in shown if entry is not None]
 
 
-def _chart(
-    name: str,
-    title: str,
-    caption: str,
-    draw: "Callable[[Figure, Theme], None]",
-    *,
-    height: float = 3.0,
-    width: float = WIDTH,
-) -> Exhibit:
-    light, dark = (draw_png(draw, theme, width=width, height=height) for theme in (LIGHT, DARK))
-    return Exhibit(name, title, caption, light, dark, wide=width > WIDTH)
-
-
-def _marginals(records: Records) -> Exhibit | None:
-    found = table(records)
-    if found is None:
-        return None
-    more = len(found.columns) - MOST_COLUMNS
-    first = f" The first {MOST_COLUMNS} columns are shown, {more} more are not." if more > 0 else ""
-    return _chart(
-        "marginals.png",
-        "Columns by themselves",
-        "Each column's values in test rows and in rows drawn from the model: look for peaks, "
-        "limits and levels that one has and the other has not. What lies beyond a frame is counted "
-        f"at its ends.{first}",
-        partial(marginals.draw_marginals, table=found),
-        height=0.5 + 1.45 * marginals.rows_of_panels(found),
-        width=2 * WIDTH,
-    )
-
-
-def _pairs(records: Records) -> Exhibit | None:
-    found = table(records)
-    if found is None or len(found.columns) < 2:
-        return None
-    places = pairs.dependent_columns(found)
-    which = "Each column against each other one"
-    if len(found.columns) > len(places):
-        which = (
-            f"The {len(places)} of {len(found.columns)} columns that tell most of another one (by "
-            "mutual information in the test rows, of fifths of numbers and of levels)"
-        )
-    return _chart(
-        "pairs.png",
-        "Columns in pairs",
-        f"{which}, in test rows and in rows drawn from the model: look for clouds of one colour "
-        "alone. Counts and levels are moved apart by a little noise.",
-        partial(pairs.draw_pairs, table=found, places=places),
-        height=0.6 + 1.3 * (len(places) - 1),
-        width=2 * WIDTH,
-    )
-
-
-def _correlations(records: Records) -> Exhibit | None:
-    found = table(records)
-    if found is None or len(found.columns) <= pairs.PAIRED:
-        return None
-    places = pairs.ordered_columns(found)
-    if len(places) < 3:
-        return None
-    left = len(found.columns) - len(places)
-    without = f" {left} columns without an order, or beyond {pairs.MOST}, are left out."
-    return _chart(
-        "correlations.png",
-        "Rank correlations",
-        "Spearman's correlation of each pair of columns, red where both rise together: the third "
-        f"picture should be pale.{without if left else ''}",
-        partial(pairs.draw_correlations, table=found, places=places),
-        height=3.2,
-        width=2 * WIDTH,
-    )
-
-
 def _learning_curve(records: Records) -> Shown:
     title = "Learning curve"
     if not curves.has_history(records.history):
         return Lack(title, "metrics.jsonl")
     several = records.history.train.shape[1] > 1
     apart = ", and thin lines that part are seeds that disagree" if several else ""
-    return _chart(
+    return chart(
         "learning_curve.png",
         title,
         "Training should have flattened by the end; validation that falls while training still "
@@ -160,7 +51,7 @@ def _classifiers(records: Records) -> Shown | None:
     found = classifiers.classifiers(records)
     if not found:
         return Lack(title, CALIBRATION) if CALIBRATION in records.absent else None
-    return _chart(
+    return chart(
         "classifiers.png",
         title,
         "What the objective takes for a log-ratio is the logit of a classifier, on draws that it "
@@ -178,7 +69,7 @@ def _bound_against_k(records: Records) -> Shown:
     ks, table = curves.bounds_by_k(records)
     if not len(ks) or not np.isfinite(table).any():
         return Lack(title, EVALUATIONS)
-    return _chart(
+    return chart(
         "bound_against_k.png",
         title,
         "The curve must level off before its right end: while it still moves there, the bound is "
@@ -194,7 +85,7 @@ def _active_units(records: Records) -> Shown:
     found = units.layers(records)
     if not found:
         return Lack(title, UNITS)
-    return _chart(
+    return chart(
         "active_units.png",
         title,
         "A unit whose posterior mean hardly varies over the data (a grey bar, beneath the line) "
@@ -212,7 +103,7 @@ def _khat(records: Records) -> Shown:
     khat = records.diagnostics.get("khat")
     if khat is None or not khat.size:
         return Lack(title, EVALUATIONS)
-    return _chart(
+    return chart(
         "khat.png",
         title,
         "Items beyond 0.7 have weights so heavy-tailed that more samples help slowly, and beyond 1 "
@@ -295,4 +186,4 @@ def _heat_map(
     limits: tuple[float, float],
 ) -> Exhibit:
     draw = partial(pictures.draw_heat_maps, panels=panels, limits=limits)
-    return _chart(name, title, caption, draw, height=1.2 + 1.8 * len(panels))
+    return chart(name, title, caption, draw, height=1.2 + 1.8 * len(panels))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tightbound.report.baselines import Baseline, about_baselines, baselines
 from tightbound.report.corrected import Ladder, ladder, leading_numbers, over_seeds
 from tightbound.report.records import Records
 from tightbound.report.text import count, error, number, percent, plain
@@ -29,18 +30,6 @@ class Seed(NamedTuple):
     verdict: str
 
 
-class Baseline(NamedTuple):
-    """A simple model of the same rows; nats per item, NaN where nothing is recorded."""
-
-    name: str
-    mean: float
-    difference: float
-    """How far the model is above it, row by row."""
-    low: float
-    high: float
-    """The 95 % interval of that."""
-
-
 class Headline(NamedTuple):
     """The evaluation of a run in words and numbers; numbers are NaN where nothing is recorded."""
 
@@ -59,7 +48,7 @@ class Headline(NamedTuple):
     verdict: str
     reason: str
     seeds: list[Seed]
-    baselines: list["Baseline"]
+    baselines: list[Baseline]
     """What simple models of the same data make of them."""
     about_baselines: str
     """What must be known of them, or why there are none, in words; else empty."""
@@ -106,58 +95,10 @@ def headline(records: Records) -> Headline | None:
         verdict=plain(found.get("verdict", "no verdict")),
         reason=plain(found.get("reason", "")),
         seeds=seeds,
-        baselines=_baselines(found),
-        about_baselines=_about_baselines(found),
+        baselines=baselines(found),
+        about_baselines=about_baselines(found),
         ladder=over_seeds(as_sequence(found.get("seeds"))),
     )
-
-
-def _about_baselines(found: Mapping[str, Any]) -> str:
-    if why := found.get("no_baselines"):
-        return f"none; {plain(why)}"
-    return plain(found.get("about_baselines", ""))
-
-
-def _baselines(found: Mapping[str, Any]) -> list[Baseline]:
-    against = as_mapping(found.get("against_baselines"))
-    return [
-        Baseline(
-            plain(name),
-            as_number(value),
-            *(
-                as_number(as_mapping(against.get(name)).get(end))
-                for end in ("difference", "low", "high")
-            ),
-        )
-        for name, value in as_mapping(found.get("baselines")).items()
-    ]
-
-
-def baseline_rows(found: Headline) -> list[tuple[str, str]]:
-    """Each baseline, its mean log-density, and how far the model is above or below it."""
-    return [(of.name, _beside(of, found.unit)) for of in found.baselines]
-
-
-def _beside(of: Baseline, unit: str) -> str:
-    value = f"{number(of.mean)} {unit} per item"
-    if not math.isfinite(of.difference):
-        return value
-    low, high = (of.low, of.high) if of.difference >= 0 else (-of.high, -of.low)
-    word = "higher" if of.difference >= 0 else "lower"
-    return (
-        f"{value}; the model is {number(abs(of.difference))} {word}, 95 % interval "
-        f"[{number(low)}, {number(high)}] over the items, paired"
-    )
-
-
-def losses(found: Headline) -> list[str]:
-    """A sentence for each baseline that the model is surely below: the 95 % interval is below 0."""
-    return [
-        f"The model loses to {of.name}: it is {number(-of.difference)} {found.unit} per item "
-        f"below it, 95 % interval [{number(-of.high)}, {number(-of.low)}]."
-        for of in found.baselines
-        if of.high < 0
-    ]
 
 
 def interval_text(found: Headline) -> str | None:

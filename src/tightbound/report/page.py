@@ -6,25 +6,24 @@ from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
 
+from tightbound.report.baselines import baseline_rows, losses
 from tightbound.report.choice import COLUMNS as CANDIDATE_COLUMNS
 from tightbound.report.choice import candidate_rows, verdict_on_deep
 from tightbound.report.corrected import ladder_rows
 from tightbound.report.curves import finite_mean
 from tightbound.report.evaluations import EVALUATIONS
-from tightbound.report.figures import NO_POSTERIOR, Exhibit, Needless, Shown
+from tightbound.report.exhibit import NO_POSTERIOR, Exhibit, Needless, Shown
 from tightbound.report.headline import (
     EVALUATION_COLUMNS,
     SEED_COLUMNS,
     Headline,
     active_units,
-    baseline_rows,
     bits_per_dim,
     draws_rows,
     error_bars,
     evaluation_rows,
     headline,
     interval_text,
-    losses,
     seed_rows,
 )
 from tightbound.report.imputation import LEVELS, NUMBERS, imputation_rows, imputation_words
@@ -117,7 +116,10 @@ def _forms(records: Records, found: Headline) -> list[tuple[str, str]]:
     return [
         ("Negative (NLL)", f"{number(-found.value)} {found.unit} per item, lower is better"),
         *([] if bits is None else [("Bits per dimension", number(bits, 4))]),
-        *((f"Baseline, {name}", value) for name, value in baseline_rows(found)),
+        *(
+            (f"Baseline, {name}", value)
+            for name, value in baseline_rows(found.baselines, found.unit)
+        ),
         *([("Baselines", found.about_baselines)] if found.about_baselines else []),
         *((f"Error, {source}", size) for source, size in error_bars(found)),
         ("Direction", found.direction),
@@ -200,7 +202,10 @@ def _evaluations(records: Records) -> str:
 def _judged(records: Records) -> str:
     """What was chosen among what, and plain sentences on what the model loses to."""
     found = headline(records)
-    words = [verdict_on_deep(records), *([] if found is None else losses(found))]
+    words = [
+        verdict_on_deep(records),
+        *([] if found is None else losses(found.baselines, found.unit)),
+    ]
     said = "".join(f"<p><strong>{escape(text)}</strong></p>" for text in words if text)
     rows = candidate_rows(records)
     if not rows:

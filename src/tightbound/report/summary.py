@@ -3,18 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+from tightbound.report.baselines import baseline_rows, losses
 from tightbound.report.choice import candidate_rows, verdict_on_deep
 from tightbound.report.corrected import ladder_rows
 from tightbound.report.curves import finite_mean
 from tightbound.report.headline import (
     active_units,
-    baseline_rows,
     bits_per_dim,
     draws_rows,
     error_bars,
     evaluation_rows,
     headline,
-    losses,
 )
 from tightbound.report.records import Records, read_records
 from tightbound.report.text import count, number, plain, terminal
@@ -113,9 +112,12 @@ def _evaluation(records: Records) -> list[tuple[str, str]]:
         (f"{found.split} log-likelihood", f"{number(found.value)} {found.unit} per item"),
         ("negative (NLL)", f"{number(-found.value)} {found.unit} per item"),
         *([] if bits is None else [("bits per dimension", number(bits, 4))]),
-        *((f"baseline, {name}", value) for name, value in baseline_rows(found)),
+        *(
+            (f"baseline, {name}", value)
+            for name, value in baseline_rows(found.baselines, found.unit)
+        ),
         *([("baselines", found.about_baselines)] if found.about_baselines else []),
-        *(("beside baselines", words) for words in losses(found)),
+        *(("beside baselines", words) for words in losses(found.baselines, found.unit)),
         *((f"error, {source}", size) for source, size in error_bars(found)),
         ("direction", found.direction),
         *ladder_rows(found.ladder, found.unit),

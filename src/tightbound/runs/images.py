@@ -25,7 +25,7 @@ from tightbound.models.standardization import view
 from tightbound.networks import Standardization
 from tightbound.recipes.settings import Config
 from tightbound.runs.folder import ItemsOf, open_run
-from tightbound.runs.source import load_scored, written_items
+from tightbound.runs.source import load_scored, load_source, schema_of, written_items
 from tightbound.training import Run
 
 PICTURES = 100
@@ -137,8 +137,9 @@ class Reconstructed(NamedTuple):
     """The mean over all values that are not missing of what `measure` names."""
     measure: str
     """"mean_squared_error"; or "mean_squared_error_standardised", of differences divided by the
-    standard deviation of their column in the training data, where the model has such units; or
-    "mean_squared_error_features", of what networks see of a table (`Features`)."""
+    standard deviation of their column in the training data, where the model has such units, or has
+    no posterior (levels are left out then); or "mean_squared_error_features", of what networks see
+    of a table (`Features`)."""
 
 
 def reconstruct_data(
@@ -179,6 +180,12 @@ def reconstruct_data(
         n = hidden.shape[-1]
         told, seen = units(told)[..., :n], units(truth)[..., :n]
         truth, measure = jnp.where(hidden, jnp.nan, seen), f"{measure}_features"
+    elif run.posterior is None and (schema := schema_of(directory, opened)) is not None:
+        amounts = [place for place, column in enumerate(schema.columns) if not column.levelled]
+        spread = np.nanstd(load_source(directory, opened).train[:, amounts], axis=0)
+        spread = np.where(spread > 0, spread, 1)
+        told, truth = told[:, amounts] / spread, truth[:, amounts] / spread
+        measure = f"{measure}_standardised"
     apart = np.asarray(told) - np.asarray(truth)
     items = written_items(directory, opened)
     return Reconstructed(means, items, float(np.nanmean(apart**2)), measure)
