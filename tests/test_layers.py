@@ -37,6 +37,7 @@ ORDER = [
     ["tasks"],
     ["doctor"],
     ["report"],
+    ["recipes.candidates"],
     ["recipes.settings"],
     ["recipes.build"],
     ["recipes.tables"],
@@ -60,15 +61,18 @@ ONLY = {
     "core.digests": {"core.errors", "core.files"},
     "core.locks": {"core.errors", "core.files"},
     "report": {"core.errors", "core.files", "core.digests", "core.locks"},
+    "recipes.candidates": {"core.errors", "core.calls"},
     "recipes.settings": {
         "core.errors", "core.calls", "core.names", "core.files", "core.digests",
+        "recipes.candidates",
     },
 }  # fmt: skip
 
 # What loads without JAX, and what nothing may load.
 WITHOUT_JAX = (
     "core.errors", "core.discovery", "core.calls", "core.budget", "core.names", "core.files",
-    "core.digests", "core.locks", "core.progress", "report", "recipes.settings", "cli",
+    "core.digests", "core.locks", "core.progress", "report", "recipes.candidates",
+    "recipes.settings", "cli",
 )  # fmt: skip
 HEAVY = {"jax", "jaxlib", "equinox", "optax", "numpyro"}
 PRIVATE = ("jax._src", "equinox.internal", "equinox._", "pickle", "joblib", "dill")

@@ -86,6 +86,7 @@ TEXTS = [
         "sgd",
         "adam(b1=2)",
     ),
+    *("all", "gaussian", "mixture,deep", "all,deep", "deep,deep", "gaussian,", ",", "Gaussian"),
     *("adam(b1='x')", "adam(learning_rate=1)", "fixed:3", "fixed:", "fixed:-1", "dynamic", "none"),
 ]
 CALLS = [
@@ -136,6 +137,7 @@ def arguments() -> Iterator[Attempt]:
     with (
         workplace() as place,
         mock.patch("tightbound.runs.fitting.build", _reached),
+        mock.patch("tightbound.runs.choosing.fit_table", _reached),
         mock.patch("tightbound.runs.evaluation.evaluate", _reached),
         mock.patch("tightbound.runs.per_datum", _reached),
         mock.patch("tightbound.runs.reconstruct_data", _reached),

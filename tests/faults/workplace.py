@@ -20,7 +20,7 @@ from tightbound.core.digests.record import read_record, write_record
 from tightbound.core.errors import UsageError
 from tightbound.core.files import write_atomic
 from tightbound.recipes.settings import Config
-from tightbound.report.figures import Exhibit
+from tightbound.report.exhibit import Exhibit
 from tightbound.report.records import Records
 from tightbound.training.loop import Loop
 
@@ -122,7 +122,7 @@ def _calibrated(run: Path) -> None:
 
 def _begun(run: Path) -> None:
     """As a kill leaves it that came between the first epoch and the second."""
-    with mock.patch("tightbound.runs.fitting.save", side_effect=UsageError("killed")):
+    with mock.patch("tightbound.runs.writing.save", side_effect=UsageError("killed")):
         assert called(*FIT[:-1], 1, "--name", run.name).status == 2
     write_atomic(run / "config.toml", CONFIG.to_toml())
 

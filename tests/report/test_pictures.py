@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from tightbound.report import figures, write_report
+from tightbound.report import exhibit, write_report
 from tightbound.report.pictures import (
     draw_heat_maps,
     image_shape,
@@ -133,7 +133,7 @@ def test_other_data_become_heat_maps_in_the_report(full_run, rewrite, monkeypatc
         titles.append([axes.get_title(loc="left") or axes.get_title() for axes in figure.axes])
         return b"png"
 
-    monkeypatch.setattr(figures, "draw_png", draw_png)
+    monkeypatch.setattr(exhibit, "draw_png", draw_png)
     document = write_report(full_run).read_text(encoding="utf-8")
     assert "one row each" in document
     assert "Latent manifold" in document

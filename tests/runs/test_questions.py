@@ -121,7 +121,7 @@ def test_a_model_behind_the_metrics_is_said_to_be(run, config, one_loop, monkeyp
         raise UsageError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tightbound.runs.fitting.save", killed)
+        patch.setattr("tightbound.runs.writing.save", killed)
         with pytest.raises(UsageError, match="killed"):
             runs.fit_run(dataclasses.replace(config, epochs=3), run, resume=True)
     (stale,) = json_records(run)["evaluations"]

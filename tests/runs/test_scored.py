@@ -17,7 +17,7 @@ from tightbound.core.digests.record import read_record, write_record
 from tightbound.core.errors import UsageError
 from tightbound.data import load_arrays
 from tightbound.report import json_records, summary_lines, write_report
-from tightbound.runs.baselines import FULL, INDEPENDENT, gaussian_baselines
+from tightbound.runs.baselines import COMPONENTS, FULL, INDEPENDENT, gaussian_baselines
 from tightbound.runs.evaluation import Answer
 from tightbound.runs.source import load_part
 
@@ -49,8 +49,8 @@ def test_a_baseline_is_the_density_of_one_gaussian():
     found = gaussian_baselines(train, x)
     mean, std = train.mean(axis=0), train.std(axis=0)
     right = [
-        stats.norm.logpdf(x, mean, std).sum(axis=1).mean(),
-        log_normal(x - mean, np.cov(train.T, bias=True)).mean(),
+        stats.norm.logpdf(x, mean, std).sum(axis=1),
+        log_normal(x - mean, np.cov(train.T, bias=True)),
     ]
     np.testing.assert_allclose([found[INDEPENDENT], found[FULL]], right, rtol=1e-6)
     # Three rows, or a column that another determines, leave the full covariance open.
@@ -59,10 +59,47 @@ def test_a_baseline_is_the_density_of_one_gaussian():
     assert set(gaussian_baselines(twice, twice)) == {INDEPENDENT}
 
 
+def test_a_baseline_counts_known_values_alone_and_a_mixture_is_chosen_on_held_out_rows():
+    rng = np.random.default_rng(4)
+    far = rng.integers(0, 2, 400)
+    x = (rng.normal(size=(400, 2)) + 8 * far[:, None]) * [1.0, 100.0]
+    train, validation, test = np.split(x, [250, 325])
+    found = gaussian_baselines(train, test, validation)
+    independent, full, (name, mixture) = *list(found.values())[:2], list(found.items())[2]
+    assert name.startswith("a mixture of ")
+    assert int(name.split()[3]) in COMPONENTS
+    assert mixture.mean() > full.mean() > independent.mean()
+    # Of two unit normals 8 apart, with log 2 for which of them, and log 100 for the unit.
+    entropy = np.log(2 * np.pi * np.e) + np.log(2) + np.log(100)
+    assert mixture.mean() == pytest.approx(-entropy, abs=0.35)  # 3 standard errors of 75 rows
+
+
+@pytest.mark.slow
+def test_baselines_of_rows_with_holes_are_those_of_the_known_values():
+    rng = np.random.default_rng(5)
+    train = rng.normal(size=(80, 3)) @ rng.normal(size=(3, 3)) * [1.0, 1e3, 1e-2] + 7
+    x = train[:20].copy()
+    whole = gaussian_baselines(train, x)
+    x[::2, 1] = np.nan
+    found = gaussian_baselines(train, x)
+    mean, std = train.mean(axis=0), train.std(axis=0)
+    cells = stats.norm.logpdf(x, mean, std)
+    np.testing.assert_allclose(found[INDEPENDENT], np.nansum(cells, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(found[FULL][1::2], whole[FULL][1::2], rtol=1e-4)
+    kept = np.cov(train.T, bias=True)[np.ix_([0, 2], [0, 2])]
+    right = log_normal((x - mean)[::2][:, [0, 2]], kept)
+    np.testing.assert_allclose(found[FULL][::2], right, rtol=1e-4)
+
+
 def test_a_run_on_real_values_has_its_baselines_beside_its_number(run, table):
     record = json_records(run)["evaluation"]
     ds = tb.data.load("table.npy")
-    assert record["baselines"] == pytest.approx(gaussian_baselines(ds.train, ds.test))
+    rows = gaussian_baselines(ds.train, ds.test)
+    assert record["baselines"] == pytest.approx({name: of.mean() for name, of in rows.items()})
+    # The ladder's correction of the mean is in the difference too.
+    said = record["against_baselines"][FULL]
+    assert said["difference"] == pytest.approx(record["mean"] - record["baselines"][FULL])
+    assert said["low"] < said["difference"] < said["high"]
     (line,) = [line for line in summary_lines(run) if f"baseline, {FULL}" in line]
     assert f"{record['baselines'][FULL]:.2f} nats per item" in line.replace("\u2212", "-")
 

@@ -6,7 +6,7 @@ COMMANDS = {
     "fit": "Fit a model, evaluate it on the test data, and write a report.",
     "evaluate": "Estimate the log-likelihood per datum, with error bars and a verdict.",
     "report": "Write figures and report.html from a run's records.",
-    "sample": "Draw from the model: means of p(x|z) at draws of the prior.",
+    "sample": "Draw from the model: means of p(x|z) at draws of the prior; x, if z is finite.",
     "reconstruct": "Pass data through the posterior's mean and the likelihood's mean.",
     "impute": "Fill the holes of a table: means, intervals, or several tables of draws.",
     "score": "Say how unusual rows of a table are, and which of their cells are to blame.",

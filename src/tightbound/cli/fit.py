@@ -1,6 +1,7 @@
 """`tightbound fit`: a model of data, its evaluation and its report."""
 
 import dataclasses
+import sys
 import typing
 from argparse import Namespace
 from pathlib import Path
@@ -12,7 +13,16 @@ from tightbound.cli.output import show_run
 from tightbound.core import names
 from tightbound.core.errors import Interrupted, UsageError
 from tightbound.core.locks import check_unused
-from tightbound.recipes.settings import PRESETS, WHOLE, Config, preset, read_settings, read_toml
+from tightbound.recipes.candidates import ALL, CANDIDATES, candidates, left_open
+from tightbound.recipes.settings import (
+    OF_NO_MODEL,
+    PRESETS,
+    WHOLE,
+    Config,
+    preset,
+    read_settings,
+    read_toml,
+)
 
 WORDS = {
     "split": "Which split; see `datasets`.",
@@ -28,6 +38,7 @@ WORDS = {
     "drop": "Columns that are left out.",
     "label": "The column that is a label, which the model does not see.",
     "schema": "A TOML file that says what all columns are, in place of the above.",
+    "candidates": "Of a table: all (if nothing asks for one model), or gaussian,mixture,ppca,deep.",
     "objective": "A name, or a call such as 'jvi(k=8, order=1)': see `objectives`.",
     "k": "Draws per datum of iwae; 50 if left out.",
     "samples": "Draws per datum of elbo.",
@@ -76,7 +87,7 @@ def declare(parser: Parser) -> None:
         if bool in typing.get_args(hints[name]):
             kind = yes_or_no
         parser.option(name, shown, kind)
-    parser.option("name", "Folder under runs/; DATA-OBJECTIVE if left out.")
+    parser.option("name", "Folder under runs/; DATA-OBJECTIVE or DATA-table if left out.")
     parser.option("preset", f"Settings of an experiment: {', '.join(PRESETS)}.")
     parser.option("config", "A TOML file with the names of these options.")
     parser.flag("resume", "Go on with the run NAME.")
@@ -97,7 +108,13 @@ def run(given: Namespace) -> int:
             from tightbound import runs
             from tightbound.report import write_report
 
+            said = "" if given.json or settings.candidates is None else _what_is_done(settings)
+            # Who waits is told before; elsewhere what is refused prints nothing but why.
+            if said and sys.stdout.isatty():
+                print(said, flush=True)
             runs.fit_run(settings, directory, resume=given.resume)
+            if said and not sys.stdout.isatty():
+                print(said)
             if settings.evaluate_k != 0:
                 runs.evaluate_run(directory, k=settings.evaluate_k, key=settings.key)
             show_run(directory, write_report(directory), as_json=given.json)
@@ -130,13 +147,29 @@ def _settings(given: Namespace, named: Path | None) -> Config:
         base = base | read_toml(Path(given.config))
     elif given.resume and named is not None:
         base = base | read_settings(named)
-    return Config(**base | flags)
+    found = base | flags
+    if left_open(found, OF_NO_MODEL):
+        found.setdefault("candidates", ALL)
+    return Config(**found)
+
+
+def _what_is_done(settings: Config) -> str:
+    """One line on a fit that chooses, and how to ask for one model instead."""
+    assert settings.candidates is not None
+    tried = candidates(settings.candidates) or CANDIDATES
+    return (
+        "no setting asks for one model, so that candidates are compared on rows that they were not "
+        f"fitted to: {', '.join(tried)}; --objective or --likelihood asks for one model, "
+        "--candidates for some of these"
+    )
 
 
 def _usual_name(settings: Config) -> str:
-    """DATA-OBJECTIVE."""
+    """DATA-OBJECTIVE, or DATA-table where the model is chosen."""
     own = "/" in settings.data or "." in settings.data
     stem = Path(settings.data).resolve().stem if own else settings.data
+    if settings.candidates is not None:
+        return f"{stem}-table"
     return f"{stem}-{settings.objective.partition('(')[0]}"
 
 

@@ -23,7 +23,7 @@ def declare(parser: Parser) -> None:
     parser.option("draws", "Write so many tables besides, each of draws: OUT-1 ...", whole(1))
     parser.option("cells", "A .csv: each filled cell with its interval or probability.")
     parser.option("interval", "Probability of the intervals.", real, 0.95)
-    parser.option("k", "Draws of z for each row.", whole(1), 1000)
+    parser.option("k", "Draws of z for each row; 1000 if left out.", whole(1))
 
 
 def run(given: Namespace) -> int:
@@ -73,7 +73,7 @@ def run(given: Namespace) -> int:
         "filled": int((~found.observed).sum()),
         "rows_with_holes": int((~found.observed.all(axis=1)).sum()),
         "rows_of_too_few_draws": int(found.unsure.sum()),
-        "k": given.k,
+        **({"k": found.predictive.k} if filled.drawn else {}),
         "tables": len(several),
     }
     say(record | ({} if cells is None else {"cells": str(cells)}), as_json=given.json)

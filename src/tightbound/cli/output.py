@@ -85,6 +85,8 @@ def flat_record(
         "report": str(page),
         "data": (as_mapping(ev.get("source")) or as_mapping(run.get("data"))).get("name"),
         "objective": run.get("objective"),
+        # Among the candidates of a table's fit; null where one model was asked for.
+        "chosen": as_mapping(run.get("choice")).get("chosen"),
         "bound": bound.get("kind"),
         "parameters": run.get("parameters"),
         # Those of the model that was judged: training may have gone on since.

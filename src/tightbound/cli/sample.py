@@ -1,4 +1,4 @@
-"""`tightbound sample`: draws from a fitted model."""
+"""`tightbound sample`: what a fitted model makes of draws of its prior."""
 
 from argparse import Namespace
 

@@ -21,7 +21,7 @@ def declare(parser: Parser) -> None:
     parser.positional("data", "A file (all rows in order), or a named set (its test part).")
     of_a_file(parser)
     parser.option("limit", "Only the first so many rows.", whole(1))
-    parser.option("k", "Draws of z for each score.", whole(1), DRAWS)
+    parser.option("k", f"Draws of z for each score; {DRAWS} if left out.", whole(1))
     parser.option("blame", "P-value up to which a row's cells are looked at.", _share, 0.05)
     parser.option("key", "Seed of draws and binarisation.", whole(0, LARGEST_KEY), 0)
     parser.option("out", "The scores, one line a row: a file .csv. [default: RUN/scores.csv]")

@@ -13,6 +13,7 @@ from tightbound.core.calls import LARGEST, Call, shortened
 from tightbound.core.digests.text import read_sealed, sealed
 from tightbound.core.errors import UsageError, unknown
 from tightbound.core.files import is_file, read_bytes
+from tightbound.recipes.candidates import check_candidates
 
 _AEVB = {
     "objective": "elbo",
@@ -45,6 +46,8 @@ WIDEST = 10**6
 COLUMNS = ("real", "positive", "count", "category", "ordinal", "binary", "bounded", "drop", "label",
            "schema")  # fmt: skip
 """Settings that say what the columns of a table are."""
+OF_NO_MODEL = ("data", "split", "scale", "header", *COLUMNS, "candidates", "key", "evaluate_k")
+"""Settings that ask for no model: those of a fit that chooses among candidates."""
 PRESETS: dict[str, dict[str, Any]] = {
     # Kingma & Welling (2013), section 5 and figure 2; latent sizes there: 3, 5, 10, 20, 200.
     # N(0, 0.01) is read as a variance, which is how the paper writes normals elsewhere.
@@ -74,7 +77,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """One field per flag; `None` leaves the choice to what the flag configures."""
+    """One field per flag; `None` leaves the choice to what the flag configures.
+
+    With `candidates` the fields that are not in `OF_NO_MODEL` have no part in it.
+    """
 
     data: str = "digits"
     split: str = "default"
@@ -90,6 +96,7 @@ class Config:
     drop: str | None = None
     label: str | None = None
     schema: str | None = None
+    candidates: str | None = None
     objective: str = "iwae"
     k: int | None = None
     samples: int | None = None
@@ -148,6 +155,8 @@ class Config:
             )
         check_data(self.data, self.split)
         self.columns()
+        if self.candidates is not None:
+            check_candidates(self.candidates, self.data, self.evaluate_k)
         self.objective_call()
         self._check_sizes()
         names.likelihood_call(self.likelihood)
@@ -216,7 +225,11 @@ class Config:
         import tomli_w
 
         fields = dataclasses.asdict(self)
-        given = {name: value for name, value in fields.items() if value is not None}
+        given = {
+            name: value
+            for name, value in fields.items()
+            if value is not None and (self.candidates is None or name in OF_NO_MODEL)
+        }
         return sealed(tomli_w.dumps(given))
 
 

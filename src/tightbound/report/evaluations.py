@@ -84,7 +84,9 @@ def chosen(evaluations: list[Judged]) -> Judged | None:
 def _rank(found: Judged) -> tuple[bool, float, float, float, float]:
     asked = found.question
     temperatures = 0.0 if asked.get("temperatures") is None else as_number(asked["temperatures"])
-    k, key = as_number(found.record.get("k")), as_number(asked.get("key"))
+    # What is exact has no k: no number of draws is more.
+    k = as_number(found.record.get("k", math.inf))
+    key = as_number(asked.get("key"))
     ladders = list(filter(None, map(ladder, as_sequence(found.record.get("seeds")))))
     spent = [as_number(of.get(name)) for of in ladders for name in ("evaluations", "gradients")]
     return bool(ladders), k, temperatures, -key, math.fsum(spent)

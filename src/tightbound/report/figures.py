@@ -1,46 +1,24 @@
 """Every figure of a report: which records it needs, how it is drawn, and what to look for in it."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.report import classifiers, curves, pictures, tails, units
+from tightbound.report import classifiers, curves, pictures, table_figures, tails, units
 from tightbound.report.evaluations import EVALUATIONS
+from tightbound.report.exhibit import Exhibit, Lack, Needless, Shown, chart
 from tightbound.report.records import CALIBRATION, PICTURES, UNITS, Records
 from tightbound.report.summary import bound_kind
-from tightbound.report.theme import DARK, LIGHT, WIDTH, Theme, draw_png
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-class Exhibit(NamedTuple):
-    """One figure with its words; `dark` equals `light` where the picture suits both."""
-
-    name: str
-    title: str
-    caption: str
-    light: bytes
-    dark: bytes
-    wide: bool = False
-
-
-class Lack(NamedTuple):
-    """A figure that cannot be drawn, and the record that it waits for."""
-
-    title: str
-    file: str
-
-
-Shown = Exhibit | Lack
+from tightbound.report.theme import WIDTH
 
 
 def exhibits(records: Records) -> list[Shown]:
-    """All figures in the order of reading, those that cannot be drawn as a `Lack`."""
+    """All figures in the order of reading, those that cannot be drawn by what is in their place."""
     shown = [
+        table_figures.marginals_of(records),
+        table_figures.pairs_of(records),
+        table_figures.correlations_of(records),
         _learning_curve(records),
         _bound_against_k(records),
         _classifiers(records),
@@ -53,26 +31,13 @@ def exhibits(records: Records) -> list[Shown]:
     return [entry for entry in shown if entry is not None]
 
 
-def _chart(
-    name: str,
-    title: str,
-    caption: str,
-    draw: "Callable[[Figure, Theme], None]",
-    *,
-    height: float = 3.0,
-    width: float = WIDTH,
-) -> Exhibit:
-    light, dark = (draw_png(draw, theme, width=width, height=height) for theme in (LIGHT, DARK))
-    return Exhibit(name, title, caption, light, dark, wide=width > WIDTH)
-
-
 def _learning_curve(records: Records) -> Shown:
     title = "Learning curve"
     if not curves.has_history(records.history):
         return Lack(title, "metrics.jsonl")
     several = records.history.train.shape[1] > 1
     apart = ", and thin lines that part are seeds that disagree" if several else ""
-    return _chart(
+    return chart(
         "learning_curve.png",
         title,
         "Training should have flattened by the end; validation that falls while training still "
@@ -86,7 +51,7 @@ def _classifiers(records: Records) -> Shown | None:
     found = classifiers.classifiers(records)
     if not found:
         return Lack(title, CALIBRATION) if CALIBRATION in records.absent else None
-    return _chart(
+    return chart(
         "classifiers.png",
         title,
         "What the objective takes for a log-ratio is the logit of a classifier, on draws that it "
@@ -99,10 +64,12 @@ def _classifiers(records: Records) -> Shown | None:
 
 def _bound_against_k(records: Records) -> Shown:
     title = "Bound against k"
+    if not records.with_posterior:
+        return Needless(title)
     ks, table = curves.bounds_by_k(records)
     if not len(ks) or not np.isfinite(table).any():
         return Lack(title, EVALUATIONS)
-    return _chart(
+    return chart(
         "bound_against_k.png",
         title,
         "The curve must level off before its right end: while it still moves there, the bound is "
@@ -113,10 +80,12 @@ def _bound_against_k(records: Records) -> Shown:
 
 def _active_units(records: Records) -> Shown:
     title = "Active units"
+    if not records.with_posterior:
+        return Needless(title)
     found = units.layers(records)
     if not found:
         return Lack(title, UNITS)
-    return _chart(
+    return chart(
         "active_units.png",
         title,
         "A unit whose posterior mean hardly varies over the data (a grey bar, beneath the line) "
@@ -129,10 +98,12 @@ def _active_units(records: Records) -> Shown:
 
 def _khat(records: Records) -> Shown:
     title = "Tails of the importance weights"
+    if not records.with_posterior:
+        return Needless(title)
     khat = records.diagnostics.get("khat")
     if khat is None or not khat.size:
         return Lack(title, EVALUATIONS)
-    return _chart(
+    return chart(
         "khat.png",
         title,
         "Items beyond 0.7 have weights so heavy-tailed that more samples help slowly, and beyond 1 "
@@ -215,4 +186,4 @@ def _heat_map(
     limits: tuple[float, float],
 ) -> Exhibit:
     draw = partial(pictures.draw_heat_maps, panels=panels, limits=limits)
-    return _chart(name, title, caption, draw, height=1.2 + 1.8 * len(panels))
+    return chart(name, title, caption, draw, height=1.2 + 1.8 * len(panels))

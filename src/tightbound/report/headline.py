@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tightbound.report.baselines import Baseline, about_baselines, baselines
 from tightbound.report.corrected import Ladder, ladder, leading_numbers, over_seeds
 from tightbound.report.records import Records
 from tightbound.report.text import count, error, number, percent, plain
@@ -39,15 +40,25 @@ class Headline(NamedTuple):
     unit: str
     direction: str
     k: float
+    """NaN where nothing is drawn."""
+    method: str
+    """The estimator in words, where it is of one."""
     n: float
     binarisation: str
     verdict: str
     reason: str
     seeds: list[Seed]
-    baselines: list[tuple[str, float]]
-    """What simple models of the same data make of them, by name."""
+    baselines: list[Baseline]
+    """What simple models of the same data make of them."""
+    about_baselines: str
+    """What must be known of them, or why there are none, in words; else empty."""
     ladder: Ladder | None
     """Where the ladder corrected the numbers; these are then the corrected ones."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing is drawn for the numbers."""
+        return self.direction == "exact"
 
 
 def headline(records: Records) -> Headline | None:
@@ -55,6 +66,7 @@ def headline(records: Records) -> Headline | None:
     found = records.evaluation
     if not found:
         return None
+    recorded = list(map(leading_numbers, as_sequence(found.get("seeds"))))
     seeds = [
         Seed(
             log_evidence=as_number(seed.get("log_evidence_mean")),
@@ -66,7 +78,7 @@ def headline(records: Records) -> Headline | None:
             khat_share=as_number(seed.get("khat_share_bad")),
             verdict=plain(seed.get("verdict", "none")),
         )
-        for seed in map(leading_numbers, as_sequence(found.get("seeds")))
+        for seed in recorded
     ]
     ends = [as_number(end) for end in as_sequence(found.get("interval"))]
     return Headline(
@@ -77,22 +89,16 @@ def headline(records: Records) -> Headline | None:
         unit=plain(found.get("unit", "nats")),
         direction=plain(found.get("direction", "not recorded")),
         k=as_number(found.get("k")),
+        method=" and ".join(dict.fromkeys(plain(seed.get("method", "")) for seed in recorded)),
         n=as_number(found.get("n")),
         binarisation=plain(found.get("binarisation", "not recorded")),
         verdict=plain(found.get("verdict", "no verdict")),
         reason=plain(found.get("reason", "")),
         seeds=seeds,
-        baselines=[
-            (plain(name), as_number(value))
-            for name, value in as_mapping(found.get("baselines")).items()
-        ],
+        baselines=baselines(found),
+        about_baselines=about_baselines(found),
         ladder=over_seeds(as_sequence(found.get("seeds"))),
     )
-
-
-def baseline_rows(found: Headline) -> list[tuple[str, str]]:
-    """Each baseline and its mean log-density."""
-    return [(name, f"{number(value)} {found.unit} per item") for name, value in found.baselines]
 
 
 def interval_text(found: Headline) -> str | None:
@@ -112,7 +118,9 @@ def error_bars(found: Headline) -> list[tuple[str, str]]:
             interval_text(found) or "one seed, spread unknown",
         ),
         (f"over the {count(found.n)} items", _largest([s.sampling for s in found.seeds])),
-        (_monte_carlo(found), _largest([s.monte_carlo for s in found.seeds])),
+        ("Monte Carlo", "none, nothing is drawn")
+        if found.exact
+        else (_monte_carlo(found), _largest([s.monte_carlo for s in found.seeds])),
         *([("single precision", f"up to {error(max(rounded))}")] if rounded else []),
     ]
 
@@ -148,8 +156,17 @@ def active_units(records: Records) -> list[tuple[str, int, int]]:
     return [(layer.name, layer.active, len(layer.variance)) for layer in layers(records)]
 
 
+def draws_rows(found: Headline) -> list[tuple[str, str]]:
+    """How many draws there are for each item, or what is done in their place."""
+    if found.exact:
+        return [("estimator", found.method)]
+    return [("importance samples", f"k = {count(found.k)} per item")]
+
+
 def seed_rows(found: Headline) -> list[list[str]]:
-    """One row of text per seed, in the order of `SEED_COLUMNS`."""
+    """One row of text per seed, in the order of `SEED_COLUMNS`; none where nothing is drawn."""
+    if found.exact:
+        return []
     return [
         [
             str(index),
@@ -197,7 +214,9 @@ def evaluation_rows(records: Records) -> list[list[str]]:
 
 
 def _draws(record: Mapping[str, Any]) -> str:
-    """How many, and that the ladder went beside them."""
+    """How many, and that the ladder went beside them; or that there are none."""
+    if "k" not in record:
+        return plain(record.get("direction", ""))
     corrected = any(ladder(seed) for seed in as_sequence(record.get("seeds")))
     return count(as_number(record.get("k"))) + (" and ladder" if corrected else "")
 

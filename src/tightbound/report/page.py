@@ -6,23 +6,27 @@ from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
 
+from tightbound.report.baselines import baseline_rows, losses
+from tightbound.report.choice import COLUMNS as CANDIDATE_COLUMNS
+from tightbound.report.choice import candidate_rows, verdict_on_deep
 from tightbound.report.corrected import ladder_rows
 from tightbound.report.curves import finite_mean
 from tightbound.report.evaluations import EVALUATIONS
-from tightbound.report.figures import Exhibit, Shown
+from tightbound.report.exhibit import NO_POSTERIOR, Exhibit, Needless, Shown
 from tightbound.report.headline import (
     EVALUATION_COLUMNS,
     SEED_COLUMNS,
     Headline,
     active_units,
-    baseline_rows,
     bits_per_dim,
+    draws_rows,
     error_bars,
     evaluation_rows,
     headline,
     interval_text,
     seed_rows,
 )
+from tightbound.report.imputation import LEVELS, NUMBERS, imputation_rows, imputation_words
 from tightbound.report.provenance import commands, data_rows, missing, run_rows
 from tightbound.report.records import Records
 from tightbound.report.summary import bound_name, objective
@@ -53,8 +57,11 @@ def page(records: Records, shown: list[Shown]) -> str:
             "<main>",
             _title(records),
             _hero(records),
+            _judged(records),
             _missing(records, shown),
+            _needless(shown),
             _figures(shown),
+            _imputation(records),
             _seeds(headline(records)),
             _evaluations(records),
             _tables(records),
@@ -109,13 +116,17 @@ def _forms(records: Records, found: Headline) -> list[tuple[str, str]]:
     return [
         ("Negative (NLL)", f"{number(-found.value)} {found.unit} per item, lower is better"),
         *([] if bits is None else [("Bits per dimension", number(bits, 4))]),
-        *((f"Baseline, {name}", value) for name, value in baseline_rows(found)),
+        *(
+            (f"Baseline, {name}", value)
+            for name, value in baseline_rows(found.baselines, found.unit)
+        ),
+        *([("Baselines", found.about_baselines)] if found.about_baselines else []),
         *((f"Error, {source}", size) for source, size in error_bars(found)),
         ("Direction", found.direction),
         *((name.capitalize(), text) for name, text in ladder_rows(found.ladder, found.unit)),
         ("Split", f"{found.split}, {count(found.n)} items"),
         ("Binarisation", found.binarisation),
-        ("Importance samples", f"k = {count(found.k)} per item"),
+        *((name.capitalize(), text) for name, text in draws_rows(found)),
         ("Seeds", count(len(found.seeds))),
         ("Model", f"after epoch {plain(records.evaluation.get('epoch', 'unknown'))}"),
     ]
@@ -144,6 +155,15 @@ def _missing(records: Records, shown: list[Shown]) -> str:
     return f'<section class="card note"><h2>Not in this report</h2><ul>{items}</ul></section>'
 
 
+def _needless(shown: list[Shown]) -> str:
+    """What this kind of run has no figure of, and why."""
+    titles = [entry.title.lower() for entry in shown if isinstance(entry, Needless)]
+    if not titles:
+        return ""
+    why = f"{NO_POSTERIOR} There is no figure of: {', '.join(titles)}."
+    return f'<section class="card note"><h2>Left out</h2><p>{escape(why)}</p></section>'
+
+
 def _figures(shown: list[Shown]) -> str:
     drawn = [_figure(entry) for entry in shown if isinstance(entry, Exhibit)]
     return f'<section class="figures">{"".join(drawn)}</section>'
@@ -168,9 +188,8 @@ def _embedded(png: bytes) -> str:
 
 
 def _seeds(found: Headline | None) -> str:
-    if found is None or not found.seeds:
-        return ""
-    return _numbers("Seeds", SEED_COLUMNS, seed_rows(found))
+    rows = [] if found is None else seed_rows(found)
+    return _numbers("Seeds", SEED_COLUMNS, rows) if rows else ""
 
 
 def _evaluations(records: Records) -> str:
@@ -180,14 +199,58 @@ def _evaluations(records: Records) -> str:
     return _numbers("Evaluations", EVALUATION_COLUMNS, evaluation_rows(records))
 
 
-def _numbers(title: str, columns: list[str], rows: list[list[str]]) -> str:
+def _judged(records: Records) -> str:
+    """What was chosen among what, and plain sentences on what the model loses to."""
+    found = headline(records)
+    words = [
+        verdict_on_deep(records),
+        *([] if found is None else losses(found.baselines, found.unit)),
+    ]
+    said = "".join(f"<p><strong>{escape(text)}</strong></p>" for text in words if text)
+    rows = candidate_rows(records)
+    if not rows:
+        return f'<section class="card note">{said}</section>' if said else ""
+    about = (
+        "Nats per row on rows that the candidates were not fitted to; differences are row by row, "
+        "to the chosen one."
+    )
+    return _numbers("Candidates", CANDIDATE_COLUMNS, rows, before=said, after=about)
+
+
+def _imputation(records: Records) -> str:
+    """How well hidden cells were foretold, by columns."""
+    words = imputation_words(records)
+    if not words:
+        return ""
+    of_numbers, of_levels = imputation_rows(records)
+    parts = [
+        _scrolled(columns, rows)
+        for columns, rows in ((NUMBERS, of_numbers), (LEVELS, of_levels))
+        if rows
+    ]
+    return (
+        f'<section class="card"><h2>Imputation</h2><p>{escape(words)}</p>{"".join(parts)}</section>'
+    )
+
+
+def _numbers(
+    title: str, columns: list[str], rows: list[list[str]], *, before: str = "", after: str = ""
+) -> str:
+    """A card with a table; `before` is HTML, `after` is text."""
+    last = f"<p>{escape(after)}</p>" if after else ""
+    return (
+        f'<section class="card"><h2>{title}</h2>{before}{_scrolled(columns, rows)}{last}</section>'
+    )
+
+
+def _scrolled(columns: list[str], rows: list[list[str]]) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
     )
     return (
-        f'<section class="card"><h2>{title}</h2><div class="scroll"><table class="numbers">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"
+        f'<div class="scroll"><table class="numbers"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 

@@ -2,7 +2,7 @@
 
 import shlex
 
-from tightbound.report.figures import Lack, Shown
+from tightbound.report.exhibit import Lack, Shown
 from tightbound.report.records import RUN, Records
 from tightbound.report.text import count, duration, plain
 from tightbound.report.values import as_mapping, as_number, as_sequence

@@ -27,6 +27,7 @@ from tightbound.report.values import as_mapping, tables
 UNITS = "units.json"
 PICTURES = "pictures.safetensors"
 CALIBRATION = "calibration.json"
+TABLE = "table.safetensors"
 RUN = "run.json"
 MISSING = "is not there"
 
@@ -46,6 +47,10 @@ class Records:
     units: Mapping[str, Any]
     pictures: Mapping[str, np.ndarray]
     calibration: Mapping[str, Any]
+    table: Mapping[str, np.ndarray]
+    """Rows of a table, real ones and drawn ones."""
+    about_table: Mapping[str, Any]
+    """What is said beside them."""
     absent: Mapping[str, str]
 
     @property
@@ -57,6 +62,11 @@ class Records:
     def evaluation(self) -> Mapping[str, Any]:
         """The leading evaluation; empty where there is none."""
         return {} if self.leading is None else self.leading.record
+
+    @property
+    def with_posterior(self) -> bool:
+        """Whether the model has a posterior q(z|x): all have, of which nothing else is said."""
+        return self.run.get("posterior", "") is not None
 
     @property
     def diagnostics(self) -> Mapping[str, np.ndarray]:
@@ -104,6 +114,7 @@ def read_records(directory: Path) -> Records:
     leading = chosen(evaluations)
     if leading is None:
         absent[EVALUATIONS] = _none_leads(evaluations)
+    table, about_table = _read_table(directory / TABLE, model, absent)
     return Records(
         directory=directory,
         config=config,
@@ -111,12 +122,16 @@ def read_records(directory: Path) -> Records:
         history=history,
         evaluations=evaluations,
         leading=leading,
-        units=_read_object(directory / UNITS, "units", model, absent),
+        units={}
+        if run.get("posterior", "") is None
+        else _read_object(directory / UNITS, "units", model, absent),
         pictures=_read_pictures(directory / PICTURES, model, absent),
         # Only adversarial objectives have one: none is no lack.
         calibration=_read_object(directory / CALIBRATION, "calibration", model, absent)
         if is_file(directory / CALIBRATION)
         else {},
+        table=table,
+        about_table=about_table,
         absent=absent,
     )
 
@@ -151,3 +166,16 @@ def _read_pictures(path: Path, model: Present, absent: dict[str, str]) -> dict[s
         absent[path.name] = reason
         return {}
     return tables(arrays)
+
+
+def _read_table(
+    path: Path, model: Present, absent: dict[str, str]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The rows of a table and what is said of them; data that are none have no such file."""
+    if not is_file(path):
+        return {}, {}
+    arrays, metadata = read_arrays(path, "table")
+    if reason := why_not(metadata, model):
+        absent[path.name] = reason
+        return {}, {}
+    return tables(arrays), metadata

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from tightbound.report.baselines import baseline_rows, losses
+from tightbound.report.choice import candidate_rows, verdict_on_deep
 from tightbound.report.corrected import ladder_rows
 from tightbound.report.curves import finite_mean
 from tightbound.report.headline import (
     active_units,
-    baseline_rows,
     bits_per_dim,
+    draws_rows,
     error_bars,
     evaluation_rows,
     headline,
@@ -32,6 +34,7 @@ def summary_lines(directory: Path) -> list[str]:
         ("run", records.name),
         ("data", plain(records.data.get("name") or records.config.get("data", "not recorded"))),
         ("objective", objective(records)),
+        *_choice(records),
         *_training(records),
         *_evaluation(records),
         *_other_evaluations(records),
@@ -72,13 +75,26 @@ def _training(records: Records) -> list[tuple[str, str]]:
     return [(f"training {bound_name(records)}, epoch {epochs}", f"{number(float(last))} nats")]
 
 
+def _choice(records: Records) -> list[tuple[str, str]]:
+    """What was tried, best first, and what depth was worth."""
+    rows = []
+    for row in candidate_rows(records):
+        name, log_p, stderr, difference, paired, weight, time, _ = row
+        below = f"; {difference} ± {paired} to the chosen" if difference else ""
+        shown = f"{log_p} ± {stderr} nats a held-out row{below}; weight {weight}, {time}"
+        rows.append((f"candidate {name}", shown))
+    words = verdict_on_deep(records)
+    return [*rows, *([("deep models", words)] if words else [])]
+
+
 def _other_evaluations(records: Records) -> list[tuple[str, str]]:
     """A row for each evaluation but the one that leads, with what it is about."""
     rows = []
     for judged, row in zip(records.evaluations, evaluation_rows(records), strict=True):
         part, k, key, epoch, value, error, verdict, about = row
         if judged is not records.leading:
-            name = f"{'earlier ' if judged.stale else ''}{part} log-likelihood, k = {k}, key {key}"
+            draws = f"k = {k}" if "k" in judged.record else k
+            name = f"{'earlier ' if judged.stale else ''}{part} log-likelihood, {draws}, key {key}"
             standing = f"; {about}" if judged.beside else ""
             standing = f"; epoch {epoch}, {about}" if judged.stale else standing
             rows.append(
@@ -96,11 +112,20 @@ def _evaluation(records: Records) -> list[tuple[str, str]]:
         (f"{found.split} log-likelihood", f"{number(found.value)} {found.unit} per item"),
         ("negative (NLL)", f"{number(-found.value)} {found.unit} per item"),
         *([] if bits is None else [("bits per dimension", number(bits, 4))]),
-        *((f"baseline, {name}", value) for name, value in baseline_rows(found)),
+        *(
+            (f"baseline, {name}", value)
+            for name, value in baseline_rows(found.baselines, found.unit)
+        ),
+        *([("baselines", found.about_baselines)] if found.about_baselines else []),
+        *(("beside baselines", words) for words in losses(found.baselines, found.unit)),
         *((f"error, {source}", size) for source, size in error_bars(found)),
         ("direction", found.direction),
         *ladder_rows(found.ladder, found.unit),
-        ("k, items, seeds", f"{count(found.k)}, {count(found.n)}, {len(found.seeds)}"),
+        *(
+            [*draws_rows(found), ("items, seeds", f"{count(found.n)}, {len(found.seeds)}")]
+            if found.exact
+            else [("k, items, seeds", f"{count(found.k)}, {count(found.n)}, {len(found.seeds)}")]
+        ),
         ("binarisation", found.binarisation),
         ("verdict", f"{found.verdict}: {found.reason}" if found.reason else found.verdict),
     ]

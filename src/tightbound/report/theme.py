@@ -1,6 +1,7 @@
 """One look for every figure, light and dark, drawn without pyplot or global state."""
 
 import io
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,8 @@ class Theme:
     ink: str
     muted: str
     grid: str
-    main: str  # training, active units, trusted weights
-    second: str  # validation, and what deserves a second look
+    main: str  # training, active units, trusted weights, draws of the model
+    second: str  # validation, what deserves a second look, and real rows beside draws
     bad: str
     idle: str  # inactive units
 
@@ -103,7 +104,9 @@ def draw_png(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_settings(theme)):
+    with mpl.rc_context(_settings(theme)), warnings.catch_warnings():
+        # Names of columns may be in any script: an empty box stands for a letter without a picture.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
         figure = Figure(figsize=(width, height), facecolor=theme.paper)
         figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
         FigureCanvasAgg(figure)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from tightbound.core.files import clear_torn, remove, write_atomic
 from tightbound.core.locks import Folder
-from tightbound.report.figures import Exhibit, exhibits
+from tightbound.report.exhibit import Exhibit
+from tightbound.report.figures import exhibits
 from tightbound.report.page import page
 from tightbound.report.records import read_records
 
@@ -12,6 +13,9 @@ LOCK = ".report.lock"
 PATIENCE = 60.0
 """Seconds to wait for another report of the same run, which takes a few."""
 _NAMES = (
+    "marginals.png",
+    "pairs.png",
+    "correlations.png",
     "learning_curve.png",
     "bound_against_k.png",
     "classifiers.png",

@@ -1,5 +1,6 @@
 """Judging the fitted replicas of a run: log-likelihood on one part of its data, as a record."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,14 +14,25 @@ from tightbound.core.digests.record import entry, finite
 from tightbound.core.errors import Interrupted, UsageError, at_least
 from tightbound.core.files import clear_torn, is_file
 from tightbound.core.locks import Folder
-from tightbound.evidence import Evaluation, evaluate
+from tightbound.evidence import Estimate, evaluate
 from tightbound.models import plug_in
 from tightbound.models.source import as_source
-from tightbound.runs.baselines import gaussian_baselines
-from tightbound.runs.folder import EVALUATION, Opened, open_run
+from tightbound.runs.baselines import baselines_record, gaussian_baselines
+from tightbound.runs.folder import EVALUATION, Opened, open_run, refuse_draws
 from tightbound.runs.question import Question, question
-from tightbound.runs.record import evaluation_record, per_datum
-from tightbound.runs.source import FILE, PARTS, Scored, load_part, load_scored, part_digest
+from tightbound.runs.record import evaluation_record, per_datum, shared_error
+from tightbound.runs.source import (
+    FILE,
+    PARTS,
+    Scored,
+    load_part,
+    load_scored,
+    part_digest,
+    schema_of,
+)
+
+NO_GAUSSIAN = "columns of levels have probabilities, with which no Gaussian's density compares"
+COUNTED = "the density of a Gaussian at a whole number stands for the mass that a count has there"
 
 
 class Answer(NamedTuple):
@@ -55,6 +67,8 @@ def evaluate_run(
     Without `k` and `temperatures` it goes the way of `tb.evaluate` without settings: importance
     sampling judges all data, and the ladder some of them.
 
+    A run without a posterior is evaluated as it is, exactly: settings of draws are refused.
+
     A question that has been answered, of the same model, data and settings, is answered from its
     record; any other one becomes a record of its own. A call that was killed goes on where it was
     when it is made again.
@@ -77,7 +91,7 @@ def evaluate_run(
 
     Raises:
         UsageError: No finished run, a damaged file, data that are not those of the fit, a folder
-            in use, or wrong sizes.
+            in use, wrong sizes, or settings of draws where nothing is drawn.
         Interrupted: Ctrl-C; finished batches are kept.
     """
     if split not in PARTS:
@@ -85,6 +99,7 @@ def evaluate_run(
     if limit is not None:
         at_least(1, limit=limit)
     opened = open_run(directory)
+    refuse_draws(opened, k=k, temperatures=temperatures, bounds_at=bounds_at, budget=budget)
     if data is None:
         scored = load_part(directory, opened, split).first(limit)
     else:
@@ -110,17 +125,21 @@ def evaluate_run(
         try:
             evaluations = _evaluations(directory, opened, asked, scored.x)
         except KeyboardInterrupt:
-            raise Interrupted(
-                "interrupted; no record was written, and batches that were finished some seconds "
-                f"before are kept in {path.parent}: the same command goes on with them"
-            ) from None
+            kept = ""
+            if opened.posterior is not None:
+                kept = (
+                    ", and batches that were finished some seconds before are kept in "
+                    f"{path.parent}: the same command goes on with them"
+                )
+            raise Interrupted(f"interrupted; no record was written{kept}") from None
+        numbers = evaluation_record(evaluations, asked.split)
         record = {
             "question": asked.as_json(),
             "epoch": opened.run.epochs_run,
-            **evaluation_record(evaluations, asked.split),
+            **numbers,
             **scored.about,
             **({"row_names": list(scored.names)} if scored.names else {}),
-            **_baselines(opened, scored),
+            **_baselines(directory, opened, scored, evaluations, numbers),
             "versions": {"tightbound": asked.tightbound, "jax": version("jax")},
         }
         record = finite(record)
@@ -129,12 +148,34 @@ def evaluate_run(
     return Answer(record, path, known=False)
 
 
-def _baselines(opened: Opened, scored: Scored) -> dict[str, Any]:
-    """What Gaussians make of the same rows, for a model of real values."""
-    real = opened.run.model.likelihood.support == "real"
-    if not real or scored.train is None:
+def _baselines(
+    directory: Path,
+    opened: Opened,
+    scored: Scored,
+    estimates: Sequence[Estimate],
+    numbers: dict[str, Any],
+) -> dict[str, Any]:
+    """What Gaussians make of the same rows, where log p of the model is a density too."""
+    if scored.train is None:
         return {}
-    return {"baselines": gaussian_baselines(scored.train, scored.x)}
+    schema = schema_of(directory, opened)
+    notes = {}
+    if opened.run.model.likelihood.support != "real":
+        if schema is None:
+            return {}
+        levelled = [column.name for column in schema.columns if column.levelled]
+        if levelled:
+            named = ", ".join(map(repr, levelled[:3])) + (", ..." if len(levelled) > 3 else "")
+            return {"no_baselines": f"{NO_GAUSSIAN} ({named})"}
+        if any(column.kind == "count" for column in schema.columns):
+            notes = {"about_baselines": COUNTED}
+    each = np.stack([found.log_evidence for found in estimates]).astype(np.float64)
+    of_rows = np.asarray(each.mean(axis=0))
+    # A mixture takes seconds to fit, and is what a table is to be compared with.
+    validation = None if schema is None else scored.validation
+    rows = gaussian_baselines(scored.train, scored.x, validation, opened.config.key)
+    shift = numbers["mean"] - float(of_rows.mean())
+    return notes | baselines_record(of_rows, rows, shift, shared_error(estimates))
 
 
 def _recorded(path: Path, asked: Question, names: tuple[str, ...]) -> dict[str, Any]:
@@ -158,9 +199,12 @@ def _recorded(path: Path, asked: Question, names: tuple[str, ...]) -> dict[str, 
 
 def _evaluations(
     directory: Path, opened: Opened, asked: Question, x: Float[np.ndarray, "n d"]
-) -> list[Evaluation]:
+) -> Sequence[Estimate]:
     """One evaluation for each replica."""
     data = as_source(plug_in(opened.run.model), x, "the data to evaluate", asked.binarize)
+    if opened.posterior is None:
+        models = [plug_in(parts.model) for parts in opened.run.replicas]
+        return [evaluate(model, None, data, key=asked.key) for model in models]
     return [
         evaluate(
             plug_in(parts.model),

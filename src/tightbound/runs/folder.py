@@ -96,6 +96,21 @@ def open_run(directory: Path | str, *, trust: str | Sequence[str] = ()) -> Opene
     return Opened(directory, config, run, record, weights)
 
 
+def refuse_draws(opened: Opened, **settings: Any) -> None:
+    """Refuses settings about draws from q(z|x), for a run whose model needs none.
+
+    Raises:
+        UsageError: One of them was given, which None and an empty tuple do not count as.
+    """
+    given = [name for name, value in settings.items() if value is not None and value != ()]
+    if given and opened.posterior is None:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(
+            f"{opened.directory} has no posterior q(z|x), nothing is drawn from one: log p(x) of "
+            f"its model is computed as it is, so leave out {named}"
+        )
+
+
 class ItemsOf(NamedTuple):
     """What one item of a run's data is."""
 

@@ -18,12 +18,14 @@ from tightbound.core.streams import as_key, item_keys, stream
 from tightbound.data.binarise import evaluated_key
 from tightbound.distributions import StandardNormal
 from tightbound.evidence.densities import with_density
+from tightbound.models import Model
+from tightbound.models.finite import enumerated_log_joint
 from tightbound.models.source import as_source
 from tightbound.models.standardization import view
 from tightbound.networks import Standardization
 from tightbound.recipes.settings import Config
 from tightbound.runs.folder import ItemsOf, open_run
-from tightbound.runs.source import load_scored, written_items
+from tightbound.runs.source import load_scored, load_source, schema_of, written_items
 from tightbound.training import Run
 
 PICTURES = 100
@@ -42,13 +44,14 @@ def write_pictures(
         "originals": np.asarray(with_holes(originals)),
         "reconstructions": reconstruct(run, originals),
     }
-    if config.sizes()["latent"] == 2 and isinstance(run.model.prior, StandardNormal):
+    flat = config.candidates is None and config.sizes()["latent"] == 2
+    if flat and isinstance(run.model.prior, StandardNormal):
         arrays["manifold"] = manifold(run, GRID)
     write_arrays(directory / "pictures.safetensors", "pictures", arrays, {"weights": weights})
 
 
 def sample_means(run: Run, n: int, key: int) -> Float[np.ndarray, "n d"]:
-    """Means of p(x|z) at n draws of the prior."""
+    """As `sample_chunks`, all together."""
     return np.concatenate(list(sample_chunks(run, n, key, chunk=n)))
 
 
@@ -57,6 +60,9 @@ def sample_chunks(
 ) -> Iterator[Float[np.ndarray, "chunk d"]]:
     """Means of p(x|z) at n draws of the prior, a chunk at a time.
 
+    Of a run without a posterior it is draws of p(x): where z takes finitely many values, there are
+    only so many means.
+
     Each draw has a key of its own, by its number: apart from rounding, the size of the chunks
     changes nothing.
     """
@@ -64,6 +70,8 @@ def sample_chunks(
     @jit
     def means(keys: Array) -> Array:
         def one(key: Array) -> Array:
+            if run.posterior is None:
+                return run.model.sample(key)[0]
             return run.model.likelihood.mean(run.model.prior.sample(None, key=key))
 
         return jax.vmap(one)(keys)
@@ -78,14 +86,32 @@ def sample_chunks(
 def reconstruct(run: Run, x: Data) -> Float[np.ndarray, "n d"]:
     """Means of p(x|z) at the mean of q(z|x), or of its draws where it has no density.
 
-    Missing values are reconstructed as the others are.
+    Without a posterior z is summed over: the mean of p(x'|z) over p(z|x), of levels the most
+    probable one. Missing values are reconstructed as the others are.
     """
+    if run.posterior is None:
+        return np.asarray(jit(jax.vmap(lambda x: _summed(run.model, x)))(x))
     posterior = with_density(run.posterior, run.model, 0, "reconstruction")
 
     def one(x: One) -> Array:
         return run.model.likelihood.mean(posterior.mean(x))
 
     return np.asarray(jit(jax.vmap(one))(x))
+
+
+def _summed(model: Model, x: One) -> Array:
+    """What is expected of another datum with the same z, of which only p(z|x) is known."""
+    alone = jax.tree.map(lambda leaf: leaf[None], x)
+    shares = jax.nn.softmax(enumerated_log_joint(model, alone)[0])
+
+    def averaged(each: Array) -> Array:
+        return jnp.einsum("k,k...->...", shares, each)
+
+    z = model.prior.enumerate()
+    found = averaged(jax.vmap(model.likelihood.mean)(z))
+    for place, probs in jax.vmap(model.likelihood.level_probs)(z).items():
+        found = found.at[place].set(jnp.argmax(averaged(probs)).astype(found.dtype))
+    return found
 
 
 def manifold(run: Run, grid: int) -> Float[np.ndarray, "cells d"]:
@@ -111,8 +137,9 @@ class Reconstructed(NamedTuple):
     """The mean over all values that are not missing of what `measure` names."""
     measure: str
     """"mean_squared_error"; or "mean_squared_error_standardised", of differences divided by the
-    standard deviation of their column in the training data, where the model has such units; or
-    "mean_squared_error_features", of what networks see of a table (`Features`)."""
+    standard deviation of their column in the training data, where the model has such units, or has
+    no posterior (levels are left out then); or "mean_squared_error_features", of what networks see
+    of a table (`Features`)."""
 
 
 def reconstruct_data(
@@ -153,6 +180,12 @@ def reconstruct_data(
         n = hidden.shape[-1]
         told, seen = units(told)[..., :n], units(truth)[..., :n]
         truth, measure = jnp.where(hidden, jnp.nan, seen), f"{measure}_features"
+    elif run.posterior is None and (schema := schema_of(directory, opened)) is not None:
+        amounts = [place for place, column in enumerate(schema.columns) if not column.levelled]
+        spread = np.nanstd(load_source(directory, opened).train[:, amounts], axis=0)
+        spread = np.where(spread > 0, spread, 1)
+        told, truth = told[:, amounts] / spread, truth[:, amounts] / spread
+        measure = f"{measure}_standardised"
     apart = np.asarray(told) - np.asarray(truth)
     items = written_items(directory, opened)
     return Reconstructed(means, items, float(np.nanmean(apart**2)), measure)

@@ -9,9 +9,10 @@ from jaxtyping import Int
 from tightbound.core.errors import UsageError
 from tightbound.data import Schema, write_filled
 from tightbound.models.source import as_source
-from tightbound.runs.folder import open_run
+from tightbound.runs.folder import open_run, refuse_draws
 from tightbound.runs.source import Scored, load_scored, schema_of
 from tightbound.tasks import Imputed, impute
+from tightbound.tasks.predictive import K
 
 
 class Filled(NamedTuple):
@@ -22,6 +23,8 @@ class Filled(NamedTuple):
     schema: Schema
     header: bool | None
     path: str
+    drawn: bool
+    """Whether z is drawn from a posterior, and not summed over."""
 
     def write(self, path: Path, draw: int | None = None) -> None:
         """Writes the table again with its holes filled, by what is expected or by one draw.
@@ -69,7 +72,7 @@ def impute_data(
     *,
     draws: int = 200,
     level: float = 0.95,
-    k: int = 1000,
+    k: int | None = None,
     header: bool | None = None,
     progress: bool | None = None,
 ) -> Filled:
@@ -80,7 +83,7 @@ def impute_data(
         name: The file.
         draws: As for `tb.impute`.
         level: As there.
-        k: As there.
+        k: As there; of a run without a posterior none.
         header: Whether its first line names the columns, as for `tb.data.load`.
         progress: As for `tb.impute`.
 
@@ -89,6 +92,7 @@ def impute_data(
             not say what is missing.
     """
     opened = open_run(directory)
+    refuse_draws(opened, k=k)
     schema = schema_of(directory, opened)
     if schema is None:
         raise UsageError(
@@ -104,11 +108,11 @@ def impute_data(
         source,
         draws=draws,
         level=level,
-        k=k,
+        k=K if k is None else k,
         key=opened.config.key,
         progress=progress,
     )
-    return Filled(found, scored, schema, header, name)
+    return Filled(found, scored, schema, header, name, run.posterior is not None)
 
 
 def _pairs(rows: Int[np.ndarray, " c"], places: Int[np.ndarray, " c"]) -> list[tuple[int, int]]:

@@ -11,14 +11,26 @@ from tightbound.evidence.verdict import WORDS, Verdict
 
 LOWER = "lower (stochastic, consistent in k)"
 CONSISTENT = "consistent (no bound)"
+EXACT = "exact"
 
 
-def per_datum(evaluations: Sequence[Evaluation]) -> dict[str, np.ndarray]:
-    """Arrays of shape (seeds, n), in nats; the ladder's are NaN for data not looked at."""
-    arrays = _stacked(evaluations) | {
-        name: np.stack([ev.diagnostics[name] for ev in evaluations])
-        for name in ("khat", "jackknife")
-    }
+def per_datum(estimates: Sequence[Estimate]) -> dict[str, np.ndarray]:
+    """Arrays of shape (seeds, n), in nats; the ladder's are NaN for data not looked at.
+
+    Of log p(x) that is exact there is `error`, how far it may be off, in place of what draws have.
+    """
+    if all(found.direction == EXACT for found in estimates):
+        return {
+            "log_evidence": np.stack([found.log_evidence for found in estimates]),
+            "error": np.stack([found.diagnostics["error"] for found in estimates]),
+        }
+    evaluations = [ev for ev in estimates if isinstance(ev, Evaluation)]
+    arrays = _stacked(estimates)
+    if evaluations:
+        arrays |= {
+            name: np.stack([ev.diagnostics[name] for ev in evaluations])
+            for name in ("khat", "jackknife")
+        }
     annealed = [ev.annealed for ev in evaluations if ev.annealed is not None]
     if annealed:
         arrays |= {f"annealed_{name}": array for name, array in _stacked(annealed).items()}
@@ -34,32 +46,39 @@ def per_datum(evaluations: Sequence[Evaluation]) -> dict[str, np.ndarray]:
 def _stacked(estimates: Sequence[Estimate]) -> dict[str, np.ndarray]:
     """What every estimator says of each datum."""
     names = ("log_evidence", "stderr", "ess", "rounding")
-    return {name: np.stack([getattr(found, name) for found in estimates]) for name in names}
+    return {
+        name: np.stack(
+            [np.broadcast_to(getattr(found, name), found.stderr.shape) for found in estimates]
+        )
+        for name in names
+    }
 
 
-def _ladder(ev: Evaluation) -> LadderEvidence | None:
-    """What the ladder said of the data that it looked at, if it looked."""
+def _ladder(ev: Estimate) -> LadderEvidence | None:
+    """What the ladder said of the data that it looked at, if it looked beside another estimate."""
     better = ev.recommended
     if isinstance(better, Corrected):
         return better.ladder
     return better if isinstance(better, LadderEvidence) else None
 
 
-def evaluation_record(evaluations: Sequence[Evaluation], split: str) -> dict[str, Any]:
+def evaluation_record(estimates: Sequence[Estimate], split: str) -> dict[str, Any]:
     """The numbers of a record: those that the ladder corrected, where it looked.
+
+    Of log p(x) that is exact there is no k.
 
     The interval is over seeds, or over data if there is one; either way it holds the error of the
     correction, which seeds share as they share the data.
     """
     from scipy import stats
 
-    first = evaluations[0]
-    ladders = [ladder for ev in evaluations if (ladder := _ladder(ev)) is not None]
-    leading = [_leading(ev) for ev in evaluations]
+    first = estimates[0]
+    ladders = [ladder for ev in estimates if (ladder := _ladder(ev)) is not None]
+    leading = [_leading(ev) for ev in estimates]
     means = np.array([found.mean for found in leading])
     if len(means) > 1:
         half = stats.t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
-        half = np.hypot(half, 1.96 * np.mean([_stderr_shift(found) for found in leading]))
+        half = np.hypot(half, 1.96 * shared_error(estimates))
         kind = f"95 % over {len(means)} seeds (Student's t)"
     else:
         # The scatter over the data holds that of the draws, each datum having its own.
@@ -69,24 +88,28 @@ def evaluation_record(evaluations: Sequence[Evaluation], split: str) -> dict[str
     return {
         "split": split,
         "binarisation": first.binarisation,
-        "k": first.k,
+        **({"k": first.k} if isinstance(first, Evaluation) else {}),
         "n": len(first.log_evidence),
         "unit": "nats",
-        # Lower bounds are consistent too.
-        "direction": LOWER if {_direction(found) for found in leading} == {LOWER} else CONSISTENT,
-        "seeds": [_of_seed(ev) for ev in evaluations],
+        "direction": _together([_direction(found) for found in leading]),
+        "seeds": [_of_seed(ev) for ev in estimates],
         "mean": float(means.mean()),
         "interval": [float(means.mean() - half), float(means.mean() + half)],
         "interval_kind": f"{kind}, and the ladder's" if ladders else kind,
         "verdict": worst.verdict,
         "reason": "" if worst.judgement is None else worst.judgement.reason,
-        "seconds": sum(ev.seconds for ev in evaluations),
+        "seconds": sum(ev.seconds for ev in estimates),
     }
 
 
-def _leading(ev: Evaluation) -> Estimate:
+def _leading(ev: Estimate) -> Estimate:
     """What stands for a seed: what the ladder corrected, where it looked."""
     return ev if _ladder(ev) is None or ev.recommended is None else ev.recommended
+
+
+def shared_error(estimates: Sequence[Estimate]) -> float:
+    """The error from the ladder's choice of data, which the seeds share; 0 where there is none."""
+    return float(np.mean([_stderr_shift(_leading(found)) for found in estimates]))
 
 
 def _stderr_shift(found: Estimate) -> float:
@@ -95,12 +118,19 @@ def _stderr_shift(found: Estimate) -> float:
 
 
 def _direction(found: Estimate) -> str:
-    """What the mean is: a lower bound, unless the ladder moved it."""
-    return LOWER if found.direction == "lower" else CONSISTENT
+    """What the mean is: exact, or a lower bound unless the ladder moved it."""
+    return {"lower": LOWER, "exact": EXACT}.get(found.direction, CONSISTENT)
 
 
-def _of_seed(ev: Evaluation) -> dict[str, Any]:
+def _together(directions: Sequence[str]) -> str:
+    """What the mean of all seeds is; lower bounds are consistent too."""
+    return directions[0] if len(set(directions)) == 1 else CONSISTENT
+
+
+def _of_seed(ev: Estimate) -> dict[str, Any]:
     """What a record says of one seed."""
+    if not isinstance(ev, Evaluation):
+        return _of_estimate(ev)
     ladder = _ladder(ev)
     return {
         **_of_estimate(ev),

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from tightbound.core.errors import UsageError, at_least
 from tightbound.data.door import Values
 from tightbound.models import plug_in
-from tightbound.runs.folder import Opened, items_of, open_run
+from tightbound.runs.folder import Opened, items_of, open_run, refuse_draws
 from tightbound.runs.source import Scored, coded_by, load_part, load_scored
 from tightbound.tasks.score import K, Scores, score
 
@@ -32,13 +32,15 @@ class Scoring(NamedTuple):
     """How many rows the run's validation part has."""
     notes: tuple[str, ...]
     """What must be known of the p-values."""
+    drawn: bool
+    """Whether scores are made of draws of a posterior, and not exact."""
 
 
 def score_data(
     directory: Path,
     name: str,
     *,
-    k: int = K,
+    k: int | None = None,
     blame: float = 0.05,
     key: int = 0,
     limit: int | None = None,
@@ -52,7 +54,7 @@ def score_data(
     Args:
         directory: The run's folder.
         name: The set or file.
-        k: Draws of z for each score.
+        k: Draws of z for each score, by default 1,000; of a run without a posterior none.
         blame: The p-value up to which a row's cells are looked at.
         key: Seed of draws and binarisation.
         limit: Only the first so many rows.
@@ -66,6 +68,7 @@ def score_data(
     if limit is not None:
         at_least(1, limit=limit)
     opened = open_run(directory)
+    refuse_draws(opened, k=k)
     inliers = load_part(directory, opened, "validation").x
     if not len(inliers):
         raise UsageError(
@@ -79,7 +82,7 @@ def score_data(
         Values(rows.x, columns=items_of(directory).columns),
         calibration=inliers,
         blame=blame,
-        k=k,
+        k=K if k is None else k,
         schema=coded_by(directory, opened),
         key=key,
         binarize=opened.config.binarize,
@@ -94,6 +97,7 @@ def score_data(
         blame,
         len(inliers),
         _notes(opened, len(inliers), blame),
+        opened.posterior is not None,
     )
 
 
@@ -155,7 +159,7 @@ def score_record(found: Scoring) -> dict[str, Any]:
         "mean": estimate.mean,
         "stderr_draws": estimate.stderr_draws,
         "verdict": estimate.verdict,
-        "k": found.scores.k,
+        **({"k": found.scores.k} if found.drawn else {}),
         "calibration": found.calibration,
         "smallest_p": float(p_value.min()),
         "blame": found.blame,

@@ -33,6 +33,8 @@ class Scored(NamedTuple):
     """The rows that the run was fitted to, where these are of the same source."""
     names: tuple[str, ...] = ()
     """The name of each row, where the source has names."""
+    validation: Float[np.ndarray, "v d"] | None = None
+    """The rows that the run was tuned on, as `train`."""
 
     def first(self, limit: int | None) -> "Scored":
         """The first so many of them; all if that is None, or more than there are."""
@@ -108,7 +110,7 @@ def load_part(directory: Path, opened: Opened, part: str) -> Scored:
     rows = ds.rows.get(part, np.arange(len(x)))
     whole = len(ds.row_names) == sum(len(getattr(ds, name)) for name in PARTS)
     names = tuple(ds.row_names[row] for row in rows) if whole else ()
-    return Scored(ds.name, x, rows, about, ds.train, names)
+    return Scored(ds.name, x, rows, about, ds.train, names, ds.validation)
 
 
 def load_scored(
@@ -184,9 +186,14 @@ def written_items(directory: Path, opened: Opened) -> ItemsOf:
         UsageError: A damaged record.
     """
     items, law = items_of(directory), columns(opened.model)
-    schema = None if law is None else schema_of(directory, opened)
-    if law is None or schema is None:
+    if law is None and opened.posterior is not None:
         return items
+    schema = schema_of(directory, opened)
+    if schema is None:
+        return items
+    if law is None:  # draws, and no means, of a model of finitely many z
+        words = enumerate(column.levels for column in schema.columns)
+        return items._replace(levels={place: levels for place, levels in words if levels})
     means = {
         place: schema.columns[place].levels
         for laws, places in zip(law.laws, law.places, strict=True)
