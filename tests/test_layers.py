@@ -40,6 +40,7 @@ ORDER = [
     ["recipes.settings"],
     ["recipes.build"],
     ["runs"],
+    ["sklearn"],
     ["cli"],
     ["__main__"],
 ]

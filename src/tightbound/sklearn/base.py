@@ -5,7 +5,7 @@ none of our objects but the estimator itself, and no code.
 """
 
 from dataclasses import asdict
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tightbound.core.errors import UsageError, is_whole
 from tightbound.data import Schema
 from tightbound.sklearn.callbacks import CallbackSupportMixin, fit_task, with_callbacks
-from tightbound.sklearn.coding import Coding, Said, coded, is_frame
+from tightbound.sklearn.coding import Coding, coded, is_frame
 from tightbound.sklearn.fitting import Candidate, Choice, fit_table
 from tightbound.training import Run
 from tightbound.training.saving import run_from_bytes, run_to_bytes
@@ -37,7 +37,7 @@ class TableEstimator(CallbackSupportMixin, BaseEstimator):
     """
 
     candidates: Any
-    schema: Said
+    schema: Any
     random_state: Any
     run_: Run
     choice_: Choice
@@ -68,7 +68,7 @@ class TableEstimator(CallbackSupportMixin, BaseEstimator):
         return chosen.log_p
 
     @with_callbacks
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None) -> Any:
         """Finds and fits a model of the rows.
 
         Args:
@@ -140,7 +140,8 @@ class TableEstimator(CallbackSupportMixin, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         """The state without objects of ours."""
-        state = dict(super().__getstate__())
+        before: Any = super().__getstate__()
+        state = dict(before)  # which may be the estimator's own
         if isinstance(state.get("schema"), Schema):
             state["schema"] = {_SCHEMA: state["schema"].to_entries()}
         if "run_" in state:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin, with_callbacks  # pyright: ignore[reportAssignmentType]
 except ImportError:
 
     class CallbackSupportMixin:

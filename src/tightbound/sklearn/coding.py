@@ -215,7 +215,9 @@ def _holes(table: Table, j: int) -> Bool[np.ndarray, " n"]:
     column = table.columns[j]
     if isinstance(column, Words):
         return np.array([text is None for text in column.texts])
-    return np.isnan(column) if getattr(column, "dtype", None) == np.float64 else np.zeros(1, bool)
+    if isinstance(column, np.ndarray) and column.dtype.kind == "f":
+        return np.isnan(column)
+    return np.zeros(1, bool)
 
 
 def _plain(column: Column) -> bool:

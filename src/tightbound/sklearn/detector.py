@@ -17,7 +17,6 @@ from sklearn.base import OutlierMixin
 
 from tightbound.core.errors import UsageError
 from tightbound.sklearn.base import TableEstimator
-from tightbound.sklearn.coding import Said
 from tightbound.tasks import Scores, score
 
 LEVEL = 0.05
@@ -51,13 +50,13 @@ class DeepDetector(OutlierMixin, TableEstimator):
     def __init__(
         self,
         *,
-        contamination: float | str = "auto",
-        calibration_fraction: float = 0.2,
+        contamination: Any = "auto",
+        calibration_fraction: Any = 0.2,
         candidates: Any = None,
-        schema: Said = None,
+        schema: Any = None,
         random_state: Any = None,
     ) -> None:
-        """Nothing is looked at before `fit`."""
+        """Anything is taken, as scikit-learn asks of constructors: `fit` checks."""
         self.contamination = contamination
         self.calibration_fraction = calibration_fraction
         self.candidates = candidates

@@ -15,6 +15,8 @@ from tightbound.training import Run, em, fit
 
 @dataclass(frozen=True)
 class Candidate:
+    """One model that was tried."""
+
     name: str
     description: str
     log_p: float
@@ -27,21 +29,31 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
+    """What was tried, and what was chosen."""
+
     candidates: tuple[Candidate, ...]
     chosen: str
 
     def text(self) -> str:
+        """A line for each candidate."""
         return "\n".join(f"{c.name}: {c.log_p:.3f} +- {c.stderr:.3f}" for c in self.candidates)
 
 
 class Found(NamedTuple):
+    """A fitted model of rows."""
+
     model: Any
     posterior: Any
     choice: Choice
     run: Run
 
 
-def fit_table(x: Any, *, schema: Schema | None, candidates: Any, key: int, **_: Any) -> Found:
+def fit_table(x: Any, *, schema: Schema | None, candidates: Any, key: int) -> Found:
+    """Fits the one candidate that is named.
+
+    Raises:
+        UsageError: An unknown candidate.
+    """
     names = (candidates,) if isinstance(candidates, str) else tuple(candidates or ("gaussian",))
     for name in names:
         if name not in ("gaussian", "mixture", "ppca", "deep"):

@@ -12,7 +12,7 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 
 from tightbound.core.errors import UsageError, at_least
 from tightbound.sklearn.base import TableEstimator
-from tightbound.sklearn.coding import EMPTY, Said
+from tightbound.sklearn.coding import EMPTY
 from tightbound.tasks import Predictive, predictive
 
 
@@ -38,12 +38,12 @@ class DeepImputer(OneToOneFeatureMixin, TransformerMixin, TableEstimator):
     def __init__(
         self,
         *,
-        n_imputations: int = 5,
+        n_imputations: Any = 5,
         candidates: Any = None,
-        schema: Said = None,
+        schema: Any = None,
         random_state: Any = None,
     ) -> None:
-        """Nothing is looked at before `fit`."""
+        """Anything is taken, as scikit-learn asks of constructors: `fit` checks."""
         self.n_imputations = n_imputations
         self.candidates = candidates
         self.schema = schema

@@ -15,7 +15,6 @@ from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import at_least
 from tightbound.core.streams import as_key, first_keys, stream
 from tightbound.sklearn.base import TableEstimator
-from tightbound.sklearn.coding import Said
 from tightbound.tasks import decode, encode, score
 
 
@@ -33,9 +32,9 @@ class DeepLatentModel(
     """
 
     def __init__(
-        self, *, candidates: Any = None, schema: Said = None, random_state: Any = None
+        self, *, candidates: Any = None, schema: Any = None, random_state: Any = None
     ) -> None:
-        """Nothing is looked at before `fit`."""
+        """Anything is taken, as scikit-learn asks of constructors: `fit` checks."""
         self.candidates = candidates
         self.schema = schema
         self.random_state = random_state
@@ -66,7 +65,7 @@ class DeepLatentModel(
             ValueError: Another width than `transform` has.
         """
         check_is_fitted(self)
-        found = decode(self.model_, check_array(X, dtype=np.float32)).x
+        found = decode(self.model_, check_array(X, dtype="float32")).x
         return self.coding_.restored(found.astype(np.float64))
 
     def sample(self, n_samples: int = 1) -> Any:
@@ -94,7 +93,7 @@ class DeepLatentModel(
         of = self.model_, self.posterior_
         return score(*of, x, blame=[], key=self.seed_, progress=False).log_p
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None) -> float:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Mean log p(x_observed) of the rows in nats.
 
         Args:
