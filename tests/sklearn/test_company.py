@@ -23,17 +23,22 @@ WITH_CALLBACKS = hasattr(CallbackSupportMixin, "set_callbacks")
 needs_callbacks = pytest.mark.skipif(not WITH_CALLBACKS, reason="scikit-learn has none before 1.9")
 
 
+def classifier():
+    # The default solver of scikit-learn 1.6 calls SciPy in a way that warns since.
+    return LogisticRegression(solver="newton-cholesky")
+
+
 def imputer(**settings):
     return DeepImputer(candidates="gaussian", random_state=0, **settings)
 
 
 def test_pipelines_take_them_first_and_last():
-    pipeline = make_pipeline(imputer(), LogisticRegression()).fit(X, Y)
+    pipeline = make_pipeline(imputer(), classifier()).fit(X, Y)
     assert pipeline.score(X, Y) > 0.8
     last = make_pipeline(StandardScaler(), DeepDetector(candidates="gaussian", random_state=0))
     assert set(last.fit(X).predict(X)) <= {-1, 1}
     middle = make_pipeline(
-        imputer(), DeepLatentModel(candidates="mixture", random_state=0), LogisticRegression()
+        imputer(), DeepLatentModel(candidates="mixture", random_state=0), classifier()
     )
     assert middle.fit(X, Y).predict(X).shape == (60,)
     assert pipeline[:-1].get_feature_names_out().tolist() == ["x0", "x1", "x2"]
@@ -56,7 +61,7 @@ def test_searches_choose_among_candidates():
     best = search.cv_results_["mean_test_score"].max()
     assert search.best_score_ == best
     assert np.isfinite(best)
-    pipeline = Pipeline([("impute", imputer()), ("classify", LogisticRegression())])
+    pipeline = Pipeline([("impute", imputer()), ("classify", classifier())])
     assert cross_val_score(pipeline, X, Y, cv=3).shape == (3,)
 
 
@@ -75,9 +80,9 @@ def test_metadata_are_routed_past_them():
             asked = estimator.get_metadata_routing()
             for method in ("fit", "transform", "predict", "score"):
                 assert not getattr(asked, method).requests
-        classifier = LogisticRegression().set_fit_request(sample_weight=True)
-        pipeline = make_pipeline(imputer(), classifier).fit(X, Y, sample_weight=weights)
-        plain = make_pipeline(imputer(), LogisticRegression()).fit(X, Y)
+        weighted = classifier().set_fit_request(sample_weight=True)
+        pipeline = make_pipeline(imputer(), weighted).fit(X, Y, sample_weight=weights)
+        plain = make_pipeline(imputer(), classifier()).fit(X, Y)
         assert (pipeline[-1].coef_ != plain[-1].coef_).all()
         with pytest.raises(TypeError, match="sample_weight"):
             imputer().fit(X, sample_weight=weights)
@@ -133,7 +138,7 @@ def test_scikit_learns_own_callbacks_work():
         model.set_callbacks(monitor, ProgressBar()).fit(X, Y)
     (entry,) = monitor.get_logs().data
     assert entry["log_p"] == pytest.approx(model.score(X))
-    pipeline = make_pipeline(imputer(), LogisticRegression())
+    pipeline = make_pipeline(imputer(), classifier())
     with contextlib.redirect_stdout(io.StringIO()):
         pipeline.set_callbacks(ProgressBar()).fit(X, Y)
 
