@@ -138,7 +138,7 @@ def test_scikit_learns_own_callbacks_work():
         model.set_callbacks(monitor, ProgressBar()).fit(X, Y)
     (entry,) = monitor.get_logs().data
     assert entry["log_p"] == pytest.approx(model.score(X))
-    pipeline = make_pipeline(imputer(), classifier())
+    pipeline = make_pipeline(StandardScaler(), imputer())
     with contextlib.redirect_stdout(io.StringIO()):
         pipeline.set_callbacks(ProgressBar()).fit(X, Y)
 

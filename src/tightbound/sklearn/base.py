@@ -62,10 +62,9 @@ class TableEstimator(CallbackSupportMixin, BaseEstimator):
 
     @property
     def log_p_(self) -> float:
-        """Mean log p(x_observed) of the chosen model in nats, of rows that it was not fitted to."""
+        """Mean log p(x_observed) of the best candidate in nats, of rows that it did not see."""
         self._fitted()
-        (chosen,) = (c for c in self.choice_.candidates if c.name == self.choice_.chosen)
-        return chosen.log_p
+        return self.choice_.candidates[0].log_p
 
     @with_callbacks
     def fit(self, X: Any, y: Any = None) -> Any:
@@ -163,6 +162,6 @@ class TableEstimator(CallbackSupportMixin, BaseEstimator):
         if "run_" in state:
             state["run_"] = run_from_bytes(state["run_"], f"the pickled {type(self).__name__}")
             tried = tuple(Candidate(**of) for of in state["choice_"]["candidates"])
-            state["choice_"] = Choice(tried, state["choice_"]["chosen"])
+            state["choice_"] = Choice(**(state["choice_"] | {"candidates": tried}))
             state["coding_"] = Coding.from_entries(state["coding_"])
         super().__setstate__(state)
