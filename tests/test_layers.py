@@ -42,6 +42,7 @@ ORDER = [
     ["recipes.build"],
     ["recipes.tables"],
     ["runs"],
+    ["sklearn"],
     ["cli"],
     ["__main__"],
 ]

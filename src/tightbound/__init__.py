@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tightbound import models as models
     from tightbound import networks as networks
     from tightbound import objectives as objectives
+    from tightbound import sklearn as sklearn
     from tightbound import tasks as tasks
     from tightbound.core.errors import NonFiniteError as NonFiniteError
     from tightbound.core.errors import UsageError as UsageError
@@ -54,6 +55,7 @@ _MODULES = (
     "models",
     "networks",
     "objectives",
+    "sklearn",
     "tasks",
 )
 _NAMES = {

@@ -14,6 +14,7 @@ from tightbound.distributions import FamilyPrior
 from tightbound.objectives import Params
 from tightbound.training.fit import Run
 from tightbound.training.history import EpochRecord, History
+from tightbound.training.saving import run_from_bytes, run_to_bytes
 from tightbound.training.state import reinitialised
 from tightbound.training.structure import differences
 
@@ -269,3 +270,15 @@ def test_differences_are_found_on_both_sides():
         "gone was 2, is absent",
     ]
     assert differences(saved, saved) == []
+
+
+def test_bytes_are_those_of_the_file(tmp_path):
+    run = run_of(Params(*tb.autoencoder(GREY, latent=2, hidden=(3,))), 2)
+    tb.save(tmp_path / "run.safetensors", run)
+    content = run_to_bytes(run)
+    assert (tmp_path / "run.safetensors").read_bytes() == content
+    again = run_from_bytes(content, "the bytes")
+    assert eqx.tree_equal(again.replicas, run.replicas)
+    damaged = content[:-1] + bytes([content[-1] ^ 1])
+    with pytest.raises(tb.UsageError, match="the bytes is not a whole tightbound file"):
+        run_from_bytes(damaged, "the bytes")

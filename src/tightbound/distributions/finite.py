@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from tightbound.core.compilation import jit
 from tightbound.core.errors import UsageError
 from tightbound.distributions.bernoulli import draw, log_mass, log_mass_each
 from tightbound.distributions.contracts import AbstractExplicit
@@ -21,6 +22,7 @@ from tightbound.distributions.triangular import HIGHEST, cholesky, inverse
 
 MAX_UNITS = 16
 """Most binary units that are enumerated: 65,536 values."""
+_factors = jit(jax.vmap(cholesky))  # by itself a scan is compiled at every call
 
 
 class AbstractFinite(AbstractExplicit):
@@ -137,7 +139,7 @@ class GaussianComponents(AbstractExplicit):
         means: Float[Array, "k d"], covariances: Float[Array, "k d d"]
     ) -> "GaussianComponents":
         """Components with these means and positive definite covariances."""
-        factors = jax.vmap(cholesky)(covariances)
+        factors = _factors(covariances)
         rows, columns = np.tril_indices(means.shape[1], -1)
         diagonal = jnp.diagonal(factors, axis1=1, axis2=2)
         return GaussianComponents(means, jnp.log(diagonal), factors[:, rows, columns])

@@ -3,6 +3,9 @@
 from tightbound.tasks.conditional import ConditionalEvidence as ConditionalEvidence
 from tightbound.tasks.conditional import conditional as conditional
 from tightbound.tasks.conditional import level_probabilities as level_probabilities
+from tightbound.tasks.encode import Decoded as Decoded
+from tightbound.tasks.encode import decode as decode
+from tightbound.tasks.encode import encode as encode
 from tightbound.tasks.impute import Imputed as Imputed
 from tightbound.tasks.impute import impute as impute
 from tightbound.tasks.predictive import Predictive as Predictive

@@ -155,7 +155,7 @@ def _predicted(
     draws: int,
 ) -> tuple[_Found, Int[Array, " n"]]:
     def one(x: Any, key: PRNGKeyArray) -> tuple[_Found, Int[Array, ""]]:
-        z, log_w = _weighed(model, posterior, x, key, k)
+        z, log_w = weighed(model, posterior, x, key, k)
         undefined = jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf))
         shares = jax.nn.softmax(log_w)
         known = values(x), observed(x)
@@ -189,7 +189,7 @@ def _predicted(
     return jax.vmap(one)(x, keys)
 
 
-def _weighed(
+def weighed(
     model: Model, posterior: AbstractExplicit | None, x: Any, key: PRNGKeyArray, k: int
 ) -> tuple[Any, Float[Array, " k"]]:
     """Values of z and their log-weights: draws, or all that there are."""

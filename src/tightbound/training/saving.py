@@ -1,12 +1,18 @@
 """Saving and loading fitted models: arrays by name, and the structure as plain JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+import numpy as np
 
-from tightbound.core.digests.arrays import digest_of, read_arrays
+from tightbound.core.digests.arrays import (
+    arrays_from_bytes,
+    arrays_to_bytes,
+    digest_of,
+    read_arrays,
+)
 from tightbound.core.digests.lines import spelled, unspelled
 from tightbound.core.digests.record import entry
 from tightbound.core.errors import UsageError
@@ -32,10 +38,20 @@ def save(path: Path | str, run: Run) -> str:
     Raises:
         UsageError: The operating system refuses; an older file is as it was.
     """
-    weights = weights_of(run)
-    metadata = {
+    metadata = _metadata(run)
+    checkpoint.write(Path(path), SAVED_RUN, _arrays(run), metadata)
+    return metadata["weights"]
+
+
+def run_to_bytes(run: Run) -> bytes:
+    """The content of the file that `save` writes."""
+    return arrays_to_bytes(SAVED_RUN, checkpoint.named_leaves(_arrays(run)), _metadata(run))
+
+
+def _metadata(run: Run) -> dict[str, Any]:
+    return {
         "structure": describe(run.replicas[0]),
-        "weights": weights,
+        "weights": weights_of(run),
         "replicas": len(run.replicas),
         "history": spelled([record._asdict() for record in run.history]),
         "objective": run.objective,
@@ -43,8 +59,6 @@ def save(path: Path | str, run: Run) -> str:
         "epochs_run": run.epochs_run,
         "seconds_checkpoints": run.seconds_checkpoints,
     }
-    checkpoint.write(Path(path), SAVED_RUN, _arrays(run), metadata)
-    return weights
 
 
 def weights_of(run: Run) -> str:
@@ -77,9 +91,30 @@ def load(
         UsageError: No such file, a truncated or damaged one, names or shapes that do not fit, or
             a network of your own without `trust` or `like`.
     """
-    trusted = as_names(trust)
     path = Path(path)
-    arrays, metadata = read_arrays(path, SAVED_RUN)
+    return _rebuilt(*read_arrays(path, SAVED_RUN), path, like, as_names(trust))
+
+
+def run_from_bytes(payload: bytes, what: str) -> Run:
+    """Reads what `run_to_bytes` gave of networks of ours.
+
+    Args:
+        payload: The bytes.
+        what: Where they stood, for errors.
+
+    Raises:
+        UsageError: As for `load`.
+    """
+    return _rebuilt(*arrays_from_bytes(payload, what, SAVED_RUN), what, None, ())
+
+
+def _rebuilt(
+    arrays: dict[str, np.ndarray],
+    metadata: dict[str, Any],
+    path: Path | str,
+    like: tuple[Any, Any] | None,
+    trusted: Collection[str],
+) -> Run:
     structure = entry(metadata, path, "structure", dict)
     shapes = {array.shape for array in arrays.values()}
     params = rebuild(structure, str(path), shapes, trusted) if like is None else Params(*like)
@@ -107,7 +142,7 @@ def load(
     )
 
 
-def _history(records: list[Any], path: Path) -> History:
+def _history(records: list[Any], path: Path | str) -> History:
     """The epochs of a saved run.
 
     Raises:

@@ -35,6 +35,13 @@ def write_arrays(
     Raises:
         UsageError: The operating system refuses.
     """
+    write_atomic(path, arrays_to_bytes(kind, arrays, metadata))
+
+
+def arrays_to_bytes(
+    kind: str, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
+) -> bytes:
+    """The content of the file that `write_arrays` writes."""
     dense = {
         name: np.ascontiguousarray(array).reshape(array.shape)  # which gives scalars an axis
         for name, array in arrays.items()
@@ -44,7 +51,7 @@ def write_arrays(
     found = _digest_place(payload)
     assert found is not None
     digest = _digest_without(payload, found).encode()
-    write_atomic(path, payload[: found[0]] + digest + payload[found[1] :])
+    return payload[: found[0]] + digest + payload[found[1] :]
 
 
 def read_arrays(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -53,7 +60,17 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict[str,
     Raises:
         UsageError: The file is missing, damaged in any bit, not one of ours, or of another kind.
     """
-    payload = read_bytes(path, f"a {kind}")
+    return arrays_from_bytes(read_bytes(path, f"a {kind}"), path, kind)
+
+
+def arrays_from_bytes(
+    payload: bytes, path: Path | str, kind: str
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Reads what `arrays_to_bytes` gave; `path` is where it stood, for errors.
+
+    Raises:
+        UsageError: As for `read_arrays`.
+    """
     place = _digest_place(payload)
     if place is not None and payload[slice(*place)].decode() != _digest_without(payload, place):
         raise UsageError(

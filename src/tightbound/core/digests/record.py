@@ -105,7 +105,7 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def entry(record: Mapping[str, Any], path: Path, name: str, *kinds: type) -> Any:
+def entry(record: Mapping[str, Any], path: Path | str, name: str, *kinds: type) -> Any:
     """An entry of a record that must be there and be of one of some types.
 
     Raises:

@@ -1,0 +1,173 @@
+"""From rows to latent values and back: what is expected of z given x, and of x given z.
+
+E[z|x] weighs draws of q(z|x) by w = p(x, z) / q(z|x), and takes q's own mean, where that is known,
+for a control variate: m + sum_i (w_i / sum w - 1 / k) (z_i - m), which is m where q is exact. Of a
+finite z it is the posterior p(z|x) itself, exactly and in double precision.
+
+Reference: Mattei & Frellsen 2019, arXiv 1812.02633, section 3 (self-normalised weights); Owen 2013,
+Monte Carlo theory, methods and examples, section 8.9 (control variates).
+Bias: of order 1 / ESS; none of a finite z, nor where q is exact.
+"""
+
+import math
+from typing import Any, NamedTuple, Unpack
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+
+from tightbound.core.compilation import filter_jit
+from tightbound.core.errors import UsageError, at_least
+from tightbound.core.items import Data
+from tightbound.core.streams import item_keys, stream
+from tightbound.data import DataLike
+from tightbound.distributions import AbstractExplicit, AbstractFinite, DiagonalNormal, FullNormal
+from tightbound.distributions.triangular import HIGHEST
+from tightbound.evidence.batches import Batch, prepared
+from tightbound.evidence.densities import with_density
+from tightbound.evidence.exact.double import double, undrawn, widened
+from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
+from tightbound.models import Bayesian, Model
+from tightbound.models.finite import responsibilities
+from tightbound.models.shapes import like_z
+from tightbound.tasks.marginals import single
+from tightbound.tasks.predictive import NUMBERS, K, weighed
+
+MEANS = (DiagonalNormal, FullNormal)
+"""Posteriors whose `mean` is that of their draws."""
+_responsibilities = filter_jit(responsibilities)
+
+
+def encode(
+    model: Model | Bayesian,
+    posterior: Any,
+    x: DataLike,
+    *,
+    k: int = K,
+    **execution: Unpack[ExecutionSettings],
+) -> Float[np.ndarray, "n latent"]:
+    """E[z|x_observed] of each datum; of a finite z the probability of each of its values.
+
+    Args:
+        model: p(x, z).
+        posterior: q(z|x), the proposal; None for a model of finitely many z.
+        x: Data of shape (n, *item), NaN where values are missing; or a source of them.
+        k: Draws of z for each datum.
+        execution: `key`, `binarize`, `batch_size` and `progress`: see `tb.evidence.Execution`.
+
+    Returns:
+        Shape (n, latent), of several layers one behind the other, the bottom one first; of a
+        finite z shape (n, states), in the prior's order.
+
+    Raises:
+        UsageError: As for `tb.tasks.predictive`.
+        NonFiniteError: A log-weight is NaN or +inf; the rows are named.
+    """
+    run = Execution.of(encode, execution, without=("chunk", "resume", "keep"))
+    model = single(model)
+    (k,) = at_least(1, k=k)
+    finite = isinstance(model.prior, AbstractFinite) and posterior is None
+    data = prepared(model, x, run.binarize, run.key, np.float64 if finite else np.float32)
+    if finite:
+
+        def in_double(seen: Data, rows: Int[Array, " b"]) -> Batch:
+            with double():
+                found = np.asarray(_responsibilities(widened(model), undrawn(data, seen, rows)))
+            return Batch(found, np.isnan(found).sum(axis=1))
+
+        size = model.prior.states * max(1, data.source.size)
+        return run.over(
+            in_double, data, doing="encoding", at_once=per_device(NUMBERS, of_each=size)
+        )
+    posterior = with_density(posterior, model, run.key, "latent means")
+
+    def one_batch(seen: Data, rows: Int[Array, " b"]) -> Batch:
+        keys = item_keys(stream(data.noise_key, "encode.z"), rows)
+        return Batch(*_means(model, posterior, seen, keys, k=k))
+
+    at_once = per_device(NUMBERS, of_each=k * max(1, data.source.size))
+    return run.over(one_batch, data, doing="encoding", at_once=at_once)
+
+
+@filter_jit
+def _means(
+    model: Model, posterior: AbstractExplicit, x: Data, keys: Key[Array, " n"], *, k: int
+) -> tuple[Float[Array, "n latent"], Int[Array, " n"]]:
+    def one(x: Any, key: PRNGKeyArray) -> tuple[Float[Array, " latent"], Int[Array, ""]]:
+        z, log_w = weighed(model, posterior, x, key, k)
+        z = jax.vmap(lambda z: ravel_pytree(z)[0])(z)
+        shares = jax.nn.softmax(log_w)
+        undefined = jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf))
+        if not isinstance(posterior, MEANS):
+            return jnp.sum(shares[:, None] * z, axis=0), undefined
+        centre = posterior.mean(x)
+        away = z - centre[None]
+        return centre + jnp.sum((shares[:, None] - 1 / k) * away, axis=0), undefined
+
+    return jax.vmap(one)(x, keys)
+
+
+class Decoded(NamedTuple):
+    """What is expected of n rows."""
+
+    x: Float[np.ndarray, "n *item"]
+    """Means; of a column of levels the number of the most probable one."""
+    level_probs: dict[int, Float[np.ndarray, "n levels"]]
+    """The probability of each level, by the number of the column that has levels."""
+
+
+def decode(model: Model | Bayesian, codes: Float[np.ndarray, "n latent"]) -> Decoded:
+    """E[x|z] of each z; where z is finite, of what the probabilities of its values leave open.
+
+    Args:
+        model: p(x, z), without a condition.
+        codes: As `encode` gives them. Of a finite z the rows are probabilities, and sum to one.
+
+    Raises:
+        UsageError: Another width, a model with a condition, or one whose likelihood has no mean.
+    """
+    model = single(model)
+    if model.condition:
+        raise UsageError("expected a model without a condition to decode values of z alone")
+    like = like_z(model)
+    finite = isinstance(model.prior, AbstractFinite)
+    if finite:
+        width = model.prior.states
+    else:
+        width = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(like))
+    codes = np.asarray(codes, np.float32)
+    if codes.ndim != 2 or codes.shape[1] != width:
+        raise UsageError(f"expected codes of shape (n, {width}), got {codes.shape}")
+    make = _mixed if finite else _means_given
+    return Decoded(*jax.tree.map(np.asarray, make(model, jnp.asarray(codes))))
+
+
+def _expected(model: Model, z: Any) -> tuple[Float[Array, "*item"], dict[int, Array]]:
+    return model.likelihood.mean(z), model.likelihood.level_probs(z)
+
+
+@filter_jit
+def _means_given(
+    model: Model, codes: Float[Array, "n latent"]
+) -> tuple[Float[Array, "n *item"], dict[int, Array]]:
+    like = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like_z(model))
+    unravel = ravel_pytree(like)[1]
+    return jax.vmap(lambda code: _expected(model, unravel(code)))(codes)
+
+
+@filter_jit
+def _mixed(
+    model: Model, codes: Float[Array, "n s"]
+) -> tuple[Float[Array, "n *item"], dict[int, Array]]:
+    """The mean over the values of z, as probable as the codes say; of levels the most probable."""
+
+    def mixed(of_each: Float[Array, "s *a"]) -> Float[Array, "n *a"]:
+        return jnp.tensordot(codes, of_each, 1, precision=HIGHEST)
+
+    means, level_probs = jax.vmap(lambda z: _expected(model, z))(model.prior.enumerate())
+    x, probs = mixed(means), jax.tree.map(mixed, level_probs)
+    for place, of_levels in probs.items():
+        x = x.at[:, place].set(jnp.argmax(of_levels, axis=1).astype(x.dtype))
+    return x, probs
