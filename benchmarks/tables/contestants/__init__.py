@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 OURS = "tightbound"
 HOLES = ("imputation", "mixed", "large")
+PYOD = ("pyod", "scikit-learn")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,14 @@ CONTESTANTS = (
         "iterative",
         ("scikit-learn",),
         HOLES,
-        "`IterativeImputer()` (Bayesian ridge, ten rounds); levels one-hot",
+        "`IterativeImputer()` (Bayesian ridge, ten rounds); levels by their numbers, rounded",
+    ),
+    Contestant(
+        "iterative one-hot",
+        "iterative_one_hot",
+        ("scikit-learn",),
+        ("mixed",),
+        "the same, levels one-hot",
     ),
     Contestant(
         "iterative draws",
@@ -63,7 +71,7 @@ CONTESTANTS = (
         "forests",
         ("scikit-learn",),
         ("imputation",),
-        "`IterativeImputer(RandomForestRegressor(50, min_samples_leaf=3))`, ten rounds",
+        "`IterativeImputer(ExtraTreesRegressor(50, min_samples_leaf=5))`, ten rounds",
     ),
     Contestant(
         "MissForest",
@@ -78,8 +86,8 @@ CONTESTANTS = (
         "with_miceforest",
         ("miceforest", "lightgbm"),
         ("imputation", "mixed"),
-        "`ImputationKernel(num_datasets=5)`, `mice(5)`; the mean (of levels the most frequent) of "
-        "five tables",
+        '`ImputationKernel(num_datasets=5)` (levels by "fast" matching), `mice(5)`; the mean (of '
+        "levels the most frequent) of five tables",
     ),
     Contestant(
         "HyperImpute",
@@ -118,14 +126,20 @@ CONTESTANTS = (
         ("flowjax",),
         ("density",),
         "flowjax's `masked_autoregressive_flow`, 8 layers, on standardised columns; "
-        "`fit_to_data`, at most 300 epochs, stopped by validation rows (patience 20)",
+        "`fit_to_data`, at most 1,000 epochs, stopped by validation rows (patience 20)",
     ),
-    Contestant("IForest", "isolation_forest", ("pyod", "scikit-learn"), ("anomalies",), "`IForest(random_state=seed)`"),
-    Contestant("LOF", "local_outlier_factor", ("pyod", "scikit-learn"), ("anomalies",), "`LOF()`"),
-    Contestant("kNN distance", "neighbour_distance", ("pyod", "scikit-learn"), ("anomalies",), "`KNN()`"),
-    Contestant("ECOD", "ecod", ("pyod",), ("anomalies",), "`ECOD()`"),
-    Contestant("COPOD", "copod", ("pyod",), ("anomalies",), "`COPOD()`"),
-)  # fmt: skip
+    Contestant(
+        "IForest",
+        "isolation_forest",
+        PYOD,
+        ("anomalies",),
+        "`IForest(random_state=seed)` on standardised columns, as all of PyOD's here",
+    ),
+    Contestant("LOF", "local_outlier_factor", PYOD, ("anomalies",), "`LOF()`"),
+    Contestant("kNN distance", "neighbour_distance", PYOD, ("anomalies",), "`KNN()`"),
+    Contestant("ECOD", "ecod", PYOD, ("anomalies",), "`ECOD()`"),
+    Contestant("COPOD", "copod", PYOD, ("anomalies",), "`COPOD()`"),
+)
 
 
 def asked(question: str) -> tuple[Contestant, ...]:

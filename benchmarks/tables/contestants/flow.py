@@ -24,10 +24,10 @@ def log_density(split: Split, seed: int) -> Float[np.ndarray, " m"]:
         fit,
         flow,
         rows,
-        max_epochs=300,
+        max_epochs=1000,
         max_patience=20,
         val_prop=len(split.validation) / len(rows),
         show_progress=False,
     )
-    nats = jax.jit(flow.log_prob)(jnp.asarray(scaler.transform(split.test)))
+    nats = flow.log_prob(jnp.asarray(scaler.transform(split.test)))
     return np.asarray(nats, np.float64) - np.log(np.asarray(scaler.scale_)).sum()

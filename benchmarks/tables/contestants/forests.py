@@ -1,8 +1,11 @@
-"""scikit-learn's `IterativeImputer` with random forests."""
+"""scikit-learn's `IterativeImputer` with extremely randomised trees.
+
+On banknote and yacht they were better than random forests, leaves of five better than of one.
+"""
 
 import warnings
 
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer
@@ -13,7 +16,7 @@ from benchmarks.tables.holes import Filled, Holed
 
 def impute(table: Holed, seed: int) -> Filled:
     coded = Coded.of(table)
-    forest = RandomForestRegressor(50, min_samples_leaf=3, random_state=seed)
+    forest = ExtraTreesRegressor(50, min_samples_leaf=5, random_state=seed)
     warnings.simplefilter("ignore", ConvergenceWarning)
     imputer = IterativeImputer(forest, max_iter=10, random_state=seed)
     return Filled(coded.decoded(imputer.fit_transform(coded.z)))
