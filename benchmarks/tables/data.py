@@ -74,21 +74,42 @@ def outliers(name: str) -> tuple[Float[np.ndarray, "n d"], Bool[np.ndarray, " n"
         return file["X"].astype(np.float64), file["y"] == 1
 
 
-_HORSE = [f"{j}" for j in (0, 1, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 20, 22, 23, 27)]
-_GERMAN = [f"{j}" for j in (1, 4, 7, 10, 12, 15, 17)]
-_DECLARED = {
-    # Column 2 names the horse; 24 to 26 are codes of lesions, of four digits in one.
-    "horse-colic": ("mixed", "horse-colic.csv", {"category": _HORSE}),
-    "german": ("mixed", "german.csv", {"count": _GERMAN, "category": ["20"]}),
-    "breast-cancer": ("mixed", "breast-cancer.csv", {"category": ["5"]}),
-    "abalone-sex": ("uci", "abalone.csv", {"category": ["0"]}),
+@dataclass(frozen=True)
+class _Kinds:
+    part: str
+    file: str
+    category: tuple[int, ...] = ()
+    count: tuple[int, ...] = ()
+    drop: tuple[int, ...] = ()
+
+
+_KINDS = {
+    # Column 2 names the horse; 24 to 26 are codes of lesions, each of four numbers in one.
+    "horse-colic": _Kinds(
+        "mixed",
+        "horse-colic.csv",
+        category=(0, 1, *range(6, 15), 16, 17, 20, 22, 23, 27),
+        drop=(2, 24, 25, 26),
+    ),
+    "german": _Kinds("mixed", "german.csv", category=(20,), count=(1, 4, 7, 10, 12, 15, 17)),
+    "breast-cancer": _Kinds("mixed", "breast-cancer.csv", category=(5,)),
+    "abalone-sex": _Kinds("uci", "abalone.csv", category=(0,)),
 }
-_DROPPED = {"horse-colic": ["2", "24", "25", "26"]}
 
 
 def mixed(name: str) -> tuple[Float[np.ndarray, "n d"], tb.data.Schema]:
-    """A table with levels: coded as tightbound reads it, by what its `.names` file says of it."""
-    part, file, kinds = _DECLARED[name]
-    items = tb.data.load_items(found(part, file), drop=_DROPPED.get(name, []), **kinds)
+    """A table with levels, as tightbound reads it; codes and counts as its `.names` file says."""
+    kinds = _KINDS[name]
+    items = tb.data.load_items(
+        found(kinds.part, kinds.file),
+        category=_names(kinds.category),
+        count=_names(kinds.count),
+        drop=_names(kinds.drop),
+    )
     assert items.schema is not None
     return np.asarray(items.x, np.float64), items.schema
+
+
+def _names(columns: tuple[int, ...]) -> list[str]:
+    """Columns of a file without a header are called by their numbers."""
+    return [str(column) for column in columns]

@@ -43,9 +43,8 @@ def race(
     What was answered, or took too long, by the same version is not asked again; what failed is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = path.read_text() if path.exists() else ""
-    if text and not text.endswith("\n"):
-        path.write_text(text + "\n")
+    if path.exists() and not path.read_text().endswith("\n"):
+        _append(path, "")
     done = {
         tuple(row[name] for name in KEY)
         for row in rows_in(path)
@@ -61,13 +60,18 @@ def race(
                     continue
                 said = served.ask(json.dumps([problem, setting, seed]))
                 row = dict(zip(KEY, key, strict=True)) | {"status": ANSWERED} | said
-                with path.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                _append(path, json.dumps(row))
                 yield row
                 if question.fresh:
                     served.close()
         finally:
             served.close()
+
+
+def _append(path: Path, line: str) -> None:
+    """In one write, so that several races may keep one file."""
+    with path.open("a") as file:
+        file.write(line + "\n")
 
 
 def _version(served: Served) -> str:

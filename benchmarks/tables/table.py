@@ -17,6 +17,8 @@ TIED = 2.0
 """Standard errors of a paired difference."""
 AVERAGE = "mean of all"
 
+WHO = ["contestant", "versions", "answered", "what it computes"]
+
 Values = Mapping[int, float]
 """One contestant's numbers in one problem, by seed."""
 
@@ -29,7 +31,7 @@ def markdown(question: Question, rows: Sequence[Row]) -> str:
     rows = _latest([row for row in rows if row["question"] == question.name])
     present = {row["contestant"] for row in rows}
     names = [c.name for c in CONTESTANTS if c.name in present]
-    parts = [question.words, _table(["contestant", "versions", "what it computes"], _who(rows))]
+    parts = [question.words, _table(WHO, _who(rows))]
     for setting in question.settings:
         for measure in question.measures:
             some = [row for row in rows if row["setting"] == setting]
@@ -39,8 +41,16 @@ def markdown(question: Question, rows: Sequence[Row]) -> str:
 
 
 def _who(rows: Sequence[Row]) -> list[list[str]]:
-    versions = {row["contestant"]: row["version"] for row in rows}
-    return [[c.name, versions[c.name], c.computes] for c in CONTESTANTS if c.name in versions]
+    """A line for each contestant; of what went wrong the first reason."""
+    lines = []
+    for contestant in CONTESTANTS:
+        some = [row for row in rows if row["contestant"] == contestant.name]
+        if some:
+            wrong = [row["status"] for row in some if row["status"] != ANSWERED]
+            reason = f" ({wrong[0]})".replace("|", "/") if wrong else ""
+            answered = f"{len(some) - len(wrong)} of {len(some)}{reason}"
+            lines.append([contestant.name, some[0]["version"], answered, contestant.computes])
+    return lines
 
 
 def _measured(

@@ -1,25 +1,22 @@
 """One contestant in a process of its own: reads a task as a line of JSON, answers by another.
 
-It has one processor, and seconds are that processor's: what else the machine does is left out. The
-kernel ends it (SIGXCPU) when an answer takes longer than the limit.
-Answers go to what was standard output at the start; whatever a library prints, to standard error.
+Seconds are its processor's: what else the machine does is left out. An answer that takes longer
+than the limit is the end of the process.
 """
 
-import importlib
-import importlib.metadata
 import json
-import math
-import os
 import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evidence.worker import failure
+from benchmarks.serving import allow, failure, installed, say, started
 from benchmarks.tables.contestants import CONTESTANTS
 from benchmarks.tables.data import AbsentError
+from benchmarks.tables.question import Question
 from benchmarks.tables.questions import QUESTIONS
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
@@ -29,32 +26,24 @@ def main() -> None:
     """Serves until its input ends; a line says so if the contestant is missing."""
     question, name, limit = QUESTIONS[sys.argv[1]], sys.argv[2], float(sys.argv[3])
     contestant = next(c for c in CONTESTANTS if c.name == name)
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
-    try:
-        module = importlib.import_module(f"benchmarks.tables.contestants.{contestant.module}")
-    except ModuleNotFoundError as error:
-        print(json.dumps({"status": f"not installed: {error.name}"}), file=answers)
+    module, answers = started(
+        f"benchmarks.tables.contestants.{contestant.module}", contestant.packages, _version
+    )
+    if module is None:
         return
-    except Exception as error:
-        print(json.dumps({"status": failure(error)}), file=answers)
-        raise
-    versions = {package: _version(package) for package in contestant.packages}
-    print(json.dumps({"versions": versions}), file=answers)
     for line in sys.stdin:
-        said = _said(question, getattr(module, question.asks), json.loads(line), limit)
-        print(json.dumps(said), file=answers)
+        say(_said(question, getattr(module, question.asks), json.loads(line), limit), answers)
 
 
-def _said(question: Any, ask: Any, task: list[Any], limit: float) -> dict[str, Any]:
+def _said(
+    question: Question, ask: Callable[[Any, int], Any], task: list[Any], limit: float
+) -> dict[str, Any]:
     """Seconds and peak memory are those of the answer, without posing and judging."""
     try:
         posed = question.pose(*task)
     except AbsentError as error:
         return {"status": f"skipped: {error}"}
-    _allow(limit)
+    allow(limit)
     begin, clock = time.process_time(), time.perf_counter()
     try:
         answer = ask(posed.seen, task[-1])
@@ -68,20 +57,11 @@ def _said(question: Any, ask: Any, task: list[Any], limit: float) -> dict[str, A
         return {"status": failure(error)}
 
 
-def _allow(seconds: float) -> None:
-    """So many more of the processor's seconds, from now on."""
-    _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), most))
-
-
 def _version(package: str) -> str:
-    """As installed; of a source tree under git the commit, for that is what is compared."""
+    """As installed; of this source tree under git the commit, for that is what is compared."""
     if package == "tightbound" and (commit := _commit()):
         return commit
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "source tree"
+    return installed(package)
 
 
 def _commit() -> str:

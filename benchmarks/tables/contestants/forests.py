@@ -5,6 +5,7 @@ On banknote and yacht they were better than random forests, leaves of five bette
 
 import warnings
 
+import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
@@ -19,4 +20,4 @@ def impute(table: Holed, seed: int) -> Filled:
     forest = ExtraTreesRegressor(50, min_samples_leaf=5, random_state=seed)
     warnings.simplefilter("ignore", ConvergenceWarning)
     imputer = IterativeImputer(forest, max_iter=10, random_state=seed)
-    return Filled(coded.decoded(imputer.fit_transform(coded.z)))
+    return Filled(coded.decoded(np.asarray(imputer.fit_transform(coded.z))))

@@ -84,7 +84,7 @@ def impute(table: Holed, seed: int) -> Filled:
             nats.append(stats.norm.logpdf(value, means[0, at], deviation) - np.log(coded.scale[j]))
         return np.array(nats)
 
-    if table.levelled:
+    if draws is None:
         return Filled(coded.decoded(filled))
     return Filled(coded.decoded(filled), coded.decoded(draws), log_p)
 
@@ -95,5 +95,5 @@ def log_density(split: Split, seed: int) -> Float[np.ndarray, " m"]:
     coded = Coded.of(Holed(x, (0,) * x.shape[1]))
     normal = _fit(coded.z)
     z = (split.test - coded.shift) / coded.scale
-    density = stats.multivariate_normal(normal.mean, normal.covariance, allow_singular=False)
-    return density.logpdf(z) - np.log(coded.scale).sum()
+    nats = stats.multivariate_normal.logpdf(z, normal.mean, normal.covariance)  # pyright: ignore[reportArgumentType]
+    return nats - np.log(coded.scale).sum()

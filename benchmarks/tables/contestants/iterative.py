@@ -14,7 +14,7 @@ from benchmarks.tables.holes import Filled, Holed
 def impute(table: Holed, seed: int) -> Filled:
     coded = Coded.of(Holed(table.x, (0,) * table.x.shape[1]))
     warnings.simplefilter("ignore", ConvergenceWarning)
-    x = coded.decoded(IterativeImputer(random_state=seed).fit_transform(coded.z))
+    x = coded.decoded(np.asarray(IterativeImputer(random_state=seed).fit_transform(coded.z)))
     for j in table.levelled:
         x[:, j] = np.clip(np.rint(x[:, j]), 0, table.levels[j] - 1)
     return Filled(x)

@@ -6,6 +6,7 @@ out for levels is the most frequent one.
 
 import warnings
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer
@@ -17,4 +18,5 @@ from benchmarks.tables.holes import Filled, Holed
 def impute(table: Holed, seed: int) -> Filled:
     coded = Coded.of(table)
     warnings.simplefilter("ignore", ConvergenceWarning)
-    return Filled(coded.decoded(IterativeImputer(random_state=seed).fit_transform(coded.z)))
+    z = np.asarray(IterativeImputer(random_state=seed).fit_transform(coded.z))
+    return Filled(coded.decoded(z))

@@ -51,6 +51,6 @@ def _round(
         x[hole, j] = forest.predict(rest[hole])
         if isinstance(forest, RandomForestClassifier):
             votes = np.zeros((len(x), table.levels[j]))
-            votes[:, forest.classes_.astype(int)] = TREES * forest.predict_proba(rest)
+            votes[:, np.asarray(forest.classes_, int)] = TREES * forest.predict_proba(rest)
             share[int(j)] = (votes + 1 / votes.shape[1]) / (TREES + 1)
     return x, share

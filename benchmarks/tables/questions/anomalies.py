@@ -44,9 +44,8 @@ class PosedRows:
 
 def _pose(problem: str, setting: str, seed: int) -> PosedRows:
     x, anomaly = data.outliers(problem)
-    train, test, of_train, of_test = train_test_split(
-        x, anomaly, test_size=TEST, random_state=seed, stratify=anomaly
-    )
+    split = train_test_split(x, anomaly, test_size=TEST, random_state=seed, stratify=anomaly)
+    train, test, of_train, of_test = map(np.asarray, split)
     clean = setting == NORMAL
     return PosedRows(Rows(train[~of_train] if clean else train, test, clean), of_test)
 
