@@ -12,9 +12,10 @@ from jaxtyping import Bool, Float
 
 import tightbound as tb
 
+Numbers = Float[np.ndarray, "n d"]
 VARIABLE = "TIGHTBOUND_DATA"
 
-NUMBERS = ("abalone", "banknote", "concrete", "wine-red", "wdbc", "yacht")
+TABLES = ("abalone", "banknote", "concrete", "wine-red", "wdbc", "yacht")
 """Tables of numbers without holes."""
 ADBENCH = (
     "Cardiotocography", "PageBlocks", "Pima", "Stamps", "WDBC", "Wilt", "annthyroid", "breastw",
@@ -59,7 +60,7 @@ def found(part: str, name: str) -> Path:
     return path
 
 
-def numbers(name: str) -> Float[np.ndarray, "n d"]:
+def numbers(name: str) -> Numbers:
     """A UCI table's columns of numbers, without its target where that is a class or a grade."""
     file = _FILES[name]
     columns = range(file.columns.start, file.columns.stop)
@@ -68,7 +69,7 @@ def numbers(name: str) -> Float[np.ndarray, "n d"]:
     )
 
 
-def outliers(name: str) -> tuple[Float[np.ndarray, "n d"], Bool[np.ndarray, " n"]]:
+def outliers(name: str) -> tuple[Numbers, Bool[np.ndarray, " n"]]:
     """An ADBench table, and which rows are anomalies."""
     with np.load(found("adbench", f"{name}.npz"), allow_pickle=False) as file:
         return file["X"].astype(np.float64), file["y"] == 1
@@ -97,7 +98,7 @@ _KINDS = {
 }
 
 
-def mixed(name: str) -> tuple[Float[np.ndarray, "n d"], tb.data.Schema]:
+def mixed(name: str) -> "tuple[Numbers, tb.data.Schema]":
     """A table with levels, as tightbound reads it; codes and counts as its `.names` file says."""
     kinds = _KINDS[name]
     items = tb.data.load_items(

@@ -26,7 +26,7 @@ class Holed:
     """NaN in holes; levels by their number from 0."""
     levels: tuple[int, ...]
     """How many levels each column has; 0 for numbers."""
-    schema: tb.data.Schema | None = None
+    schema: "tb.data.Schema | None" = None
     draws: int = DRAWS
 
     @property
@@ -74,7 +74,7 @@ def posed(
     x: Float[np.ndarray, "n d"],
     rate: float,
     seed: int,
-    schema: tb.data.Schema | None = None,
+    schema: "tb.data.Schema | None" = None,
     draws: int = DRAWS,
 ) -> Posed:
     """The table with cells hidden."""

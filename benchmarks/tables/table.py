@@ -72,12 +72,13 @@ def _measured(
     yield f"**{title}**"
     yield _table(["problem", *names], lines)
     if measure.better and OURS in names and len(names) > 1:
-        yield from _against_ours(of, names, measure, title)
+        yield from _against_ours(of, names, measure, setting)
 
 
 def _against_ours(
-    of: Mapping[str, Mapping[str, Values]], names: list[str], measure: Measure, title: str
+    of: Mapping[str, Mapping[str, Values]], names: list[str], measure: Measure, setting: str
 ) -> Iterator[str]:
+    title = measure.name + (f", {setting}" if setting else "")
     others = [name for name in names if name != OURS]
     compared = {
         problem: {

@@ -16,8 +16,9 @@ TRIED = (1, 2, 3, 5, 8, 12, 20, 30)
 
 
 def score(rows: Rows, seed: int) -> Scored:
-    split = train_test_split(rows.train, test_size=0.1, random_state=seed)
-    return Scored(-log_density(Split(*map(np.asarray, split), rows.test), seed))
+    parts = train_test_split(rows.train, test_size=0.1, random_state=seed)
+    train, validation = map(np.asarray, parts)
+    return Scored(-log_density(Split(train, validation, rows.test), seed))
 
 
 def log_density(split: Split, seed: int) -> Float[np.ndarray, " m"]:

@@ -68,7 +68,7 @@ DENSITY = Question(
     "density",
     "Rows split 80 / 10 / 10 %; numbers moved at random within their last decimal place.",
     "log_density",
-    (*data.NUMBERS, "wine-white", *data.ADBENCH),
+    (*data.TABLES, "wine-white", *data.ADBENCH),
     ("",),
     lambda problem: 5,
     _pose,

@@ -13,7 +13,7 @@ IMPUTATION = Question(
     "imputation",
     "Cells of tables of numbers, hidden at random: the setting is the share that is hidden.",
     "impute",
-    data.NUMBERS,
+    data.TABLES,
     ("0.1", "0.3", "0.5"),
     lambda problem: 3 if problem == "abalone" else 5,
     _pose,
