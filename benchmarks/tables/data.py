@@ -1,6 +1,6 @@
 """Reads the tables of the benchmark from the folder that $TIGHTBOUND_DATA names.
 
-`uci/`, `adbench/` and `mixed/` hold files as published: see docs/results/tables.md for sources.
+`uci/`, `adbench/` and `mixed/` hold files as published (UCI, ADBench's `Classical`, jbrownlee/Datasets).
 """
 
 import os

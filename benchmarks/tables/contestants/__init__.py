@@ -71,7 +71,7 @@ CONTESTANTS = (
         "forests",
         ("scikit-learn",),
         ("imputation",),
-        "`IterativeImputer(ExtraTreesRegressor(50, min_samples_leaf=5))`, ten rounds",
+        "`IterativeImputer(ExtraTreesRegressor(50, min_samples_leaf=2))`, ten rounds",
     ),
     Contestant(
         "MissForest",
@@ -92,7 +92,7 @@ CONTESTANTS = (
     Contestant(
         "HyperImpute",
         "with_hyperimpute",
-        ("hyperimpute",),
+        ("hyperimpute", "pandas", "scikit-learn"),
         ("imputation", "mixed"),
         '`Imputers().get("hyperimpute")`',
     ),

@@ -1,6 +1,7 @@
 """scikit-learn's `IterativeImputer` with extremely randomised trees.
 
-On banknote and yacht they were better than random forests, leaves of five better than of one.
+On banknote, concrete and yacht they were better than random forests, and leaves of two rows the
+best of one, two, three and five on average.
 """
 
 import warnings
@@ -17,7 +18,7 @@ from benchmarks.tables.holes import Filled, Holed
 
 def impute(table: Holed, seed: int) -> Filled:
     coded = Coded.of(table)
-    forest = ExtraTreesRegressor(50, min_samples_leaf=5, random_state=seed)
+    forest = ExtraTreesRegressor(50, min_samples_leaf=2, random_state=seed)
     warnings.simplefilter("ignore", ConvergenceWarning)
     imputer = IterativeImputer(forest, max_iter=10, random_state=seed)
     return Filled(coded.decoded(np.asarray(imputer.fit_transform(coded.z))))

@@ -8,6 +8,10 @@ from hyperimpute.plugins.imputers import Imputers
 
 from benchmarks.tables.holes import Filled, Holed
 
+if int(pd.__version__.split(".")[0]) >= 3:
+    # Its chained assignments write nothing there, and it gives columns' means without a word.
+    raise RuntimeError(f"HyperImpute needs pandas below 3, got {pd.__version__}")
+
 
 def impute(table: Holed, seed: int) -> Filled:
     frame = pd.DataFrame(table.x, columns=[f"c{j}" for j in range(table.x.shape[1])])
