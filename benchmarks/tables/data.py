@@ -1,6 +1,7 @@
 """Reads the tables of the benchmark from the folder that $TIGHTBOUND_DATA names.
 
-`uci/`, `adbench/` and `mixed/` hold files as published (UCI, ADBench's `Classical`, jbrownlee/Datasets).
+`uci/`, `adbench/` and `mixed/` hold files as published (by UCI, in ADBench's `Classical`, in
+jbrownlee/Datasets).
 """
 
 import os
