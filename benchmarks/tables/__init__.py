@@ -1,0 +1,1 @@
+"""Tables with holes, outliers and densities: tightbound beside what users would take instead."""

@@ -1,0 +1,80 @@
+"""tightbound: the fit of a table without settings. The only file that knows how that is called."""
+
+import time
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+import tightbound as tb
+from benchmarks.tables.holes import Filled, Holed
+from benchmarks.tables.questions.anomalies import Rows, Scored
+from benchmarks.tables.questions.density import Split
+
+CALIBRATION = 0.2
+"""Of normal rows: so many are kept for p-values."""
+COMPONENTS = 8
+
+
+def _fit(x: Float[np.ndarray, "n d"], schema: tb.data.Schema | None, seed: int) -> tuple[Any, Any]:
+    """Model and posterior.
+
+    A stand-in for the fit that chooses for itself: a mixture of eight Gaussians, for numbers alone.
+    """
+    if schema is not None:
+        raise NotImplementedError("the stand-in takes tables of numbers alone")
+    x = x.astype(np.float32)
+    filled = np.where(np.isnan(x), np.nanmean(x, axis=0), x)
+    start = tb.models.gaussian_mixture(filled, components=COMPONENTS, key=seed)
+    return tb.em(start, x, iterations=50).model, None
+
+
+def impute(table: Holed, seed: int) -> Filled:
+    """Log p of a cell is log p(known cells and it) - log p(known cells)."""
+    begin = time.process_time()
+    x = table.x.astype(np.float32)
+    model, posterior = _fit(x, table.schema, seed)
+    fitted = time.process_time() - begin
+    found = tb.impute(model, posterior, x, draws=table.draws, key=seed, progress=False)
+
+    def log_p(
+        rows: Int[np.ndarray, " c"], columns: Int[np.ndarray, " c"], values: Float[np.ndarray, " c"]
+    ) -> Float[np.ndarray, " c"]:
+        with_it = x[rows]
+        with_it[np.arange(len(rows)), columns] = values
+        some, which = np.unique(rows, return_inverse=True)
+        without = _log_p(model, posterior, x[some], seed)[which]
+        return _log_p(model, posterior, with_it, seed) - without
+
+    return Filled(found.x, found.predictive.draws, log_p, fit_seconds=fitted)
+
+
+def score(rows: Rows, seed: int) -> Scored:
+    """Normal rows are known to be: then a fifth of them is kept from the fit, for p-values."""
+    train, test = rows.train.astype(np.float32), rows.test.astype(np.float32)
+    calibration = None
+    if rows.clean:
+        order = np.random.default_rng(seed).permutation(len(train))
+        kept = round(CALIBRATION * len(train))
+        calibration, train = train[order[:kept]], train[order[kept:]]
+    found = tb.score(
+        *_fit(train, None, seed),
+        test,
+        calibration=calibration,
+        blame=[],
+        key=seed,
+        progress=False,
+    )
+    return Scored(-found.log_p, found.p_value)
+
+
+def log_density(split: Split, seed: int) -> Float[np.ndarray, " m"]:
+    """Chooses for itself what it stops by: training and validation rows are one table to it."""
+    train = np.concatenate([split.train, split.validation])
+    return _log_p(*_fit(train, None, seed), split.test.astype(np.float32), seed)
+
+
+def _log_p(
+    model: Any, posterior: Any, x: Float[np.ndarray, "n d"], seed: int
+) -> Float[np.ndarray, " n"]:
+    return tb.score(model, posterior, x, blame=[], key=seed, progress=False).log_p
