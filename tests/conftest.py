@@ -13,6 +13,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("XLA_FLAGS", FLAGS)
 
 import jax
+import numpy as np
 import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -40,6 +41,16 @@ def as_users(monkeypatch):
 
     monkeypatch.setattr(Compiled, "_program", program)
     return AS_USERS
+
+
+@pytest.fixture
+def blank_charts(monkeypatch):
+    """One pixel for every chart of a report: drawing is slow, for tests that read the words."""
+    from tightbound.report import figures
+    from tightbound.report.pictures import samples_sheet
+
+    pixel = samples_sheet(np.zeros((1, 1)), (1, 1), (0.0, 1.0))
+    monkeypatch.setattr(figures, "draw_png", lambda *_, **__: pixel)
 
 
 @pytest.fixture(autouse=True)
