@@ -13,6 +13,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("XLA_FLAGS", FLAGS)
 
 import jax
+import numpy as np
 import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -42,6 +43,16 @@ def as_users(monkeypatch):
     return AS_USERS
 
 
+@pytest.fixture
+def blank_charts(monkeypatch):
+    """One pixel for every chart of a report: drawing is slow, for tests that read the words."""
+    from tightbound.report import figures
+    from tightbound.report.pictures import samples_sheet
+
+    pixel = samples_sheet(np.zeros((1, 1)), (1, 1), (0.0, 1.0))
+    monkeypatch.setattr(figures, "draw_png", lambda *_, **__: pixel)
+
+
 @pytest.fixture(autouse=True)
 def _flags_unchanged():
     before = [getattr(jax.config, flag) for flag in _FLAGS]
@@ -63,22 +74,35 @@ def _room_for_programs():
 
 
 # A file stays on one worker (`--dist loadfile`), so that what it compiles is compiled once; the
-# longest go first, so that no worker is left with one of them at the end.
+# longest go first, so that no worker is left with one of them at the end: those of the slow tests,
+# then those of the others.
 _LONGEST = (
+    "test_trust.py",
+    "test_compiled.py",
+    "test_examples.py",
+    "test_resume.py",
+    "test_wrappers.py",
+    "test_annealed.py",
+    "test_adaptive.py",
     "test_ends.py",
     "test_holes.py",
-    "test_resume.py",
-    "test_commands.py",
-    "test_unbiased.py",
-    "test_compiled.py",
-    "test_steps.py",
-    "test_wrappers.py",
-    "test_entries.py",
-    "test_units.py",
-    "test_adaptive.py",
-    "test_annealed.py",
     "test_docs.py",
+    "test_weighted.py",
+    "test_missingness.py",
+    "test_proposals.py",
+    "test_em.py",
+    "test_commands.py",
+    "test_streaming.py",
+    "test_score.py",
+    "test_terms.py",
+    "test_conditions.py",
+    "test_steps.py",
+    "test_unbiased.py",
     "test_finite_differences.py",
+    "test_conditional.py",
+    "test_impute.py",
+    "test_numpyro_target.py",
+    "test_columns.py",
     "test_fit.py",
 )
 

@@ -16,8 +16,10 @@ def blocks(page):
     return re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-LONG = ("evidence.md", "implicit.md", "objectives.md", "runs.md")
-"""Pages whose examples take a minute or so."""
+LONG = (
+    "evidence.md", "implicit.md", "likelihoods.md", "objectives.md", "runs.md", "tables.md",
+)  # fmt: skip
+"""Pages whose examples take up to a minute."""
 
 
 @pytest.mark.parametrize(

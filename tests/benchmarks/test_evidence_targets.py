@@ -272,7 +272,7 @@ def log_prior(problem, x):
     return -np.linalg.slogdet(np.stack(moved, axis=-1))[1]
 
 
-SOON = ("eggbox", "funnel-10", "schools-centred", "dirichlet-multinomial", "pca-wine-2")
+SOON = ("eggbox", "funnel-10")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,11 @@ from tightbound.cli.compilation import SWITCH
 
 
 @pytest.fixture
-def tightbound(monkeypatch, tmp_path, capsys):
-    """Runs the command line in an empty folder; returns status, standard output and error."""
+def tightbound(monkeypatch, tmp_path, capsys, blank_charts):
+    """Runs the command line in an empty folder; returns status, standard output and error.
+
+    Charts are blank in its reports; `tests/report` draws them.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(SWITCH, "off")
 

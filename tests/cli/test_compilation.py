@@ -59,6 +59,7 @@ def test_the_second_start_compiles_nothing_and_gives_the_same_bits(script, store
     assert not list(store.glob("work-*"))
 
 
+@pytest.mark.slow
 def test_damaged_entries_are_replaced(script, store):
     bits, (asked, *_) = ran(script)
     entries = sorted(store.glob("*.*.*"))
@@ -78,6 +79,7 @@ def test_damaged_entries_are_replaced(script, store):
     assert (last, hits, compiled) == (bits, asked, 0)
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_used_is_no_error(script, tmp_path):
     (tmp_path / "cache").touch()
     bits, (_, hits, compiled) = ran(script)

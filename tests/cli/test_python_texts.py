@@ -1,5 +1,7 @@
 """The same texts and the same errors in Python, without the checks that tests add to signatures."""
 
+import pytest
+
 CODE = """
 import math
 import numpy as np
@@ -36,6 +38,7 @@ for wrong, words in [
 """
 
 
+@pytest.mark.slow
 def test_texts_simply_work(script):
     done = script(CODE)
     assert done.returncode == 0, done.stderr

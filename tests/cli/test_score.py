@@ -58,6 +58,7 @@ def fitted(tightbound, once, tmp_path):
     shutil.copytree(once, tmp_path, dirs_exist_ok=True)
 
 
+@pytest.mark.slow
 def test_rows_are_scored_and_cells_blamed(tightbound, fitted):
     before = sorted(Path("runs/p").rglob("*"))
     ask = ("score", "p", "new.csv", "--out", "s.csv", "--k", "50")

@@ -156,6 +156,7 @@ def test_wrong_words_about_columns_end_in_one_line(tightbound, mixed, flags, mes
     assert not Path("runs/m").exists()
 
 
+@pytest.mark.slow
 def test_counts_are_fitted_by_name_and_judged_as_masses(tightbound, tmp_path):
     counts = np.random.default_rng(1).poisson([3.0, 40.0], (40, 2))
     Path("counts.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in counts)]))

@@ -118,10 +118,8 @@ OBJECTIVES = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name == "iwae" else pytest.param(name, marks=pytest.mark.slow) for name in OBJECTIVES],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_no_two_streams_of_a_run_are_equal(name, streams_of_a_run):
     kind, objective = OBJECTIVES[name]
     x = np.random.default_rng(0).uniform(size=(12, 6)).astype(np.float32)

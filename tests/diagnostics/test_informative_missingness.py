@@ -62,6 +62,7 @@ def test_the_column_that_hides_its_own_values_is_named_and_no_other():
     assert f"nats a row (95 % interval [{low:.3f}, {high:.3f}])" in text
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_of_values_missing_at_random_nothing_is_said_but_that():
     # The false alarm of a wrong slope is one-sided: such a mask is worse on average.

@@ -48,12 +48,12 @@ def flow():
 
 def test_splines_are_inverted_and_have_their_derivative():
     x = jnp.linspace(-6.0, 6.0, 301)
-    y, log_slope = jax.vmap(splines.forward, in_axes=(0, None))(x, raw(0))
-    back, log_slope_back = jax.vmap(splines.inverse, in_axes=(0, None))(y, raw(0))
+    y, log_slope = jax.jit(jax.vmap(splines.forward, in_axes=(0, None)))(x, raw(0))
+    back, log_slope_back = jax.jit(jax.vmap(splines.inverse, in_axes=(0, None)))(y, raw(0))
     assert np.all(np.diff(y) > 0)
     np.testing.assert_allclose(back, x, atol=2e-4)
     np.testing.assert_allclose(log_slope_back, log_slope, atol=5e-3)
-    slope = jax.vmap(jax.grad(lambda x: splines.forward(x, raw(0))[0]))(x)
+    slope = jax.jit(jax.vmap(jax.grad(lambda x: splines.forward(x, raw(0))[0])))(x)
     np.testing.assert_allclose(np.exp(log_slope), slope, rtol=1e-3)
     outside = np.abs(x) >= splines.BOUND
     np.testing.assert_array_equal(y[outside], x[outside])
@@ -62,7 +62,7 @@ def test_splines_are_inverted_and_have_their_derivative():
 
 def test_zeros_are_the_identity():
     x = jnp.linspace(-6.0, 6.0, 101)
-    y, log_slope = jax.vmap(splines.forward, in_axes=(0, None))(x, jnp.zeros_like(raw(0)))
+    y, log_slope = jax.jit(jax.vmap(splines.forward, in_axes=(0, None)))(x, jnp.zeros_like(raw(0)))
     np.testing.assert_allclose(y, x, atol=1e-5)
     np.testing.assert_allclose(log_slope, 0.0, atol=1e-5)
 

@@ -233,6 +233,7 @@ def test_expanded_and_moved_sites_have_a_law_for_every_value():
         np.testing.assert_allclose(law.log_density(z), plain, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_the_estimators_see_the_same_density():
     model, truth = coins(0.1, 10)

@@ -30,7 +30,9 @@ def by_annealing(**options):
     return annealed(MODEL, X, temperatures=4, chains=3, leapfrog=2, batch_size=2, **options)
 
 
-@pytest.mark.parametrize("estimate", [evaluated, by_annealing])
+@pytest.mark.parametrize(
+    "estimate", [evaluated, pytest.param(by_annealing, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("batches", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 5))])
 def test_goes_on_to_the_same_bits(estimate, batches, tmp_path, monkeypatch):
     monkeypatch.setattr(resume, "SECONDS", 0.0)

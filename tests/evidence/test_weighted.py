@@ -76,8 +76,7 @@ ESTIMATES = {
     "name",
     [
         "importance",
-        "annealed",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in [*ESTIMATES][2:]),
+        *(pytest.param(n, marks=pytest.mark.slow) for n in [*ESTIMATES][1:]),
     ],
 )
 def test_draws_of_each_estimator_are_those_of_the_posterior(name):
@@ -305,6 +304,7 @@ def test_they_go_to_arviz_with_their_weights():
     assert alone["sample_stats_proposal"]["weight"].shape == (1, 50, 1)
 
 
+@pytest.mark.slow
 def test_draws_of_annealed_chains_of_a_target():
     target = tb.Target(lambda z: -0.5 * jnp.sum((z - 1) ** 2) / 0.25, 2)
     found = tb.evidence.annealed(

@@ -7,6 +7,7 @@ import pytest
 from tests.faults.classes import CLASSES
 from tests.faults.core import Result, table, tally
 
+pytestmark = pytest.mark.usefixtures("blank_charts")
 SHARES = {
     "readers": 200,
     "records": 100,
@@ -17,7 +18,7 @@ SHARES = {
     "hostile": 40,
 }
 """Of the classes that need no other process; their setting up takes most of the time."""
-SLOW = ("damaged runs", "kills", "disk")
+SLOW = ("records", "damaged runs", "kills", "disk", "hostile")
 SEED = 20_261_101
 
 

@@ -15,33 +15,35 @@ from tests.laws.runs import WRONG, parts_of
 from tests.once import step
 from tightbound.core.compilation import filter_jit
 
-QUICK = ("iwae-dreg",)
+QUICK = "iwae-dreg"
 SIZES = (5, 9, 17)
+
+
+def sizes():
+    """Each case at one size in turn, and `QUICK` at all of them: programs differ by case."""
+    names = [name for name, case in CASES.items() if case.layers]
+    found = {(name, SIZES[number % len(SIZES)]) for number, name in enumerate(names)}
+    return sorted(found | {(QUICK, n) for n in SIZES})
 
 
 @pytest.mark.usefixtures("as_users")
 @pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
-        for name, case in CASES.items()
-        if case.layers
-    ],
+    ("name", "n"),
+    [pytest.param(*at, marks=() if at == (QUICK, 5) else pytest.mark.slow) for at in sizes()],
 )
-def test_a_compiled_step_is_that_of_its_operations(name):
+def test_a_compiled_step_is_that_of_its_operations(name, n):
     objective = CASES[name].objective
     parts = parts_of(WRONG, 1)
-    for n in SIZES[: 1 if name in QUICK else None]:
-        x = jax.vmap(parts.model.sample)(jax.random.split(jax.random.key(n), n))[0]
-        keys = jax.random.split(jax.random.key(1), n)
-        compiled = filter_jit(lambda parts, x, keys: step(objective, parts, x, keys))
-        found = compiled(parts, x, keys)
-        one_by_one = step(objective, parts, x, keys)
-        np.testing.assert_allclose(found.bound, one_by_one.bound, rtol=2e-5, atol=2e-5)
-        pairs = zip(jax.tree.leaves(found.grads), jax.tree.leaves(one_by_one.grads), strict=True)
-        for one, other in pairs:
-            scale = max(1.0, float(np.abs(other).max()))
-            np.testing.assert_allclose(one, other, rtol=1e-3, atol=2e-4 * scale)
+    x = jax.vmap(parts.model.sample)(jax.random.split(jax.random.key(n), n))[0]
+    keys = jax.random.split(jax.random.key(1), n)
+    compiled = filter_jit(lambda parts, x, keys: step(objective, parts, x, keys))
+    found = compiled(parts, x, keys)
+    one_by_one = step(objective, parts, x, keys)
+    np.testing.assert_allclose(found.bound, one_by_one.bound, rtol=2e-5, atol=2e-5)
+    pairs = zip(jax.tree.leaves(found.grads), jax.tree.leaves(one_by_one.grads), strict=True)
+    for one, other in pairs:
+        scale = max(1.0, float(np.abs(other).max()))
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=2e-4 * scale)
 
 
 @pytest.mark.usefixtures("as_users")

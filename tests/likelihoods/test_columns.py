@@ -98,23 +98,26 @@ def test_a_check_names_column_value_and_what_it_expects(column, value, words):
 
 def test_the_density_is_the_sum_of_the_columns_and_holes_count_nothing():
     likelihood = MODEL.likelihood
+    observed = jnp.array([True, False, True, False, True, False, False])
+
+    @jax.jit
+    def of(x):
+        # 0 stands where a value is missing, outside of some supports.
+        given = jnp.where(observed, x, 0.0)
+        known = jax.value_and_grad(lambda z: likelihood.log_prob_observed(given, observed, z))(Z)
+        both = MODEL.log_likelihood(Datum(given, observed), Z)
+        return likelihood.log_prob_each(x, Z), likelihood.log_prob(x, Z), known, both
+
+    probs = jax.jit(lambda z: likelihood.level_probs(z))(Z)
     for row in TABLE.train[:5]:
-        x = jnp.asarray(row)
-        each = likelihood.log_prob_each(x, Z)
+        each, whole, (found, slope), both = of(jnp.asarray(row))
         assert each.shape == (7,)
-        np.testing.assert_allclose(likelihood.log_prob(x, Z), jnp.sum(each), rtol=1e-6)
-        probs = likelihood.level_probs(Z)
+        np.testing.assert_allclose(whole, np.sum(each), rtol=1e-6)
         for place in (3, 4, 5):
             own = float(probs[place][int(row[place])])
             np.testing.assert_allclose(each[place], np.log(own), rtol=1e-5)
-        observed = jnp.array([True, False, True, False, True, False, False])
-        # 0 stands where a value is missing, outside of some supports.
-        given = jnp.where(observed, x, 0.0)
-        loss = lambda z: likelihood.log_prob_observed(given, observed, z)  # noqa: B023, E731
-        found, slope = jax.value_and_grad(loss)(Z)
-        np.testing.assert_allclose(found, jnp.sum(jnp.where(observed, each, 0.0)), rtol=1e-6)
+        np.testing.assert_allclose(found, np.sum(np.asarray(each)[np.asarray(observed)]), rtol=1e-6)
         assert np.all(np.isfinite(slope))
-        both = MODEL.log_likelihood(Datum(given, observed), Z)
         np.testing.assert_allclose(both, found, rtol=1e-6)
 
 
@@ -129,8 +132,8 @@ def test_mixed_evidence_is_that_of_quadrature():
     # Gauss-Hermite by hand, in place of the library's own quadrature.
     nodes, weights = special.roots_hermitenorm(60)
     source = tb.source(model, x).items().data
-    at = jax.vmap(lambda x: jax.vmap(lambda z: model.log_likelihood(x, z[None]))(
-        jnp.asarray(nodes, jnp.float32)))(source)  # fmt: skip
+    z = jnp.asarray(nodes, jnp.float32)[:, None]
+    at = jax.jit(jax.vmap(lambda x: jax.vmap(lambda z: model.log_likelihood(x, z))(z)))(source)
     truth = special.logsumexp(np.asarray(at, np.float64), b=weights / np.sqrt(2 * np.pi), axis=1)
     exact = tb.evidence.exact(model, x)
     np.testing.assert_allclose(exact.log_evidence, truth, atol=2e-4)

@@ -23,7 +23,9 @@ def fitted(x, likelihood, epochs=60):
     return run.model.likelihood
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian_column", "gaussian_scalar"])
+@pytest.mark.parametrize(
+    "likelihood", ["gaussian_column", pytest.param("gaussian_scalar", marks=pytest.mark.slow)]
+)
 def test_scales_are_those_of_a_linear_model(likelihood):
     rng = np.random.default_rng(1)
     own = np.array([0.5, 1.0, 0.5]) if likelihood == "gaussian_column" else np.full(3, 0.6)
@@ -50,6 +52,7 @@ def test_scales_are_those_of_a_linear_model(likelihood):
     np.testing.assert_allclose(scale, own, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_degrees_of_freedom_are_found():
     rng = np.random.default_rng(2)
     truth = np.array([2.5, 30.0])

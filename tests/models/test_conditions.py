@@ -106,7 +106,7 @@ EXPLICIT = [
 @pytest.mark.parametrize("holes", [False, True], ids=["whole", "with holes"])
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=() if n in ("iwae", "rws") else pytest.mark.slow) for n in EXPLICIT],
+    [pytest.param(n, marks=() if n == "iwae" else pytest.mark.slow) for n in EXPLICIT],
 )
 def test_every_objective_is_log_p_of_x_given_c_at_the_exact_posterior(name, holes):
     model, posterior = linear()
@@ -119,7 +119,11 @@ def test_every_objective_is_log_p_of_x_given_c_at_the_exact_posterior(name, hole
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(step.grads))
 
 
-@pytest.mark.parametrize("holes", [False, True], ids=["whole", "with holes"])
+@pytest.mark.parametrize(
+    "holes",
+    [pytest.param(False, marks=pytest.mark.slow), True],
+    ids=["whole", "with holes"],
+)
 def test_every_estimator_gives_the_evidence_for_the_condition(holes):
     model, posterior = linear()
     x, c = drawn(holes=holes)
@@ -132,6 +136,14 @@ def test_every_estimator_gives_the_evidence_for_the_condition(holes):
     assert np.abs(z).max() < ztest.LIMIT
     jackknife = tb.evidence.jackknife(model, posterior, data, k=20)
     np.testing.assert_allclose(jackknife.log_evidence, truth(x, c), atol=2e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("holes", [False, True], ids=["whole", "with holes"])
+def test_annealing_gives_the_evidence_for_the_condition(holes):
+    model, _ = linear()
+    x, c = drawn(holes=holes)
+    data = tb.source(model, x, conditions=c)
     forward = tb.evaluate(model, None, data, by=tb.evidence.AIS(temperatures=60, chains=64))
     z = (forward.log_evidence - truth(x, c)) / np.maximum(forward.stderr, 0.02)
     assert np.abs(z).max() < ztest.LIMIT
@@ -153,6 +165,7 @@ def test_adapted_proposals_give_the_evidence_for_the_condition():
     np.testing.assert_allclose(found.log_evidence, truth(x, c), atol=0.2)
 
 
+@pytest.mark.slow
 def test_annealing_encloses_the_evidence_for_the_condition():
     model, posterior = linear()
     x, c = drawn(holes=True)
@@ -217,6 +230,7 @@ class NoEncoder(StandardNormal):
     """q(z|x) that ignores what it is given."""
 
 
+@pytest.mark.slow
 def test_a_prior_may_have_the_condition():
     # z ~ N(A c, I) and x = W z + b + e: the effect of c on x is W A c.
     plain = oracle.one_layer_model()
@@ -274,7 +288,7 @@ def test_functions_are_given_pairs():
 @pytest.mark.parametrize(
     "options",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.slow),
         {"layers": 2, "likelihood": "gaussian"},
         {"encoder": WithMask(WithCondition(MLP.glorot(10, (5,), key=jax.random.key(0))))},
         pytest.param({"posterior": "semi_implicit"}, marks=pytest.mark.slow),

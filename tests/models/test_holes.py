@@ -122,7 +122,7 @@ def test_the_model_s_gradient_is_that_of_the_marginal():
         return -step.grads.model.likelihood.location.bias
 
     found = jax.lax.map(gradients, jax.random.split(jax.random.key(3), 20_000), batch_size=500)
-    exact = jax.grad(marginal)(jnp.asarray(affine.offset, jnp.float32))
+    exact = jax.jit(jax.grad(marginal))(jnp.asarray(affine.offset, jnp.float32))
     assert np.abs(ztest.z_of_mean(found, exact)).max() < ztest.LIMIT
 
 
@@ -139,7 +139,12 @@ def test_every_estimator_gives_the_marginal():
     assert f"; {missing} of {x.size} values are missing)" in found.summary().splitlines()[0]
     jackknife = tb.evidence.jackknife(model, posterior, x, k=50)
     np.testing.assert_allclose(jackknife.log_evidence, truth(x), atol=2e-4)
-    adapted = tb.evidence.adaptive(model, x)
+
+
+@pytest.mark.slow
+def test_adapted_proposals_give_the_marginal():
+    x = holed()
+    adapted = tb.evidence.adaptive(linear()[0], x)
     np.testing.assert_allclose(adapted.log_evidence, truth(x), atol=0.2)
 
 
@@ -159,6 +164,7 @@ def test_a_quadrature_over_z_gives_the_marginal():
     np.testing.assert_allclose(found.log_evidence, truth(x), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_annealing_encloses_the_marginal_from_both_sides():
     model, posterior, _ = linear()
     x = holed()
@@ -249,6 +255,7 @@ def test_a_masked_fit_finds_what_is_likeliest_of_what_is_observed():
     np.testing.assert_allclose(found, np.nanmean(x, axis=0), atol=2e-3)
 
 
+@pytest.mark.slow
 def test_a_masked_fit_of_dependent_columns_is_that_of_em():
     # Maximum likelihood of a normal with missing values by EM (Little & Rubin 2019, section 11.2).
     rng = np.random.default_rng(3)
@@ -318,7 +325,8 @@ def test_a_mask_without_holes_is_worth_what_no_mask_is():
     keys = jax.random.split(jax.random.key(1), N)
     objective, parts = tb.objectives.iwae(k=5), Params(model, posterior)
     masked = Items(jnp.asarray(x), jnp.arange(N), jnp.ones(x.shape, bool))
-    bounds = [objective.bound(parts, None, of, keys) for of in (masked, Items.of(masked.x))]
+    bound = eqx.filter_jit(lambda of: objective.bound(parts, None, of, keys))
+    bounds = [bound(of) for of in (masked, Items.of(masked.x))]
     np.testing.assert_allclose(*bounds, rtol=1e-6)
 
 
@@ -371,8 +379,9 @@ def test_a_missing_value_is_seen_as_its_column_s_mean(kind):
     observed = np.array([True, False, True, False])
     missing = Datum(jnp.where(observed, x, 0.0), jnp.asarray(observed))
     filled = jnp.where(observed, x, SHIFT)
+    sample = jax.jit(lambda given, key: q.sample(given, key=key))
     for seed in range(3):
-        drawn = [q.sample(given, key=jax.random.key(seed)) for given in (missing, filled)]
+        drawn = [sample(given, jax.random.key(seed)) for given in (missing, filled)]
         np.testing.assert_allclose(*drawn, rtol=1e-5, atol=1e-6)
 
 

@@ -100,6 +100,7 @@ def test_rows_without_holes_have_the_probability_that_all_is_observed():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_predictions_are_given_the_mask_too():
     x, k = holed(), 40_000

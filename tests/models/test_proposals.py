@@ -125,7 +125,15 @@ def test_what_whitens_stays_as_it_is():
     jax.tree.map(np.testing.assert_array_equal, *bits)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "implicit"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "full_covariance",
+        "mixture",
+        "implicit",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("flow", "semi_implicit")),
+    ],
+)
 @pytest.mark.parametrize("with_data", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_every_kind_comes_back_from_a_file(kind, with_data, tmp_path):
     model, first = parts(with_data)

@@ -12,8 +12,7 @@ from matplotlib.image import imread
 from tightbound.core.digests.arrays import read_arrays
 from tightbound.core.digests.record import read_record, write_record
 from tightbound.core.digests.text import read_sealed, sealed
-from tightbound.report import exhibit, write_report
-from tightbound.report.pictures import samples_sheet
+from tightbound.report import write_report
 from tightbound.report.text import tone
 
 ALL = {
@@ -27,13 +26,6 @@ ALL = {
 
 
 _FETCHED = ("src", "srcset", "href", "data", "action", "poster")
-
-
-@pytest.fixture
-def blank_charts(monkeypatch):
-    """One pixel for every chart: drawing is slow, and these tests read the words."""
-    pixel = samples_sheet(np.zeros((1, 1)), (1, 1), (0.0, 1.0))
-    monkeypatch.setattr(exhibit, "draw_png", lambda *_, **__: pixel)
 
 
 class _Tags(HTMLParser):

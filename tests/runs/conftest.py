@@ -70,14 +70,21 @@ def run(template, tmp_path, monkeypatch):
     return RUN
 
 
+@pytest.fixture(scope="module")
+def _loops():
+    return []
+
+
 @pytest.fixture
-def one_loop(monkeypatch):
-    """Compiles the training of one configuration once, however often it is fitted."""
-    made = []
+def one_loop(_loops, monkeypatch):
+    """Compiles the training of `config` once for all tests of a file, however often it is fitted.
+
+    A loop knows nothing of epochs and keeps nothing between them.
+    """
 
     def make(*arguments):
-        made.append(Loop(*arguments)) if not made else None
-        return made[0]
+        _loops.append(Loop(*arguments)) if not _loops else None
+        return _loops[0]
 
     monkeypatch.setattr(import_module("tightbound.training.fit"), "Loop", make)
 

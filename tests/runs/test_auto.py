@@ -63,6 +63,7 @@ def work(evaluated, tmp_path, monkeypatch):
     return RUN
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_the_record_is_what_the_library_says_without_settings(evaluated):
     root, answer, found, truth = evaluated
@@ -98,6 +99,7 @@ def test_the_record_is_what_the_library_says_without_settings(evaluated):
         np.testing.assert_allclose(ladder[0, looked], getattr(better.ladder, name), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_is_answered_from_its_record_and_any_other_is_a_question_of_its_own(work, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("tightbound.runs.evaluation.evaluate", None)
@@ -122,6 +124,7 @@ def test_it_is_answered_from_its_record_and_any_other_is_a_question_of_its_own(w
     assert any("train log-likelihood, k = 5000 and ladder, key 0" in row for row in rows)
 
 
+@pytest.mark.slow
 def test_an_evaluation_killed_in_the_ladder_goes_on_to_the_same_numbers(
     evaluated, work, monkeypatch
 ):
@@ -160,6 +163,7 @@ def _timeless(record):
     return {name: _timeless(entry) for name, entry in record.items() if name != "seconds"}
 
 
+@pytest.mark.slow
 def test_a_budget_is_part_of_the_question(work):
     answer = runs.evaluate_run(work, split="train", budget=" 100s ")
     assert not answer.known
@@ -191,6 +195,7 @@ def test_questions_with_k_are_what_they_were():
     assert question(k=None, temperatures=None, **asked).stem.startswith("test-auto-key0-")
 
 
+@pytest.mark.slow
 def test_seeds_share_the_error_of_the_correction(evaluated):
     _, _, found, _ = evaluated
     better = found.recommended
@@ -208,6 +213,7 @@ def test_seeds_share_the_error_of_the_correction(evaluated):
     assert wide["interval"][1] - wide["mean"] == pytest.approx(196)
 
 
+@pytest.mark.slow
 def test_without_a_ladder_the_number_stays_importance_sampling_s(evaluated):
     _, _, found, _ = evaluated
     other = dataclasses.replace(found.recommended.ladder, method="annealing")
@@ -224,6 +230,7 @@ def _plain(estimate):
     return {of.name: getattr(estimate, of.name) for of in dataclasses.fields(tb.evidence.Estimate)}
 
 
+@pytest.mark.slow
 def test_of_one_datum_the_ladder_s_own_number_is_recorded(work, evaluated):
     record = runs.evaluate_run(work, split="train", limit=1).record
     said = record["seeds"][0]["recommended"]

@@ -12,6 +12,7 @@ from tightbound.data import load_arrays
 from tightbound.report import json_records, summary_lines, write_report
 from tightbound.runs.question import question
 
+pytestmark = pytest.mark.usefixtures("blank_charts")
 QUESTION = {
     "split": "test",
     "k": 5000,

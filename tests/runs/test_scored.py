@@ -21,6 +21,8 @@ from tightbound.runs.baselines import COMPONENTS, FULL, INDEPENDENT, gaussian_ba
 from tightbound.runs.evaluation import Answer
 from tightbound.runs.source import load_part
 
+pytestmark = pytest.mark.usefixtures("blank_charts")
+
 
 @pytest.fixture
 def new():

@@ -22,6 +22,7 @@ from tightbound.core.digests import arrays as arrays_of_files
 from tightbound.core.digests.arrays import read_arrays
 
 EPOCHS = 40
+pytestmark = pytest.mark.slow  # eleven processes
 VARIANTS = {
     "one seed": {},
     "two seeds, average, early stopping": {"seeds": 2, "average": 0.8, "early_stopping": 7},
@@ -101,10 +102,7 @@ def outcome(tmp_path_factory):
     return of
 
 
-each_variant = pytest.mark.parametrize(
-    "variant",
-    [pytest.param(name, marks=pytest.mark.slow if name == "one seed" else []) for name in VARIANTS],
-)
+each_variant = pytest.mark.parametrize("variant", VARIANTS)
 
 
 @each_variant

@@ -26,7 +26,7 @@ def in_double(model, x, **options):
         return run, weights, special.expit(np.asarray(likelihood.logits)), None
 
 
-@pytest.mark.parametrize("iterations", [1, 2, 8])
+@pytest.mark.parametrize("iterations", [1, 8])
 def test_gaussian_mixture_is_that_of_scikit_learn_from_the_same_start(iterations):
     x = models.gaussian_data(300).astype(np.float64)
     start = gaussian_mixture(x, components=3, key=2)
@@ -120,7 +120,7 @@ def test_gradient_and_em_reach_the_same_optimum():
     assert reached > tb.evidence.exact(models.three_gaussians(), x).mean
 
 
-@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("holes", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_shrinkage_maximises_the_penalised_likelihood(holes):
     # Few data for each component: without shrinkage two of the covariances reach the floor.
     x = models.gaussian_data(40).astype(np.float64)
