@@ -13,20 +13,12 @@ from benchmarks.tables.questions.density import Split
 
 CALIBRATION = 0.2
 """Of normal rows: so many are kept for p-values."""
-COMPONENTS = 8
 
 
 def _fit(x: Float[np.ndarray, "n d"], schema: tb.data.Schema | None, seed: int) -> tuple[Any, Any]:
-    """Model and posterior.
-
-    A stand-in for the fit that chooses for itself: a mixture of eight Gaussians, for numbers alone.
-    """
-    if schema is not None:
-        raise NotImplementedError("the stand-in takes tables of numbers alone")
-    x = x.astype(np.float32)
-    filled = np.where(np.isnan(x), np.nanmean(x, axis=0), x)
-    start = tb.models.gaussian_mixture(filled, components=COMPONENTS, key=seed)
-    return tb.em(start, x, iterations=50).model, None
+    """Model and posterior."""
+    found = tb.fit_table(x.astype(np.float32), schema=schema, key=seed, progress=False)
+    return found.model, found.posterior
 
 
 def impute(table: Holed, seed: int) -> Filled:

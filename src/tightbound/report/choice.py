@@ -8,7 +8,7 @@ from tightbound.report.records import Records
 from tightbound.report.text import duration, error, number, percent, plain
 from tightbound.report.values import as_mapping, as_number, as_sequence
 
-COLUMNS = ["candidate", "held-out log p", "±", "to the chosen", "± paired", "weight", "time", ""]
+COLUMNS = ["candidate", "held-out log p", "±", "to the best", "± paired", "weight", "time", ""]
 DEEP = "deep"
 """What names of deep models begin with."""
 SURE = 2.0
@@ -23,7 +23,7 @@ class Candidate(NamedTuple):
     log_p: float
     stderr: float
     difference: float
-    """To the chosen one, row by row; negative if it is worse."""
+    """To the best one, row by row; negative if it is worse."""
     difference_stderr: float
     weight: float
     seconds: float
@@ -61,14 +61,13 @@ def chosen(records: Records) -> str:
 
 def candidate_rows(records: Records) -> list[list[str]]:
     """One row of text per candidate, in the order of `COLUMNS`."""
-    best = chosen(records)
     return [
         [
-            f"{one.name} (chosen)" if one.name == best else one.name,
+            f"{one.name} (chosen)" if one.weight else one.name,
             number(one.log_p),
             error(one.stderr),
-            "" if one.name == best else number(one.difference),
-            "" if one.name == best else error(one.difference_stderr),
+            number(one.difference) if one.difference else "",
+            error(one.difference_stderr) if one.difference else "",
             percent(one.weight),
             duration(one.seconds),
             one.description,

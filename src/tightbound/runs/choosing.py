@@ -11,9 +11,9 @@ from tightbound.core.locks import Folder, check_unused
 from tightbound.objectives.registry import parse
 from tightbound.recipes.candidates import candidates
 from tightbound.recipes.settings import OF_NO_MODEL, Config, read_settings
+from tightbound.recipes.tables import fit_table
 from tightbound.runs.folder import RUN, open_run
 from tightbound.runs.source import load, load_source
-from tightbound.runs.stand_in import fit_table
 from tightbound.runs.writing import write_records
 from tightbound.training import Run
 from tightbound.training.history import MetricsFile
@@ -101,7 +101,7 @@ def _write(
         config,
         began,
         bound=_bound(found.run),
-        choice=choice_record(found.choice),
+        choice=found.choice.to_entries(),
     )
 
 
@@ -111,23 +111,3 @@ def _bound(run: Run) -> dict[str, Any]:
         return {"kind": "exact", "unit": "nats"}
     objective = parse(run.objective)
     return {"kind": objective.kind, "k": objective.draws, "unit": "nats"}
-
-
-def choice_record(choice: Any) -> dict[str, Any]:
-    """What was tried, and what it was worth on held-out rows, in nats per row."""
-    return {
-        "chosen": choice.chosen,
-        "candidates": [
-            {
-                "name": one.name,
-                "description": one.description,
-                "log_p": one.log_p,
-                "stderr": one.stderr,
-                "difference": one.difference,
-                "difference_stderr": one.difference_stderr,
-                "weight": one.weight,
-                "seconds": one.seconds,
-            }
-            for one in choice.candidates
-        ],
-    }

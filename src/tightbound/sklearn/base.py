@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tightbound.core.errors import UsageError, is_whole
 from tightbound.data import Schema
+from tightbound.recipes.tables import Candidate, Choice, fit_table
 from tightbound.sklearn.callbacks import CallbackSupportMixin, fit_task, with_callbacks
 from tightbound.sklearn.coding import Coding, coded, is_frame
-from tightbound.sklearn.fitting import Candidate, Choice, fit_table
 from tightbound.training import Run
 from tightbound.training.saving import run_from_bytes, run_to_bytes
 

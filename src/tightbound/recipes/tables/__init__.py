@@ -2,6 +2,5 @@
 
 from tightbound.recipes.tables.choice import Candidate as Candidate
 from tightbound.recipes.tables.choice import Choice as Choice
-from tightbound.recipes.tables.fit_table import CANDIDATES as CANDIDATES
 from tightbound.recipes.tables.fit_table import TableFit as TableFit
 from tightbound.recipes.tables.fit_table import fit_table as fit_table

@@ -12,8 +12,8 @@ class Candidate:
     """One model that was tried; numbers are nats per row, of rows that it was not fitted to."""
 
     name: str
-    kind: str
-    """"gaussian", "ppca", "mixture" or "deep"."""
+    """That of its kind, with its size: "gaussian", "ppca(2)", "mixture(16)", "deep(small)"."""
+    description: str
     log_p: float
     """Mean log p(x_observed): exact of all but deep models, whose importance sampled estimate is
     low on average."""
@@ -34,7 +34,7 @@ class Choice:
 
     candidates: tuple[Candidate, ...]
     chosen: str
-    """The names of those that are in the model."""
+    """The names of those that are in the model, with "and" between them."""
     notes: tuple[str, ...] = ()
 
     def text(self) -> str:
@@ -97,7 +97,7 @@ class Judged(dict[str, Float[np.ndarray, " n"]]):
 
 
 def candidate(
-    name: str, kind: str, judged: Judged, best: str, weight: float, seconds: float
+    name: str, description: str, judged: Judged, best: str, weight: float, seconds: float
 ) -> Candidate:
     """What is told of a candidate."""
     own = judged[name]
@@ -105,7 +105,7 @@ def candidate(
     away = (own - judged[best])[known & np.isfinite(judged[best])]
     return Candidate(
         name=name,
-        kind=kind,
+        description=description,
         log_p=float(np.mean(own[known])),
         stderr=_stderr(own[known]),
         rows=int(known.sum()),

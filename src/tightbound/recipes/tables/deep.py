@@ -34,6 +34,7 @@ K = 1000
 class Deep(NamedTuple):
     """An autoencoder, and what it says of held-out rows."""
 
+    description: str
     run: Run
     log_p: Float[np.ndarray, " n"]
     """NaN of rows that it was fitted to."""
@@ -103,7 +104,8 @@ def deep(
     log_p[held] = found.log_evidence
     if not np.isfinite(found.log_evidence).all():
         raise NonFiniteError("log p(x) of held-out rows is not finite")
-    return Deep(run, log_p, time.perf_counter() - began)
+    words = f"autoencoder with {latent} latent and {hidden} hidden units"
+    return Deep(words, run, log_p, time.perf_counter() - began)
 
 
 def _as_pca(model: Model, covariance: Float[np.ndarray, "d d"], latent: int) -> Model:

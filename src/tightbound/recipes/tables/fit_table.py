@@ -17,6 +17,7 @@ from tightbound.evidence.exact.log_evidence import exact
 from tightbound.models import Model
 from tightbound.models.table_mixture import table_component
 from tightbound.objectives import Params
+from tightbound.recipes.candidates import CANDIDATES
 from tightbound.recipes.tables.choice import Choice, candidate
 from tightbound.recipes.tables.deep import SIZES, Deep, deep
 from tightbound.recipes.tables.mixtures import (
@@ -33,7 +34,6 @@ from tightbound.recipes.tables.mixtures import (
 from tightbound.training import Run
 from tightbound.training.history import EpochRecord, History
 
-CANDIDATES = ("gaussian", "ppca", "mixture", "deep")
 LEAST_WEIGHT = 0.1
 """Share below which a candidate stays out of the model."""
 LEAST_ROWS = 10
@@ -91,7 +91,8 @@ def fit_table(
     root, began = as_key(key), time.perf_counter()
     with Progress("trying models", len(asked) + 4, shown=progress) as bar:
         search = prepared(template, x, stream(root, "fit_table"))
-        try_one(search, "Gaussian", Found("gaussian", 1, None, 0), bar.advance)
+        words = "one Gaussian with a full covariance"
+        try_one(search, "gaussian", Found(words, 1, None, 0), bar.advance)
         if "ppca" in asked:
             low_ranks(search, bar.advance)
         if "mixture" in asked:
@@ -100,7 +101,7 @@ def fit_table(
         if "deep" in asked:
             networks, notes = _networks(search, schema, root, bar.advance)
         if "gaussian" not in asked and len(search.judged) > 1:
-            del search.judged["Gaussian"]
+            del search.judged["gaussian"]
         finite = [name for name in search.judged if name not in networks]
         kept = _kept(search.judged.stacked(finite))
         best = _best(search, networks, kept)
@@ -110,17 +111,16 @@ def fit_table(
         else:
             mixture = union([fitted(search, name) for name in kept], list(kept.values()))
             run = _run(search, as_table(search, mixture), " and ".join(kept), began)
-    seconds = {name: of.seconds for name, of in (*search.found.items(), *networks.items())}
-    kinds = {name: of.kind for name, of in search.found.items()}
+    tried = {**search.found, **networks}
     top = search.judged.best()
     told = [
         candidate(
             name,
-            kinds.get(name, "deep"),
+            tried[name].description,
             search.judged,
             top,
             kept.get(name, 0.0),
-            seconds[name],
+            tried[name].seconds,
         )
         for name in search.judged
     ]
@@ -141,7 +141,7 @@ def _networks(
     if schema is None:
         directions = np.asarray(search.template.likelihood.numbers.covariances()[0], np.float64)
     for number, size in enumerate(SIZES):
-        name = f"autoencoder, {size}"
+        name = f"deep({size})"
         try:
             found[name] = deep(
                 search.x,
