@@ -8,7 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 from tightbound.core.errors import UsageError
-from tightbound.data import Schema
+from tightbound.core.supports import COUNT, POSITIVE, REAL, Support, TableSupport, interval
+from tightbound.core.supports import levels as of_levels
+from tightbound.data import Schema, check_values
+from tightbound.data.schema import Column
 from tightbound.distributions import Categorical, GaussianComponents
 from tightbound.likelihoods import TableComponents, Warps, parted
 from tightbound.models.model import Model
@@ -26,6 +29,9 @@ def table_component(x: Float[np.ndarray, "n d"], schema: Schema | None) -> Model
     """
     columns = (None,) * x.shape[1] if schema is None else schema.columns
     numbers, levels = parted(columns)
+    names = () if schema is None else schema.names
+    lies = TableSupport([_support(column) for column in columns], names)
+    check_values(x, lies, "the training data", names, holes=True)
     empty = np.isnan(x).all(axis=0)
     if empty.any():
         place = int(np.argmax(empty))
@@ -45,8 +51,20 @@ def table_component(x: Float[np.ndarray, "n d"], schema: Schema | None) -> Model
     )
     whole = tuple(column is not None and column.kind == "count" for column in
                   (columns[place] for place in numbers))  # fmt: skip
-    names = () if schema is None else schema.names
     return Model(
         Categorical(jnp.zeros(1)),
         TableComponents(block, tuple(logits), warps, whole, (numbers, levels), names),
     )
+
+
+def _support(column: Column | None) -> Support:
+    """Where a column's values lie, by its kind."""
+    if column is None or column.kind == "real":
+        return REAL
+    if column.levelled:
+        return of_levels(len(column.levels))
+    if column.kind == "bounded":
+        assert column.low is not None
+        assert column.high is not None
+        return interval(column.low, column.high)
+    return POSITIVE if column.kind == "positive" else COUNT

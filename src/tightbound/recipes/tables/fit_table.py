@@ -11,7 +11,7 @@ from jaxtyping import PRNGKeyArray
 from tightbound.core.errors import NonFiniteError, UsageError, unknown
 from tightbound.core.progress import Progress
 from tightbound.core.streams import as_key, numbered, stream
-from tightbound.data import DataLike, Dataset, Schema, as_values, check_values
+from tightbound.data import DataLike, Dataset, Schema, as_values
 from tightbound.data.binarise import Binarisation
 from tightbound.evidence.exact.log_evidence import exact
 from tightbound.models import Model
@@ -87,7 +87,6 @@ def fit_table(
     if len(x) < LEAST_ROWS:
         raise UsageError(f"expected {LEAST_ROWS} rows or more to hold some out, got {len(x)}")
     template = table_component(x, schema)
-    check_values(x, template.likelihood.support, "the training data", found.columns, holes=True)
     root, began = as_key(key), time.perf_counter()
     with Progress("trying models", len(asked) + 4, shown=progress) as bar:
         search = prepared(template, x, stream(root, "fit_table"))

@@ -69,9 +69,9 @@ class Search:
     folds: Int[np.ndarray, " n"]
     """The member that leaves a row out; -1 for none."""
     members: int
-    filled: Float[np.ndarray, "n d"]
+    filled: Float[np.ndarray, "n m"]
     """White numbers, with draws where they are missing."""
-    colour: Float[np.ndarray, "d d"]
+    colour: Float[np.ndarray, "m m"]
     """From white numbers to those of the normal block."""
     filled_levels: tuple[Int[np.ndarray, " n"], ...]
     key: Array
