@@ -18,7 +18,12 @@ from tightbound.evidence.verdict import WORDS
 X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32) * [[2], [0.1], [1]]
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+SLOW = ("AdaptiveSampling", "HMCDensity")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in ESTIMATORS]
+)
 def test_a_value_gives_what_its_function_gives(name):
     make, settings = getattr(tb.evidence, name), ESTIMATORS[name]
     model = linear_gaussian.one_layer_model()

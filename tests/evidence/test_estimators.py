@@ -23,7 +23,7 @@ def simulated(layers, n):
 
 
 @pytest.mark.stat
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("layers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_prior_sampling_is_unbiased(layers):
     model, x, truth = simulated(layers, 300)
     found = prior_sampling(model, x, k=100)

@@ -68,6 +68,7 @@ def test_the_bar_covers_the_truth_however_far_the_data_lie(offset):
     assert np.all(np.abs(closed.log_evidence - truth(x, offset)) <= closed.error)
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_a_log_density_of_minus_1e12_says_to_how_many_nats_it_is_known():
     model, x = model_at(0.0), data_at(1e6, n=10)
@@ -121,7 +122,13 @@ ESTIMATORS = {
 }
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=() if n in ("evaluate", "annealed", "AMIS") else pytest.mark.slow)
+        for n in ESTIMATORS
+    ],
+)
 def test_an_undefined_weight_is_refused_with_its_row(name):
     with pytest.raises(NonFiniteError, match=r"1 data, rows 1 \(counted .*, \d+ draws in all"):
         ESTIMATORS[name](sometimes(jnp.nan))

@@ -95,6 +95,7 @@ def test_what_no_chain_has_found_no_gap_shows():
     assert given.stderr_gap > 0
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_each_chain_of_a_target_may_have_its_own_draw():
     narrow = tb.Target(lambda z: -0.5 * jnp.sum((z - 1) ** 2) / 0.64, 2)

@@ -289,7 +289,7 @@ def test_functions_are_given_pairs():
     "options",
     [
         pytest.param({}, marks=pytest.mark.slow),
-        {"layers": 2, "likelihood": "gaussian"},
+        pytest.param({"layers": 2, "likelihood": "gaussian"}, marks=pytest.mark.slow),
         {"encoder": WithMask(WithCondition(MLP.glorot(10, (5,), key=jax.random.key(0))))},
         pytest.param({"posterior": "semi_implicit"}, marks=pytest.mark.slow),
         pytest.param({"posterior": "gamma"}, marks=pytest.mark.slow),
