@@ -101,7 +101,7 @@ def _write(
         config,
         began,
         bound=_bound(found.run),
-        choice=choice_record(found.choice),
+        choice=found.choice.to_entries(),
     )
 
 
@@ -111,23 +111,3 @@ def _bound(run: Run) -> dict[str, Any]:
         return {"kind": "exact", "unit": "nats"}
     objective = parse(run.objective)
     return {"kind": objective.kind, "k": objective.draws, "unit": "nats"}
-
-
-def choice_record(choice: Any) -> dict[str, Any]:
-    """What was tried, and what it was worth on held-out rows, in nats per row."""
-    return {
-        "chosen": choice.chosen,
-        "candidates": [
-            {
-                "name": one.name,
-                "description": one.description,
-                "log_p": one.log_p,
-                "stderr": one.stderr,
-                "difference": one.difference,
-                "difference_stderr": one.difference_stderr,
-                "weight": one.weight,
-                "seconds": one.seconds,
-            }
-            for one in choice.candidates
-        ],
-    }

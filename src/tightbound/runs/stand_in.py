@@ -16,9 +16,10 @@ class Candidate(NamedTuple):
     """One model that was tried."""
 
     name: str
-    description: str
+    kind: str
     log_p: float
     stderr: float
+    rows: int
     difference: float
     difference_stderr: float
     weight: float
@@ -30,10 +31,12 @@ class Choice(NamedTuple):
 
     candidates: tuple[Candidate, ...]
     chosen: str
+    notes: tuple[str, ...] = ()
 
-    def text(self) -> str:
-        """A table."""
-        return "\n".join(map(str, self.candidates))
+    def to_entries(self) -> dict[str, Any]:
+        """The choice as JSON holds it."""
+        entries = [one._asdict() for one in self.candidates]
+        return {"candidates": entries, "chosen": self.chosen, "notes": list(self.notes)}
 
 
 class Found(NamedTuple):
@@ -74,9 +77,10 @@ def fit_table(ds: data.Dataset, candidates: tuple[str, ...] | None = None, key: 
         found.append(
             Candidate(
                 name,
-                run.objective,
+                name,
                 e.mean,
                 e.stderr_data,
+                len(away),
                 float(away.mean()),
                 se,
                 float(name == best[0]),
