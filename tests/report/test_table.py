@@ -53,15 +53,16 @@ IMPUTATION = {
 }
 
 
-def _candidate(name, log_p, difference, stderr=0.2):
+def _candidate(name, log_p, difference, stderr=0.2, weight=None):
     return {
         "name": name,
-        "description": f"{name} <with> words",
+        "kind": "deep" if name.startswith("deep") else "mixture",
+        "rows": 30,
         "log_p": log_p,
         "stderr": 0.4,
         "difference": difference,
         "difference_stderr": stderr,
-        "weight": float(difference == 0),
+        "weight": float(difference == 0) if weight is None else weight,
         "seconds": 12.0,
     }
 
@@ -78,7 +79,8 @@ def table_run(full_run, rewrite):
     data = {**data, "shape": [3], "schema": {"columns": COLUMNS, "dropped": {}}}
     choice = {
         "chosen": "mixture",
-        "candidates": [_candidate("deep", -9.0, -1.3), _candidate("mixture", -7.7, 0.0)],
+        "candidates": [_candidate("deep <b>", -9.0, -1.3), _candidate("mixture", -7.7, 0.0)],
+        "notes": ["<note>"],
     }
     rewrite(full_run / "run.json", data=data, choice=choice)
     return full_run
@@ -108,16 +110,23 @@ def test_the_page_says_when_deep_models_lose(table_run):
     )
     unsure = _chosen(table_run, "deep-2", deep, _candidate("mixture", -7.1, -0.1, 0.1))
     assert "not surely better: mixture is 0.10 ± 0.10" in unsure
+    alone = _candidate("deep-2", -7.0, 0.0, weight=0.0)
+    parts = [_candidate(name, -7.1, -0.1, 0.1, weight=0.5) for name in ("2 parts", "ppca")]
+    assert _chosen(table_run, "2 parts and ppca", alone, *parts) == (
+        "No deep model is chosen: the best of them, deep-2, is 0.10 ± 0.10 nats a held-out row "
+        "above 2 parts alone, and not above the others together."
+    )
     assert _chosen(table_run, "mixture", mixture, gaussian) == ""
 
 
 def test_candidates_stand_in_a_table_best_first(table_run):
     first, second = candidate_rows(read_records(table_run))
     assert first[:4] == ["mixture (chosen)", "\N{MINUS SIGN}7.70", "0.40", ""]
-    assert second[0] == "deep"
+    assert second[0] == "deep <b>"
     assert second[3:5] == ["\N{MINUS SIGN}1.30", "0.20"]
     text = page(read_records(table_run), [])
-    assert "deep &lt;with&gt; words" in text
+    assert "<td>deep &lt;b&gt;</td>" in text
+    assert "judged on. &lt;note&gt;</p>" in text
     assert "<strong>The deep models lose" in text
 
 

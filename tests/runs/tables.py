@@ -34,16 +34,20 @@ def by_em(ds, candidates=None, key=0, **_):
     filled = np.where(np.isnan(ds.train), np.nanmean(ds.train, axis=0), ds.train)
     start = tb.models.gaussian_mixture(filled, components=2, key=key)
     run = tb.em(start, ds.train, iterations=20).as_run()
-    one = {"stderr": 0.3, "difference_stderr": 0.2, "seconds": 1.5}
-    tried = (
-        SimpleNamespace(
-            name="deep", description="2 latents", log_p=-9.5, difference=-1.3, weight=0.0, **one
-        ),
-        SimpleNamespace(
-            name="mixture", description="2 parts", log_p=-8.2, difference=0.0, weight=1.0, **one
-        ),
-    )
-    choice = SimpleNamespace(candidates=tried, chosen="mixture", text=lambda: "")
+    one: dict[str, object] = {"stderr": 0.3, "difference_stderr": 0.2, "seconds": 1.5, "rows": 40}
+    tried = [
+        {
+            "name": "2 latents",
+            "kind": "deep",
+            "log_p": -9.5,
+            "difference": -1.3,
+            "weight": 0,
+            **one,
+        },
+        {"name": "2 parts", "kind": "mixture", "log_p": -8.2, "difference": 0, "weight": 1, **one},
+    ]
+    entries = {"candidates": tried, "chosen": "2 parts", "notes": ["one note"]}
+    choice = SimpleNamespace(to_entries=lambda: entries)
     return SimpleNamespace(model=run.model, posterior=None, choice=choice, run=run)
 
 

@@ -58,10 +58,10 @@ def test_fit_says_what_it_tries_and_prints_the_choice(fitted, run, capsys):
     first, *table = fitted[1].splitlines()
     assert first.startswith("no setting asks for one model")
     assert "fitted to: gaussian, mixture, ppca, deep; --objective" in first
-    assert any(line.startswith("| candidate mixture (chosen) | -8.20 ± 0.30") for line in table)
+    assert any(line.startswith("| candidate 2 parts (chosen) | -8.20 ± 0.30") for line in table)
     assert command(["report", "t", "--json"]) == 0
     line = json.loads(capsys.readouterr().out)
-    assert (line["chosen"], line["direction"], line["k"]) == ("mixture", "exact", None)
+    assert (line["chosen"], line["direction"], line["k"]) == ("2 parts", "exact", None)
     assert line["stderr_draws"] == 0
 
 
@@ -170,7 +170,7 @@ def test_baselines_are_compared_row_by_row(run):
 def test_the_report_says_what_was_chosen_and_what_is_left_out(run):
     page = (run / "report.html").read_text()
     assert "<h2>Candidates</h2>" in page
-    assert "The deep models lose: the best of them, deep, is 1.30 ± 0.20 nats" in page
+    assert "The deep models lose: the best of them, 2 latents, is 1.30 ± 0.20 nats" in page
     assert "There is no figure of: bound against k, active units" in page
     assert "Not in this report" not in page, "nothing waits for another command"
     assert "b &lt;&amp;&quot;$x$" in page
@@ -178,6 +178,7 @@ def test_the_report_says_what_was_chosen_and_what_is_left_out(run):
     figures = {path.name for path in (run / "figures").iterdir()}
     assert {"marginals.png", "pairs.png", "learning_curve.png"} <= figures
     assert not figures & {"khat.png", "active_units.png", "bound_against_k.png"}
+    assert "| about the candidates | one note |" in summary_lines(run)
     assert any("deep models | The deep models lose" in line for line in summary_lines(run))
 
 

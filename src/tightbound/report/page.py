@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from tightbound.report.baselines import baseline_rows, losses
 from tightbound.report.choice import COLUMNS as CANDIDATE_COLUMNS
-from tightbound.report.choice import candidate_rows, verdict_on_deep
+from tightbound.report.choice import candidate_rows, notes, verdict_on_deep
 from tightbound.report.corrected import ladder_rows
 from tightbound.report.curves import finite_mean
 from tightbound.report.evaluations import EVALUATIONS
@@ -212,8 +212,8 @@ def _judged(records: Records) -> str:
         return f'<section class="card note">{said}</section>' if said else ""
     about = (
         "Nats per row on rows that the candidates were not fitted to; differences are row by row, "
-        "to the chosen one."
-    )
+        f"to the best one, on the rows that both were judged on. {notes(records)}"
+    ).strip()
     return _numbers("Candidates", CANDIDATE_COLUMNS, rows, before=said, after=about)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tightbound.report.baselines import baseline_rows, losses
-from tightbound.report.choice import candidate_rows, verdict_on_deep
+from tightbound.report.choice import candidate_rows, notes, verdict_on_deep
 from tightbound.report.corrected import ladder_rows
 from tightbound.report.curves import finite_mean
 from tightbound.report.headline import (
@@ -79,12 +79,12 @@ def _choice(records: Records) -> list[tuple[str, str]]:
     """What was tried, best first, and what depth was worth."""
     rows = []
     for row in candidate_rows(records):
-        name, log_p, stderr, difference, paired, weight, time, _ = row
-        below = f"; {difference} ± {paired} to the chosen" if difference else ""
+        name, log_p, stderr, difference, paired, _, weight, time = row
+        below = f"; {difference} ± {paired} to the best" if difference else ""
         shown = f"{log_p} ± {stderr} nats a held-out row{below}; weight {weight}, {time}"
         rows.append((f"candidate {name}", shown))
-    words = verdict_on_deep(records)
-    return [*rows, *([("deep models", words)] if words else [])]
+    said = {"about the candidates": notes(records), "deep models": verdict_on_deep(records)}
+    return [*rows, *((name, words) for name, words in said.items() if words)]
 
 
 def _other_evaluations(records: Records) -> list[tuple[str, str]]:

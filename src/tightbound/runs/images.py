@@ -183,7 +183,7 @@ def reconstruct_data(
     elif run.posterior is None and (schema := schema_of(directory, opened)) is not None:
         amounts = [place for place, column in enumerate(schema.columns) if not column.levelled]
         spread = np.nanstd(load_source(directory, opened).train[:, amounts], axis=0)
-        spread = np.where(spread > 0, spread, 1)
+        spread = np.where(spread > 0, spread, 1)[None, :]
         told, truth = told[:, amounts] / spread, truth[:, amounts] / spread
         measure = f"{measure}_standardised"
     apart = np.asarray(told) - np.asarray(truth)

@@ -13,7 +13,8 @@ class Candidate:
 
     name: str
     """That of its kind, with its size: "gaussian", "ppca(2)", "mixture(16)", "deep(small)"."""
-    description: str
+    kind: str
+    """"gaussian", "ppca", "mixture" or "deep"."""
     log_p: float
     """Mean log p(x_observed): exact of all but deep models, whose importance sampled estimate is
     low on average."""
@@ -97,7 +98,7 @@ class Judged(dict[str, Float[np.ndarray, " n"]]):
 
 
 def candidate(
-    name: str, description: str, judged: Judged, best: str, weight: float, seconds: float
+    name: str, kind: str, judged: Judged, best: str, weight: float, seconds: float
 ) -> Candidate:
     """What is told of a candidate."""
     own = judged[name]
@@ -105,7 +106,7 @@ def candidate(
     away = (own - judged[best])[known & np.isfinite(judged[best])]
     return Candidate(
         name=name,
-        description=description,
+        kind=kind,
         log_p=float(np.mean(own[known])),
         stderr=_stderr(own[known]),
         rows=int(known.sum()),

@@ -34,7 +34,6 @@ K = 1000
 class Deep(NamedTuple):
     """An autoencoder, and what it says of held-out rows."""
 
-    description: str
     run: Run
     log_p: Float[np.ndarray, " n"]
     """NaN of rows that it was fitted to."""
@@ -104,8 +103,7 @@ def deep(
     log_p[held] = found.log_evidence
     if not np.isfinite(found.log_evidence).all():
         raise NonFiniteError("log p(x) of held-out rows is not finite")
-    words = f"autoencoder with {latent} latent and {hidden} hidden units"
-    return Deep(words, run, log_p, time.perf_counter() - began)
+    return Deep(run, log_p, time.perf_counter() - began)
 
 
 def _as_pca(model: Model, covariance: Float[np.ndarray, "d d"], latent: int) -> Model:

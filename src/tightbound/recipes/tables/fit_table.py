@@ -90,8 +90,7 @@ def fit_table(
     root, began = as_key(key), time.perf_counter()
     with Progress("trying models", len(asked) + 4, shown=progress) as bar:
         search = prepared(template, x, stream(root, "fit_table"))
-        words = "one Gaussian with a full covariance"
-        try_one(search, "gaussian", Found(words, 1, None, 0), bar.advance)
+        try_one(search, "gaussian", Found("gaussian", 1, None, 0), bar.advance)
         if "ppca" in asked:
             low_ranks(search, bar.advance)
         if "mixture" in asked:
@@ -115,7 +114,7 @@ def fit_table(
     told = [
         candidate(
             name,
-            tried[name].description,
+            tried[name].kind if name in search.found else "deep",
             search.judged,
             top,
             kept.get(name, 0.0),

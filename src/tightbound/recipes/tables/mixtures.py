@@ -49,7 +49,7 @@ class State(NamedTuple):
 class Found:
     """What a candidate needs to be fitted to all rows."""
 
-    description: str
+    kind: str
     components: int
     rank: int | None
     calls: int
@@ -288,7 +288,7 @@ def ladder(search: Search, say: Callable[[str], None]) -> None:
         if k * ROWS_OF_EACH > search.n * (1 - 1 / MEMBERS):
             break
         name = f"mixture({k})"
-        try_one(search, name, Found(f"mixture of {k} components", k, None, 0), say)
+        try_one(search, name, Found("mixture", k, None, 0), say)
         mean = float(np.nanmean(search.judged[name]))
         worse = 0 if mean > best else worse + 1
         best = max(best, mean)
@@ -302,8 +302,7 @@ def low_ranks(search: Search, say: Callable[[str], None]) -> None:
     best, rank = -np.inf, 1
     while rank < d - 1:
         name = f"ppca({rank})"
-        words = f"probabilistic PCA with {rank} of {d} dimensions"
-        try_one(search, name, Found(words, 1, rank, 0), say)
+        try_one(search, name, Found("ppca", 1, rank, 0), say)
         mean = float(np.nanmean(search.judged[name]))
         if not mean > best:
             break
