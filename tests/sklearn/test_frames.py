@@ -205,3 +205,10 @@ def test_single_precision_stays():
     x = gaussian(30, holes=0.1).astype(np.float32)
     assert DeepImputer(candidates="gaussian").fit_transform(x).dtype == np.float32
     assert DeepLatentModel(candidates="gaussian").fit_transform(x).dtype == np.float32
+
+
+@pytest.mark.parametrize("kind", [DeepLatentModel, DeepImputer, DeepDetector])
+@pytest.mark.parametrize("make", [np.asarray, pd.DataFrame])
+def test_few_rows_are_refused(kind, make):
+    with pytest.raises(ValueError, match=r"10 rows or more to fit, got \d of n_samples = 9"):
+        kind().fit(make(gaussian(9)))

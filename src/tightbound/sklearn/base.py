@@ -21,8 +21,8 @@ from tightbound.sklearn.coding import Coding, coded, is_frame
 from tightbound.training import Run
 from tightbound.training.saving import run_from_bytes, run_to_bytes
 
-LEAST = 2
-"""Rows without which nothing is fitted."""
+LEAST = 10
+"""Rows without which nothing is fitted: some of them have to be held out."""
 _SCHEMA = "tightbound.schema"
 
 
@@ -82,6 +82,11 @@ class TableEstimator(CallbackSupportMixin, BaseEstimator):
             seen = self._validated(X, reset=True)
             self.seed_ = self._seed()
             rows = self._rows_to_fit(len(seen))
+            if rows.sum() < LEAST:
+                raise UsageError(
+                    f"expected {LEAST} rows or more to fit, got {rows.sum()} of n_samples = "
+                    f"{len(seen)}, n_features = {seen.shape[1]}"
+                )
             self.coding_, x = coded(seen, self.schema, rows)
             found = fit_table(
                 x[rows], schema=self.coding_.own, candidates=self.candidates, key=self.seed_
@@ -107,17 +112,13 @@ class TableEstimator(CallbackSupportMixin, BaseEstimator):
         """A frame as it is, with its names and number of columns checked; else an array."""
         framed = is_frame(X) and (reset or self.coding_.framed)
         if framed:
-            X = validate_data(self, X, reset=reset, skip_check_array=True)
-            if reset and len(X) < LEAST:
-                raise UsageError(f"expected {LEAST} samples or more, got {len(X)} sample")
-            return X
+            return validate_data(self, X, reset=reset, skip_check_array=True)
         return validate_data(
             self,
             X,
             reset=reset,
             dtype=[np.float64, np.float32],
             ensure_all_finite="allow-nan",
-            ensure_min_samples=LEAST if reset else 1,
         )
 
     def _seed(self) -> int:

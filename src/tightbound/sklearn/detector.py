@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from sklearn.base import OutlierMixin
 
 from tightbound.core.errors import UsageError
-from tightbound.sklearn.base import TableEstimator
+from tightbound.sklearn.base import LEAST, TableEstimator
 from tightbound.tasks import Scores, score
 
 LEVEL = 0.05
@@ -112,7 +112,7 @@ class DeepDetector(OutlierMixin, TableEstimator):
                 f'expected contamination as "auto", or above 0 and up to 0.5, got {most!r}'
             )
         rows = np.ones(n, bool)
-        held = min(max(1, round(share * n)), n - 2)
+        held = max(1, min(round(share * n), n - LEAST))
         rows[np.random.default_rng(self.seed_).permutation(n)[:held]] = False
         return rows
 
