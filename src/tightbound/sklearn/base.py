@@ -89,7 +89,11 @@ class TableEstimator(CallbackSupportMixin, BaseEstimator):
                 )
             self.coding_, x = coded(seen, self.schema, rows)
             found = fit_table(
-                x[rows], schema=self.coding_.own, candidates=self.candidates, key=self.seed_
+                x[rows],
+                schema=self.coding_.own,
+                candidates=self.candidates,
+                key=self.seed_,
+                progress=False,
             )
             self.run_, self.choice_ = found.run, found.choice
             self._after_fit(x, rows)

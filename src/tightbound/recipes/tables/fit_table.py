@@ -101,7 +101,7 @@ def fit_table(
         if "gaussian" not in asked and len(search.judged) > 1:
             del search.judged["gaussian"]
         finite = [name for name in search.judged if name not in networks]
-        kept = _kept(search.judged.stacked(finite))
+        kept = _kept(search.judged.stacked(finite)) if finite else {}
         best = _best(search, networks, kept)
         if best in networks:
             run = networks[best].run
@@ -166,6 +166,8 @@ def _kept(shares: dict[str, float]) -> dict[str, float]:
 
 def _best(search: Search, networks: dict[str, Deep], kept: dict[str, float]) -> str:
     """The deep model that is better than the mixtures together, if there is one; else ""."""
+    if not kept:
+        return search.judged.best()
     log_p = np.stack([search.judged[name] + np.log(share) for name, share in kept.items()])
     together = np.logaddexp.reduce(log_p, axis=0)
     best, most = "", 0.0

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.streams import item_keys, numbered, stream
@@ -140,26 +140,32 @@ def _filled(
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
     """Rows with draws in their holes: white numbers, their colour, and levels."""
     likelihood = fitted.likelihood
-    one = jnp.ones(1)
-
-    @filter_jit
-    def draw(values: Array, known: Array, keys: Array) -> tuple[Array, Array]:
-        def of_one(values: Array, known: Array, key: Array) -> tuple[Array, Array]:
-            drawn = likelihood.sample_missing(values, known, one, key=key)
-            numbers = np.array(likelihood.places[0], int)
-            return likelihood.warps(drawn[numbers])[0], drawn[np.array(likelihood.places[1], int)]
-
-        return jax.vmap(of_one)(values, known, keys)
-
+    assert isinstance(likelihood, TableComponents)
     keys = item_keys(key, jnp.arange(len(x)))
     known = ~np.isnan(x)
-    u, of_levels = map(
-        np.asarray, draw(jnp.asarray(np.where(known, x, 0.0)), jnp.asarray(known), keys)
-    )
+    whole = jnp.asarray(np.where(known, x, 0.0))
+    u, of_levels = map(np.asarray, _drawn(likelihood, whole, jnp.asarray(known), keys))
     colour = np.asarray(likelihood.numbers.factors()[0], np.float64)
     mean = np.asarray(likelihood.numbers.means[0], np.float64)
     white = np.linalg.solve(colour, (u - mean).T).T if len(colour) else u
     return white, colour, tuple(of_levels.T.astype(np.int64))
+
+
+@filter_jit
+def _drawn(
+    likelihood: TableComponents,
+    x: Float[Array, "n d"],
+    known: Bool[Array, "n d"],
+    keys: Key[Array, " n"],
+) -> tuple[Float[Array, "n m"], Float[Array, "n l"]]:
+    """Rows with draws of one component in their holes: numbers of its normal block, and levels."""
+    numbers, of_levels = (np.array(places, int) for places in likelihood.places)
+
+    def one(x: Array, known: Array, key: Array) -> tuple[Array, Array]:
+        drawn = likelihood.sample_missing(x, known, jnp.ones(1), key=key)
+        return likelihood.warps(drawn[numbers])[0], drawn[of_levels]
+
+    return jax.vmap(one)(x, known, keys)
 
 
 def try_one(search: Search, name: str, found: Found, say: Callable[[str], None]) -> None:
