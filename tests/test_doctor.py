@@ -14,7 +14,7 @@ from tightbound.doctor import Check, compiler, numbers
         doctor.sums_of_squares,
         doctor.precision,
         doctor.importance_sampling,
-        doctor.annealing,
+        pytest.param(doctor.annealing, marks=pytest.mark.slow),
         doctor.safetensors,
     ],
     ids=lambda check: check.__name__,
@@ -25,6 +25,7 @@ def test_what_is_installed_here_is_right(check):
     assert found.found
 
 
+@pytest.mark.slow
 def test_processes_of_their_own_say_what_they_found():
     found = doctor.products_of_rank_7()
     assert found.ok, found

@@ -18,7 +18,7 @@ from tightbound.evidence.verdict import WORDS
 X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32) * [[2], [0.1], [1]]
 
 
-SLOW = ("AdaptiveSampling", "HMCDensity")
+SLOW = ("AIS", "AdaptiveSampling", "HMCDensity")
 
 
 @pytest.mark.parametrize(

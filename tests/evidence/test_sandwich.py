@@ -133,7 +133,8 @@ class Killed(BaseException):
     """What a kill looks like from inside."""
 
 
-@pytest.mark.parametrize("origin", ["drawn", pytest.param("annealed", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("origin", ["drawn", "annealed"])
 def test_it_goes_on_to_the_same_bits(origin, tmp_path, monkeypatch):
     monkeypatch.setattr(resume, "SECONDS", 0.0)
     how = {"temperatures": 4, "chains": 3, "leapfrog": 2, "batch_size": 2}

@@ -15,22 +15,20 @@ from tests.laws.runs import WRONG, parts_of
 from tests.once import step
 from tightbound.core.compilation import filter_jit
 
-QUICK = "iwae-dreg"
+OFTEN = "iwae-dreg"
 SIZES = (5, 9, 17)
 
 
 def sizes():
-    """Each case at one size in turn, and `QUICK` at all of them: programs differ by case."""
+    """Each case at one size in turn, and `OFTEN` at all of them: programs differ by case."""
     names = [name for name, case in CASES.items() if case.layers]
     found = {(name, SIZES[number % len(SIZES)]) for number, name in enumerate(names)}
-    return sorted(found | {(QUICK, n) for n in SIZES})
+    return sorted(found | {(OFTEN, n) for n in SIZES})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("as_users")
-@pytest.mark.parametrize(
-    ("name", "n"),
-    [pytest.param(*at, marks=() if at == (QUICK, 5) else pytest.mark.slow) for at in sizes()],
-)
+@pytest.mark.parametrize(("name", "n"), sizes())
 def test_a_compiled_step_is_that_of_its_operations(name, n):
     objective = CASES[name].objective
     parts = parts_of(WRONG, 1)

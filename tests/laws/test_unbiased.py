@@ -121,7 +121,8 @@ def test_iwae_gradients_are_unbiased(layers, k, estimator):
 
 
 @pytest.mark.parametrize(
-    ("layers", "k"), [(1, 1), (1, 50), pytest.param(2, 1, marks=pytest.mark.slow)]
+    ("layers", "k"),
+    [(1, 1), *(pytest.param(*at, marks=pytest.mark.slow) for at in ((1, 50), (2, 1)))],
 )
 def test_sticking_the_landing_is_unbiased_for_one_draw_alone(layers, k):
     gradients = of_size(layers, k)
@@ -170,7 +171,7 @@ def test_holding_each_layer_by_itself_would_be_wrong_for_two_layers():
 
 
 # Tucker et al. 2018: the reason for the estimator.
-@pytest.mark.parametrize("k", [1, 50])
+@pytest.mark.parametrize("k", [1, pytest.param(50, marks=pytest.mark.slow)])
 def test_dreg_has_the_lower_variance_in_the_posterior_part(k):
     gradients = of_size(1, k)
     total, dreg = (gradients[name]["posterior"].var(axis=0).sum() for name in ("total", "dreg"))

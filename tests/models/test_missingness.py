@@ -91,6 +91,7 @@ def test_annealing_gives_it_too():
     assert np.abs(z).max() < LIMIT
 
 
+@pytest.mark.slow
 def test_rows_without_holes_have_the_probability_that_all_is_observed():
     x = holed(40)
     x = np.where(np.isnan(x), np.float32(0.3), x)
