@@ -71,7 +71,7 @@ def fit_table(ds: data.Dataset, candidates: tuple[str, ...] | None = None, key: 
         tried.append((name, run, e, time.perf_counter() - began))
     best = max(tried, key=lambda t: t[2].mean)
     found = []
-    for name, run, e, seconds in tried:
+    for name, _, e, seconds in tried:
         away = e.log_evidence - best[2].log_evidence
         se = float(away.std() / len(away) ** 0.5)
         found.append(
