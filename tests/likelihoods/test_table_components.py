@@ -13,7 +13,7 @@ from tightbound.data import Schema
 from tightbound.data.schema import Column
 from tightbound.distributions import Categorical, GaussianComponents
 from tightbound.likelihoods import TableComponents, Warps
-from tightbound.models import Model
+from tightbound.models import Model, table_component
 from tightbound.training.components import log_evidence
 from tightbound.training.mixture import as_mixture, as_model, seen
 
@@ -146,8 +146,6 @@ def test_slopes_of_warps_are_finite_differences():
 def test_masses_of_whole_numbers_add_up_to_one(centre):
     schema = Schema((Column("cones", "count"),))
     x = np.arange(0, 30, dtype=np.float32)[:, None]
-    from tightbound.models.table_mixture import table_component
-
     model = table_component(x, schema)
     scale = float(model.likelihood.warps.scale.values[0])
     least = as_mixture(model)._replace(
@@ -163,8 +161,6 @@ def test_masses_of_whole_numbers_add_up_to_one(centre):
 def test_em_of_levels_is_counting():
     x = rows(200, holes=0.2)[:, [1, 4]]
     schema = Schema((COLUMNS[1], COLUMNS[4]))
-    from tightbound.models.table_mixture import table_component
-
     fitted = tb.em(table_component(x, schema), x, iterations=3).model
     for j, logits in enumerate(fitted.likelihood.logits):
         known = x[~np.isnan(x[:, j]), j].astype(int)

@@ -69,6 +69,7 @@ def test_holes_are_filled_better_than_by_one_gaussian(moons):
     assert errors[0] < 0.95 * errors[1]
 
 
+@pytest.mark.slow
 def test_levels_and_numbers_are_fitted_together():
     rng = np.random.default_rng(0)
     kind = rng.integers(0, 3, 300)

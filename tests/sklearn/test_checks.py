@@ -38,19 +38,13 @@ def checks_of(*estimators):
     return pytest.mark.parametrize(names, list(checks), **mark.kwargs)
 
 
-@checks_of(*(kind(candidates="gaussian") for kind in KINDS))
-def test_checks_of_scikit_learn(estimator, check):
-    check(estimator)
-
-
 @pytest.mark.slow
 @checks_of(
-    *(kind(candidates="mixture") for kind in KINDS),
+    *(kind(candidates="gaussian") for kind in KINDS),
     Reals(candidates="mixture"),
-    DetectorOfReals(candidates="gaussian"),
-    DeepDetector(candidates="gaussian", contamination=0.1),
+    DetectorOfReals(candidates="gaussian", contamination=0.1),
 )
-def test_checks_of_scikit_learn_with_more_candidates(estimator, check):
+def test_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
 

@@ -32,6 +32,7 @@ def imputer(**settings):
     return DeepImputer(candidates="gaussian", random_state=0, **settings)
 
 
+@pytest.mark.slow
 def test_pipelines_take_them_first_and_last():
     pipeline = make_pipeline(imputer(), classifier()).fit(X, Y)
     assert pipeline.score(X, Y) > 0.8
@@ -54,6 +55,7 @@ def test_columns_of_a_frame_go_to_them():
     assert not found.isna().to_numpy().any()
 
 
+@pytest.mark.slow
 def test_searches_choose_among_candidates():
     model = DeepLatentModel(random_state=0)
     search = GridSearchCV(model, {"candidates": ["gaussian", ("mixture",)]}, cv=2).fit(X)

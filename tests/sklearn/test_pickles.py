@@ -53,6 +53,7 @@ def test_pickles_and_copies_give_the_same_bits(kind, tmp_path):
         assert again.schema_ == estimator.schema_
 
 
+@pytest.mark.slow
 def test_pickles_of_words_give_the_same_bits(of_words):
     estimator, frame = of_words
     again = pickle.loads(pickle.dumps(estimator))
@@ -85,6 +86,7 @@ def test_nothing_of_ours_is_pickled_but_the_estimator(of_words):
         assert {name.partition(".")[0] for name in names - ours} <= PLAIN
 
 
+@pytest.mark.slow
 def test_a_fresh_process_gives_the_same_numbers(tmp_path):
     estimator = fitted(DeepLatentModel)
     (tmp_path / "estimator.pkl").write_bytes(pickle.dumps(estimator))

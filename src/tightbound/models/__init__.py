@@ -20,4 +20,5 @@ from tightbound.models.simulators import simulate as simulate
 from tightbound.models.simulators import simulated as simulated
 from tightbound.models.simulators import simulator as simulator
 from tightbound.models.source import source as source
+from tightbound.models.table_mixture import table_component as table_component
 from tightbound.models.target import Target as Target

@@ -104,7 +104,7 @@ def em(
     Args:
         model: `Model(Categorical, GaussianComponents)`, `Model(Categorical, TableComponents)` or
             `Model(Categorical, BernoulliComponents)`, as from `tb.models.gaussian_mixture`,
-            `tb.models.table_mixture` or `tb.models.bernoulli_mixture`.
+            `tb.models.table_component` or `tb.models.bernoulli_mixture`.
         x: Data of shape (n, d), kept on the device; binary for the mixture of Bernoullis. Values
             may be missing (NaN): what never falls is then log p(x_observed). (A mixture to start
             from is made of data without holes, such as those with a column's mean in their place.)

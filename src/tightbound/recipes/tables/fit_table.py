@@ -14,8 +14,7 @@ from tightbound.core.streams import as_key, numbered, stream
 from tightbound.data import DataLike, Dataset, Schema, as_values
 from tightbound.data.binarise import Binarisation
 from tightbound.evidence.exact.log_evidence import exact
-from tightbound.models import Model
-from tightbound.models.table_mixture import table_component
+from tightbound.models import Model, table_component
 from tightbound.objectives import Params
 from tightbound.recipes.candidates import CANDIDATES
 from tightbound.recipes.tables.choice import Choice, candidate
