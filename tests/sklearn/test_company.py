@@ -6,13 +6,13 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import sklearn
 from tests.sklearn.conftest import gaussian
 from tightbound.sklearn import DeepDetector, DeepImputer, DeepLatentModel
 from tightbound.sklearn.callbacks import CallbackSupportMixin
