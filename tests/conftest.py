@@ -46,11 +46,11 @@ def as_users(monkeypatch):
 @pytest.fixture
 def blank_charts(monkeypatch):
     """One pixel for every chart of a report: drawing is slow, for tests that read the words."""
-    from tightbound.report import figures
+    from tightbound.report import exhibit
     from tightbound.report.pictures import samples_sheet
 
     pixel = samples_sheet(np.zeros((1, 1)), (1, 1), (0.0, 1.0))
-    monkeypatch.setattr(figures, "draw_png", lambda *_, **__: pixel)
+    monkeypatch.setattr(exhibit, "draw_png", lambda *_, **__: pixel)
 
 
 @pytest.fixture(autouse=True)

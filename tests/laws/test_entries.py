@@ -69,10 +69,12 @@ CALLS = {
         evidence.draws_to_arviz(model(), posterior(), x, k=2)["posterior"]["z"].values
     ),
     "em": lambda x: tb.em(models.gaussian_mixture(X, components=1), x, iterations=2).log_likelihood,
+    "encode": lambda x: tb.tasks.encode(model(), posterior(), x, k=5),
     "evaluate": lambda x: tb.evaluate(model(), posterior(), x, k=3).log_evidence,
     "exact": lambda x: evidence.exact(model(), x).log_evidence,
     "finite_autoencoder": lambda x: models.finite_autoencoder(x, latent=2, hidden=(2,)),
     "fit": lambda x: fitted(x).history[-1].train_bound,
+    "fit_table": lambda x: tb.fit_table(x, candidates="gaussian", progress=False).model,
     "gaussian_mixture": lambda x: models.gaussian_mixture(x, components=2),
     "gradient_snr": lambda x: (
         tb.diagnostics.gradient_snr(tb.objectives.elbo(), model(), posterior(), x, replicas=2)[
