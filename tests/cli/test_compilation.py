@@ -45,6 +45,7 @@ def store(tmp_path):
     return tmp_path / "cache" / "tightbound" / "xla"
 
 
+@pytest.mark.slow
 def test_the_second_start_compiles_nothing_and_gives_the_same_bits(script, store):
     without, (_, hits, compiled) = ran(script, **{SWITCH: "off"})
     assert hits == 0

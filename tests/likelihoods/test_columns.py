@@ -125,6 +125,7 @@ def one_latent(data):
     return tb.autoencoder(data, likelihood="columns", latent=1, hidden=(4,), key=5)
 
 
+@pytest.mark.slow
 def test_mixed_evidence_is_that_of_quadrature():
     data = holed(TABLE)
     model, q = one_latent(data)

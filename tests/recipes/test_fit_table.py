@@ -25,6 +25,7 @@ def moons():
     return x, tb.fit_table(x, candidates=("gaussian", "mixture"), key=0)
 
 
+@pytest.mark.slow
 def test_a_mixture_is_chosen_where_one_gaussian_is_wrong(moons):
     x, found = moons
     names = [of.name for of in found.choice.candidates]
@@ -45,6 +46,7 @@ def test_a_mixture_is_chosen_where_one_gaussian_is_wrong(moons):
     assert len(x) == 400
 
 
+@pytest.mark.slow
 def test_the_choice_depends_on_the_key_alone(moons):
     x, found = moons
     again = tb.fit_table(x, candidates=("gaussian", "mixture"), key=0)
@@ -55,6 +57,7 @@ def test_the_choice_depends_on_the_key_alone(moons):
     assert [of.name for of in other.choice.candidates] == ["gaussian"]
 
 
+@pytest.mark.slow
 def test_holes_are_filled_better_than_by_one_gaussian(moons):
     x, found = moons
     whole = two_moons(400)

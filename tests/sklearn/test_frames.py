@@ -9,6 +9,8 @@ import tightbound as tb
 from tests.sklearn.conftest import gaussian, mixed
 from tightbound.sklearn import DeepDetector, DeepImputer, DeepLatentModel
 
+pytestmark = pytest.mark.slow
+
 
 def in_pandas(columns):
     frame = pd.DataFrame(columns)

@@ -15,6 +15,8 @@ from sklearn.base import clone
 from tests.sklearn.conftest import gaussian, mixed
 from tightbound.sklearn import DeepDetector, DeepImputer, DeepLatentModel
 
+pytestmark = pytest.mark.slow
+
 X = gaussian(40, holes=0.1)
 KINDS = (DeepLatentModel, DeepImputer, DeepDetector)
 PLAIN = {"numpy", "builtins", "copyreg", "_codecs"}

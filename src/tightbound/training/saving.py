@@ -91,8 +91,9 @@ def load(
         UsageError: No such file, a truncated or damaged one, names or shapes that do not fit, or
             a network of your own without `trust` or `like`.
     """
+    trusted = as_names(trust)
     path = Path(path)
-    return _rebuilt(*read_arrays(path, SAVED_RUN), path, like, as_names(trust))
+    return _rebuilt(*read_arrays(path, SAVED_RUN), path, like, trusted)
 
 
 def run_from_bytes(payload: bytes, what: str) -> Run:

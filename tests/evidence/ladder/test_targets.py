@@ -119,6 +119,7 @@ def test_a_budget_that_is_too_small_is_no_trust(budget):
     assert "a larger budget= may settle it" in found.judgement.reason
 
 
+@pytest.mark.slow
 def test_more_modes_than_the_mixture_holds_are_no_trust():
     # 225 equal modes of scale 0.1, of which the mixture holds 128: half of the mass, 0.56 nats.
     side = 4.0 * (np.arange(15) - 7)
@@ -141,6 +142,7 @@ def test_a_density_that_is_nowhere_finite_is_refused():
         tb.evaluate(tb.Target(lambda z: jnp.sum(z) * 0 - jnp.inf, 2), key=0)
 
 
+@pytest.mark.slow
 def test_no_trust_beside_a_k_hat_beyond_one():
     # A Cauchy law to the power of a half has no finite integral: no mean weight is found.
     endless = tb.Target(lambda z: -0.5 * jnp.sum(jnp.log1p(z**2)), 2)
