@@ -49,6 +49,7 @@ def test_draws_are_those_of_the_evaluation_and_the_first_stay():
     assert (h_1.shape, h_2.shape) == ((3, 5, 2), (3, 5, 1))
 
 
+@pytest.mark.slow
 def test_draws_of_targets_and_by_site():
     target = tb.Target(lambda z: -0.5 * jnp.sum(z**2), 4)
     q = tb.posterior(target, "implicit", hidden=(8,))

@@ -99,6 +99,7 @@ def test_chains_that_remember_their_common_start_are_not_trusted(temperatures):
     assert counted(backwards, FEW, 50, 64, temperatures) == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_trust_in_the_density_of_draws_by_hmc_is_right():
     apart = (two_normals(1, 2.5, 1.5),)

@@ -99,6 +99,7 @@ def test_the_evidence_is_that_in_closed_form(name):
     assert from_prior.stderr_draws < 0.05
 
 
+@pytest.mark.slow
 def test_the_density_is_numpyros_own_and_comes_in_two_parts():
     y = np.float32(0.7)
     target = tb.from_numpyro(many_supports, y)

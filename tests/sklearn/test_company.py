@@ -45,6 +45,7 @@ def test_pipelines_take_them_first_and_last():
     assert pipeline[:-1].get_feature_names_out().tolist() == ["x0", "x1", "x2"]
 
 
+@pytest.mark.slow
 def test_columns_of_a_frame_go_to_them():
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     split = ColumnTransformer(
@@ -67,6 +68,7 @@ def test_searches_choose_among_candidates():
     assert cross_val_score(pipeline, X, Y, cv=3).shape == (3,)
 
 
+@pytest.mark.slow
 def test_scores_of_folds_are_means_of_log_densities():
     model = DeepLatentModel(candidates="gaussian", random_state=0)
     found = cross_val_score(model, X, cv=2)
@@ -75,6 +77,7 @@ def test_scores_of_folds_are_means_of_log_densities():
     np.testing.assert_allclose(found, truth, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_metadata_are_routed_past_them():
     weights = np.linspace(0, 1, 60)
     with sklearn.config_context(enable_metadata_routing=True):

@@ -60,6 +60,7 @@ def test_imputations_have_the_conditional_law(imputer):
     assert (np.abs(np.cov(draws[:, 1:].T) - left) < 5 * spread).all()
 
 
+@pytest.mark.slow
 def test_n_imputations_is_how_many_tables_there_are(imputer):
     x = gaussian(5, seed=2, holes=0.5)
     assert len(imputer.sample(x)) == imputer.n_imputations == 5

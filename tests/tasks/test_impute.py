@@ -74,6 +74,7 @@ def frame():
     return table
 
 
+@pytest.mark.slow
 def test_a_frame_comes_back_as_it_was_with_its_holes_filled():
     table = frame()
     ds = tb.data.load(table, category=["kind"], count=["visits"])
