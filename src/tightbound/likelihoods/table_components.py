@@ -67,7 +67,7 @@ class TableComponents(AbstractExplicit):
         """One draw."""
         of_numbers, of_levels = streams(key, "table_components.numbers", "table_components.levels")
         u = self.numbers.sample(given, key=of_numbers)
-        return self._together(self._rounded(self.warps.inverse(u)), self._drawn(given, of_levels))
+        return self._row(u, given, of_levels)
 
     def log_prob(self, value: Float[Array, " d"], given: Float[Array, " k"]) -> Float[Array, ""]:
         """Log-density in nats."""
@@ -100,10 +100,7 @@ class TableComponents(AbstractExplicit):
         )
         u, _, known = self._inside(value, observed)
         drawn = self.numbers.sample_missing(u, known, given, key=of_numbers)
-        filled = self._together(
-            self._rounded(self.warps.inverse(drawn)), self._drawn(given, of_levels)
-        )
-        return jnp.where(observed, value, filled)
+        return jnp.where(observed, value, self._row(drawn, given, of_levels))
 
     def mean_missing(
         self, value: Float[Array, " d"], observed: Bool[Array, " d"], given: Float[Array, " k"]
@@ -143,16 +140,16 @@ class TableComponents(AbstractExplicit):
         u, log_slope = self.warps(jnp.where(known, value[place], self.warps.centre(value.dtype)))
         return jnp.where(known, u, 0.0), log_slope, known
 
-    def _rounded(self, x: Float[Array, " m"]) -> Float[Array, " m"]:
-        whole = np.array(self.counts, bool)
-        return jnp.where(whole, jnp.maximum(jnp.round(x), 0.0), x)
-
-    def _drawn(self, given: Float[Array, " k"], key: PRNGKeyArray) -> list[Float[Array, ""]]:
+    def _row(
+        self, u: Float[Array, " m"], given: Float[Array, " k"], key: PRNGKeyArray
+    ) -> Float[Array, " d"]:
+        """A row of drawn numbers, of which some are whole, and draws of the levels."""
+        x, whole = self.warps.inverse(u), np.array(self.counts, bool)
         drawn = []
         for number, logits in enumerate(self.logits):
             level = jax.random.categorical(numbered(key, number), select(given, logits))
             drawn.append(level.astype(logits.dtype))
-        return drawn
+        return self._together(jnp.where(whole, jnp.maximum(jnp.round(x), 0.0), x), drawn)
 
     def _modes(self, given: Float[Array, " k"]) -> list[Float[Array, ""]]:
         return [jnp.argmax(select(given, of)).astype(of.dtype) for of in self.logits]
@@ -166,8 +163,6 @@ class TableComponents(AbstractExplicit):
 
 def parted(columns: Sequence[Column | None]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The places of numbers, and those of levels; a column without schema is a number."""
-    levelled = [column is not None and column.levelled for column in columns]
-    of = {True: [], False: []}
-    for place, is_levelled in enumerate(levelled):
-        of[is_levelled].append(place)
-    return tuple(of[False]), tuple(of[True])
+    places = enumerate(columns)
+    levels = tuple(j for j, column in places if column is not None and column.levelled)
+    return tuple(j for j in range(len(columns)) if j not in levels), levels

@@ -18,14 +18,14 @@ from tightbound.core.streams import as_key, item_keys, stream
 from tightbound.data.binarise import evaluated_key
 from tightbound.distributions import StandardNormal
 from tightbound.evidence.densities import with_density
-from tightbound.models import Model
-from tightbound.models.finite import enumerated_log_joint
+from tightbound.models.finite import responsibilities
 from tightbound.models.source import as_source
 from tightbound.models.standardization import view
 from tightbound.networks import Standardization
 from tightbound.recipes.settings import Config
 from tightbound.runs.folder import ItemsOf, open_run
 from tightbound.runs.source import load_scored, load_source, schema_of, written_items
+from tightbound.tasks import decode
 from tightbound.training import Run
 
 PICTURES = 100
@@ -90,28 +90,14 @@ def reconstruct(run: Run, x: Data) -> Float[np.ndarray, "n d"]:
     probable one. Missing values are reconstructed as the others are.
     """
     if run.posterior is None:
-        return np.asarray(jit(jax.vmap(lambda x: _summed(run.model, x)))(x))
+        shares = jit(lambda x: responsibilities(run.model, x))(x)
+        return decode(run.model, np.asarray(shares)).x
     posterior = with_density(run.posterior, run.model, 0, "reconstruction")
 
     def one(x: One) -> Array:
         return run.model.likelihood.mean(posterior.mean(x))
 
     return np.asarray(jit(jax.vmap(one))(x))
-
-
-def _summed(model: Model, x: One) -> Array:
-    """What is expected of another datum with the same z, of which only p(z|x) is known."""
-    alone = jax.tree.map(lambda leaf: leaf[None], x)
-    shares = jax.nn.softmax(enumerated_log_joint(model, alone)[0])
-
-    def averaged(each: Array) -> Array:
-        return jnp.einsum("k,k...->...", shares, each)
-
-    z = model.prior.enumerate()
-    found = averaged(jax.vmap(model.likelihood.mean)(z))
-    for place, probs in jax.vmap(model.likelihood.level_probs)(z).items():
-        found = found.at[place].set(jnp.argmax(averaged(probs)).astype(found.dtype))
-    return found
 
 
 def manifold(run: Run, grid: int) -> Float[np.ndarray, "cells d"]:

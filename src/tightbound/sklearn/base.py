@@ -15,14 +15,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tightbound.core.errors import UsageError, is_whole
 from tightbound.data import Schema
-from tightbound.recipes.tables import Candidate, Choice, fit_table
+from tightbound.recipes.tables import LEAST_ROWS, Candidate, Choice, fit_table
 from tightbound.sklearn.callbacks import CallbackSupportMixin, fit_task, with_callbacks
 from tightbound.sklearn.coding import Coding, coded, is_frame
 from tightbound.training import Run
 from tightbound.training.saving import run_from_bytes, run_to_bytes
 
-LEAST = 10
-"""Rows without which nothing is fitted: some of them have to be held out."""
 _SCHEMA = "tightbound.schema"
 
 
@@ -82,9 +80,9 @@ class TableEstimator(CallbackSupportMixin, BaseEstimator):
             seen = self._validated(X, reset=True)
             self.seed_ = self._seed()
             rows = self._rows_to_fit(len(seen))
-            if rows.sum() < LEAST:
+            if rows.sum() < LEAST_ROWS:
                 raise UsageError(
-                    f"expected {LEAST} rows or more to fit, got {rows.sum()} of n_samples = "
+                    f"expected {LEAST_ROWS} rows or more to fit, got {rows.sum()} of n_samples = "
                     f"{len(seen)}, n_features = {seen.shape[1]}"
                 )
             self.coding_, x = coded(seen, self.schema, rows)

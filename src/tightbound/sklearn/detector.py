@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float, Int
 from sklearn.base import OutlierMixin
 
 from tightbound.core.errors import UsageError
-from tightbound.sklearn.base import LEAST, TableEstimator
+from tightbound.recipes.tables import LEAST_ROWS
+from tightbound.sklearn.base import TableEstimator
 from tightbound.tasks import Scores, score
 
 LEVEL = 0.05
@@ -112,7 +113,7 @@ class DeepDetector(OutlierMixin, TableEstimator):
                 f'expected contamination as "auto", or above 0 and up to 0.5, got {most!r}'
             )
         rows = np.ones(n, bool)
-        held = max(1, min(round(share * n), n - LEAST))
+        held = max(1, min(round(share * n), n - LEAST_ROWS))
         rows[np.random.default_rng(self.seed_).permutation(n)[:held]] = False
         return rows
 

@@ -18,13 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-HIGHEST = jax.lax.Precision.HIGHEST
+from tightbound.distributions.triangular import HIGHEST
+
 ENTRIES = 2**17
 """Most numbers of swept matrices of one component that are held at once."""
 ROWS = 1024
 """Most rows of a block."""
-
-
 Numbers = np.ndarray | Array
 
 

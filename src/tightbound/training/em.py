@@ -3,11 +3,11 @@
 The E step is the exact posterior p(z|x), and of normal data what is expected of missing values. The
 M step maximises the expected complete-data log-likelihood within bounds that keep the likelihood
 finite: eigenvalues of a covariance are at least `floor`, or probabilities of a pixel at least
-`floor` away from 0 and 1. The best covariance
-within the bound has the eigenvectors of the weighted scatter and its eigenvalues raised to the
-floor; the best probability is the weighted mean, moved to the nearer bound. Both steps are exact
-maximisers over the same set, so that log p(x) itself never falls: nothing is added to it, and
-nothing to a covariance whose eigenvalues are large enough.
+`floor` away from 0 and 1. The best covariance within the bound has the eigenvectors of the
+weighted scatter and its eigenvalues raised to the floor; the best probability is the weighted mean,
+moved to the nearer bound. Both steps are exact maximisers over the same set, so that log p(x)
+itself never falls: nothing is added to it, and nothing to a covariance whose eigenvalues are large
+enough.
 
 Reference: Dempster, Laird & Rubin 1977, JRSS B 39(1), section 4.3 (mixtures); Hathaway 1985, Ann.
 Statist. 13(2) (bounds that keep the likelihood finite).
@@ -44,14 +44,12 @@ from tightbound.training.components import (
 )
 from tightbound.training.fit import Run
 from tightbound.training.history import EpochRecord, History
-from tightbound.training.mixture import as_mixture, as_model, limits_of, seen
+from tightbound.training.mixture import TABLE_FLOOR, as_mixture, as_model, limits_of, seen
 
 RELATIVE_FLOOR = 1e-6
 """Least eigenvalue of a covariance, as a share of the mean variance of the data's columns."""
 PROBABILITY_FLOOR = 1e-4
 """Least distance of a pixel's probability from 0 and 1."""
-TABLE_FLOOR = 1e-4
-"""Least eigenvalue of a covariance of a table's numbers, in units of each column's variance."""
 Components = GaussianComponents | TableComponents | BernoulliComponents
 
 

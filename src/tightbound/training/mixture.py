@@ -12,6 +12,8 @@ from tightbound.likelihoods import TableComponents
 from tightbound.models import Model
 from tightbound.training.components import Blocks, Limits, Mixture, blocks
 
+TABLE_FLOOR = 1e-4
+"""Least eigenvalue of a covariance of a table's numbers, in units of each column's variance."""
 LEAST_OF_COUNTS = 0.5
 """Least variance of whole numbers, at which a normal density at whole numbers adds up to 1."""
 

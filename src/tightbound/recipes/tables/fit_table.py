@@ -36,6 +36,7 @@ from tightbound.training.history import EpochRecord, History
 LEAST_WEIGHT = 0.1
 """Share below which a candidate stays out of the model."""
 LEAST_ROWS = 10
+"""Rows without which nothing is fitted: some of them have to be held out."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,8 +6,9 @@ model: what one start found and another did not is in it, and its evidence is a 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count, islice
 from typing import NamedTuple
 
 import jax
@@ -21,7 +22,7 @@ from tightbound.likelihoods import TableComponents
 from tightbound.models import Model
 from tightbound.recipes.tables.choice import Judged
 from tightbound.training.components import Blocks, Limits, Mixture, bounded, iteration
-from tightbound.training.mixture import as_mixture, as_model, limits_of, seen
+from tightbound.training.mixture import TABLE_FLOOR, as_mixture, as_model, limits_of, seen
 
 ITERATIONS = 20
 """Of EM in one call of the program."""
@@ -30,12 +31,11 @@ CALLS = 4
 LEAST_GAIN = 0.002
 """Nats per row by which held-out rows must gain from a call for there to be another."""
 MEMBERS = 5
-FLOOR = 1e-4
 COMPONENTS = (2, 4, 8, 16, 32, 64)
 ROWS_OF_EACH = 8
 """Least rows for each component."""
 COST = 6e10
-"""Numbers that sweeps may touch for one candidate: what sets members and rows."""
+"""Numbers that sweeps may touch for one candidate: what sets the number of members."""
 
 
 class State(NamedTuple):
@@ -123,7 +123,7 @@ def prepared(template: Model, x: Float[np.ndarray, "n d"], key: Array) -> Search
     folds[order] = np.arange(n) % MEMBERS
     folds = np.where(folds < members, folds, -1)
     start = as_mixture(template)
-    limits = limits_of(start, likelihood, FLOOR, 0.0)
+    limits = limits_of(start, likelihood, TABLE_FLOOR, 0.0)
     one = _advanced(
         State(*jax.tree.map(lambda leaf: leaf[None], (start, limits))),
         data,
@@ -168,41 +168,48 @@ def _drawn(
     return jax.vmap(one)(x, known, keys)
 
 
-def try_one(search: Search, name: str, found: Found, say: Callable[[str], None]) -> None:
-    """Fits a candidate without the rows that are held out, and judges it by these."""
-    began = time.perf_counter()
-    weights = jnp.asarray(search.weights)
-    state = _starts(search, found, search.weights)
-    log_p, best = None, -np.inf
-    mixture = state.mixture
-    for call in range(1 + (CALLS if found.components > 1 else 1)):
-        mixture, rows = _advanced(state, search.data, weights, iterations=ITERATIONS)
-        mean = float(np.nanmean(search.held(np.asarray(rows))))
-        if call and not mean > best + LEAST_GAIN:
-            if mean > best:
-                log_p, found.calls = np.asarray(rows), call
+def _calls(
+    search: Search, found: Found, weights: Float[np.ndarray, "m n"]
+) -> Iterator[tuple[Mixture, Float[Array, "m n"]]]:
+    """What each call of the program makes of all members, and log p of each row before its end.
+
+    In the first all components have one covariance; then each has its own.
+    """
+    state = _starts(search, found, weights)
+    for call in count():
+        mixture, rows = _advanced(state, search.data, jnp.asarray(weights), iterations=ITERATIONS)
+        yield mixture, rows
+        state = State(mixture, state.limits) if call else _released(search, mixture, found)
+
+
+def try_one(search: Search, name: str, found: Found, say: Callable[[str], None]) -> float:
+    """Fits a candidate without the rows that are held out; the mean of log p that these have."""
+    began, weights = time.perf_counter(), search.weights
+    best = -np.inf
+    most = CALLS if found.components > 1 else 1
+    for call, (_, rows) in zip(range(1 + most), _calls(search, found, weights), strict=False):
+        held = search.held(np.asarray(rows))
+        mean = float(np.nanmean(held))
+        enough = call and not mean > best + LEAST_GAIN
+        if not call or mean > best:
+            search.judged[name], best, found.calls = held, mean, call
+        if enough:
             break
-        log_p, best, found.calls = np.asarray(rows), mean, call
-        state = _released(search, mixture, found) if call == 0 else State(mixture, state.limits)
-    assert log_p is not None
     found.seconds = time.perf_counter() - began
-    search.judged[name] = search.held(log_p)
     search.found[name] = found
     say(name)
+    return best
 
 
 def fitted(search: Search, name: str) -> Mixture:
     """A candidate fitted to all rows: its members, with a start each, as one mixture."""
     found = search.found[name]
     weights = np.ones((search.members, search.n), np.float32)
-    state = _starts(search, found, weights)
-    for call in range(1 + found.calls):
-        mixture, _ = _advanced(state, search.data, jnp.asarray(weights), iterations=ITERATIONS)
-        state = _released(search, mixture, found) if call == 0 else State(mixture, state.limits)
+    mixture, _ = next(islice(_calls(search, found, weights), found.calls, None))
     if found.components == 1:  # all members are the same
-        return jax.tree.map(lambda leaf: leaf[0], state.mixture)
+        return jax.tree.map(lambda leaf: leaf[0], mixture)
     return union(
-        [jax.tree.map(lambda leaf, m=m: leaf[m], state.mixture) for m in range(search.members)],
+        [jax.tree.map(lambda leaf, m=m: leaf[m], mixture) for m in range(search.members)],
         [1 / search.members] * search.members,
     )
 
@@ -249,7 +256,7 @@ def _starts(search: Search, found: Found, weights: Float[np.ndarray, "m n"]) -> 
         jnp.broadcast_to(narrow, (m, k, d, d)),
         tuple(jnp.asarray(np.stack(each), jnp.float32) for each in zip(*levels, strict=True)),
     )
-    limits = limits_of(one, likelihood, FLOOR, np.inf, found.rank)
+    limits = limits_of(one, likelihood, TABLE_FLOOR, np.inf, found.rank)
     return State(mixture, jax.tree.map(lambda leaf: jnp.repeat(leaf[None], m, axis=0), limits))
 
 
@@ -257,7 +264,7 @@ def _released(search: Search, mixture: Mixture, found: Found) -> State:
     """Each component with a covariance of its own, shrunk to the one that all had."""
     d = mixture.means.shape[2]
     likelihood = search.template.likelihood
-    of_one = limits_of(as_mixture(search.template), likelihood, FLOOR, d + 2.0, found.rank)
+    of_one = limits_of(as_mixture(search.template), likelihood, TABLE_FLOOR, d + 2.0, found.rank)
     m = mixture.means.shape[0]
     limits = jax.tree.map(lambda leaf: jnp.repeat(leaf[None], m, axis=0), of_one)
     if found.components == 1:
@@ -294,8 +301,7 @@ def ladder(search: Search, say: Callable[[str], None]) -> None:
         if k * ROWS_OF_EACH > search.n * (1 - 1 / MEMBERS):
             break
         name = f"mixture({k})"
-        try_one(search, name, Found("mixture", k, None, 0), say)
-        mean = float(np.nanmean(search.judged[name]))
+        mean = try_one(search, name, Found("mixture", k, None, 0), say)
         worse = 0 if mean > best else worse + 1
         best = max(best, mean)
         if worse == 2:
@@ -308,8 +314,7 @@ def low_ranks(search: Search, say: Callable[[str], None]) -> None:
     best, rank = -np.inf, 1
     while rank < d - 1:
         name = f"ppca({rank})"
-        try_one(search, name, Found("ppca", 1, rank, 0), say)
-        mean = float(np.nanmean(search.judged[name]))
+        mean = try_one(search, name, Found("ppca", 1, rank, 0), say)
         if not mean > best:
             break
         best, rank = mean, rank * 2
