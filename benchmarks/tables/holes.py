@@ -125,7 +125,9 @@ def _of_numbers(
     }
     if answer.draws is not None:
         draws = answer.draws[:, rows, columns]
-        low, high = np.quantile(draws, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=0)
+        # So that of as many draws from the truth the interval covers its level, and not less.
+        ends = (1 - LEVEL) / 2, (1 + LEVEL) / 2
+        low, high = np.quantile(draws, ends, axis=0, method="weibull")
         found["crps"] = float(np.mean(crps(draws, truth) / scale))
         found["coverage"] = float(np.mean((low <= truth) & (truth <= high)))
     return found

@@ -3,6 +3,8 @@
 False alarms: numbers are compared at 4.9 of their standard errors (below 1e-6 each).
 """
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -125,6 +127,9 @@ def test_intervals_hold_known_values_as_points():
     low, high = found.interval(0.9)
     assert np.all(low[found.observed] == high[found.observed])
     assert np.all(low[~found.observed] < high[~found.observed])
+    # 39 draws leave 40 places that are equally likely for a further one: two are outside each end.
+    of_few = replace(found, draws=np.arange(1.0, 40.0)[:, None, None])
+    np.testing.assert_allclose(of_few.interval(0.9), [[[2.0]], [[38.0]]])
     with pytest.raises(UsageError, match="needs draws=2000 or more, got 400"):
         found.interval(0.999)
     with pytest.raises(UsageError, match="between 0 and 1, got 1.5"):

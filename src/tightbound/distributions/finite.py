@@ -283,6 +283,5 @@ class BernoulliComponents(AbstractExplicit):
 
 
 def select(one_hot: Float[Array, " k"], of_all: Float[Array, "k *s"]) -> Float[Array, "*s"]:
-    """The component that a one-hot vector selects; no matrix product, which may be rounded."""
-    weight = one_hot.reshape(one_hot.shape + (1,) * (of_all.ndim - 1))
-    return jnp.sum(weight * of_all, axis=0)
+    """The component that a one-hot vector selects: it alone is touched, whatever their number."""
+    return of_all[jnp.argmax(one_hot)]

@@ -24,12 +24,13 @@ from tightbound.distributions import (
     GaussianComponents,
 )
 from tightbound.distributions.finite import MAX_UNITS
+from tightbound.likelihoods import TableComponents
 from tightbound.models.model import Model
 from tightbound.networks import MLP, Dense
 
 FAMILIES = ("bernoulli", "categorical")
 ENTRIES = 2**23
-"""Most data times latent values times columns that are held at once."""
+"""Most numbers that are held at once for data and all latent values."""
 
 
 def check_finite(model: Model) -> AbstractFinite:
@@ -70,7 +71,13 @@ def responsibilities(model: Model, x: Data) -> Float[Array, "n s"]:
 
 def items_at_once(model: Model, width: int) -> int:
     """Number of data whose sums over all latent values fit into memory together."""
-    return max(1, ENTRIES // (check_finite(model).states * width))
+    return max(1, ENTRIES // (check_finite(model).states * numbers_of_each(model, width)))
+
+
+def numbers_of_each(model: Model, width: int) -> int:
+    """What a datum takes for one latent value: of a full covariance a matrix of its own."""
+    matrices = isinstance(model.likelihood, GaussianComponents | TableComponents)
+    return width**2 if matrices else width
 
 
 def gaussian_mixture(

@@ -29,7 +29,7 @@ from tightbound.evidence.densities import with_density
 from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
 from tightbound.evidence.importance.pareto import khat, tail_length
 from tightbound.models import Bayesian, Model
-from tightbound.models.finite import enumerated_log_joint
+from tightbound.models.finite import enumerated_log_joint, numbers_of_each
 from tightbound.tasks.marginals import single
 
 K = 1000
@@ -67,6 +67,10 @@ class Predictive:
     ) -> tuple[Float[np.ndarray, "n *item"], Float[np.ndarray, "n *item"]]:
         """The central interval of each value by the quantiles of the draws; one point if known.
 
+        Of m draws the j-th smallest has probability j / (m + 1) below it on average: a further draw
+        lies in the interval with the level's own probability, however few draws there are (Hyndman
+        & Fan 1996, Am. Stat. 50(4), definition 6).
+
         Raises:
             UsageError: A level outside (0, 1), or fewer draws than its ends need.
         """
@@ -77,7 +81,8 @@ class Predictive:
             raise UsageError(
                 f"an interval of {level:g} needs draws={needed} or more, got {len(self.draws)}"
             )
-        low, high = np.quantile(self.draws, ((1 - level) / 2, (1 + level) / 2), axis=0)
+        ends = (1 - level) / 2, (1 + level) / 2
+        low, high = np.quantile(self.draws, ends, axis=0, method="weibull")
         return low, high
 
 
@@ -118,8 +123,9 @@ def predictive(
         found, undefined = _predicted(model, posterior, seen, keys, k=k, draws=draws)
         return Batch(found, undefined)
 
-    size = max(1, data.source.size) * (model.prior.states if finite else k)
-    found = run.over(one_batch, data, doing="predicting", at_once=per_device(NUMBERS, of_each=size))
+    size = numbers_of_each(model, max(1, data.source.size))
+    each = size * ((model.prior.states if finite else k) + draws)
+    found = run.over(one_batch, data, doing="predicting", at_once=per_device(NUMBERS, of_each=each))
     return Predictive(
         draws=np.swapaxes(found.draws, 0, 1),
         mean=found.mean,

@@ -24,6 +24,8 @@ ENTRIES = 2**17
 """Most numbers of swept matrices of one component that are held at once."""
 ROWS = 1024
 """Most rows of a block."""
+SWEPT = 16
+"""Columns from which Cholesky factors are faster than sweeps: 6 times with 100, half with 8."""
 Numbers = np.ndarray | Array
 
 
@@ -132,6 +134,8 @@ def swept(
     axis, along which processors work at once.
     """
     d = covariance.shape[0]
+    if d > SWEPT:
+        return _factorised(covariance, known)
     place = jnp.arange(d)
     all_of = jnp.repeat(covariance[:, :, None], known.shape[1], axis=2)
 
@@ -151,6 +155,24 @@ def swept(
     if not d:
         return start
     return jax.lax.fori_loop(0, d, pivot, start)
+
+
+def _factorised(
+    covariance: Float[Array, "d d"], known: Float[Array, "d p"]
+) -> tuple[Float[Array, "d d p"], Float[Array, " p"]]:
+    """The same, by L L^T = S_oo: of A = L^-1 (I, S_om) the products A^T A are all that is new."""
+    d = covariance.shape[0]
+    here = known.T[:, :, None] > 0
+    across = here.transpose(0, 2, 1)
+    unit = jnp.eye(d, dtype=covariance.dtype)
+    factor = jnp.linalg.cholesky(jnp.where(here & across, covariance, unit))
+    log_volume = 2 * jnp.sum(jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)), axis=1)
+    right = jnp.where(here, jnp.where(across, unit, covariance), 0.0)
+    solved = jax.lax.linalg.triangular_solve(factor, right, left_side=True, lower=True)
+    products = jnp.einsum("pki,pkj->pij", solved, solved, precision=HIGHEST)
+    among_missing = jnp.where(here | across, products, covariance - products)
+    matrices = jnp.where(here & across, -products, among_missing)
+    return matrices.transpose(1, 2, 0), log_volume
 
 
 class _Of(NamedTuple):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.core.errors import NonFiniteError, UsageError, unknown
 from tightbound.core.progress import Progress
@@ -19,17 +19,8 @@ from tightbound.objectives import Params
 from tightbound.recipes.candidates import CANDIDATES
 from tightbound.recipes.tables.choice import Choice, candidate
 from tightbound.recipes.tables.deep import SIZES, Deep, deep
-from tightbound.recipes.tables.mixtures import (
-    Found,
-    Search,
-    as_table,
-    fitted,
-    ladder,
-    low_ranks,
-    prepared,
-    try_one,
-    union,
-)
+from tightbound.recipes.tables.mixtures import as_table, fitted, ladder, low_ranks, try_one, union
+from tightbound.recipes.tables.search import Found, Search, prepared
 from tightbound.training import Run
 from tightbound.training.history import EpochRecord, History
 
@@ -90,14 +81,16 @@ def fit_table(
     root, began = as_key(key), time.perf_counter()
     with Progress("trying models", len(asked) + 4, shown=progress) as bar:
         search = prepared(template, x, stream(root, "fit_table"))
-        try_one(search, "gaussian", Found("gaussian", 1, None, 0), bar.advance)
+        gaussian = try_one(search, "gaussian", Found("gaussian", 1, None, 0), bar.advance)
+        notes = _on_rows(search, len(x))
         if "ppca" in asked:
-            low_ranks(search, bar.advance)
-        if "mixture" in asked:
-            ladder(search, bar.advance)
-        networks, notes = {}, ()
+            low_ranks(search, gaussian, bar.advance)
+        if "mixture" in asked and (left := ladder(search, bar.advance)):
+            notes.append(f"{left} and larger ones were left out: they would have taken too long.")
+        networks = {}
         if "deep" in asked:
-            networks, notes = _networks(search, schema, root, bar.advance)
+            networks, failed = _networks(search, x, schema, root, bar.advance)
+            notes += failed
         if "gaussian" not in asked and len(search.judged) > 1:
             del search.judged["gaussian"]
         finite = [name for name in search.judged if name not in networks]
@@ -123,28 +116,41 @@ def fit_table(
         for name in search.judged
     ]
     told.sort(key=lambda of: -of.difference)
-    choice = Choice(candidates=tuple(told), chosen=" and ".join(kept), notes=notes)
+    choice = Choice(candidates=tuple(told), chosen=" and ".join(kept), notes=tuple(notes))
     return TableFit(model=run.model, posterior=run.posterior, choice=choice, run=run)
+
+
+def _on_rows(search: Search, n: int) -> list[str]:
+    """What is to be said where not all rows are used."""
+    if search.n == n:
+        return []
+    return [
+        f"Gaussians and mixtures were fitted to {search.n} of {n} rows, drawn at random; all are "
+        f"judged by {int(np.sum(search.folds >= 0))} of these."
+    ]
 
 
 def _networks(
     search: Search,
+    x: Float[np.ndarray, "n d"],
     schema: Schema | None,
     key: PRNGKeyArray,
     say: Callable[[str], None],
-) -> tuple[dict[str, Deep], tuple[str, ...]]:
+) -> tuple[dict[str, Deep], list[str]]:
     """Deep candidates by name, judged on the first fold; and what is to be said of failures."""
     found, notes = {}, []
     directions = None
     if schema is None:
         directions = np.asarray(search.template.likelihood.numbers.covariances()[0], np.float64)
+    held = np.zeros(len(x), bool)
+    held[search.rows[search.folds == 0]] = True
     for number, size in enumerate(SIZES):
         name = f"deep({size})"
         try:
             found[name] = deep(
-                search.x,
+                x,
                 schema,
-                search.folds == 0,
+                held,
                 size,
                 directions=directions,
                 key=numbered(stream(key, "fit_table.deep"), number),
@@ -152,9 +158,9 @@ def _networks(
         except NonFiniteError as error:
             notes.append(f"{name}: {error}")
             continue
-        search.judged[name] = found[name].log_p
+        search.judged[name] = found[name].log_p[search.rows]
         say(name)
-    return found, tuple(notes)
+    return found, notes
 
 
 def _kept(shares: dict[str, float]) -> dict[str, float]:
@@ -169,11 +175,14 @@ def _best(search: Search, networks: dict[str, Deep], kept: dict[str, float]) -> 
     if not kept:
         return search.judged.best()
     log_p = np.stack([search.judged[name] + np.log(share) for name, share in kept.items()])
-    together = np.logaddexp.reduce(log_p, axis=0)
+    together = np.full(search.n, np.nan)
+    judged = search.folds >= 0
+    together[judged] = np.logaddexp.reduce(log_p[:, judged], axis=0)
     best, most = "", 0.0
-    for name, of in networks.items():
-        both = np.isfinite(of.log_p) & np.isfinite(together)
-        away = float(np.mean((of.log_p - together)[both]))
+    for name in networks:
+        log_p = search.judged[name]
+        both = np.isfinite(log_p) & np.isfinite(together)
+        away = float(np.mean((log_p - together)[both]))
         if away > most:
             best, most = name, away
     return best

@@ -1,171 +1,43 @@
 """Gaussians, probabilistic PCA and mixtures of a table's rows, judged by rows that are held out.
 
-Members are fits side by side in one program: while models are judged each leaves other rows out
-(weight 0), and then each starts elsewhere with all rows. Their mixture, in equal shares, is the
-model: what one start found and another did not is in it, and its evidence is a sum like theirs.
+While models are judged each member leaves other rows out, and then each starts elsewhere with all
+rows. Their mixture, in equal shares, is the model: what one start found and another did not is in
+it, and its evidence is a sum like theirs.
 """
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import count, islice
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int
 
-from tightbound.core.compilation import filter_jit
-from tightbound.core.streams import item_keys, numbered, stream
+from tightbound.core.streams import numbered, stream
 from tightbound.likelihoods import TableComponents
 from tightbound.models import Model
-from tightbound.recipes.tables.choice import Judged
-from tightbound.training.components import Blocks, Limits, Mixture, bounded, iteration
-from tightbound.training.mixture import TABLE_FLOOR, as_mixture, as_model, limits_of, seen
+from tightbound.recipes.tables.search import (
+    BUDGET,
+    ITERATIONS,
+    MEMBERS,
+    Found,
+    Search,
+    State,
+    advanced,
+)
+from tightbound.training.components import Mixture
+from tightbound.training.mixture import as_mixture, as_model
 
-ITERATIONS = 20
-"""Of EM in one call of the program."""
 CALLS = 4
 """Most calls after the covariances have become each component's own."""
 LEAST_GAIN = 0.002
 """Nats per row by which held-out rows must gain from a call for there to be another."""
-MEMBERS = 5
 COMPONENTS = (2, 4, 8, 16, 32, 64)
 ROWS_OF_EACH = 8
 """Least rows for each component."""
-COST = 6e10
-"""Numbers that sweeps may touch for one candidate: what sets the number of members."""
-
-
-class State(NamedTuple):
-    """Members of one kind."""
-
-    mixture: Mixture
-    limits: Limits
-
-
-@dataclass
-class Found:
-    """What a candidate needs to be fitted to all rows."""
-
-    kind: str
-    components: int
-    rank: int | None
-    calls: int
-    seconds: float = 0.0
-
-
-@dataclass
-class Search:
-    """The table as all candidates see it."""
-
-    template: Model
-    """One component, fitted to all rows, whose likelihood says what the columns are."""
-    x: Float[np.ndarray, "n d"]
-    data: Blocks
-    log_slope: Float[np.ndarray, " n"]
-    n: int
-    folds: Int[np.ndarray, " n"]
-    """The member that leaves a row out; -1 for none."""
-    members: int
-    filled: Float[np.ndarray, "n m"]
-    """White numbers, with draws where they are missing."""
-    colour: Float[np.ndarray, "m m"]
-    """From white numbers to those of the normal block."""
-    filled_levels: tuple[Int[np.ndarray, " n"], ...]
-    key: Array
-    judged: Judged = field(default_factory=Judged)
-    found: dict[str, Found] = field(default_factory=dict)
-
-    @property
-    def weights(self) -> Float[np.ndarray, "m n"]:
-        """Weight 0 where a member leaves a row out."""
-        return (self.folds[None] != np.arange(self.members)[:, None]).astype(np.float32)
-
-    def held(self, log_p: Float[np.ndarray, "m n"]) -> Float[np.ndarray, " n"]:
-        """Log p of each row, in its own units, by the member that did not see it; or NaN."""
-        rows = np.arange(self.n)
-        of_rows = log_p[np.maximum(self.folds, 0), rows] + self.log_slope
-        return np.where(self.folds >= 0, of_rows, np.nan)
-
-
-@filter_jit
-def _advanced(
-    state: State, data: Blocks, weights: Float[Array, "m n"], *, iterations: int
-) -> tuple[Mixture, Float[Array, "m n"]]:
-    """Iterations of EM of all members, and log p of each row before the last of them."""
-
-    def one(mixture: Mixture, limits: Limits, weights: Array) -> tuple[Mixture, Array]:
-        def step(mixture: Mixture, _: None) -> tuple[Mixture, None]:
-            return iteration(mixture, data, weights, limits)[0], None
-
-        inside = mixture._replace(
-            covariances=bounded(mixture.covariances, limits.floor, limits.rank)
-        )
-        before, _ = jax.lax.scan(step, inside, None, length=iterations - 1)
-        return iteration(before, data, weights, limits)
-
-    return jax.vmap(one)(state.mixture, state.limits, weights)
-
-
-def prepared(template: Model, x: Float[np.ndarray, "n d"], key: Array) -> Search:
-    """The table as candidates see it, with one component fitted to all of it."""
-    likelihood = template.likelihood
-    assert isinstance(likelihood, TableComponents)
-    (data, log_slope), n = seen(likelihood, x), len(x)
-    d = data.x.shape[1]
-    patterns = len(np.unique(~np.isnan(x), axis=0))
-    once = patterns * d**3 + n * d**2
-    members = int(np.clip(COST / (once * ITERATIONS * 32), 1, MEMBERS))
-    order = np.asarray(jax.random.permutation(stream(key, "tables.folds"), n))
-    folds = np.empty(n, np.int64)
-    folds[order] = np.arange(n) % MEMBERS
-    folds = np.where(folds < members, folds, -1)
-    start = as_mixture(template)
-    limits = limits_of(start, likelihood, TABLE_FLOOR, 0.0)
-    one = _advanced(
-        State(*jax.tree.map(lambda leaf: leaf[None], (start, limits))),
-        data,
-        jnp.ones((1, n)),
-        iterations=ITERATIONS,
-    )[0]
-    fitted = as_model(jax.tree.map(lambda leaf: leaf[0], one), likelihood)
-    filled, colour, levels = _filled(fitted, x, stream(key, "tables.filled"))
-    return Search(fitted, x, data, log_slope, n, folds, members, filled, colour, levels, key)
-
-
-def _filled(
-    fitted: Model, x: Float[np.ndarray, "n d"], key: Array
-) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
-    """Rows with draws in their holes: white numbers, their colour, and levels."""
-    likelihood = fitted.likelihood
-    assert isinstance(likelihood, TableComponents)
-    keys = item_keys(key, jnp.arange(len(x)))
-    known = ~np.isnan(x)
-    whole = jnp.asarray(np.where(known, x, 0.0))
-    u, of_levels = map(np.asarray, _drawn(likelihood, whole, jnp.asarray(known), keys))
-    colour = np.asarray(likelihood.numbers.factors()[0], np.float64)
-    mean = np.asarray(likelihood.numbers.means[0], np.float64)
-    white = np.linalg.solve(colour, (u - mean).T).T if len(colour) else u
-    return white, colour, tuple(of_levels.T.astype(np.int64))
-
-
-@filter_jit
-def _drawn(
-    likelihood: TableComponents,
-    x: Float[Array, "n d"],
-    known: Bool[Array, "n d"],
-    keys: Key[Array, " n"],
-) -> tuple[Float[Array, "n m"], Float[Array, "n l"]]:
-    """Rows with draws of one component in their holes: numbers of its normal block, and levels."""
-    numbers, of_levels = (np.array(places, int) for places in likelihood.places)
-
-    def one(x: Array, known: Array, key: Array) -> tuple[Array, Array]:
-        drawn = likelihood.sample_missing(x, known, jnp.ones(1), key=key)
-        return likelihood.warps(drawn[numbers])[0], drawn[of_levels]
-
-    return jax.vmap(one)(x, known, keys)
+USUAL_CALLS = 6
+"""That a mixture takes until it is judged and fitted to all rows."""
 
 
 def _calls(
@@ -177,40 +49,45 @@ def _calls(
     """
     state = _starts(search, found, weights)
     for call in count():
-        mixture, rows = _advanced(state, search.data, jnp.asarray(weights), iterations=ITERATIONS)
+        mixture, rows = advanced(state, search.data, jnp.asarray(weights), iterations=ITERATIONS)
+        search.spent += search.cost(found.components, len(weights))
         yield mixture, rows
         state = State(mixture, state.limits) if call else _released(search, mixture, found)
 
 
-def try_one(search: Search, name: str, found: Found, say: Callable[[str], None]) -> float:
-    """Fits a candidate without the rows that are held out; the mean of log p that these have."""
+def try_one(search: Search, name: str, found: Found, say: Callable[[str], None]) -> Mixture:
+    """Fits a candidate without the rows that are held out; the members' last mixtures."""
     began, weights = time.perf_counter(), search.weights
     best = -np.inf
-    most = CALLS if found.components > 1 else 1
-    for call, (_, rows) in zip(range(1 + most), _calls(search, found, weights), strict=False):
+    calls, call = _calls(search, found, weights), 0
+    most = CALLS if found.components > 1 else 0
+    while True:
+        mixture, rows = next(calls)
         held = search.held(np.asarray(rows))
         mean = float(np.nanmean(held))
         enough = call and not mean > best + LEAST_GAIN
         if not call or mean > best:
             search.judged[name], best, found.calls = held, mean, call
-        if enough:
+        if enough or call == most:
             break
+        call += 1
     found.seconds = time.perf_counter() - began
     search.found[name] = found
     say(name)
-    return best
+    return mixture
 
 
 def fitted(search: Search, name: str) -> Mixture:
     """A candidate fitted to all rows: its members, with a start each, as one mixture."""
     found = search.found[name]
-    weights = np.ones((search.members, search.n), np.float32)
+    if found.kind == "gaussian":
+        return as_mixture(search.template)
+    members = search.members if found.components > 1 else 1
+    weights = np.ones((members, search.n), np.float32)
     mixture, _ = next(islice(_calls(search, found, weights), found.calls, None))
-    if found.components == 1:  # all members are the same
-        return jax.tree.map(lambda leaf: leaf[0], mixture)
     return union(
-        [jax.tree.map(lambda leaf, m=m: leaf[m], mixture) for m in range(search.members)],
-        [1 / search.members] * search.members,
+        [jax.tree.map(lambda leaf, m=m: leaf[m], mixture) for m in range(members)],
+        [1 / members] * members,
     )
 
 
@@ -256,19 +133,13 @@ def _starts(search: Search, found: Found, weights: Float[np.ndarray, "m n"]) -> 
         jnp.broadcast_to(narrow, (m, k, d, d)),
         tuple(jnp.asarray(np.stack(each), jnp.float32) for each in zip(*levels, strict=True)),
     )
-    limits = limits_of(one, likelihood, TABLE_FLOOR, np.inf, found.rank)
-    return State(mixture, jax.tree.map(lambda leaf: jnp.repeat(leaf[None], m, axis=0), limits))
+    return State(mixture, search.limits(np.inf, found.rank, m))
 
 
 def _released(search: Search, mixture: Mixture, found: Found) -> State:
     """Each component with a covariance of its own, shrunk to the one that all had."""
-    d = mixture.means.shape[2]
-    likelihood = search.template.likelihood
-    of_one = limits_of(as_mixture(search.template), likelihood, TABLE_FLOOR, d + 2.0, found.rank)
-    m = mixture.means.shape[0]
-    limits = jax.tree.map(lambda leaf: jnp.repeat(leaf[None], m, axis=0), of_one)
-    if found.components == 1:
-        limits = limits._replace(shrinkage=jnp.zeros(m))
+    m, _, d = mixture.means.shape
+    limits = search.limits(d + 2.0, found.rank, m)
     shares = jax.nn.softmax(mixture.log_shares, axis=1)
     tied = jnp.einsum("mk,mkij->mij", shares, mixture.covariances)
     return State(mixture, limits._replace(spread=tied))
@@ -293,28 +164,42 @@ def _spread(
     return np.array(chosen)
 
 
-def ladder(search: Search, say: Callable[[str], None]) -> None:
-    """Mixtures of more and more components, until held-out rows gain no more."""
-    best = -np.inf
-    worse = 0
+def ladder(search: Search, say: Callable[[str], None]) -> str:
+    """Mixtures of more and more components, until held-out rows gain no more.
+
+    Returns the name of the first that was not tried because it would have cost too much, or "".
+    """
+    best, worse = -np.inf, 0
     for k in COMPONENTS:
         if k * ROWS_OF_EACH > search.n * (1 - 1 / MEMBERS):
             break
         name = f"mixture({k})"
-        mean = try_one(search, name, Found("mixture", k, None, 0), say)
+        if search.spent + USUAL_CALLS * search.cost(k, search.members) > BUDGET:
+            return name
+        try_one(search, name, Found("mixture", k, None, 0), say)
+        mean = search.mean(name)
         worse = 0 if mean > best else worse + 1
         best = max(best, mean)
         if worse == 2:
             break
+    return ""
 
 
-def low_ranks(search: Search, say: Callable[[str], None]) -> None:
-    """Probabilistic PCA with more and more directions, until held-out rows gain no more."""
+def low_ranks(search: Search, gaussian: Mixture, say: Callable[[str], None]) -> None:
+    """Probabilistic PCA, with the directions that serve held-out rows best.
+
+    These are counted by the covariances of the Gaussian, as they are in so many directions; then
+    that model alone is fitted.
+    """
     d = search.data.x.shape[1]
-    best, rank = -np.inf, 1
-    while rank < d - 1:
-        name = f"ppca({rank})"
-        mean = try_one(search, name, Found("ppca", 1, rank, 0), say)
-        if not mean > best:
-            break
-        best, rank = mean, rank * 2
+    ranks = [2**j for j in range(d) if 2**j < d - 1]
+    if not ranks:
+        return
+    weights = jnp.asarray(search.weights)
+    means = []
+    for rank in ranks:
+        limits = search.limits(np.inf, rank, search.members)
+        rows = advanced(State(gaussian, limits), search.data, weights, iterations=1)[1]
+        means.append(np.nanmean(search.held(np.asarray(rows))))
+    best = ranks[int(np.argmax(means))]
+    try_one(search, f"ppca({best})", Found("ppca", 1, best, 0), say)
