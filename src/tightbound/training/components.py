@@ -164,13 +164,13 @@ def _factorised(
     d = covariance.shape[0]
     here = known.T[:, :, None] > 0
     across = here.transpose(0, 2, 1)
-    unit = jnp.eye(d, dtype=covariance.dtype)
-    factor = jnp.linalg.cholesky(jnp.where(here & across, covariance, unit))
+    unit, all_of = jnp.eye(d, dtype=covariance.dtype)[None], covariance[None]
+    factor = jnp.linalg.cholesky(jnp.where(here & across, all_of, unit))
     log_volume = 2 * jnp.sum(jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)), axis=1)
-    right = jnp.where(here, jnp.where(across, unit, covariance), 0.0)
+    right = jnp.where(here, jnp.where(across, unit, all_of), 0.0)
     solved = jax.lax.linalg.triangular_solve(factor, right, left_side=True, lower=True)
     products = jnp.einsum("pki,pkj->pij", solved, solved, precision=HIGHEST)
-    among_missing = jnp.where(here | across, products, covariance - products)
+    among_missing = jnp.where(here | across, products, all_of - products)
     matrices = jnp.where(here & across, -products, among_missing)
     return matrices.transpose(1, 2, 0), log_volume
 
