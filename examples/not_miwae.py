@@ -6,7 +6,8 @@ whole columns. Fits and scores the same rows, as the paper does.
 
     python examples/not_miwae.py banknote --decoder linear --sign high_missing --steps 10000
 
-Tables are files of `$TIGHTBOUND_DATA/uci`, and yeast that of `adbench`. Prints a row of markdown for each set, with seconds.
+Tables are files of `$TIGHTBOUND_DATA/uci`, and yeast that of `adbench`. Prints a row of markdown
+for each set, with seconds.
 
 Reference: Ipsen, Mattei & Frellsen 2021, arXiv 2006.12871, table 1.
 """

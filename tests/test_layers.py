@@ -11,7 +11,7 @@ ROOT = Path(tightbound.__file__).parent
 
 # Each line may import the lines above it and itself.
 ORDER = [
-    ["core.errors", "core.discovery", "core.supports"],
+    ["core.aligned", "core.errors", "core.discovery", "core.supports"],
     ["core.calls"],
     ["core.budget"],
     ["core.names"],

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from tightbound.core.aligned import aligned
 from tightbound.core.errors import UsageError, unknown
 from tightbound.core.files import read_bytes
 from tightbound.data.entries import check_keys, checked, texts_of
@@ -134,9 +135,7 @@ class Schema:
     def __str__(self) -> str:
         """A table: name, kind, levels or range, missing values, and what was guessed."""
         head = ("column", "kind", "values", "missing", "")
-        lines = [head, *(_line(column) for column in self.columns)]
-        widths = [max(len(line[j]) for line in lines) for j in range(len(head))]
-        shown = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+        shown = aligned([head, *(_line(column) for column in self.columns)])
         if self.label:
             shown.append(f"label {self.label!r}: {_listed(self.label_levels)}")
         shown += [f"dropped {name!r}: {reason}" for name, reason in self.dropped]

@@ -108,8 +108,9 @@ def gaussian_mixture(
     if not variance > 0:
         raise UsageError("expected data with some spread to place Gaussians in, got equal rows")
     covariance += 1e-6 * variance * np.eye(train.shape[1])
-    chosen = _spread(
+    chosen = spread(
         centred / np.sqrt(np.diag(covariance)),
+        np.ones(len(train)),
         components,
         stream(as_key(key), "gaussian_mixture.spread"),
     )
@@ -143,7 +144,8 @@ def bernoulli_mixture(
     train = _train(data, components)
     check_values(train, "unit", "the training data of a Bernoulli likelihood")
     values = np.asarray(train, np.float64)
-    chosen = _spread(values, components, stream(as_key(key), "bernoulli_mixture.spread"))
+    of_spread = stream(as_key(key), "bernoulli_mixture.spread")
+    chosen = spread(values, np.ones(len(values)), components, of_spread)
     logits = _logits(0.5 * (values[chosen] + values.mean(axis=0)))
     return Model(Categorical(jnp.zeros(components)), BernoulliComponents(logits))
 
@@ -208,13 +210,18 @@ def _logits(p: Float[np.ndarray, "*s"]) -> Float[Array, "*s"]:
     return jnp.asarray(np.log(p) - np.log1p(-p), jnp.float32)
 
 
-def _spread(x: Float[np.ndarray, "n d"], count: int, key: PRNGKeyArray) -> list[int]:
-    """Rows that are far apart: k-means++ seeding, on the host."""
+def spread(
+    x: Float[np.ndarray, "n d"], weights: Float[np.ndarray, " n"], count: int, key: PRNGKeyArray
+) -> list[int]:
+    """Rows that are far apart, on the host, of those that have weight: k-means++ seeding.
+
+    Reference: Arthur & Vassilvitskii 2007, SODA, section 2.2.
+    """
     chosen, distance = [], np.ones(len(x))
     for uniform in np.asarray(jax.random.uniform(key, (count,)), np.float64):
-        if not distance.any():  # fewer different rows than are asked for
-            distance = np.ones(len(x))
-        total = np.cumsum(distance)
+        total = np.cumsum(distance * weights)
+        if not total[-1] > 0:  # fewer different rows than are asked for
+            total = np.cumsum(weights)
         row = int(np.searchsorted(total, uniform * total[-1], side="right"))
         chosen.append(min(row, len(x) - 1))
         to_last = np.sum((x - x[chosen[-1]]) ** 2, axis=1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.stats import rankdata
 
 from tightbound.report.table import Table, TableColumn, shortened
 from tightbound.report.theme import Theme
@@ -147,15 +148,10 @@ def rank_correlations(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "d d"
     for i in range(d):
         for j in range(i):
             both: Bool[np.ndarray, " n"] = known[:, i] & known[:, j]
-            found[i, j] = found[j, i] = _correlation(_ranks(rows[both, i]), _ranks(rows[both, j]))
+            found[i, j] = found[j, i] = _correlation(
+                rankdata(rows[both, i]), rankdata(rows[both, j])
+            )
     return found
-
-
-def _ranks(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Ranks from 0; equal values have their mean rank."""
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return (ends - (counts + 1) / 2)[which]
 
 
 def _correlation(a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"]) -> float:

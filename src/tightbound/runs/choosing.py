@@ -16,9 +16,7 @@ from tightbound.runs.folder import RUN, open_run
 from tightbound.runs.source import load, load_source
 from tightbound.runs.writing import write_records
 from tightbound.training import Run
-from tightbound.training.history import MetricsFile
-
-METRICS = "metrics.jsonl"
+from tightbound.training.history import METRICS, MetricsFile
 
 
 def choose_run(config: Config, directory: Path, *, resume: bool) -> Run:

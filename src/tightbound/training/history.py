@@ -9,6 +9,8 @@ from tightbound.core.digests.lines import START, read_lines, to_line
 from tightbound.core.errors import UsageError
 from tightbound.core.files import is_file, refusals, write_all, write_atomic
 
+METRICS = "metrics.jsonl"
+
 
 class EpochRecord(NamedTuple):
     """One epoch, with one number per replica; bounds in nats per datum."""

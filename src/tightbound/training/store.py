@@ -16,7 +16,7 @@ from tightbound.data import Source
 from tightbound.objectives import AbstractObjective, Params
 from tightbound.training import checkpoint
 from tightbound.training.epoch import EpochSettings
-from tightbound.training.history import History, Kept, MetricsFile, read_history
+from tightbound.training.history import METRICS, History, Kept, MetricsFile, read_history
 from tightbound.training.state import State, held
 from tightbound.training.structure import describe, differences, fixed
 
@@ -31,7 +31,7 @@ class Store:
         """Names the files; nothing is touched before `claim` or `resume`."""
         self.folder = folder
         self.path = folder.path / "checkpoints" / "last.safetensors"
-        self.metrics_path = folder.path / "metrics.jsonl"
+        self.metrics_path = folder.path / METRICS
         self.fingerprint = fingerprint
         self.seconds = 0.0
         self._began = time.perf_counter()

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from tightbound.core.aligned import aligned
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
@@ -54,12 +56,10 @@ class Choice:
                     f"{of.seconds:.1f}",
                 )
             )
-        widths = [max(len(line[j]) for line in lines) for j in range(len(head))]
-        shown = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
         return "\n".join(
             (
                 "Held-out rows, nats per row (higher is better):",
-                *shown,
+                *aligned(lines),
                 f"Chosen: {self.chosen}.",
                 *self.notes,
             )

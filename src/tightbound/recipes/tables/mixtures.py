@@ -12,11 +12,12 @@ from itertools import count, islice
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from tightbound.core.streams import numbered, stream
 from tightbound.likelihoods import TableComponents
 from tightbound.models import Model
+from tightbound.models.finite import spread
 from tightbound.recipes.tables.search import (
     BUDGET,
     ITERATIONS,
@@ -111,13 +112,16 @@ def _starts(search: Search, found: Found, weights: Float[np.ndarray, "m n"]) -> 
     likelihood, k = search.template.likelihood, found.components
     assert isinstance(likelihood, TableComponents)
     d = one.means.shape[1]
+    values = [search.filled, *(np.eye(int(of.max()) + 1)[of] for of in search.filled_levels)]
+    values = np.concatenate(values, axis=1)
     means, levels = [], []
     for member, weight in enumerate(weights):
         if k == 1:
             means.append(np.asarray(one.means))
             levels.append(tuple(map(np.asarray, one.log_levels)))
             continue
-        rows = _spread(search, k, weight, numbered(stream(search.key, "tables.starts"), member))
+        of_start = numbered(stream(search.key, "tables.starts"), member)
+        rows = spread(values, weight, k, of_start)
         means.append(search.filled[rows] @ search.colour.T + np.asarray(one.means))
         levels.append(
             tuple(
@@ -143,25 +147,6 @@ def _released(search: Search, mixture: Mixture, found: Found) -> State:
     shares = jax.nn.softmax(mixture.log_shares, axis=1)
     tied = jnp.einsum("mk,mkij->mij", shares, mixture.covariances)
     return State(mixture, limits._replace(spread=tied))
-
-
-def _spread(
-    search: Search, k: int, weight: Float[np.ndarray, " n"], key: Array
-) -> Int[np.ndarray, " k"]:
-    """Rows that are far apart (k-means++, Arthur & Vassilvitskii 2007), out of those that count."""
-    x = [search.filled, *(np.eye(int(of.max()) + 1)[of] for of in search.filled_levels)]
-    x = np.concatenate(x, axis=1)
-    uniform = np.asarray(jax.random.uniform(key, (k,)), np.float64)
-    chosen, distance = [], np.ones(len(x))
-    for share in uniform:
-        total = np.cumsum(distance * weight)
-        if not total[-1] > 0:
-            total = np.cumsum(weight)
-        row = min(int(np.searchsorted(total, share * total[-1], side="right")), len(x) - 1)
-        away = np.sum((x - x[row]) ** 2, axis=1)
-        distance = away if not chosen else np.minimum(distance, away)
-        chosen.append(row)
-    return np.array(chosen)
 
 
 def ladder(search: Search, say: Callable[[str], None]) -> str:
