@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 from tests.models.test_holes import holed, linear, truth
 from tests.ztest import LIMIT
@@ -21,6 +22,7 @@ from tightbound.core.errors import UsageError
 from tightbound.core.items import Datum
 from tightbound.data.schema import Column, Schema
 from tightbound.distributions import WithNoise
+from tightbound.likelihoods.masks import STEEP
 from tightbound.models.missingness import KINDS
 from tightbound.tasks import predictive
 
@@ -206,6 +208,16 @@ def test_slopes_have_the_sign_that_is_known():
     np.testing.assert_allclose(low, expected, rtol=1e-5)
 
 
+def test_censored_values_begin_with_steep_slopes_at_the_outermost_observed_ones():
+    model, posterior, _ = linear()
+    signs = ("high_missing", "low_missing", "unknown", "high_missing")
+    x = holed()
+    mask = tb.models.missingness(model, posterior, sign=signs, censored=x)[0].likelihood.mask
+    np.testing.assert_allclose(mask.slopes, [STEEP, -STEEP, 0, STEEP], rtol=1e-5)
+    ends = [np.nanmax(x[:, 0]), np.nanmin(x[:, 1]), 0.0, np.nanmax(x[:, 3])]
+    np.testing.assert_allclose(mask.logits(jnp.asarray(ends)), np.zeros(4), atol=1e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("layers", [1, 2])
@@ -305,6 +317,9 @@ def test_what_cannot_be_done_says_so():
         ({"sign": ["unknown"]}, "one word or 4 of them, got 1"),
         ({"kind": "linear", "sign": "high_missing"}, "is for kind='self_masking'"),
         ({"hidden": (0,)}, "hidden"),
+        ({"censored": holed()}, "needs sign="),
+        ({"censored": holed()[:, :2], "sign": "low_missing"}, r"of shape \(n, 4\), got \(.*, 2\)"),
+        ({"censored": np.full((3, 4), np.nan), "sign": "low_missing"}, "no value at all"),
     ):
         with pytest.raises(UsageError, match=words):
             tb.models.missingness(model, posterior, **options)
@@ -331,9 +346,9 @@ def test_the_noise_is_no_unit_of_the_model():
 
 @pytest.mark.slow
 @pytest.mark.stat
-@pytest.mark.parametrize("sign", ["high_missing", "unknown"])
+@pytest.mark.parametrize("sign", ["high_missing", "unknown", "censored"])
 def test_a_fit_finds_the_mean_that_the_observed_values_understate(sign):
-    """Three columns of one factor, of which the first hides its high values.
+    """Three columns of one factor, of which the first hides its high values, or all above 2.
 
     The mean of 3,000 whole rows has the standard error 0.02; in fits to four other sets of rows the
     one found was 0.03 off (root mean square, 0.054 at most). 0.15 is five of those.
@@ -341,13 +356,16 @@ def test_a_fit_finds_the_mean_that_the_observed_values_understate(sign):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3000, 1)) * [1.0, 0.8, 0.9] + 0.5 * rng.normal(size=(3000, 3)) + [2, 0, 0]
     holed = x.astype(np.float32)
-    holed[rng.random(3000) < 1 / (1 + np.exp(-3 * (x[:, 0] - 2))), 0] = np.nan
+    slope = 1e6 if sign == "censored" else 3
+    holed[rng.random(3000) < scipy.special.expit(slope * (x[:, 0] - 2)), 0] = np.nan
     means = {}
     for kind in ("self_masking", "constant"):
         parts = tb.autoencoder(
             holed, latent=1, hidden=(16,), likelihood="gaussian_column", decoder=jnp.asarray
         )
         options = {"sign": sign} if kind == "self_masking" else {}
+        if options and sign == "censored":
+            options = {"sign": "high_missing", "censored": holed}
         parts = tb.models.missingness(*parts, kind=kind, **options)
         run = tb.fit(
             *parts,

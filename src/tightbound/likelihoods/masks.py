@@ -4,6 +4,7 @@ Ipsen, Mattei & Frellsen 2021, arXiv 2006.12871 (self-masking, linear and genera
 """
 
 import abc
+import math
 from collections.abc import Callable
 
 import equinox as eqx
@@ -17,6 +18,10 @@ from tightbound.networks import MLP, Dense, Features, Standardization
 
 SIGNS = {"high_missing": 1, "low_missing": -1, "unknown": 0}
 """The sign of the slope w of each column's logit."""
+
+
+STEEP = 10.0
+"""|w| at the start where values are missing beyond an end."""
 
 
 class View(eqx.Module):
@@ -90,12 +95,23 @@ class SelfMasking(AbstractMask):
     """1 where high values are missing, -1 where low ones are, 0 where it is not known."""
 
     @staticmethod
-    def of(view: View, signs: tuple[int, ...]) -> "SelfMasking":
-        """At the start w is 0 where its sign is to be found, so that the data decide it."""
+    def of(
+        view: View, signs: tuple[int, ...], ends: Float[np.ndarray, " d"] | None = None
+    ) -> "SelfMasking":
+        """At the start w is 0 where its sign is to be found, so that the data decide it.
+
+        With `ends`, beyond which values are missing, |w| is `STEEP` and the logit there 0.
+        """
         of_each = tuple(
             0 if level else signs[j] for j, level in zip(view.places, view.levelled, strict=True)
         )
-        return SelfMasking(view, jnp.zeros(view.dim), jnp.zeros(len(of_each)), of_each)
+        start = SelfMasking(view, jnp.zeros(view.dim), jnp.zeros(len(of_each)), of_each)
+        if ends is None:
+            return start
+        free = np.where(np.array(of_each, int) == 0, 0.0, math.log(math.expm1(STEEP)))
+        steep = eqx.tree_at(lambda mask: mask.free, start, jnp.asarray(free, jnp.float32))
+        at_ends = steep.logits(jnp.asarray(ends, jnp.float32))
+        return eqx.tree_at(lambda mask: mask.intercept, steep, -at_ends)
 
     @property
     def separate(self) -> bool:

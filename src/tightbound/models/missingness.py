@@ -13,11 +13,13 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least, unknown
 from tightbound.core.items import Datum, having
 from tightbound.core.streams import as_key, stream
+from tightbound.data import DataLike, as_values
 from tightbound.distributions import WithNoise
 from tightbound.likelihoods import Masked
 from tightbound.likelihoods.masks import (
@@ -42,6 +44,7 @@ def missingness(
     *,
     kind: str = "self_masking",
     sign: str | Sequence[str] = "unknown",
+    censored: DataLike | None = None,
     hidden: Sequence[int] = (128,),
     activation: str = "tanh",
     key: int | PRNGKeyArray = 0,
@@ -63,6 +66,9 @@ def missingness(
             whatever x is: log p(x_observed) + log p(s), as if the mask had no model).
         sign: Of "self_masking": "high_missing" (w_j > 0), "low_missing" (w_j < 0) or "unknown", for
             all columns of numbers or as a list with one for each column of x.
+        censored: The data, NaN where values are missing, if they are so beyond an end: a limit of
+            detection, an instrument that saturates. Slopes, of known signs, then start steep, at
+            the outermost value of each column that is observed; from 0 they hardly come there.
         hidden: Widths of the hidden layers of "nonlinear".
         activation: Their activation.
         key: Seed or key of the initialisation of "linear" and "nonlinear".
@@ -71,7 +77,8 @@ def missingness(
         `(model, posterior)`.
 
     Raises:
-        UsageError: An unknown kind or sign, a sign for another kind or for a column of levels, a
+        UsageError: An unknown kind or sign, a sign for another kind or for a column of levels,
+            censored data without signs or of another size or without any value in a column, a
             posterior without a density, a likelihood whose values are no differentiable function of
             noise (counts, families other than the above), or levels under "linear" or "nonlinear".
     """
@@ -93,7 +100,9 @@ def missingness(
     of = View(view(model), *shape)
     levels = _levelled(model)
     signs = _signs(kind, sign, of)
-    mask = _mask(kind, of, signs, tuple(hidden), activation, stream(as_key(key), "missingness"))
+    ends = None if censored is None else _ends(censored, signs)
+    mask_key = stream(as_key(key), "missingness")
+    mask = _mask(kind, of, signs, ends, tuple(hidden), activation, mask_key)
     if levels and not mask.separate:
         raise UsageError(
             f"column {min(levels)} (counted from 0) has levels, over which a mask of the kind "
@@ -115,6 +124,7 @@ def _mask(
     kind: str,
     of: View,
     signs: tuple[int, ...],
+    ends: Float[np.ndarray, " d"] | None,
     hidden: tuple[int, ...],
     activation: str,
     key: PRNGKeyArray,
@@ -122,8 +132,23 @@ def _mask(
     if kind == "constant":
         return ConstantMask(jnp.zeros(of.dim))
     if kind == "self_masking":
-        return SelfMasking.of(of, signs)
+        return SelfMasking.of(of, signs, ends)
     return NetworkMask.of(of, hidden if kind == "nonlinear" else (), activation, key)
+
+
+def _ends(data: DataLike, signs: tuple[int, ...]) -> Float[np.ndarray, " d"]:
+    """The outermost value of each column that is observed, on the side where others are missing."""
+    x = as_values(data, "the censored data").x
+    if x.ndim != 2 or x.shape[1] != len(signs):
+        raise UsageError(f"expected censored= of shape (n, {len(signs)}), got {x.shape}")
+    if not any(signs):
+        raise UsageError("censored= needs sign=: at which end of the values others are missing")
+    empty = np.isnan(x).all(axis=0)
+    if empty.any():
+        raise UsageError(
+            f"censored=: column {int(np.argmax(empty))} (counted from 0) has no value at all"
+        )
+    return np.where(np.array(signs) < 0, np.nanmin(x, axis=0), np.nanmax(x, axis=0))
 
 
 def _levelled(model: Model) -> set[int]:
