@@ -42,13 +42,20 @@ def impute(table: Holed, seed: int) -> Filled:
 
 
 def score(rows: Rows, seed: int) -> Scored:
-    """Normal rows are known to be: then a fifth of them is kept from the fit, for p-values."""
+    """Normal rows are known to be: then a fifth of them is kept from the fit, for p-values.
+
+    A column with one value alone among the rows of the fit has no density: it is left out, as
+    `tb.data.load` leaves it out of a file.
+    """
     train, test = rows.train.astype(np.float32), rows.test.astype(np.float32)
     calibration = None
     if rows.clean:
         order = np.random.default_rng(seed).permutation(len(train))
         kept = round(CALIBRATION * len(train))
         calibration, train = train[order[:kept]], train[order[kept:]]
+    varied = np.ptp(train, axis=0) > 0
+    train, test = train[:, varied], test[:, varied]
+    calibration = None if calibration is None else calibration[:, varied]
     found = tb.score(
         *_fit(train, None, seed),
         test,

@@ -13,15 +13,23 @@ from tightbound.core.progress import Progress
 from tightbound.core.streams import as_key, numbered, stream
 from tightbound.data import DataLike, Dataset, Schema, as_values
 from tightbound.data.binarise import Binarisation
-from tightbound.evidence.exact.log_evidence import exact
 from tightbound.models import Model, table_component
 from tightbound.objectives import Params
 from tightbound.recipes.candidates import CANDIDATES
 from tightbound.recipes.tables.choice import Choice, candidate
 from tightbound.recipes.tables.deep import SIZES, Deep, deep
-from tightbound.recipes.tables.mixtures import as_table, fitted, ladder, low_ranks, try_one, union
+from tightbound.recipes.tables.mixtures import (
+    as_table,
+    fitted,
+    ladder,
+    low_ranks,
+    mean_log_p,
+    try_one,
+    union,
+)
 from tightbound.recipes.tables.search import Found, Search, prepared
 from tightbound.training import Run
+from tightbound.training.components import Mixture
 from tightbound.training.history import EpochRecord, History
 
 LEAST_WEIGHT = 0.1
@@ -101,7 +109,7 @@ def fit_table(
             kept = {best: 1.0}
         else:
             mixture = union([fitted(search, name) for name in kept], list(kept.values()))
-            run = _run(search, as_table(search, mixture), " and ".join(kept), began)
+            run = _run(search, mixture, " and ".join(kept), began)
     tried = {**search.found, **networks}
     top = search.judged.best()
     told = [
@@ -188,9 +196,9 @@ def _best(search: Search, networks: dict[str, Deep], kept: dict[str, float]) -> 
     return best
 
 
-def _run(search: Search, model: Model, chosen: str, began: float) -> Run:
+def _run(search: Search, mixture: Mixture, chosen: str, began: float) -> Run:
     """The mixtures as what `tb.fit` returns: one epoch, whose bound is the rows' own log p."""
-    log_p = float(np.mean(exact(model, search.x, progress=False).log_evidence))
+    model, log_p = as_table(search, mixture), mean_log_p(search, mixture)
     seconds = time.perf_counter() - began
     return Run(
         model,

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from tightbound.core.compilation import filter_jit
 from tightbound.core.streams import numbered, stream
 from tightbound.likelihoods import TableComponents
 from tightbound.models import Model
@@ -27,7 +28,7 @@ from tightbound.recipes.tables.search import (
     State,
     advanced,
 )
-from tightbound.training.components import Mixture
+from tightbound.training.components import Mixture, log_evidence
 from tightbound.training.mixture import as_mixture, as_model
 
 CALLS = 4
@@ -99,6 +100,12 @@ def union(mixtures: list[Mixture], shares: list[float]) -> Mixture:
         for mixture, share in zip(mixtures, shares, strict=True)
     ]
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+
+def mean_log_p(search: Search, mixture: Mixture) -> float:
+    """Mean log p of the rows in nats, in their own units."""
+    found = np.asarray(filter_jit(log_evidence)(mixture, search.data, search.n))
+    return float(np.mean(found + search.log_slope))
 
 
 def as_table(search: Search, mixture: Mixture) -> Model:

@@ -24,11 +24,11 @@ ITERATIONS = 20
 """Of EM in one call of the program."""
 MEMBERS = 5
 """Folds, and starts."""
-BUDGET = 8e9
-"""Entries of rows' covariances that candidates may touch, some 15 ns each: a mixture that would
-cost more than is left is not tried."""
-OF_ONE = BUDGET / 40
-"""What one component may cost in one call, which bounds rows and members."""
+BUDGET = 4e10
+"""Steps of 1.5 ns that candidates may take: a mixture that would take more than is left is not
+tried."""
+OF_ONE = BUDGET / 30
+"""What one component may take in one call, which bounds rows and members."""
 LEAST_ROWS_OF_COLUMNS = 30
 """Rows for each column that are used whatever they cost."""
 
@@ -73,7 +73,7 @@ class Search:
     filled_levels: tuple[Int[np.ndarray, " n"], ...]
     key: Array
     once: float
-    """Entries of covariances that one iteration of one component and member touches."""
+    """Steps of an iteration of one component of one member."""
     spent: float = 0.0
     judged: Judged = field(default_factory=Judged)
     found: dict[str, Found] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Search:
         return (self.folds[None] != np.arange(self.members)[:, None]).astype(np.float32)
 
     def cost(self, components: int, members: int) -> float:
-        """Entries that a call of the program touches."""
+        """Steps of a call of the program."""
         return self.once * ITERATIONS * components * members
 
     def mean(self, name: str) -> float:
@@ -152,9 +152,9 @@ def prepared(template: Model, x: Float[np.ndarray, "n d"], key: Array) -> Search
 
 
 def _once(x: Float[np.ndarray, "n d"], numbers: int) -> float:
-    """What one iteration of one component costs: rows that know the same share a matrix."""
-    patterns = len(np.unique(~np.isnan(x), axis=0))
-    return (patterns + len(x) / 6) * max(numbers, 4) ** 2
+    """Steps of one iteration of one component, in which rows that know the same share a matrix."""
+    patterns, d = len(np.unique(~np.isnan(x), axis=0)), max(numbers, 4)
+    return d**2 * (patterns * d / 6 + len(x))
 
 
 def _rows(x: Float[np.ndarray, "n d"], numbers: int, key: Array) -> Int[np.ndarray, " n"]:
