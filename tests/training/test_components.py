@@ -1,4 +1,4 @@
-"""Swept covariances against inverses, by sweeps and by Cholesky factors."""
+"""Swept covariances against inverses."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 from tightbound.training import components
 
 
-@pytest.mark.parametrize("d", [5, components.SWEPT, components.SWEPT + 1, 40])
+@pytest.mark.parametrize("d", [1, 5, 40])
 def test_swept_covariances_are_regressions_of_what_is_missing_on_what_is_known(d):
     rng = np.random.default_rng(d)
     factor = rng.normal(size=(d, d + 4))

@@ -21,11 +21,11 @@ from jaxtyping import Array, Float, Int
 from tightbound.distributions.triangular import HIGHEST
 
 ENTRIES = 2**16
-"""Most numbers of swept matrices of one component that are held at once."""
+"""Most numbers of swept matrices of one component that are held at once, where rows allow it."""
 ROWS = 1024
 """Most rows of a block."""
-SWEPT = 48
-"""Most columns for which sweeps are faster than Cholesky factors: 3 times at 16, half at 100."""
+ABREAST = 32
+"""Least patterns of a block: fewer do not fill the units that work on several at once."""
 Numbers = np.ndarray | Array
 
 
@@ -91,7 +91,7 @@ def blocks(x: Float[np.ndarray, "n d"], levels: tuple[Int[np.ndarray, " n"], ...
     patterns, pattern = np.unique(known, axis=0, return_inverse=True)
     pattern = pattern.reshape(-1)
     order = np.argsort(pattern, kind="stable")
-    size = min(n, max(1, min(ROWS, ENTRIES // max(1, d * d))))
+    size = min(n, ROWS, max(ABREAST, ENTRIES // max(1, d * d)))
     count = -(-n // size)
     row = np.full(count * size, n, np.int32)
     row[:n] = order
@@ -134,8 +134,6 @@ def swept(
     axis, along which processors work at once.
     """
     d = covariance.shape[0]
-    if d > SWEPT:
-        return _factorised(covariance, known)
 
     def pivot(state: tuple[Array, Array], here: Float[Array, " p"]) -> tuple[Any, None]:
         # The pivot is always the first row, which then becomes the last: that its place is fixed
@@ -153,24 +151,6 @@ def swept(
     all_of = jnp.repeat(covariance[:, :, None], known.shape[1], axis=2)
     start = all_of, jnp.zeros(known.shape[1], covariance.dtype)
     return jax.lax.scan(pivot, start, known)[0] if d else start
-
-
-def _factorised(
-    covariance: Float[Array, "d d"], known: Float[Array, "d p"]
-) -> tuple[Float[Array, "d d p"], Float[Array, " p"]]:
-    """The same, by L L^T = S_oo: of A = L^-1 (I, S_om) the products A^T A are all that is new."""
-    d = covariance.shape[0]
-    here = known.T[:, :, None] > 0
-    across = here.transpose(0, 2, 1)
-    unit, all_of = jnp.eye(d, dtype=covariance.dtype)[None], covariance[None]
-    factor = jnp.linalg.cholesky(jnp.where(here & across, all_of, unit))
-    log_volume = 2 * jnp.sum(jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)), axis=1)
-    right = jnp.where(here, jnp.where(across, unit, all_of), 0.0)
-    solved = jax.lax.linalg.triangular_solve(factor, right, left_side=True, lower=True)
-    products = jnp.einsum("pki,pkj->pij", solved, solved, precision=HIGHEST)
-    among_missing = jnp.where(here | across, products, all_of - products)
-    matrices = jnp.where(here & across, -products, among_missing)
-    return matrices.transpose(1, 2, 0), log_volume
 
 
 class _Of(NamedTuple):
