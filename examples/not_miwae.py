@@ -129,9 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seconds = (time.perf_counter() - start) / options.seeds
         errors = [error for error, _ in found]
         spread = f" ± {np.std(errors, ddof=1):.2f}" if len(errors) > 1 else ""
-        words = (
-            name, options.kind, options.sign, options.censored, options.decoder, options.steps
-        )  # fmt: skip
+        steep = "yes" if options.censored else "no"
+        words = (name, options.kind, options.sign, steep, options.decoder, options.steps)
         print(f"| {' | '.join(map(str, words))} | {np.mean(errors):.2f}{spread} | {seconds:.0f} |")
         for seed, (error, notes) in enumerate(found):
             print(f"seed {seed}: {error:.3f}; {notes}", flush=True)

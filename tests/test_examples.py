@@ -241,5 +241,8 @@ def test_not_miwae_deletes_high_values_and_scores_those_alone(tmp_path, capsys, 
     holed = example("not_miwae").with_high_values_deleted(read)
     assert np.array_equal(np.isnan(holed[:, :2]), read[:, :2] > 0)
     assert not np.isnan(holed[:, 2:]).any()
-    run("not_miwae", "banknote", "--steps", 40, "--k", 3, "--draws", 50)
-    assert "| banknote | self_masking | unknown | linear | 40 | " in capsys.readouterr().out
+    few = ("--steps", 40, "--k", 3, "--draws", 50)
+    run("not_miwae", "banknote", *few)
+    assert "| banknote | self_masking | unknown | no | linear | 40 | " in capsys.readouterr().out
+    run("not_miwae", "banknote", *few, "--sign", "high_missing", "--censored")
+    assert "| high_missing | yes | linear | 40 | " in capsys.readouterr().out
