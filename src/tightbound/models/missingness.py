@@ -19,7 +19,7 @@ from jaxtyping import Float, PRNGKeyArray
 from tightbound.core.errors import UsageError, at_least, unknown
 from tightbound.core.items import Datum, having
 from tightbound.core.streams import as_key, stream
-from tightbound.data import DataLike, as_values
+from tightbound.data import DataLike, as_values, check_values
 from tightbound.distributions import WithNoise
 from tightbound.likelihoods import Masked
 from tightbound.likelihoods.masks import (
@@ -141,6 +141,7 @@ def _ends(data: DataLike, signs: tuple[int, ...]) -> Float[np.ndarray, " d"]:
     x = as_values(data, "the censored data").x
     if x.ndim != 2 or x.shape[1] != len(signs):
         raise UsageError(f"expected censored= of shape (n, {len(signs)}), got {x.shape}")
+    check_values(x, "real", "the censored data", holes=True)
     if not any(signs):
         raise UsageError("censored= needs sign=: at which end of the values others are missing")
     empty = np.isnan(x).all(axis=0)
