@@ -11,6 +11,8 @@ import pytest
 from tightbound.cli import run as command
 from tightbound.cli.compilation import SWITCH
 
+pytestmark = pytest.mark.slow
+
 SMALL = "--likelihood columns --latent 2 --hidden 8 --k 2 --epochs 3 --evaluate-k 0".split()
 HEAD = ["colour", "visits", "height"]
 

@@ -21,6 +21,7 @@ def years(tmp_path):
     return x
 
 
+@pytest.mark.slow
 def test_what_a_file_does_not_tell_is_an_option(tightbound, years):
     status, _, err = tightbound("fit", "years.csv", *SMALL, "--name", "y")
     assert (status, err.count("\n")) == (2, 1)
@@ -115,6 +116,7 @@ def mixed(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_columns_are_what_options_say_and_new_rows_are_coded_alike(tightbound, mixed):
     status, _, err = tightbound("fit", "mixed.csv", *SMALL, "--name", "m")
     assert (status, err.count("\n")) == (2, 1)

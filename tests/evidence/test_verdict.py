@@ -233,6 +233,7 @@ def test_evidence_that_failed_everywhere_is_not_called_a_lack_of_draws():
     assert "100.0 % of the data have a k-hat that may be beyond 1" in judged.reason
 
 
+@pytest.mark.slow
 def test_worse_numbers_never_give_a_better_verdict():
     rng = np.random.default_rng(0)
     seen = set()

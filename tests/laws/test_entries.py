@@ -92,9 +92,9 @@ CALLS = {
     "jackknife": lambda x: evidence.jackknife(model(), posterior(), x, k=4).log_evidence,
     "load": lambda x: tb.data.load(x).train,
     "load_items": lambda x: tb.data.load_items(x).x,
-    "missingness": lambda x: (
-        models.missingness(model(), posterior(), sign="high_missing", censored=x)[0]
-    ),
+    "missingness": lambda x: models.missingness(
+        model(), posterior(), sign="high_missing", censored=x
+    )[0],
     "prior_sampling": lambda x: evidence.prior_sampling(model(), x, k=3).log_evidence,
     "ratio_calibration": lambda x: (
         ratio_calibration(adversarial(), ADVERSARIAL, x, draws=12, bins=2)[0].loss

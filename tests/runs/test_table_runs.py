@@ -24,6 +24,8 @@ from tightbound.report import json_records, summary_lines
 from tightbound.runs.baselines import gaussian_baselines
 from tightbound.runs.tabulated import ROUNDS, _rounds
 
+pytestmark = pytest.mark.slow
+
 RUN = Path("runs") / "t"
 
 

@@ -17,6 +17,8 @@ from tests.sklearn.conftest import gaussian
 from tightbound.sklearn import DeepDetector, DeepImputer, DeepLatentModel
 from tightbound.sklearn.callbacks import CallbackSupportMixin
 
+pytestmark = pytest.mark.slow
+
 X = gaussian(60, holes=0.1)
 Y = (np.nan_to_num(X[:, 0]) > 1).astype(int)
 WITH_CALLBACKS = hasattr(CallbackSupportMixin, "set_callbacks")
@@ -32,7 +34,6 @@ def imputer(**settings):
     return DeepImputer(candidates="gaussian", random_state=0, **settings)
 
 
-@pytest.mark.slow
 def test_pipelines_take_them_first_and_last():
     pipeline = make_pipeline(imputer(), classifier()).fit(X, Y)
     assert pipeline.score(X, Y) > 0.8
@@ -45,7 +46,6 @@ def test_pipelines_take_them_first_and_last():
     assert pipeline[:-1].get_feature_names_out().tolist() == ["x0", "x1", "x2"]
 
 
-@pytest.mark.slow
 def test_columns_of_a_frame_go_to_them():
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     split = ColumnTransformer(
@@ -56,7 +56,6 @@ def test_columns_of_a_frame_go_to_them():
     assert not found.isna().to_numpy().any()
 
 
-@pytest.mark.slow
 def test_searches_choose_among_candidates():
     model = DeepLatentModel(random_state=0)
     search = GridSearchCV(model, {"candidates": ["gaussian", ("mixture",)]}, cv=2).fit(X)
@@ -68,7 +67,6 @@ def test_searches_choose_among_candidates():
     assert cross_val_score(pipeline, X, Y, cv=3).shape == (3,)
 
 
-@pytest.mark.slow
 def test_scores_of_folds_are_means_of_log_densities():
     model = DeepLatentModel(candidates="gaussian", random_state=0)
     found = cross_val_score(model, X, cv=2)
@@ -77,7 +75,6 @@ def test_scores_of_folds_are_means_of_log_densities():
     np.testing.assert_allclose(found, truth, rtol=1e-9)
 
 
-@pytest.mark.slow
 def test_metadata_are_routed_past_them():
     weights = np.linspace(0, 1, 60)
     with sklearn.config_context(enable_metadata_routing=True):

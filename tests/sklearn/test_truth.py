@@ -9,6 +9,8 @@ import tightbound as tb
 from tests.sklearn.conftest import COVARIANCE, MEAN, gaussian
 from tightbound.sklearn import DeepDetector, DeepImputer, DeepLatentModel
 
+pytestmark = pytest.mark.slow
+
 
 def law(estimator):
     """Mean and covariance of the one Gaussian that was fitted, in float64."""
@@ -60,7 +62,6 @@ def test_imputations_have_the_conditional_law(imputer):
     assert (np.abs(np.cov(draws[:, 1:].T) - left) < 5 * spread).all()
 
 
-@pytest.mark.slow
 def test_n_imputations_is_how_many_tables_there_are(imputer):
     x = gaussian(5, seed=2, holes=0.5)
     assert len(imputer.sample(x)) == imputer.n_imputations == 5
@@ -96,7 +97,6 @@ def test_the_score_is_the_mean():
     assert np.isfinite(model.log_p_)
 
 
-@pytest.mark.slow
 def test_latents_of_a_mixture_are_its_responsibilities():
     near, far = gaussian(150), gaussian(150, seed=1) + [12, 0, 0]
     x = np.concatenate([near, far])
