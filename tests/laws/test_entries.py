@@ -35,10 +35,12 @@ LEVELS = {"level_probabilities"}
 """For tables with columns of levels alone: in tests/tasks."""
 
 
+@functools.cache
 def model():
     return linear_gaussian.one_layer_model()
 
 
+@functools.cache
 def posterior(kind="normal"):
     return tb.posterior(model(), kind, hidden=(2,))
 
