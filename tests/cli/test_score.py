@@ -13,6 +13,8 @@ from tightbound import runs
 from tightbound.cli import run as command
 from tightbound.cli.compilation import SWITCH
 
+pytestmark = pytest.mark.slow
+
 FLAGS = (
     "--likelihood columns --latent 1 --hidden 2 --k 1 --epochs 2 --evaluate-k 0 --real age".split()
 )
@@ -58,7 +60,6 @@ def fitted(tightbound, once, tmp_path):
     shutil.copytree(once, tmp_path, dirs_exist_ok=True)
 
 
-@pytest.mark.slow
 def test_rows_are_scored_and_cells_blamed(tightbound, fitted):
     before = sorted(Path("runs/p").rglob("*"))
     ask = ("score", "p", "new.csv", "--out", "s.csv", "--k", "50")
@@ -122,7 +123,6 @@ def test_bad_input_ends_in_one_line_and_nothing_is_written(tightbound, fitted, a
     assert sorted(Path().rglob("*")) == before
 
 
-@pytest.mark.slow
 def test_early_stopping_is_said_and_lost_data_are_refused(tightbound):
     write_tables()
     flags = [*FLAGS, "--early-stopping", "2", "--seeds", "2"]

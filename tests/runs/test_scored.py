@@ -127,6 +127,7 @@ def test_reconstructions_stand_in_the_order_of_the_file(run, new, table):
     np.testing.assert_allclose(own[29], likelihood.mean(q.mean(jnp.asarray(table[29]))), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_evaluation_of_a_file_is_of_its_rows_and_never_leads(run, new):
     before = json_records(run)["evaluation"]
     fitted = runs.open_run(run).run

@@ -66,6 +66,7 @@ def saved(path, parts):
     return path
 
 
+@pytest.mark.slow
 def test_a_run_of_three_networks_is_rebuilt_with_consent(tmp_path, same_bits, monkeypatch):
     model, posterior = build(jax.random.key(0))
     run = tb.fit(
