@@ -59,7 +59,6 @@ class Search:
     """One component, fitted to all these rows, whose likelihood says what the columns are."""
     rows: Int[np.ndarray, " n"]
     """The rows of the table that are used: all, or some at random of a long and wide one."""
-    x: Float[np.ndarray, "n d"]
     data: Blocks
     log_slope: Float[np.ndarray, " n"]
     n: int
@@ -147,7 +146,7 @@ def prepared(template: Model, x: Float[np.ndarray, "n d"], key: Array) -> Search
     fitted = as_model(jax.tree.map(lambda leaf: leaf[0], one), likelihood)
     filled, colour, levels = _filled(fitted, x, stream(key, "tables.filled"))
     return Search(
-        fitted, rows, x, data, log_slope, n, folds, members, filled, colour, levels, key, once
+        fitted, rows, data, log_slope, n, folds, members, filled, colour, levels, key, once
     )
 
 
