@@ -20,7 +20,14 @@ from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.evidence.verdict import WORDS
 from tightbound.models import Bayesian, Model
 from tightbound.models.source import source
-from tightbound.tasks.marginals import Marginals, RowEvidence, less, rows_of, single
+from tightbound.tasks.marginals import (
+    Marginals,
+    RowEvidence,
+    less,
+    of_values_alone,
+    rows_of,
+    single,
+)
 from tightbound.tasks.predictive import predictive
 from tightbound.tasks.score import K
 
@@ -77,11 +84,13 @@ def conditional(
             `tb.evidence.Execution`.
 
     Raises:
-        UsageError: Columns that are not there or on both sides, or as `tb.score` says.
+        UsageError: Columns that are not there or on both sides, a model of the mask, or as
+            `tb.score` says.
         NonFiniteError: A log-weight is NaN or +inf; rows are named.
     """
     run = Execution.of(conditional, execution, without=("resume", "keep"))
     model = single(model)
+    of_values_alone(model, "log p of some columns given others")
     (k,) = at_least(1, k=k)
     rows = rows_of(model, x, run.key, run.binarize)
     names, d = _names(rows.names, schema), rows.known.shape[1]
@@ -136,13 +145,15 @@ def level_probabilities(
         execution: `key`, `batch_size` and `progress`: see `tb.evidence.Execution`.
 
     Raises:
-        UsageError: A column that is not there or has no levels, or as `predictive` says.
+        UsageError: A column that is not there or has no levels, a model of the mask, or as
+            `predictive` says.
         NonFiniteError: A log-weight is NaN or +inf; rows are named.
     """
     run = Execution.of(
         level_probabilities, execution, without=("binarize", "chunk", "resume", "keep")
     )
     model = single(model)
+    of_values_alone(model, "the probabilities of a column's levels")
     rows = rows_of(model, x, run.key, "auto")
     names, d = _names(rows.names, schema), rows.known.shape[1]
     (place,) = _places([column], names, d, "column")

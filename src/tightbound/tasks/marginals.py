@@ -20,6 +20,7 @@ from tightbound.data import DataLike, Source, as_array
 from tightbound.evidence import Estimate, evaluate, exact
 from tightbound.evidence.batches import prepared
 from tightbound.evidence.execution import Execution
+from tightbound.likelihoods import Masked
 from tightbound.models import Bayesian, Model
 from tightbound.models.source import as_source
 
@@ -64,6 +65,24 @@ def single(model: Model | Bayesian) -> Model:
     if isinstance(model, Bayesian):
         raise UsageError("a Bayesian model is no single p(x, z): take `model.mean`")
     return model
+
+
+def has_mask(model: Model) -> bool:
+    """Whether which values are missing has a model too, and log p is of both."""
+    return isinstance(model.likelihood, Masked)
+
+
+def of_values_alone(model: Model, what: str) -> None:
+    """Refuses a model of the mask where values are to be hidden.
+
+    Raises:
+        UsageError: Hidden values would count as missing for the reason that the mask's model has.
+    """
+    if has_mask(model):
+        raise UsageError(
+            f"{what} would hide known values, which a model of the mask "
+            "(tb.models.missingness) takes for values that are missing for its reason"
+        )
 
 
 def rows_of(model: Model, x: DataLike, key: PRNGKeyArray, binarize: str) -> Rows:
@@ -119,7 +138,8 @@ class Marginals(NamedTuple):
     def log_p(self, rows: Rows, key: PRNGKeyArray) -> Estimate:
         """Log p of what is known of each row: exact without a posterior, else by k draws.
 
-        It is 0 where nothing is known, of which nothing is drawn.
+        It is 0 where nothing is known, of which nothing is drawn; where the mask has a model, that
+        nothing is known is data.
 
         Raises:
             UsageError: No posterior for a model whose evidence is neither a sum nor a closed form,
@@ -133,6 +153,8 @@ class Marginals(NamedTuple):
         else:
             chunk = self.run.chunk
             found = evaluate(self.model, self.posterior, x, k=self.k, chunk=chunk, **how)
+        if has_mask(self.model):
+            return found
         some = rows.known.any(axis=1)
         names = ("log_evidence", "stderr")
         return replace(found, **{name: np.where(some, getattr(found, name), 0) for name in names})

@@ -22,7 +22,15 @@ from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.models import Bayesian, Model
 from tightbound.tasks.blame import Blamed, blamed
 from tightbound.tasks.conformal import p_values
-from tightbound.tasks.marginals import Marginals, RowEvidence, Rows, rows_of, single
+from tightbound.tasks.marginals import (
+    Marginals,
+    RowEvidence,
+    Rows,
+    has_mask,
+    of_values_alone,
+    rows_of,
+    single,
+)
 from tightbound.tasks.usual import fitting, usual_of_each
 
 K = 1000
@@ -116,6 +124,9 @@ def score(
     p-value is valid if, besides, holes do not depend on what the values are. Where no calibration
     row knows as much, it is 1.
 
+    Where the mask has a model (`tb.models.missingness`) the score is log p(x_observed, s), each
+    calibration row has its own mask, whatever holes depend on, and cells are not looked at.
+
     The cells of a row cost a score each, and 50 rows of comparison under the same mask as many
     again.
 
@@ -134,7 +145,7 @@ def score(
 
     Raises:
         UsageError: Data that do not suit the model, a posterior that is lacking, or rows to blame
-            that are not there.
+            that are not there or whose mask has a model.
         NonFiniteError: A log-weight is NaN or +inf; rows are named.
     """
     run = Execution.of(score, execution, without=("resume", "keep"))
@@ -142,6 +153,11 @@ def score(
     (k,) = at_least(1, k=k)
     rows = rows_of(model, x, run.key, run.binarize)
     chosen = _asked(blame, len(rows.values))
+    masked = has_mask(model)
+    if masked:
+        if chosen is not None and len(chosen):
+            of_values_alone(model, "blaming cells")
+        chosen = np.zeros(0, int)
     inliers = None
     if calibration is not None:
         inliers = rows_of(
@@ -151,7 +167,8 @@ def score(
     estimate = of.log_p(rows, stream(run.key, "score.rows"))
     p_value = compared = None
     if inliers is not None:
-        p_value, compared = _compared(of, rows, estimate, inliers)
+        compare = _compared_whole if masked else _compared
+        p_value, compared = compare(of, rows, estimate, inliers)
         if chosen is None:
             chosen = np.flatnonzero(p_value <= blame)
     chosen = np.zeros(0, int) if chosen is None else chosen
@@ -193,6 +210,15 @@ def _compared(
         for number, part in enumerate(np.split(scores, np.cumsum(sizes)[:-1])):
             found[which == number] = p_values(estimate.log_evidence[which == number], part)
     return found, np.asarray(sizes)[which]
+
+
+def _compared_whole(
+    of: Marginals, rows: Rows, estimate: Estimate, inliers: Rows
+) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """P-values beside all calibration rows, each with the mask that it has."""
+    scores = of.log_p(inliers, stream(of.run.key, "score.calibration")).log_evidence
+    sizes = np.full(len(rows.values), len(scores))
+    return p_values(estimate.log_evidence, scores), sizes
 
 
 def _asked(blame: float | Sequence[Any], n: int) -> Int[np.ndarray, " b"] | None:
