@@ -126,6 +126,9 @@ def test_families_of_latents_by_name(tightbound, tmp_path):
         (["fit", "digits", "--posterior", "nope"], "expected posterior to be one of exponential,"),
         (["fit", "digits", "--prior", "gamma"], "draws of normal are real, those of the prior"),
         (["fit", "digits", "--posterior", "uniform"], "use 'reparameterized'"),
+        (["fit", "digits", "--missingness", "linar"], "did you mean linear"),
+        (["fit", "digits", "--missingness", "linear(3)"], "the options of linear by name"),
+        (["fit", "digits", "--missingness", "linear(censored=1)"], "as True or False, got 1"),
         (["fit", "digits", "--batch-size", "100000"], "expected batch_size <= 1297"),
         (["fit", "digits", "--optimizer", "sgd"], "needs a learning rate"),
         (

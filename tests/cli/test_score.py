@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors
 
 import tightbound as tb
 from tightbound import runs
@@ -140,3 +141,28 @@ def test_early_stopping_is_said_and_lost_data_are_refused(tightbound):
     assert (status, err.count("\n")) == (2, 1)
     assert "people.csv" in err
     assert not Path("runs/e/scores.csv").exists()
+
+
+def test_a_run_with_a_model_of_the_mask_goes_through_all_commands(tightbound, tmp_path):
+    x = np.random.default_rng(0).normal(5, 1, size=(200, 3))
+    cells = np.where((x < 4) & (np.arange(3) == 0), "", np.round(x, 3).astype(str))
+    Path("lab.csv").write_text("\n".join(map(",".join, [["a", "b", "c"], *cells.tolist()])))
+    mask = "self_masking(sign='low_missing', censored=True)"
+    flags = "--likelihood gaussian --latent 1 --hidden 2 --k 2 --epochs 2 --evaluate-k 20".split()
+    status, out, err = tightbound("fit", "lab.csv", *flags, "--missingness", mask, "--name", "m")
+    assert status == 0, err
+    assert "the mask is data too" in out
+    assert "log p(x_observed, mask) is of the mask too" in out
+    with safetensors.safe_open("runs/m/table.safetensors", "numpy") as file:
+        assert file.get_tensor("sampled").shape == (1000, 3)
+        assert "no_imputation" in json.dumps(file.metadata())
+    status, out, err = tightbound("score", "m", "lab.csv", "--out", "s.csv", "--k", "20", "--json")
+    assert status == 0, err
+    assert "cells are not looked at" in json.loads(out)["notes"]
+    status, _, err = tightbound("impute", "m", "lab.csv", "-o", "f.csv", "--k", "50")
+    assert status == 0, err
+    filled = np.genfromtxt("f.csv", delimiter=",", skip_header=1)
+    assert not np.isnan(filled).any()
+    status, _, err = tightbound("fit", "lab.csv", "--missingness", mask, "--bayesian", "1")
+    assert status == 2
+    assert "missingness and bayesian do not go together" in err

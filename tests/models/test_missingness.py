@@ -20,10 +20,10 @@ from tests.ztest import LIMIT
 import tightbound as tb
 from tightbound.core.errors import UsageError
 from tightbound.core.items import Datum
+from tightbound.core.names import MASKS
 from tightbound.data.schema import Column, Schema
 from tightbound.distributions import WithNoise
 from tightbound.likelihoods.masks import STEEP
-from tightbound.models.missingness import KINDS
 from tightbound.tasks import predictive
 
 C, W = np.array([0.5, -0.3, 0.2, 1.0]), np.array([1.0, -0.7, 0.0, 2.0])
@@ -219,7 +219,7 @@ def test_censored_values_begin_with_steep_slopes_at_the_outermost_observed_ones(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MASKS)
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_fit_keeps_it_through_files_and_batches(kind, layers, tmp_path):
     rng = np.random.default_rng(0)
@@ -303,6 +303,40 @@ def test_what_noise_becomes_has_the_law_of_the_values(likelihood):
         middle = np.abs(grid) < 3
         np.testing.assert_allclose(steps[middle], density[middle], rtol=0.01, atol=1e-7)
     np.testing.assert_allclose(np.cumsum(density, axis=0), cdf, atol=3e-3)
+
+
+@pytest.mark.slow
+def test_scores_of_calibration_rows_have_the_masks_that_these_have():
+    x, inliers = holed(60)[:20], holed(60)[20:]
+    model, posterior = masked()
+    found = tb.score(model, posterior, x, calibration=inliers, k=20_000)
+    assert np.array_equal(found.compared, np.full(20, len(inliers)))
+    own, theirs = exact(x)[0], exact(inliers)[0]
+    np.testing.assert_allclose(found.log_p, own, atol=0.1)
+    ranks = (1 + (theirs[None] <= own[:, None]).sum(axis=1)) / (len(inliers) + 1)
+    # Draws may change places with neighbours.
+    assert np.abs(found.p_value - ranks).max() <= 2 / (len(inliers) + 1)
+    assert not len(found.rows)
+
+
+def test_the_model_of_the_values_is_had_again():
+    model, posterior, _ = linear()
+    both, _ = tb.models.missingness(model, posterior)
+    assert eqx.tree_equal(tb.models.without_mask(both), model)
+    with pytest.raises(UsageError, match="got one of values alone"):
+        tb.models.without_mask(model)
+
+
+def test_values_are_not_hidden_from_a_model_of_the_mask():
+    model, posterior = masked()
+    x = holed()
+    for ask in (
+        lambda: tb.tasks.conditional(model, posterior, x, [0]),
+        lambda: tb.tasks.level_probabilities(model, posterior, x, 0),
+        lambda: tb.score(model, posterior, x, blame=[3]),
+    ):
+        with pytest.raises(UsageError, match="takes for values that are missing for its reason"):
+            ask()
 
 
 def test_what_cannot_be_done_says_so():

@@ -51,6 +51,7 @@ WORDS = {
     "activation": "Of the hidden units.",
     "posterior": "Family of q(z|x): normal, gamma ..., semi_implicit, implicit.",
     "prior": "Family of p(z); goes by the posterior if left out.",
+    "missingness": "Of which values are missing: linear, \"self_masking(sign='low_missing')\" ...",
     "initial": "Draw all weights and biases from N(0, INITIAL^2), not Glorot's.",
     "weight_prior": "MAP: a prior N(0, WEIGHT_PRIOR^2) on all parameters.",
     "bayesian": "Full variational Bayes, with that prior on the model's parameters.",

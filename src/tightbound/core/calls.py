@@ -225,6 +225,8 @@ _WORDS = {
     "tuple[int, ...]": "whole numbers such as (64, 64)",
     "tuple[float, float, int]": "(start, end, epochs)",
     "Sequence[Any]": "a list",
+    "Sequence[str]": "a list of them",
+    "Sequence[int]": "whole numbers such as (64, 64)",
     "None": "None",
 }
 

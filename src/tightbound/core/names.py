@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tightbound.core.calls import Call, bind, parse, signature
+from tightbound.core.calls import Call, Signature, bind, parse, signature
 from tightbound.core.discovery import Place, places
 from tightbound.core.errors import UsageError, unknown
 
@@ -66,6 +66,8 @@ OTHER_WORDS = {
     "objective": {"vae": "elbo", "avb": "pc_adv"},
 }
 """What others call the same thing."""
+MASKS = ("self_masking", "linear", "nonlinear", "constant")
+"""What may be said of p(s|x), the law of which values are missing."""
 JOINT = ("dirichlet", "elliptical", "elliptical_t")
 """Families whose units depend on each other, so that single columns have no law of theirs."""
 
@@ -160,6 +162,27 @@ def likelihood_call(asked: Any) -> Call:
     check_name("likelihood", call.name, tuple(likelihoods()))
     if call.values:
         raise UsageError(f"expected the options of {call.name} by name, got {call!r}")
+    return call
+
+
+def missingness_call(text: str) -> Call:
+    """A model of the mask as a call: "linear", "self_masking(sign='high_missing', censored=True)".
+
+    Options are those of `tb.models.missingness`; censored says whether the data themselves are.
+
+    Raises:
+        UsageError: The kind is not known, or an option is given without its name or of another
+            kind.
+    """
+    call = parse(text, "self_masking(sign='high_missing')")
+    check_name("kind of mask", call.name, MASKS)
+    if call.values:
+        raise UsageError(f"expected the options of {call.name} by name, got {call!r}")
+    (place,) = (place for place in places("models") if place.path.stem == "missingness")
+    kinds = signature(place.path, "missingness").kinds
+    taken = {name: kinds[name] for name in ("sign", "hidden", "activation")}
+    of = Signature(taken | {"censored": ast.Name("bool")}, (), {})
+    bind("mask", call.name, (), call.options, of)
     return call
 
 

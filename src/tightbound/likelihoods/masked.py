@@ -67,8 +67,8 @@ class Masked(AbstractExplicit):
         """
         del given, key
         raise UsageError(
-            "a model of values and their mask has no draws of x given its noise: draw from the "
-            "model that was given to tb.models.missingness, which is p(x, z) by itself"
+            "a model of values and their mask has no draws of x given its noise: draw from "
+            "tb.models.without_mask(model), which is p(x, z) by itself"
         )
 
     def log_prob(self, value: Float[Array, " d"], given: Any) -> Float[Array, ""]:

@@ -11,6 +11,7 @@ from tightbound.models.finite import gaussian_mixture as gaussian_mixture
 from tightbound.models.foreign import from_log_joint as from_log_joint
 from tightbound.models.linear_gaussian import linear_gaussian as linear_gaussian
 from tightbound.models.missingness import missingness as missingness
+from tightbound.models.missingness import without_mask as without_mask
 from tightbound.models.model import Model as Model
 from tightbound.models.numpyro.target import NumPyroTarget as NumPyroTarget
 from tightbound.models.numpyro.target import from_numpyro as from_numpyro

@@ -18,6 +18,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least, unknown
 from tightbound.core.items import Datum, having
+from tightbound.core.names import MASKS
 from tightbound.core.streams import as_key, stream
 from tightbound.data import DataLike, as_values, check_values
 from tightbound.distributions import WithNoise
@@ -33,9 +34,6 @@ from tightbound.likelihoods.masks import (
 from tightbound.models.model import Model
 from tightbound.models.shapes import item_shape, like_condition, like_z
 from tightbound.models.standardization import view
-
-KINDS = ("self_masking", "linear", "nonlinear", "constant")
-"""What may be said of p(s|x)."""
 
 
 def missingness(
@@ -85,8 +83,8 @@ def missingness(
     if not isinstance(model, Model) or isinstance(model.likelihood, Masked):
         got = "one whose mask has a model" if isinstance(model, Model) else type(model).__name__
         raise UsageError(f"expected a tb.Model without a model of the mask, got {got}")
-    if kind not in KINDS:
-        raise unknown("the kind of mask", kind, KINDS)
+    if kind not in MASKS:
+        raise unknown("the kind of mask", kind, MASKS)
     if "density" not in getattr(posterior, "offers", ()):
         raise UsageError(
             "a model of the mask needs a posterior q(z|x) with a density, got "
@@ -118,6 +116,19 @@ def missingness(
     # A likelihood without push says so here, and not in the middle of a fit.
     eqx.filter_eval_shape(found.log_likelihood, datum, like_z(found))
     return found, WithNoise(posterior, shape[0], layered)
+
+
+def without_mask(model: Model) -> Model:
+    """P(x, z) as it was before `missingness`, with what has been fitted since: it has draws of x.
+
+    Its log p(x_observed) is not that of a fit that takes values as missing at random.
+
+    Raises:
+        UsageError: A model without a model of the mask.
+    """
+    if not isinstance(model, Model) or not isinstance(model.likelihood, Masked):
+        raise UsageError("expected a model of tb.models.missingness, got one of values alone")
+    return Model(model.prior.inner, model.likelihood.likelihood, condition=model.condition)
 
 
 def _mask(

@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 import optax
 
+from tightbound.core import names
 from tightbound.data import Dataset
-from tightbound.models import autoencoder, bayesian
+from tightbound.models import Model, autoencoder, bayesian, missingness
 from tightbound.objectives import AbstractObjective, full_vb, map_estimate
 from tightbound.objectives.registry import make
 from tightbound.recipes.settings import Config
@@ -35,6 +36,8 @@ def build(settings: Config, source: Dataset) -> Recipe:
     """
     objective = _objective(settings, len(source.train))
     model, posterior = autoencoder(source, **settings.sizes(), key=settings.key)
+    if settings.missingness is not None:
+        model, posterior = _with_mask(model, posterior, settings, source)
     if settings.bayesian is not None:
         model = bayesian(model, scale=settings.bayesian)
     n = len(source.train)
@@ -47,6 +50,16 @@ def build(settings: Config, source: Dataset) -> Recipe:
     )
     optimizer = by_name(settings.optimizer, rate, batch_size=batch_size)
     return Recipe(model, posterior, objective, optimizer, batch_size)
+
+
+def _with_mask(
+    model: Model, posterior: Any, settings: Config, source: Dataset
+) -> tuple[Model, Any]:
+    """Both with a model of which values are missing; censored data are the training part."""
+    kind, _, options = names.missingness_call(settings.missingness or "")
+    options = dict(options)
+    censored = source.train if options.pop("censored", False) else None
+    return missingness(model, posterior, kind=kind, censored=censored, **options, key=settings.key)
 
 
 def _objective(settings: Config, n: int) -> AbstractObjective:

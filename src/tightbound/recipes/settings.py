@@ -109,6 +109,7 @@ class Config:
     activation: str = "tanh"
     posterior: str = "normal"
     prior: str | None = None
+    missingness: str | None = None
     initial: float | None = None
     weight_prior: float | None = None
     bayesian: float | None = None
@@ -164,6 +165,10 @@ class Config:
         names.check_family("posterior", self.posterior)
         if self.prior is not None:
             names.check_family("prior", self.prior)
+        if self.missingness is not None:
+            names.missingness_call(self.missingness)
+            if self.bayesian is not None:
+                raise UsageError("missingness and bayesian do not go together: leave one out")
         names.check_optimizer(self.optimizer, self.learning_rate)
         names.check_name("schedule", self.schedule, names.SCHEDULES)
         names.check_binarisation(self.binarize)

@@ -30,8 +30,10 @@ from tightbound.runs.source import (
     part_digest,
     schema_of,
 )
+from tightbound.tasks.marginals import has_mask
 
 NO_GAUSSIAN = "columns of levels have probabilities, with which no Gaussian's density compares"
+OF_THE_MASK = "log p(x_observed, mask) is of the mask too, of which a Gaussian says nothing"
 COUNTED = "the density of a Gaussian at a whole number stands for the mass that a count has there"
 
 
@@ -158,6 +160,8 @@ def _baselines(
     """What Gaussians make of the same rows, where log p of the model is a density too."""
     if scored.train is None:
         return {}
+    if has_mask(plug_in(opened.run.model)):
+        return {"no_baselines": OF_THE_MASK}
     schema = schema_of(directory, opened)
     notes = {}
     if opened.run.model.likelihood.support != "real":

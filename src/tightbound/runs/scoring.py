@@ -11,6 +11,7 @@ from tightbound.data.door import Values
 from tightbound.models import plug_in
 from tightbound.runs.folder import Opened, items_of, open_run, refuse_draws
 from tightbound.runs.source import Scored, coded_by, load_part, load_scored
+from tightbound.tasks.marginals import has_mask
 from tightbound.tasks.score import K, Scores, score
 
 SHOWN = 3
@@ -104,7 +105,9 @@ def score_data(
 def _notes(opened: Opened, calibration: int, blame: float) -> tuple[str, ...]:
     """What must be known of the p-values, in words."""
     found = []
-    if 0 < blame < 1 / (calibration + 1):
+    if has_mask(opened.run.model):
+        found.append("which values are missing is scored too; cells are not looked at")
+    elif 0 < blame < 1 / (calibration + 1):
         found.append(
             f"with {calibration} calibration rows no p-value is below {1 / (calibration + 1):.3g}, "
             "so that no cell was looked at"

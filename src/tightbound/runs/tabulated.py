@@ -18,8 +18,9 @@ from tightbound.core.digests.arrays import write_arrays
 from tightbound.core.errors import UsageError
 from tightbound.core.streams import as_key, first_keys, stream
 from tightbound.data.schema import Column
-from tightbound.models import plug_in
+from tightbound.models import plug_in, without_mask
 from tightbound.tasks import Imputed, impute
+from tightbound.tasks.marginals import has_mask, of_values_alone
 from tightbound.training import Run
 
 TABLE = "table.safetensors"
@@ -63,6 +64,8 @@ def drawn_rows(run: Run, n: int, key: int) -> Float[np.ndarray, "n d"]:
         UsageError: The model has no draws.
     """
     model = plug_in(run.model)
+    if has_mask(model):
+        model = without_mask(model)
     keys = first_keys(stream(as_key(key), "table.rows"), n)
     return np.asarray(jit(jax.vmap(lambda key: model.sample(key)[0]))(keys))
 
@@ -74,6 +77,7 @@ def _imputation(run: Run, ds: data.Dataset, key: int) -> dict[str, Any]:
         UsageError: A model that does not say what is missing given what is there.
     """
     assert ds.schema is not None
+    of_values_alone(plug_in(run.model), "foretelling cells of test rows")
     x = ds.test[:HIDDEN_ROWS]
     foretold = _foretold(run, x, key)
     columns = [
