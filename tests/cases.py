@@ -305,6 +305,9 @@ A likelihood with options stands as a call; `columns` has a data set with a sche
 NETWORKS = {
     "perceptron": lambda key: networks.MLP.glorot(2, (3, 6), key=key),
     "squashed": lambda key: networks.Squashed(networks.MLP.glorot(2, (6,), key=key)),
+    "convolutional": lambda key: networks.Whole(
+        networks.Images.of((6, 6), (3,)).decoder(2, 36, inside=False, key=key)
+    ),
 }
 """From a key to a decoder of 2 latents: to 6 features, or as `Whole` to 36 parameters."""
 

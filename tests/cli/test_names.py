@@ -42,6 +42,7 @@ def test_other_words_lead_to_names():
         "likelihood": tuple(names.likelihoods()),
         "posterior": names.POSTERIORS,
         "prior": names.PRIORS,
+        "network": names.NETWORKS,
         "gradient": tuple(names.gradients()),
         "objective": tuple(names.objectives()),
     }

@@ -44,6 +44,7 @@ FAMILIES = (
 PRIORS = (*FAMILIES, "bernoulli")
 POSTERIORS = (*PRIORS, "semi_implicit", "implicit")
 ACTIVATIONS = ("tanh", "relu", "elu", "gelu", "silu", "leaky_relu", "softplus")
+NETWORKS = ("dense", "conv")
 SCHEDULES = ("constant", "cosine", "linear", "iwae")
 BINARISATIONS = ("auto", "dynamic", "fixed", "none")
 PARTS = ("train", "validation", "test")
@@ -64,6 +65,7 @@ OTHER_WORDS = {
     "prior": {"gaussian": "normal", "lognormal": "log_normal"},
     "gradient": {"reinforce": "score_function", "pathwise": "reparameterized"},
     "objective": {"vae": "elbo", "avb": "pc_adv"},
+    "network": {"mlp": "dense", "cnn": "conv", "convolutional": "conv"},
 }
 """What others call the same thing."""
 MASKS = ("self_masking", "linear", "nonlinear", "constant")

@@ -16,7 +16,7 @@ from tightbound.distributions import Bernoulli
 from tightbound.distributions.bernoulli import draw, log_mass_each
 from tightbound.likelihoods.registry import Likelihood
 from tightbound.likelihoods.univariate import AbstractUnivariate, Free, Part, Values, like
-from tightbound.networks import Body, Dense, Fixed
+from tightbound.networks import Body, Dense, Fixed, Piece, Shifted
 
 
 def _of(body: Body, train: Float[np.ndarray, "n d"], key: PRNGKeyArray) -> Bernoulli:
@@ -27,10 +27,12 @@ def _of(body: Body, train: Float[np.ndarray, "n d"], key: PRNGKeyArray) -> Berno
         raise UsageError(f"{error}; likelihood='gaussian' is for values like these") from None
     trunk_key, head_key = streams(key, "autoencoder.visible.trunk", "autoencoder.visible.head")
     trunk, (head,) = body.build({"the logits": train.shape[1]}, trunk_key, [head_key])
+    mean = np.clip(np.nanmean(train, axis=0, dtype=np.float64), 0.001, 0.999)
+    logits = (np.log(mean) - np.log1p(-mean)).astype(np.float32)
     if isinstance(head, Dense):
-        mean = np.clip(np.nanmean(train, axis=0, dtype=np.float64), 0.001, 0.999)
-        bias = jnp.asarray(np.log(mean) - np.log1p(-mean), dtype=jnp.float32)
-        head = Dense(head.weight, bias)
+        head = Dense(head.weight, jnp.asarray(logits))
+    elif isinstance(head, Piece) and body.own is None:
+        head = Shifted(head, Fixed.of(logits))
     return Bernoulli(trunk, head)
 
 

@@ -79,7 +79,13 @@ def of_columns(
     features = Features.of(table.values, tuple(seen), tuple(levels))
     trunk_key, head_key = streams(key, "columns.trunk", "columns.head")
     total = sum(law.size * len(of) for law, of in zip(laws, places, strict=True))
-    trunk, (head,) = body.build({"the columns' free numbers": total}, trunk_key, [head_key])
+    if body.images is not None and len(laws) > 1:
+        raise UsageError(
+            "network='conv' gives all pixels numbers of one law: expected one likelihood for all "
+            f"columns, got {len(laws)}"
+        )
+    sizes = {"the columns' free numbers": total}
+    trunk, (head,) = body.build(sizes, trunk_key, [head_key], inside=True)
     return Columns(trunk, head, tuple(laws), features, tuple(places), tuple(names), notes)
 
 

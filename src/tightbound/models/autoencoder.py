@@ -14,6 +14,7 @@ from jaxtyping import PRNGKeyArray
 from tightbound.core.calls import Call
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Datum
+from tightbound.core.names import NETWORKS, check_name
 from tightbound.core.streams import as_key, first_keys, stream
 from tightbound.data import DataLike, Dataset, as_values, check_amounts, check_values
 from tightbound.distributions import (
@@ -35,7 +36,7 @@ from tightbound.models.model import Model
 from tightbound.models.posteriors import posterior as noise_posterior
 from tightbound.networks import (
     Body,
-    Dense,
+    Images,
     Standardization,
     Trunk,
     over_layers,
@@ -44,16 +45,18 @@ from tightbound.networks import (
 )
 
 NOISE_DRIVEN = ("implicit", "semi_implicit")
+USUAL_HIDDEN = (200, 200)
 
 
 def autoencoder(
     data: Dataset | DataLike,
     *,
     latent: int | Sequence[int] = 50,
-    hidden: Sequence[int] | Sequence[Sequence[int]] = (200, 200),
+    hidden: Sequence[int] | Sequence[Sequence[int]] | None = None,
     layers: int = 1,
+    network: str = "dense",
     likelihood: str | Mapping[str, str] = "bernoulli",
-    activation: str = "tanh",
+    activation: str | None = None,
     posterior: str = "normal",
     prior: str | None = None,
     encoder: Trunk | None = None,
@@ -76,15 +79,22 @@ def autoencoder(
         latent: Size of each stochastic layer, bottom layer first. One number is the size of the
             top layer; every layer below it is twice as wide.
         hidden: Widths of the deterministic layers inside each conditional, bottom layer first.
-            One sequence of numbers is that of the bottom layer; above it the widths halve.
+            One sequence of numbers is that of the bottom layer; above it the widths halve. Left out
+            they are 200 and 200. Of network="conv" those of the bottom layer are channels: of the
+            image halved once, twice and so on.
         layers: Number of stochastic layers. `layers=2` with the other defaults is the 2-layer
             network of IWAE: 100 and 50 latent units, 200 and 100 deterministic ones.
+        network: "dense" or, for images, "conv": the networks between x and the bottom layer are
+            convolutional ones with residual blocks, and the decoder gives the parameters of each
+            pixel itself (`tightbound.networks.Images`). The item's shape says height, width and
+            channels.
         likelihood: "bernoulli", "gaussian", "gaussian_unit_mean" or another of
             `tightbound.likelihoods.likelihoods()`, with its options if it has some, as
             "gaussian_fixed(scale=0.1)". Of a data set with a schema, "columns" takes the likelihood
             of each column's kind, and {"age": "gamma"} another one for some columns. Under all but
             the first three, networks see features (`tightbound.networks.Features`).
-        activation: Name of the activation of the deterministic units.
+        activation: Name of the activation of the deterministic units; left out it is "tanh", and
+            of network="conv" "silu".
         posterior: Family of q(z|x): one of the reparameterisation catalogue, such as "gamma"
             (`tightbound.distributions.FAMILIES`), or "bernoulli" for discrete latents. With
             several layers all conditionals are of this family. With one, "implicit" and
@@ -117,9 +127,9 @@ def autoencoder(
 
     Raises:
         UsageError: An unknown likelihood or family, a posterior whose draws may lie outside the
-            prior's support, sizes that do not match `layers`, a network of your own that does
-            not fit, an `initial` that is not positive, or a column whose standard deviation single
-            precision cannot reach.
+            prior's support, sizes that do not match `layers`, items that are no images for
+            network="conv", a network of your own that does not fit, an `initial` that is not
+            positive, or a column whose standard deviation single precision cannot reach.
     """
     table, shape = _values(data)
     train = table.values
@@ -133,12 +143,19 @@ def autoencoder(
     if isinstance(calls, Call) and calls.name not in AS_LEVELS:
         check_amounts(table.schema, repr(calls.name))
     (condition,) = at_least(0, condition=condition)
-    latents, hiddens = _sizes(latent, hidden, layers)
+    check_name("network", network, NETWORKS)
+    conv = network == "conv"
+    activation = activation or ("silu" if conv else "tanh")
+    latents, hiddens = _sizes(latent, USUAL_HIDDEN if hidden is None else hidden, layers)
+    images = None
+    if conv:
+        item = data.shape if isinstance(data, Dataset) else shape
+        images = Images.of(item, None if hidden is None else hiddens[0], activation)
     noise_driven = posterior in NOISE_DRIVEN
-    if noise_driven and (layers > 1 or encoder is not None):
+    if noise_driven and (layers > 1 or encoder is not None or conv):
         raise UsageError(
             f"a posterior of the kind {posterior} has one layer and a network of its own: expected "
-            "layers=1 and no encoder; build another with tightbound.distributions"
+            "layers=1, network='dense' and no encoder; build another with tightbound.distributions"
         )
     family = "normal" if noise_driven else posterior
     prior = check_latents(family, prior, latents)
@@ -146,7 +163,7 @@ def autoencoder(
     keys = first_keys(root, 2 * layers)
 
     # The bottom network of p has the last of the keys, and may say what those of q see.
-    body = Body(latents[0], hiddens[0][::-1], activation, decoder, condition)
+    body = Body(latents[0], hiddens[0][::-1], activation, decoder, condition, images=images)
     whole = None if isinstance(calls, Mapping) else likelihoods()[calls.name]
     units = Standardization.of(train) if whole is not None and whole.standardised else None
     if whole is not None and whole.build is not None:
@@ -154,8 +171,13 @@ def autoencoder(
     else:
         visible = of_columns(calls, body, table, keys[-1])
     view = visible.features if isinstance(visible, Columns) else units
+    seen = visible.features.size if isinstance(visible, Columns) else train.shape[1]
+    if images is not None and encoder is None:
+        holes = not isinstance(visible, Columns) and bool(np.isnan(train).any())
+        how = {"condition": condition, "masked": holes, "key": stream(root, "autoencoder.conv")}
+        encoder = images.encoder(seen, **how)
 
-    q, n_in = [], visible.features.size if isinstance(visible, Columns) else train.shape[1]
+    q, n_in = [], seen
     for level, (size, widths) in enumerate(zip(latents, hiddens, strict=True)):
         body = Body(n_in, widths, activation)
         if level == 0:
@@ -214,7 +236,7 @@ def _normally_drawn(
     if not initial > 0:
         raise UsageError(f"expected initial > 0, got {initial}")
     return over_layers(
-        lambda layer, key: Dense(layer.weight, layer.bias, float(initial)).fresh(key=key),
+        lambda layer, key: layer.of_spread(float(initial), key=key),
         parts,
         stream(key, "autoencoder.initial"),
     )

@@ -6,6 +6,11 @@ from equinox import Module as _Module
 
 from tightbound.core.discovery import classes as _classes
 from tightbound.networks.beside import Beside as Beside
+from tightbound.networks.convolutional import Convolution as Convolution
+from tightbound.networks.convolutional import ConvolutionalDecoder as ConvolutionalDecoder
+from tightbound.networks.convolutional import ConvolutionalEncoder as ConvolutionalEncoder
+from tightbound.networks.convolutional import Images as Images
+from tightbound.networks.convolutional import Residual as Residual
 from tightbound.networks.dense import ACTIVATIONS as ACTIVATIONS
 from tightbound.networks.dense import MLP as MLP
 from tightbound.networks.dense import Dense as Dense
@@ -15,7 +20,6 @@ from tightbound.networks.dense import Squashed as Squashed
 from tightbound.networks.dense import flat as flat
 from tightbound.networks.dense import frozen as frozen
 from tightbound.networks.dense import joined as joined
-from tightbound.networks.dense import over_layers as over_layers
 from tightbound.networks.features import Features as Features
 from tightbound.networks.features import Featurized as Featurized
 from tightbound.networks.features import viewing as viewing
@@ -24,6 +28,9 @@ from tightbound.networks.holes import AbstractReader as AbstractReader
 from tightbound.networks.holes import Reshaped as Reshaped
 from tightbound.networks.holes import WithMask as WithMask
 from tightbound.networks.holes import read as read
+from tightbound.networks.layer import AbstractLayer as AbstractLayer
+from tightbound.networks.layer import is_layer as is_layer
+from tightbound.networks.layer import over_layers as over_layers
 from tightbound.networks.signs import WithSigns as WithSigns
 from tightbound.networks.standardization import Standardization as Standardization
 from tightbound.networks.standardization import Standardizing as Standardizing
@@ -33,6 +40,7 @@ from tightbound.networks.state_dict import mlp_from_state_dict as mlp_from_state
 from tightbound.networks.whole import Body as Body
 from tightbound.networks.whole import Head as Head
 from tightbound.networks.whole import Piece as Piece
+from tightbound.networks.whole import Shifted as Shifted
 from tightbound.networks.whole import Trunk as Trunk
 from tightbound.networks.whole import Whole as Whole
 from tightbound.networks.whole import reshaped as reshaped

@@ -14,6 +14,7 @@ from tightbound.core.items import Datum, Given, One, condition, values
 from tightbound.core.streams import first_keys, streams
 from tightbound.networks.fixed import Fixed
 from tightbound.networks.holes import read
+from tightbound.networks.layer import AbstractLayer, glorot
 
 ACTIVATIONS = {
     "tanh": jnp.tanh,
@@ -26,7 +27,7 @@ ACTIVATIONS = {
 }
 
 
-class Dense(eqx.Module):
+class Dense(AbstractLayer):
     """An affine map `x @ weight + bias`.
 
     The weight has shape (in, out): under a double `vmap` this is one matrix product, which a
@@ -36,25 +37,15 @@ class Dense(eqx.Module):
     weight: Float[Array, "n_in n_out"]
     bias: Float[Array, " n_out"]
     spread: float | None = eqx.field(static=True, default=None)
-    """Standard deviation from which `fresh` draws all numbers; None for Glorot's rule."""
-
-    def fresh(self, *, key: PRNGKeyArray) -> "Dense":
-        """The same layer with its first numbers drawn anew; Glorot's rule keeps the bias."""
-        if self.spread is None:
-            return Dense(Dense.glorot(*self.weight.shape, key=key).weight, self.bias)
-        keys = streams(key, "dense.weight", "dense.bias")
-        weight, bias = (
-            self.spread * jax.random.normal(k, a.shape, a.dtype)
-            for k, a in zip(keys, (self.weight, self.bias), strict=True)
-        )
-        return Dense(weight, bias, self.spread)
 
     @staticmethod
     def glorot(n_in: int, n_out: int, *, key: PRNGKeyArray) -> "Dense":
-        """Uniform weights in +-sqrt(6 / (n_in + n_out)), zero bias (Glorot & Bengio, 2010)."""
-        limit = (6.0 / (n_in + n_out)) ** 0.5
-        weight = jax.random.uniform(key, (n_in, n_out), minval=-limit, maxval=limit)
-        return Dense(weight, jnp.zeros(n_out))
+        """Weights by Glorot's rule, zero bias."""
+        return Dense(glorot(n_in, n_out, key=key), jnp.zeros(n_out))
+
+    def by_rule(self, key: PRNGKeyArray) -> "Dense":
+        """By Glorot's rule."""
+        return Dense(glorot(*self.weight.shape, key=key), self.bias)
 
     def __call__(self, x: Float[Array, " n_in"]) -> Float[Array, " n_out"]:
         """Applies the map to one item."""
@@ -90,19 +81,6 @@ def frozen(tree: Any) -> Any:
         return leaf
 
     return jax.tree.map(fix, tree, is_leaf=lambda node: isinstance(node, Dense))
-
-
-def over_layers(
-    change: Callable[[Dense, PRNGKeyArray], Dense], tree: Any, key: PRNGKeyArray
-) -> Any:
-    """The same tree of modules with every dense layer changed, each by a key of its own."""
-    is_dense = lambda node: isinstance(node, Dense)  # noqa: E731
-    leaves, structure = jax.tree.flatten(tree, is_leaf=is_dense)
-    keys = first_keys(key, len(leaves))
-    changed = [
-        change(leaf, k) if is_dense(leaf) else leaf for leaf, k in zip(leaves, keys, strict=True)
-    ]
-    return jax.tree.unflatten(structure, changed)
 
 
 class MLP(eqx.Module):

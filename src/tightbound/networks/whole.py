@@ -17,7 +17,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tightbound.core.errors import UsageError
 from tightbound.core.items import Given, One
 from tightbound.networks.condition import WithCondition
+from tightbound.networks.convolutional import Images
 from tightbound.networks.dense import MLP, Dense, FixedDense, flat
+from tightbound.networks.fixed import Fixed
 from tightbound.networks.holes import AbstractReader, Reshaped, read
 
 Trunk = Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]]
@@ -51,6 +53,17 @@ class Piece(eqx.Module):
         return h[self.start : self.stop]
 
 
+class Shifted(eqx.Module):
+    """A parameter that starts at given numbers, to which its piece of the output is added."""
+
+    piece: Piece
+    start: Fixed
+
+    def __call__(self, h: Float[Array, " n_h"]) -> Float[Array, " n_out"]:
+        """The parameter for one item's vector."""
+        return self.piece(h) + self.start.values
+
+
 def reshaped(network: Trunk, shape: tuple[int, ...]) -> Trunk:
     """The network, for items of that shape that come as one vector each."""
     if isinstance(network, Whole):
@@ -58,7 +71,7 @@ def reshaped(network: Trunk, shape: tuple[int, ...]) -> Trunk:
     return Reshaped(network, shape)
 
 
-Head = Dense | FixedDense | Piece
+Head = Dense | FixedDense | Piece | Shifted
 """What gives one parameter of a distribution."""
 
 
@@ -73,9 +86,16 @@ class Body(NamedTuple):
     """How many numbers of a condition come with those that it is given."""
     together: Callable[[Any, Any], Any] = Given
     """Both as one, if there is a condition."""
+    images: Images | None = None
+    """For a convolutional decoder that gives the parameters of each pixel itself."""
 
     def build(
-        self, sizes: Mapping[str, int], key: PRNGKeyArray, heads: Sequence[PRNGKeyArray]
+        self,
+        sizes: Mapping[str, int],
+        key: PRNGKeyArray,
+        heads: Sequence[PRNGKeyArray],
+        *,
+        inside: bool = False,
     ) -> tuple[Trunk, tuple[Head, ...]]:
         """A trunk, and a head for each parameter.
 
@@ -83,11 +103,16 @@ class Body(NamedTuple):
             sizes: How many numbers each parameter has, by its name.
             key: Of the trunk's first weights.
             heads: Of the heads', one key each.
+            inside: Whether a parameter has several numbers for each value of an item, side by side.
 
         Raises:
             UsageError: A network of one's own that does not take one item, or whose output is no
                 vector of features, or, for a `Whole` one, not as many numbers as are needed.
         """
+        if self.images is not None and self.own is None:
+            n_in, total = self.n_in + self.condition, sum(sizes.values())
+            own = Whole(self.images.decoder(n_in, total, inside=inside, key=key))
+            return own, self._pieces(own, sizes)
         if isinstance(self.own, Whole):
             return self.own, self._pieces(self.own, sizes)
         if self.own is None:

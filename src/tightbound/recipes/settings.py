@@ -103,10 +103,11 @@ class Config:
     gradient: str | None = None
     estimator: str | None = None
     latent: str = "50"
-    hidden: str = "200,200"
+    hidden: str | None = None
     layers: int = 1
+    network: str = "dense"
     likelihood: str = "bernoulli"
-    activation: str = "tanh"
+    activation: str | None = None
     posterior: str = "normal"
     prior: str | None = None
     missingness: str | None = None
@@ -161,7 +162,9 @@ class Config:
         self.objective_call()
         self._check_sizes()
         names.likelihood_call(self.likelihood)
-        names.check_name("activation", self.activation, names.ACTIVATIONS)
+        names.check_name("network", self.network, names.NETWORKS)
+        if self.activation is not None:
+            names.check_name("activation", self.activation, names.ACTIVATIONS)
         names.check_family("posterior", self.posterior)
         if self.prior is not None:
             names.check_family("prior", self.prior)
@@ -175,12 +178,16 @@ class Config:
 
     def sizes(self) -> dict[str, Any]:
         """Arguments for `tb.autoencoder`."""
-        hidden = [_integers("hidden", widths) for widths in self.hidden.split(";")]
+        hidden = None
+        if self.hidden is not None:
+            each = [_integers("hidden", widths) for widths in self.hidden.split(";")]
+            hidden = each[0] if len(each) == 1 else each
         latent = _integers("latent", self.latent)
         return {
             "latent": latent[0] if len(latent) == 1 else latent,
-            "hidden": hidden[0] if len(hidden) == 1 else hidden,
+            "hidden": hidden,
             "layers": self.layers,
+            "network": self.network,
             "likelihood": self.likelihood,
             "activation": self.activation,
             "posterior": self.posterior,
@@ -217,7 +224,7 @@ class Config:
     def _check_sizes(self) -> None:
         """One entry stands for all layers; otherwise there is one for each."""
         for name, separator in (("latent", ","), ("hidden", ";")):
-            entries = getattr(self, name).count(separator) + 1
+            entries = (getattr(self, name) or "").count(separator) + 1
             if entries not in (1, self.layers):
                 raise UsageError(
                     f"expected {self.layers} entries of {name} for layers={self.layers}, "

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from tightbound.core.digests.arrays import digest_of
 from tightbound.core.errors import UsageError
-from tightbound.networks import Dense, Fixed, over_layers
+from tightbound.networks import Fixed, is_layer, over_layers
 from tightbound.objectives import Params
 from tightbound.training.checkpoint import mismatches, named_leaves
 
@@ -82,13 +82,13 @@ def start(
 
 
 def reinitialised(params: Params, key: PRNGKeyArray) -> Params:
-    """The same parts with every dense layer drawn afresh by its own rule, for a further replica.
+    """The same parts with every layer drawn afresh by its own rule, for a further replica.
 
     Raises:
         UsageError: Other arrays hold numbers that somebody drew or chose: a further replica with
             the same ones would be none.
     """
-    kept = [name for name, leaf in _not_dense(params) if len(np.unique(np.asarray(leaf))) > 1]
+    kept = [name for name, leaf in _in_no_layer(params) if len(np.unique(np.asarray(leaf))) > 1]
     if kept:
         named = ", ".join(kept[:3]) + (", ..." if len(kept) > 3 else "")
         raise UsageError(
@@ -133,10 +133,9 @@ def held(params: Params) -> str | None:
     return digest_of(numbers) if numbers else None
 
 
-def _not_dense(params: Params) -> list[tuple[str, Any]]:
-    """The trained arrays outside of dense layers, with their places."""
-    is_dense = lambda node: isinstance(node, Dense)  # noqa: E731
-    leaves = jax.tree_util.tree_leaves_with_path(params, is_leaf=is_dense)
+def _in_no_layer(params: Params) -> list[tuple[str, Any]]:
+    """The trained arrays outside of layers, with their places."""
+    leaves = jax.tree_util.tree_leaves_with_path(params, is_leaf=is_layer)
     return [
         (jax.tree_util.keystr(path).lstrip("."), leaf)
         for path, leaf in leaves
