@@ -126,6 +126,7 @@ def test_families_of_latents_by_name(tightbound, tmp_path):
         (["fit", "digits", "--posterior", "nope"], "expected posterior to be one of exponential,"),
         (["fit", "digits", "--prior", "gamma"], "draws of normal are real, those of the prior"),
         (["fit", "digits", "--posterior", "uniform"], "use 'reparameterized'"),
+        (["fit", "digits", "--inference", "down"], "expected inference to be one of bottom_up,"),
         (["fit", "digits", "--network", "cnn"], "did you mean conv"),
         (["fit", "digits", "--missingness", "linar"], "did you mean linear"),
         (["fit", "digits", "--missingness", "linear(3)"], "the options of linear by name"),

@@ -48,6 +48,7 @@ WORDS = {
     "hidden": "Hidden widths, as 200,200 (if left out) or 200,200;100,100; of conv channels.",
     "layers": "Stochastic layers.",
     "network": "dense, or conv for images.",
+    "inference": "Of several layers: bottom_up, or top_down (ladder).",
     "likelihood": f"One of {', '.join(names.likelihoods())}.",
     "activation": "Of the hidden units; tanh, of conv silu, if left out.",
     "posterior": "Family of q(z|x): normal, gamma ..., semi_implicit, implicit.",

@@ -21,6 +21,7 @@ from tightbound.distributions import (
     DiagonalNormal,
     Layered,
     StandardNormal,
+    TopDown,
     WithNoise,
 )
 from tightbound.evidence.batches import prepared
@@ -57,17 +58,18 @@ def active_units(
 ) -> list[LayerUnits]:
     """Measures the activity of every unit of every layer, bottom layer first.
 
-    E_q[u] is exact for the bottom layer. Above it, it is the mean of `draws` draws of the layers
-    below, and the variance that their finite number adds is taken off again. (The authors' code
-    takes one draw and does not.) The same goes for the draws of a posterior without a density.
+    E_q[u] is exact for the layer that is drawn first (the bottom one, or under top-down inference
+    the top one). Of the others it is the mean over `draws` draws of the layers before, and the
+    variance that their finite number adds is taken off again. (The authors' code takes one draw and
+    does not.) The same goes for the draws of a posterior without a density.
 
     Args:
         model: p(x, z).
         posterior: q(z|x).
         x: Data of shape (n, d); IWAE's code takes 500 training images.
         binarize: As for `fit`; each item is drawn once.
-        draws: Draws of the layers below for layers above the first, or of a posterior without a
-            density.
+        draws: Draws of the layers before, for those that are not drawn first, or of a posterior
+            without a density.
         key: Seed or key of binarisation and draws.
 
     Raises:
@@ -87,6 +89,8 @@ def active_units(
     draw_keys = split_each(item_keys(draw_key, items), draws)
     if not isinstance(posterior, AbstractExplicit):
         means = [_draws(posterior, values, draw_keys)]
+    elif isinstance(posterior, TopDown):
+        means = list(_means_downwards(posterior, values, draw_keys))
     else:
         layers = posterior.conditionals if isinstance(posterior, Layered) else (posterior,)
         means = [jax.vmap(layers[0].mean)(values)[:, None]]
@@ -118,6 +122,15 @@ def _upper_means(
         jax.vmap(jax.vmap(conditional.mean))(below)
         for conditional, below in zip(posterior.conditionals[1:], z[:-1], strict=True)
     ]
+
+
+@filter_jit
+def _means_downwards(
+    posterior: TopDown, x: Data, keys: Key[Array, "n s"]
+) -> tuple[Float[Array, "n s u"], ...]:
+    """Conditional means of all layers, bottom layer first, at draws of the layers above them."""
+    z, _ = sample(posterior, x, keys)
+    return jax.vmap(jax.vmap(posterior.means_given, in_axes=(0, None)))(z, x)
 
 
 def _activity(means: Float[np.ndarray, "n s u"]) -> LayerUnits:

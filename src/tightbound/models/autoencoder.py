@@ -14,7 +14,7 @@ from jaxtyping import PRNGKeyArray
 from tightbound.core.calls import Call
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Datum
-from tightbound.core.names import NETWORKS, check_name
+from tightbound.core.names import INFERENCES, NETWORKS, check_name
 from tightbound.core.streams import as_key, first_keys, stream
 from tightbound.data import DataLike, Dataset, as_values, check_amounts, check_values
 from tightbound.distributions import (
@@ -34,8 +34,10 @@ from tightbound.likelihoods import (
 from tightbound.models.latents import check_latents, latent_conditional, latent_prior
 from tightbound.models.model import Model
 from tightbound.models.posteriors import posterior as noise_posterior
+from tightbound.models.top_down import top_down
 from tightbound.networks import (
     Body,
+    Features,
     Images,
     Standardization,
     Trunk,
@@ -55,6 +57,7 @@ def autoencoder(
     hidden: Sequence[int] | Sequence[Sequence[int]] | None = None,
     layers: int = 1,
     network: str = "dense",
+    inference: str = "bottom_up",
     likelihood: str | Mapping[str, str] = "bernoulli",
     activation: str | None = None,
     posterior: str = "normal",
@@ -88,6 +91,9 @@ def autoencoder(
             convolutional ones with residual blocks, and the decoder gives the parameters of each
             pixel itself (`tightbound.networks.Images`). The item's shape says height, width and
             channels.
+        inference: Of several layers: "bottom_up", q(h_1|x) q(h_2|h_1) ..., as in IWAE, or
+            "top_down", q(h_L|x) ... q(h_1|h_2, x), beside features of x that go up
+            (`tightbound.distributions.TopDown`), as in ladder variational autoencoders.
         likelihood: "bernoulli", "gaussian", "gaussian_unit_mean" or another of
             `tightbound.likelihoods.likelihoods()`, with its options if it has some, as
             "gaussian_fixed(scale=0.1)". Of a data set with a schema, "columns" takes the likelihood
@@ -144,6 +150,7 @@ def autoencoder(
         check_amounts(table.schema, repr(calls.name))
     (condition,) = at_least(0, condition=condition)
     check_name("network", network, NETWORKS)
+    check_name("inference", inference, INFERENCES)
     conv = network == "conv"
     activation = activation or ("silu" if conv else "tanh")
     latents, hiddens = _sizes(latent, USUAL_HIDDEN if hidden is None else hidden, layers)
@@ -177,31 +184,42 @@ def autoencoder(
         how = {"condition": condition, "masked": holes, "key": stream(root, "autoencoder.conv")}
         encoder = images.encoder(seen, **how)
 
-    q, n_in = [], seen
-    for level, (size, widths) in enumerate(zip(latents, hiddens, strict=True)):
-        body = Body(n_in, widths, activation)
-        if level == 0:
-            body = body._replace(own=encoder, condition=condition, together=_with_condition)
-        q.append(latent_conditional(family, body, size, key=keys[level]))
-        n_in = size
-    if view is not None:
-        q[0] = eqx.tree_at(lambda q: q.trunk, q[0], viewing(q[0].trunk, view))
+    bottom = Body(seen, hiddens[0], activation, encoder, condition, _with_condition)
+    if layers > 1 and inference == "top_down":
+        down = stream(root, "autoencoder.top_down")
+        q = top_down(family, bottom, latents, hiddens, view, down)
+    else:
+        q = _bottom_up(family, bottom, latents, hiddens, view, keys[:layers])
     p: list[AbstractExplicit] = [latent_prior(prior, latents[-1])]
     for level in range(layers - 1, 0, -1):
         body = Body(latents[level], hiddens[level][::-1], activation)
         p.append(latent_conditional(family, body, latents[level - 1], key=keys[-1 - level]))
     visible = visible if layers == 1 else BottomLayer(visible)
     visible = visible if units is None else Standardized(visible, units)
-    if layers == 1:
-        model = Model(p[0], visible, condition=condition)
-        parts = model, q[0]
-        if noise_driven:
-            drawn = {"hidden": hiddens[0], "activation": activation, "key": root}
-            parts = model, noise_posterior(model, posterior, **drawn)
-    else:
-        model = Model(Layered(tuple(p), downwards=True), visible, condition=condition)
-        parts = model, Layered(tuple(q), downwards=False)
+    top = p[0] if layers == 1 else Layered(tuple(p), downwards=True)
+    model = Model(top, visible, condition=condition)
+    if noise_driven:
+        q = noise_posterior(model, posterior, hidden=hiddens[0], activation=activation, key=root)
+    parts = model, q
     return parts if initial is None else _normally_drawn(parts, initial, root)
+
+
+def _bottom_up(
+    family: str,
+    bottom: Body,
+    latents: list[int],
+    hiddens: list[tuple[int, ...]],
+    view: Standardization | Features | None,
+    keys: Any,
+) -> AbstractExplicit:
+    """q(h_1|x) q(h_2|h_1) ..., or q(z|x) alone."""
+    q, body = [], bottom
+    for level, (size, widths) in enumerate(zip(latents, hiddens, strict=True)):
+        body = body if level == 0 else Body(latents[level - 1], widths, bottom.activation)
+        q.append(latent_conditional(family, body, size, key=keys[level]))
+    if view is not None:
+        q[0] = eqx.tree_at(lambda q: q.trunk, q[0], viewing(q[0].trunk, view))
+    return q[0] if len(q) == 1 else Layered(tuple(q), downwards=False)
 
 
 def _with_condition(x: Any, condition: Any) -> Datum:

@@ -132,6 +132,10 @@ class Body(NamedTuple):
         dense = (Dense.glorot(width, n, key=k) for n, k in zip(sizes.values(), heads, strict=True))
         return trunk, tuple(dense)
 
+    def width(self, trunk: Trunk) -> int:
+        """How many features the trunk that it built gives."""
+        return math.prod(self._output(trunk).shape)
+
     def _pieces(self, own: Whole, sizes: Mapping[str, int]) -> tuple[Piece, ...]:
         shapes = [leaf.shape for leaf in jax.tree.leaves(self._output(own.network))]
         given = sum(math.prod(shape) for shape in shapes)

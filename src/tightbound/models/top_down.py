@@ -1,0 +1,57 @@
+"""The posterior of an autoencoder that infers its layers from the top one down."""
+
+from collections.abc import Sequence
+
+from jaxtyping import PRNGKeyArray
+
+from tightbound.core.errors import UsageError
+from tightbound.core.streams import numbered, streams
+from tightbound.distributions import TopDown
+from tightbound.models.latents import latent_conditional
+from tightbound.networks import Body, Features, Standardization, Trunk, Whole, viewing
+
+
+def top_down(
+    family: str,
+    bottom: Body,
+    latents: Sequence[int],
+    hiddens: Sequence[tuple[int, ...]],
+    view: Standardization | Features | None,
+    key: PRNGKeyArray,
+) -> TopDown:
+    """A posterior with features that go up, of widths `hiddens`, and layers that come down.
+
+    Args:
+        family: Of all conditionals.
+        bottom: What the network of the datum is made from.
+        latents: Sizes of the layers, bottom layer first.
+        hiddens: Widths of the networks, bottom layer first. Those that put features and the layer
+            above together have the last of them.
+        view: What the bottom network sees of a datum.
+        key: Of the first weights.
+
+    Raises:
+        UsageError: A `Whole` network, which gives no features, or widths that are none.
+    """
+    if isinstance(bottom.own, Whole):
+        raise UsageError(
+            "inference='top_down' needs features of a datum: expected an encoder without "
+            "tb.networks.Whole around it"
+        )
+    if bottom.own is None and not all(hiddens):
+        raise UsageError("inference='top_down' needs hidden widths for each layer, got none")
+    up: list[Trunk] = []
+    conditionals, body = [], bottom
+    for level, (size, widths) in enumerate(zip(latents, hiddens, strict=True)):
+        trunk_key, key_of_level = streams(numbered(key, level), "top_down.up", "top_down.down")
+        trunk, _ = body.build({}, trunk_key, [])
+        width = body.width(trunk)
+        up.append(trunk)
+        top = level == len(latents) - 1
+        n_in = width if top else width + latents[level + 1]
+        merged = Body(n_in, () if top else widths[-1:], bottom.activation)
+        conditionals.append(latent_conditional(family, merged, size, key=key_of_level))
+        body = Body(width, hiddens[min(level + 1, len(hiddens) - 1)], bottom.activation)
+    if view is not None:
+        up[0] = viewing(up[0], view)
+    return TopDown(tuple(up), tuple(conditionals))
