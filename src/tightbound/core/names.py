@@ -41,8 +41,8 @@ FAMILIES = (
     "chi_squared",
     "f",
 )
-PRIORS = (*FAMILIES, "bernoulli")
-POSTERIORS = (*PRIORS, "semi_implicit", "implicit")
+PRIORS = (*FAMILIES, "bernoulli", "mixture")
+POSTERIORS = (*FAMILIES, "bernoulli", "semi_implicit", "implicit")
 ACTIVATIONS = ("tanh", "relu", "elu", "gelu", "silu", "leaky_relu", "softplus")
 NETWORKS = ("dense", "conv")
 INFERENCES = ("bottom_up", "top_down")
@@ -117,6 +117,25 @@ def check_family(kind: str, name: str) -> None:
         check_name(kind, name, POSTERIORS if kind == "posterior" else PRIORS)
     elif not (shape.isdecimal() and int(shape) > 0):
         raise UsageError(f"expected erlang:K with a whole number K >= 1, got {name!r}")
+
+
+def prior_call(text: str) -> Call:
+    """A prior as a call: "normal", "normal(learned=True)", "mixture(components=50)", "erlang:3".
+
+    Raises:
+        UsageError: The name is not known, or an option that it does not take.
+    """
+    if ":" in text:
+        check_family("prior", text)
+        return Call(text)
+    call = parse(text, "mixture(components=50)")
+    check_name("prior", call.name, PRIORS)
+    if call.values:
+        raise UsageError(f"expected the options of {call.name} by name, got {call!r}")
+    kinds = {"mixture": {"components": "int"}, "bernoulli": {}}.get(call.name, {"learned": "bool"})
+    of = Signature({name: ast.Name(kind) for name, kind in kinds.items()}, (), {"components": 2})
+    bind("prior", call.name, (), call.options, of)
+    return call
 
 
 def check_binarisation(text: str) -> None:

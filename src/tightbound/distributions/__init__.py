@@ -33,6 +33,7 @@ from tightbound.distributions.implicit import Implicit as Implicit
 from tightbound.distributions.implicit import SemiImplicit as SemiImplicit
 from tightbound.distributions.layered import BottomLayer as BottomLayer
 from tightbound.distributions.layered import Layered as Layered
+from tightbound.distributions.mixture_prior import MixturePrior as MixturePrior
 from tightbound.distributions.normal import DiagonalNormal as DiagonalNormal
 from tightbound.distributions.normal import StandardNormal as StandardNormal
 from tightbound.distributions.restoration import Degradation as Degradation

@@ -106,8 +106,10 @@ def autoencoder(
             several layers all conditionals are of this family. With one, "implicit" and
             "semi_implicit" make it a network driven by noise (`tb.posterior`), whose draws may
             lie anywhere.
-        prior: Family of p(z), its standard member; "bernoulli" has learned logits. Left out it
-            goes by the posterior: mostly the same family.
+        prior: Family of p(z) (of several layers p(h_L)), its standard member, or as
+            "normal(learned=True)" one with learned parameters; "mixture(components=50)" is a
+            learned mixture of normals, and "bernoulli" has learned logits. Left out it goes by the
+            posterior: mostly the same family.
         encoder: Your own network in place of the bottom deterministic layers of q: any callable
             or Equinox module from one item, of the shape that items of `data` have and
             standardised under "gaussian" (under likelihoods of columns, their `Features`), to
@@ -165,7 +167,7 @@ def autoencoder(
             "layers=1, network='dense' and no encoder; build another with tightbound.distributions"
         )
     family = "normal" if noise_driven else posterior
-    prior = check_latents(family, prior, latents)
+    above = check_latents(family, prior, latents)
     root = stream(as_key(key), "autoencoder")
     keys = first_keys(root, 2 * layers)
 
@@ -190,7 +192,9 @@ def autoencoder(
         q = top_down(family, bottom, latents, hiddens, view, down)
     else:
         q = _bottom_up(family, bottom, latents, hiddens, view, keys[:layers])
-    p: list[AbstractExplicit] = [latent_prior(prior, latents[-1])]
+    p: list[AbstractExplicit] = [
+        latent_prior(above, latents[-1], key=stream(root, "autoencoder.prior"))
+    ]
     for level in range(layers - 1, 0, -1):
         body = Body(latents[level], hiddens[level][::-1], activation)
         p.append(latent_conditional(family, body, latents[level - 1], key=keys[-1 - level]))

@@ -6,8 +6,9 @@ Kingma & Welling 2013, arXiv 1312.6114, section 2.4.
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
+from tightbound.core.calls import Call
 from tightbound.core.errors import UsageError
-from tightbound.core.names import check_family
+from tightbound.core.names import check_family, prior_call
 from tightbound.core.streams import first_keys, streams
 from tightbound.distributions import (
     AbstractExplicit,
@@ -17,31 +18,31 @@ from tightbound.distributions import (
     DiagonalNormal,
     Family,
     FamilyPrior,
+    MixturePrior,
     StandardNormal,
     by_name,
 )
 from tightbound.networks import Body
 
-DISCRETE = "bernoulli"
+DISCRETE, MIXTURE = "bernoulli", "mixture"
+COMPONENTS = 50
+"""Of a mixture for which no number is given."""
 WIDER = {"unit": ("positive", "real"), "positive": ("real",)}
 """The supports that hold another one; simplex and binary values have densities of their own."""
 
 
-def check_latents(posterior: str, prior: str | None, latents: list[int]) -> str:
-    """The prior's family, chosen by the posterior's if it is left out.
+def check_latents(posterior: str, prior: str | None, latents: list[int]) -> Call:
+    """The prior's family with its options, chosen by the posterior's if it is left out.
 
     Raises:
-        UsageError: An unknown family, a posterior whose draws may lie outside the support of the
-            prior, or of another layer's conditional, or too few units for the family.
+        UsageError: An unknown family, options that it does not take, a posterior whose draws may
+            lie outside the support of the prior, or of another layer's conditional, or too few
+            units for the family.
     """
-    q, p = _known("posterior", posterior), None
-    if prior is not None:
-        p = _known("prior", prior)
-    elif q is not None:
-        prior = q.prior or posterior
-        p = by_name(prior)
+    q = _known(posterior)
+    call = prior_call(prior or (q.prior if q else None) or posterior)
     q_support = q.support if q else "binary"
-    p_support = p.prior_support if p else "binary"
+    p_support = _prior_support(call.name)
     if prior is not None and q_support != p_support and p_support not in WIDER.get(q_support, ()):
         moving = f" ({q.interval}, which moves with its parameters)" if q and q.interval else ""
         raise UsageError(
@@ -55,14 +56,18 @@ def check_latents(posterior: str, prior: str | None, latents: list[int]) -> str:
         )
     if q_support == "simplex" and min(latents) < 2:
         raise UsageError(f"expected 2 latent units or more on a simplex, got latent={latents}")
-    return prior or posterior
+    return call
 
 
-def latent_prior(family: str, size: int) -> AbstractExplicit:
-    """The prior p(z) of that family: the standard member, or learned Bernoulli logits."""
-    if family == DISCRETE:
+def latent_prior(call: Call, size: int, *, key: PRNGKeyArray) -> AbstractExplicit:
+    """The prior p(z) of that family: the standard member, or one that is learned."""
+    if call.name == DISCRETE:
         return BernoulliPrior(jnp.zeros(size))
-    return StandardNormal(size) if family == "normal" else FamilyPrior(size, family)
+    if call.name == MIXTURE:
+        return MixturePrior.of(size, call.options.get("components", COMPONENTS), key=key)
+    if call.options.get("learned"):
+        return FamilyPrior.learned(size, call.name)
+    return StandardNormal(size) if call.name == "normal" else FamilyPrior(size, call.name)
 
 
 def latent_conditional(
@@ -82,9 +87,15 @@ def latent_conditional(
     return Conditional(trunk, heads, family)
 
 
-def _known(role: str, name: str) -> Family | None:
-    """The family of that name; None for Bernoulli units, which are not in the catalogue."""
-    if name == DISCRETE:
+def _known(posterior: str) -> Family | None:
+    """The posterior's family; None for Bernoulli units, which are not in the catalogue."""
+    if posterior == DISCRETE:
         return None
-    check_family(role, name)
-    return by_name(name)
+    check_family("posterior", posterior)
+    return by_name(posterior)
+
+
+def _prior_support(name: str) -> str:
+    if name in (DISCRETE, MIXTURE):
+        return "binary" if name == DISCRETE else "real"
+    return by_name(name).prior_support

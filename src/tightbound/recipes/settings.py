@@ -169,7 +169,7 @@ class Config:
             names.check_name("activation", self.activation, names.ACTIVATIONS)
         names.check_family("posterior", self.posterior)
         if self.prior is not None:
-            names.check_family("prior", self.prior)
+            names.prior_call(self.prior)
         if self.missingness is not None:
             names.missingness_call(self.missingness)
             if self.bayesian is not None:
