@@ -269,6 +269,7 @@ LIKELIHOODS = {
     "cauchy": lambda u: 4 * u - 2,
     "chi_squared": np.exp,
     "columns": mixed_table,
+    "discretised_logistic_mixture": lambda u: np.floor(9 * u),
     "discretised_logistic": lambda u: np.floor(9 * u),
     "erlang": np.exp,
     "exponential": np.exp,

@@ -38,13 +38,14 @@ def test_log_probs_and_gradients_are_finite_far_out(name):
     table = {
         "categorical": LEVELS, "ordinal": LEVELS, "bernoulli": BITS, "beta": UNIT,
         "discretised_logistic": COUNTS - 10.0,
+        "discretised_logistic_mixture": COUNTS - 10.0,
     }  # fmt: skip
     options = {"scale": 0.5} if name == "gaussian_fixed" else {}
     if name in table:
         x = table[name]
         law = of(name, x, **options)
         values = [np.min(x, 0), np.max(x, 0)]
-        if name == "discretised_logistic":
+        if name.startswith("discretised_logistic"):
             values = [np.full(2, -1e6), np.full(2, 1e6)]
     else:
         for x in (REAL, POSITIVE, COUNTS):

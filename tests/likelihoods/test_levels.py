@@ -16,6 +16,8 @@ from tests.likelihoods.laws import (
     of,
 )
 
+from tightbound.core.errors import UsageError
+
 
 def test_levels_are_softmaxes_and_sum_to_one():
     law = of("categorical", LEVELS)
@@ -49,6 +51,30 @@ def test_bernoulli_columns_have_sigmoids():
         found = law.log_prob(jnp.full(2, k), free)
         np.testing.assert_allclose(found, special.log_expit(logit if k else -logit), rtol=1e-5)
         np.testing.assert_allclose(law.log_probs(free)[:, int(k)], found, rtol=1e-5)
+
+
+def test_mixtures_of_bins_are_weighted_sums():
+    x = np.round(np.random.default_rng(9).normal(100, 40, (N, 2))).clip(0, 255)
+    one = of("discretised_logistic", x, low=0, high=255)
+    law = of("discretised_logistic_mixture", x, components=3, low=0, high=255)
+    free = jnp.asarray(np.random.default_rng(3).normal(size=(2, 9)), jnp.float32)
+    parts = f64(free).reshape(2, 3, 3)
+    share = special.softmax(parts[..., 0], axis=1)
+    grid = np.tile(np.arange(256.0)[:, None], (1, 2))
+    each = np.stack(
+        [np.exp(log_probs(one, jnp.asarray(parts[:, c, 1:], jnp.float32), grid)) for c in range(3)]
+    )
+    mass = np.einsum("mc,cgm->gm", share, each)
+    np.testing.assert_allclose(np.exp(log_probs(law, free, grid)), mass, rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(mass.sum(axis=0), 1, atol=1e-4)
+    np.testing.assert_allclose(law.mean(free), (grid * mass).sum(axis=0), rtol=1e-4)
+    found = law.cdf(jnp.array([90.0, 120.0]), free)
+    np.testing.assert_allclose(found, [mass[:91, 0].sum(), mass[:121, 1].sum()], atol=1e-4)
+    draws = f64(jax.vmap(lambda k: law.sample(k, free))(jax.random.split(jax.random.key(1), 4000)))
+    for column in range(2):
+        assert chi_square(draws[:, column], mass[:, column]) > 1e-7  # the false-alarm rate
+    with pytest.raises(UsageError, match="expected components >= 2, got 1"):
+        of("discretised_logistic_mixture", x, components=1)
 
 
 @pytest.mark.parametrize("ends", [None, (-10.0, 12.0)])

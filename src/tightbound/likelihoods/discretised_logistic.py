@@ -126,12 +126,17 @@ class DiscretisedLogisticColumns(AbstractUnivariate):
         return jnp.asarray(ends[:, 0], other.dtype), jnp.asarray(ends[:, 1], other.dtype)
 
 
-def _of(
+def of(
     part: Part,
-    step: float | None = None,
-    low: float | None = None,
-    high: float | None = None,
+    step: int | float | None = None,
+    low: int | float | None = None,
+    high: int | float | None = None,
 ) -> DiscretisedLogisticColumns:
+    """Laws of a step, which the schema or whole numbers say if it is left out, and of ends.
+
+    Raises:
+        UsageError: No step is known, or one end without the other, or values beside the steps.
+    """
     given = None if low is None or high is None else (float(low), float(high))
     if given is None and (low, high) != (None, None):
         raise UsageError(
@@ -181,7 +186,7 @@ def _step(decimals: int | None, known: Float[np.ndarray, " n"], name: str) -> fl
 LIKELIHOODS = {
     "discretised_logistic": Likelihood(
         "whole numbers, or decimals of a step, as masses: discretised_logistic(step=0.1)",
-        univariate=_of,
+        univariate=of,
         options=("step", "low", "high"),
     ),
 }
