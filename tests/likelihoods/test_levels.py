@@ -53,6 +53,7 @@ def test_bernoulli_columns_have_sigmoids():
         np.testing.assert_allclose(law.log_probs(free)[:, int(k)], found, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_mixtures_of_bins_are_weighted_sums():
     x = np.round(np.random.default_rng(9).normal(100, 40, (N, 2))).clip(0, 255)
     one = of("discretised_logistic", x, low=0, high=255)

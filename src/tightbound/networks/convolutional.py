@@ -14,13 +14,13 @@ import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.errors import UsageError
 from tightbound.core.items import Datum, One, condition, values
 from tightbound.core.streams import first_keys, numbered, stream, streams
+from tightbound.networks.convolve import convolve
 from tightbound.networks.dense import ACTIVATIONS, Dense, flat
 from tightbound.networks.holes import AbstractReader
 from tightbound.networks.layer import AbstractLayer, glorot
@@ -62,10 +62,7 @@ class Convolution(AbstractLayer):
     def __call__(self, x: Float[Array, "h w n_in"]) -> Float[Array, "h w n_out"]:
         """The map of one image."""
         kernel = self.weight.reshape(TAPS, TAPS, -1, self.bias.shape[0])
-        found = jax.lax.conv_general_dilated(
-            x[None], kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
-        return found[0] + self.bias[None, None]
+        return convolve(x[None], kernel)[0] + self.bias[None, None]
 
 
 class Residual(eqx.Module):
