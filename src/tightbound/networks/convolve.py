@@ -17,6 +17,8 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
+from tightbound.core.compilation import jit
+
 AXES = ("NHWC", "HWIO", "NHWC")
 """Items, rows, columns, channels; of a kernel rows, columns, channels in, channels out."""
 
@@ -74,7 +76,7 @@ def _shape(x: ShapedArray, kernel: ShapedArray) -> ShapedArray:
     return ShapedArray((*x.shape[:3], kernel.shape[3]), x.dtype)
 
 
-_convolve.def_impl(jax.jit(_plain))
+_convolve.def_impl(jit(_plain))
 _convolve.def_abstract_eval(_shape)
 ad.defbilinear(_convolve, _of_image, _of_kernel)
 batching.primitive_batchers[_convolve] = _batched

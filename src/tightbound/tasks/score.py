@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least, is_whole
 from tightbound.core.streams import stream
@@ -168,7 +168,8 @@ def score(
     p_value = compared = None
     if inliers is not None:
         compare = _compared_whole if masked else _compared
-        p_value, compared = compare(of, rows, estimate, inliers)
+        draws = stream(run.key, "score.calibration")
+        p_value, compared = compare(of, rows, estimate, inliers, draws)
         if chosen is None:
             chosen = np.flatnonzero(p_value <= blame)
     chosen = np.zeros(0, int) if chosen is None else chosen
@@ -197,7 +198,7 @@ def score(
 
 
 def _compared(
-    of: Marginals, rows: Rows, estimate: Estimate, inliers: Rows
+    of: Marginals, rows: Rows, estimate: Estimate, inliers: Rows, key: PRNGKeyArray
 ) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
     """P-values under each row's own mask, and how many calibration rows there were for it."""
     masks, which = np.unique(rows.known, axis=0, return_inverse=True)
@@ -206,17 +207,17 @@ def _compared(
     which, found = which.reshape(-1), np.ones(len(rows.values))
     if sum(sizes):
         shown = inliers.at(np.concatenate(alike), np.repeat(masks, sizes, axis=0))
-        scores = of.log_p(shown, stream(of.run.key, "score.calibration")).log_evidence
+        scores = of.log_p(shown, key).log_evidence
         for number, part in enumerate(np.split(scores, np.cumsum(sizes)[:-1])):
             found[which == number] = p_values(estimate.log_evidence[which == number], part)
     return found, np.asarray(sizes)[which]
 
 
 def _compared_whole(
-    of: Marginals, rows: Rows, estimate: Estimate, inliers: Rows
+    of: Marginals, rows: Rows, estimate: Estimate, inliers: Rows, key: PRNGKeyArray
 ) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
     """P-values beside all calibration rows, each with the mask that it has."""
-    scores = of.log_p(inliers, stream(of.run.key, "score.calibration")).log_evidence
+    scores = of.log_p(inliers, key).log_evidence
     sizes = np.full(len(rows.values), len(scores))
     return p_values(estimate.log_evidence, scores), sizes
 
