@@ -6,7 +6,7 @@ import pytest
 import tightbound as tb
 from tightbound.data import Schema
 from tightbound.data.schema import Column
-from tightbound.recipes.tables import Judged
+from tightbound.recipes.tables import Judged, mixtures
 
 
 def two_moons(n, seed=0):
@@ -91,6 +91,23 @@ def test_levels_and_numbers_are_fitted_together():
     filled = tb.impute(found.model, None, shown).x
     assert np.mean(filled[:100, 0] == kind[:100]) > 0.95
     assert found.model.likelihood.support.at(2) == "positive"
+
+
+@pytest.mark.slow
+def test_covariances_are_as_wide_as_hidden_cells_ask_for(monkeypatch):
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(150, 12)) @ rng.normal(size=(12, 12)) + 9 * rng.integers(
+        0, 2, (150, 1)
+    )
+    truth = truth.astype(np.float32)
+    x = np.where(rng.random(truth.shape) < 0.2, np.float32(np.nan), truth)
+    found = {}
+    for name, widenings in (("usual", mixtures.WIDENINGS), ("none", (1.0,))):
+        monkeypatch.setattr(mixtures, "WIDENINGS", widenings)
+        model = tb.fit_table(x, candidates="mixture", key=0).model
+        whole, rest = (tb.evidence.exact(model, of).log_evidence for of in (truth, x))
+        found[name] = np.sum(whole - rest) / np.isnan(x).sum()
+    assert found["usual"] > found["none"] + 0.02
 
 
 def test_stacking_is_the_maximum_over_shares():

@@ -20,12 +20,11 @@ from tightbound.recipes.tables.choice import Choice, candidate
 from tightbound.recipes.tables.deep import SIZES, Deep, deep
 from tightbound.recipes.tables.mixtures import (
     as_table,
-    fitted,
     ladder,
     low_ranks,
     mean_log_p,
+    together,
     try_one,
-    union,
 )
 from tightbound.recipes.tables.search import Found, Search, prepared
 from tightbound.training import Run
@@ -108,8 +107,7 @@ def fit_table(
             run = networks[best].run
             kept = {best: 1.0}
         else:
-            mixture = union([fitted(search, name) for name in kept], list(kept.values()))
-            run = _run(search, mixture, " and ".join(kept), began)
+            run = _run(search, together(search, kept), " and ".join(kept), began)
     tried = {**search.found, **networks}
     top = search.judged.best()
     told = [

@@ -27,6 +27,8 @@ from tightbound.recipes.tables.search import (
     Search,
     State,
     advanced,
+    widened_log_p,
+    with_more_holes,
 )
 from tightbound.training.components import Mixture, log_evidence
 from tightbound.training.mixture import as_mixture, as_model
@@ -38,6 +40,10 @@ LEAST_GAIN = 0.002
 COMPONENTS = (2, 4, 8, 16, 32, 64)
 ROWS_OF_EACH = 8
 """Least rows for each component."""
+WIDENINGS = (0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 2.0)
+"""What covariances may be multiplied by. Those of a fit are of the cells that it knows, which lie
+closer to it than others: a regression on p numbers by n rows leaves (n + p) / (n - p) times the
+variance in other rows that it has in its own."""
 USUAL_CALLS = 6
 """That a mixture takes until it is judged and fitted to all rows."""
 
@@ -79,18 +85,40 @@ def try_one(search: Search, name: str, found: Found, say: Callable[[str], None])
     return mixture
 
 
-def fitted(search: Search, name: str) -> Mixture:
-    """A candidate fitted to all rows: its members, with a start each, as one mixture."""
-    found = search.found[name]
-    if found.kind == "gaussian":
-        return as_mixture(search.template)
-    members = search.members if found.components > 1 else 1
-    weights = np.ones((members, search.n), np.float32)
-    mixture, _ = next(islice(_calls(search, found, weights), found.calls, None))
-    return union(
-        [jax.tree.map(lambda leaf, m=m: leaf[m], mixture) for m in range(members)],
-        [1 / members] * members,
+def together(search: Search, shares: dict[str, float]) -> Mixture:
+    """Candidates fitted to all rows, as one mixture; of a table with holes as wide as they ask.
+
+    How wide that is, is seen by the same fit to the table with a tenth of its known cells hidden:
+    the width by which these are likeliest, given what else is known of their rows.
+    """
+    whole = _fitted(search, shares)
+    holed = with_more_holes(search)
+    if holed is None or all(search.found[name].components == 1 for name in shares):
+        return whole
+    part, factors = _fitted(holed, shares), jnp.asarray(WIDENINGS)
+    of_rows, of_rest = (
+        np.asarray(widened_log_p(part, of.data, factors, n=of.n), np.float64)
+        for of in (search, holed)
     )
+    widening = WIDENINGS[int(np.argmax((of_rows - of_rest).sum(axis=1)))]
+    return whole._replace(covariances=widening * whole.covariances)
+
+
+def _fitted(search: Search, shares: dict[str, float]) -> Mixture:
+    """Candidates fitted to all rows: all members, with a start each, in one mixture."""
+    parts, of_each = [], []
+    for name, share in shares.items():
+        found = search.found[name]
+        if found.kind == "gaussian":
+            parts.append(as_mixture(search.template))
+            of_each.append(share)
+            continue
+        members = search.members if found.components > 1 else 1
+        weights = np.ones((members, search.n), np.float32)
+        mixture, _ = next(islice(_calls(search, found, weights), found.calls, None))
+        parts += [jax.tree.map(lambda leaf, m=m: leaf[m], mixture) for m in range(members)]
+        of_each += [share / members] * members
+    return union(parts, of_each)
 
 
 def union(mixtures: list[Mixture], shares: list[float]) -> Mixture:

@@ -4,7 +4,7 @@ Members are fits side by side in one program: while models are judged each leave
 (weight 0).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import jax
@@ -17,7 +17,14 @@ from tightbound.core.streams import item_keys, stream
 from tightbound.likelihoods import TableComponents
 from tightbound.models import Model
 from tightbound.recipes.tables.choice import Judged
-from tightbound.training.components import Blocks, Limits, Mixture, bounded, iteration
+from tightbound.training.components import (
+    Blocks,
+    Limits,
+    Mixture,
+    bounded,
+    iteration,
+    log_evidence,
+)
 from tightbound.training.mixture import TABLE_FLOOR, as_mixture, as_model, limits_of, seen
 
 ITERATIONS = 20
@@ -29,6 +36,8 @@ BUDGET = 4e10
 tried."""
 OF_ONE = BUDGET / 30
 """What one component may take in one call, which bounds rows and members."""
+HIDDEN = 0.1
+"""Share of known cells that are hidden to see how wide a model has to be."""
 LEAST_ROWS_OF_COLUMNS = 30
 """Rows for each column that are used whatever they cost."""
 
@@ -59,8 +68,11 @@ class Search:
     """One component, fitted to all these rows, whose likelihood says what the columns are."""
     rows: Int[np.ndarray, " n"]
     """The rows of the table that are used: all, or some at random of a long and wide one."""
+    x: Float[np.ndarray, "n d"]
+    """These rows, NaN where values are missing."""
     data: Blocks
     log_slope: Float[np.ndarray, " n"]
+    """Log of the slopes by which numbers were warped, of each row."""
     n: int
     folds: Int[np.ndarray, " n"]
     """The member that leaves a row out; -1 for none."""
@@ -122,6 +134,30 @@ def advanced(
     return jax.vmap(one)(state.mixture, state.limits, weights)
 
 
+@filter_jit
+def widened_log_p(
+    mixture: Mixture, data: Blocks, factors: Float[Array, " f"], *, n: int
+) -> Float[Array, "f n"]:
+    """Log p of each row by a mixture whose covariances are multiplied by each factor."""
+
+    def by(factor: Float[Array, ""]) -> Float[Array, " n"]:
+        wide = mixture._replace(covariances=factor * mixture.covariances)
+        return log_evidence(wide, data, n)
+
+    return jax.lax.map(by, factors)
+
+
+def with_more_holes(search: Search) -> Search | None:
+    """The same rows with a tenth of their known cells hidden; None of a table without holes."""
+    known = ~np.isnan(search.x)
+    if known.all():
+        return None
+    chance = jax.random.uniform(stream(search.key, "tables.hidden"), known.shape)
+    x = np.where(np.asarray(chance) < HIDDEN, np.float32(np.nan), search.x)
+    data, log_slope = seen(search.template.likelihood, x)
+    return replace(search, x=x, data=data, log_slope=log_slope)
+
+
 def prepared(template: Model, x: Float[np.ndarray, "n d"], key: Array) -> Search:
     """The table as candidates see it, with one component fitted to all of it."""
     likelihood = template.likelihood
@@ -146,7 +182,7 @@ def prepared(template: Model, x: Float[np.ndarray, "n d"], key: Array) -> Search
     fitted = as_model(jax.tree.map(lambda leaf: leaf[0], one), likelihood)
     filled, colour, levels = _filled(fitted, x, stream(key, "tables.filled"))
     return Search(
-        fitted, rows, data, log_slope, n, folds, members, filled, colour, levels, key, once
+        fitted, rows, x, data, log_slope, n, folds, members, filled, colour, levels, key, once
     )
 
 
