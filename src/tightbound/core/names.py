@@ -90,6 +90,16 @@ def check_name(kind: str, name: str, choices: tuple[str, ...]) -> None:
     raise error
 
 
+def _check_by_name(call: Call) -> None:
+    """Refuses options that are given without their names.
+
+    Raises:
+        UsageError: There are some.
+    """
+    if call.values:
+        raise UsageError(f"expected the options of {call.name} by name, got {call!r}")
+
+
 def check_gradient(name: object) -> None:
     """Refuses a name that is no gradient estimator's, nor one's with @ and a number of draws.
 
@@ -130,8 +140,7 @@ def prior_call(text: str) -> Call:
         return Call(text)
     call = parse(text, "mixture(components=50)")
     check_name("prior", call.name, PRIORS)
-    if call.values:
-        raise UsageError(f"expected the options of {call.name} by name, got {call!r}")
+    _check_by_name(call)
     kinds = {"mixture": {"components": "int"}, "bernoulli": {}}.get(call.name, {"learned": "bool"})
     of = Signature({name: ast.Name(kind) for name, kind in kinds.items()}, (), {"components": 2})
     bind("prior", call.name, (), call.options, of)
@@ -182,8 +191,7 @@ def likelihood_call(asked: Any) -> Call:
             "are of one column each: expected another family, as 'student_t' or 'beta'"
         )
     check_name("likelihood", call.name, tuple(likelihoods()))
-    if call.values:
-        raise UsageError(f"expected the options of {call.name} by name, got {call!r}")
+    _check_by_name(call)
     return call
 
 
@@ -198,8 +206,7 @@ def missingness_call(text: str) -> Call:
     """
     call = parse(text, "self_masking(sign='high_missing')")
     check_name("kind of mask", call.name, MASKS)
-    if call.values:
-        raise UsageError(f"expected the options of {call.name} by name, got {call!r}")
+    _check_by_name(call)
     (place,) = (place for place in places("models") if place.path.stem == "missingness")
     kinds = signature(place.path, "missingness").kinds
     taken = {name: kinds[name] for name in ("sign", "hidden", "activation")}
