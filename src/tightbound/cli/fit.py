@@ -52,7 +52,7 @@ WORDS = {
     "likelihood": f"One of {', '.join(names.likelihoods())}.",
     "activation": "Of the hidden units; tanh, of conv silu, if left out.",
     "posterior": "Family of q(z|x): normal, gamma ..., semi_implicit, implicit.",
-    "prior": "Family of p(z), or 'mixture(components=50)'; by the posterior if left out.",
+    "prior": "Family of p(z), or 'mixture(components=50)', 'vamp'; by the posterior if left out.",
     "missingness": "Of which values are missing: linear, \"self_masking(sign='low_missing')\" ...",
     "initial": "Draw all weights and biases from N(0, INITIAL^2), not Glorot's.",
     "weight_prior": "MAP: a prior N(0, WEIGHT_PRIOR^2) on all parameters.",

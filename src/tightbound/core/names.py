@@ -41,7 +41,7 @@ FAMILIES = (
     "chi_squared",
     "f",
 )
-PRIORS = (*FAMILIES, "bernoulli", "mixture")
+PRIORS = (*FAMILIES, "bernoulli", "mixture", "vamp")
 POSTERIORS = (*FAMILIES, "bernoulli", "semi_implicit", "implicit")
 ACTIVATIONS = ("tanh", "relu", "elu", "gelu", "silu", "leaky_relu", "softplus")
 NETWORKS = ("dense", "conv")
@@ -141,7 +141,8 @@ def prior_call(text: str) -> Call:
     call = parse(text, "mixture(components=50)")
     check_name("prior", call.name, PRIORS)
     _check_by_name(call)
-    kinds = {"mixture": {"components": "int"}, "bernoulli": {}}.get(call.name, {"learned": "bool"})
+    own = {"mixture": {"components": "int"}, "vamp": {"components": "int"}, "bernoulli": {}}
+    kinds = own.get(call.name, {"learned": "bool"})
     of = Signature({name: ast.Name(kind) for name, kind in kinds.items()}, (), {"components": 2})
     bind("prior", call.name, (), call.options, of)
     return call

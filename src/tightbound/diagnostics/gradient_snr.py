@@ -18,6 +18,7 @@ from tightbound.core.items import Items
 from tightbound.core.streams import as_key, item_keys, numbered, stream
 from tightbound.data import DataLike
 from tightbound.data.binarise import evaluated_key
+from tightbound.models.sharing import folded
 from tightbound.models.source import as_source, nothing
 from tightbound.objectives import AbstractObjective, Params
 from tightbound.objectives.holes import check_data
@@ -105,7 +106,7 @@ def _measure(
 
     def gradients(replica: Int[Array, ""]) -> dict[str, Float[Array, " p"]]:
         keys = item_keys(numbered(root, replica), batch.rows)
-        grads = objective.step(params, state, batch, keys)[0].grads
+        grads = Params(*folded(*objective.step(params, state, batch, keys)[0].grads))
         return {name: ravel_pytree(getattr(grads, name))[0] for name in Params._fields}
 
     def total(of: Any) -> Any:

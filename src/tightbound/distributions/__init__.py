@@ -42,6 +42,7 @@ from tightbound.distributions.restoration import Projected as Projected
 from tightbound.distributions.spline_flow import SplineFlow as SplineFlow
 from tightbound.distributions.student_mixture import StudentMixture as StudentMixture
 from tightbound.distributions.top_down import TopDown as TopDown
+from tightbound.distributions.vamp_prior import VampPrior as VampPrior
 from tightbound.distributions.with_noise import WithNoise as WithNoise
 
 if TYPE_CHECKING:

@@ -31,9 +31,15 @@ from tightbound.likelihoods import (
     likelihoods,
     of_columns,
 )
-from tightbound.models.latents import check_latents, latent_conditional, latent_prior
+from tightbound.models.latents import (
+    check_latents,
+    check_pseudo_inputs,
+    latent_conditional,
+    latent_prior,
+)
 from tightbound.models.model import Model
 from tightbound.models.posteriors import posterior as noise_posterior
+from tightbound.models.sharing import tied
 from tightbound.models.top_down import top_down
 from tightbound.networks import (
     Body,
@@ -108,8 +114,9 @@ def autoencoder(
             lie anywhere.
         prior: Family of p(z) (of several layers p(h_L)), its standard member, or as
             "normal(learned=True)" one with learned parameters; "mixture(components=50)" is a
-            learned mixture of normals, and "bernoulli" has learned logits. Left out it goes by the
-            posterior: mostly the same family.
+            learned mixture of normals, "vamp(components=50)" one of the posterior at pseudo-inputs
+            (`tightbound.distributions.VampPrior`), and "bernoulli" has learned logits. Left out it
+            goes by the posterior: mostly the same family.
         encoder: Your own network in place of the bottom deterministic layers of q: any callable
             or Equinox module from one item, of the shape that items of `data` have and
             standardised under "gaussian" (under likelihoods of columns, their `Features`), to
@@ -192,9 +199,9 @@ def autoencoder(
         q = top_down(family, bottom, latents, hiddens, view, down)
     else:
         q = _bottom_up(family, bottom, latents, hiddens, view, keys[:layers])
-    p: list[AbstractExplicit] = [
-        latent_prior(above, latents[-1], key=stream(root, "autoencoder.prior"))
-    ]
+    check_pseudo_inputs(above, view, condition=condition, noise_driven=noise_driven)
+    prior_key = stream(root, "autoencoder.prior")
+    p: list[AbstractExplicit] = [latent_prior(above, latents[-1], q, train, key=prior_key)]
     for level in range(layers - 1, 0, -1):
         body = Body(latents[level], hiddens[level][::-1], activation)
         p.append(latent_conditional(family, body, latents[level - 1], key=keys[-1 - level]))
@@ -257,11 +264,12 @@ def _normally_drawn(
 ) -> tuple[Model, Any]:
     if not initial > 0:
         raise UsageError(f"expected initial > 0, got {initial}")
-    return over_layers(
+    model, posterior = over_layers(
         lambda layer, key: layer.of_spread(float(initial), key=key),
         parts,
         stream(key, "autoencoder.initial"),
     )
+    return tied(model, posterior), posterior
 
 
 def _sizes(latent: Any, hidden: Any, layers: int) -> tuple[list[int], list[tuple[int, ...]]]:

@@ -4,7 +4,8 @@ Kingma & Welling 2013, arXiv 1312.6114, section 2.4.
 """
 
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
 
 from tightbound.core.calls import Call
 from tightbound.core.errors import UsageError
@@ -20,13 +21,15 @@ from tightbound.distributions import (
     FamilyPrior,
     MixturePrior,
     StandardNormal,
+    VampPrior,
     by_name,
 )
-from tightbound.networks import Body
+from tightbound.models.sharing import encoder_of
+from tightbound.networks import Body, Features, Standardization
 
-DISCRETE, MIXTURE = "bernoulli", "mixture"
+DISCRETE, MIXTURE, VAMP = "bernoulli", "mixture", "vamp"
 COMPONENTS = 50
-"""Of a mixture for which no number is given."""
+"""Of a mixture, or pseudo-inputs, for which no number is given."""
 WIDER = {"unit": ("positive", "real"), "positive": ("real",)}
 """The supports that hold another one; simplex and binary values have densities of their own."""
 
@@ -42,7 +45,7 @@ def check_latents(posterior: str, prior: str | None, latents: list[int]) -> Call
     q = _known(posterior)
     call = prior_call(prior or (q.prior if q else None) or posterior)
     q_support = q.support if q else "binary"
-    p_support = _prior_support(call.name)
+    p_support = q_support if call.name == VAMP else _prior_support(call.name)
     if prior is not None and q_support != p_support and p_support not in WIDER.get(q_support, ()):
         moving = f" ({q.interval}, which moves with its parameters)" if q and q.interval else ""
         raise UsageError(
@@ -59,12 +62,48 @@ def check_latents(posterior: str, prior: str | None, latents: list[int]) -> Call
     return call
 
 
-def latent_prior(call: Call, size: int, *, key: PRNGKeyArray) -> AbstractExplicit:
-    """The prior p(z) of that family: the standard member, or one that is learned."""
+def check_pseudo_inputs(
+    call: Call, view: Standardization | Features | None, *, condition: int, noise_driven: bool
+) -> None:
+    """Refuses a prior that is made of the posterior where its inputs cannot be learned.
+
+    Raises:
+        UsageError: A posterior without a density or one that is given a condition, or columns that
+            are no real numbers.
+    """
+    if call.name != VAMP:
+        return
+    if noise_driven or condition:
+        raise UsageError(
+            "prior='vamp' is made of q(z|x) at pseudo-inputs: expected a posterior with a density, "
+            "and no condition"
+        )
+    if isinstance(view, Features) and set(view.sees) - {"real", "arcsinh"}:
+        raise UsageError(
+            "prior='vamp' learns inputs by their gradients: expected columns of real numbers alone,"
+            f" got some seen as {', '.join(sorted(set(view.sees) - {'real', 'arcsinh'}))}"
+        )
+
+
+def latent_prior(
+    call: Call,
+    size: int,
+    posterior: AbstractExplicit,
+    x: Float[np.ndarray, "n d"],
+    *,
+    key: PRNGKeyArray,
+) -> AbstractExplicit:
+    """The prior p(z) of that family: the standard member, or one that is learned.
+
+    Of "vamp" it is made of the posterior, and begins at rows of the data x.
+    """
+    components = call.options.get("components", COMPONENTS)
+    if call.name == VAMP:
+        return VampPrior.of(x, components, encoder_of(posterior), key=key)
     if call.name == DISCRETE:
         return BernoulliPrior(jnp.zeros(size))
     if call.name == MIXTURE:
-        return MixturePrior.of(size, call.options.get("components", COMPONENTS), key=key)
+        return MixturePrior.of(size, components, key=key)
     if call.options.get("learned"):
         return FamilyPrior.learned(size, call.name)
     return StandardNormal(size) if call.name == "normal" else FamilyPrior(size, call.name)

@@ -6,7 +6,7 @@ Huszar 2017, arXiv 1702.08235 (which of prior, likelihood and posterior may be i
 from typing import Any
 
 from tightbound.core.errors import UsageError
-from tightbound.models import Bayesian
+from tightbound.models import Bayesian, sharing
 from tightbound.objectives.contract import AbstractObjective, Params, Requires
 
 SLOTS = {"prior": "p(z)", "likelihood": "p(x|z)", "posterior": "q(z|x)"}
@@ -34,6 +34,21 @@ def check_requires(objective: AbstractObjective, params: Params) -> None:
             else ("no objective works with these parts")
         )
         raise UsageError(f"{objective.description} needs {'; and '.join(lacking)}; {instead}")
+
+
+def check_shared(objective: AbstractObjective, params: Params) -> None:
+    """Refuses parts that share parameters where they have no one gradient.
+
+    Raises:
+        UsageError: The posterior is not the one that the prior is made of, or the objective's parts
+            climb different numbers.
+    """
+    sharing.check_shared(params.model, params.posterior)
+    if sharing.shares(params.model) and not objective.one_bound:
+        raise UsageError(
+            f"the prior is made of the posterior, and {objective.description} has no one bound "
+            "that both climb: expected an objective such as elbo, iwae or annealed"
+        )
 
 
 def missing(requires: Requires, params: Params) -> list[str]:

@@ -108,6 +108,14 @@ class AbstractObjective(eqx.Module):
         """
         return False
 
+    @property
+    def one_bound(self) -> bool:
+        """Whether both parts climb one number, so that they may share some of theirs; no unless so.
+
+        The sum of the two gradients of a shared parameter is then that number's.
+        """
+        return False
+
     def at(self, epoch: int) -> "AbstractObjective":
         """The objective of one epoch, counted from 0: itself unless it changes over time."""
         del epoch

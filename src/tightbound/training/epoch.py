@@ -13,6 +13,7 @@ from tightbound.core.items import Items
 from tightbound.core.streams import item_keys, numbered, streams
 from tightbound.data.binarise import Binarisation
 from tightbound.data.order import epoch_order
+from tightbound.models.sharing import folded, tied
 from tightbound.objectives import AbstractObjective, Params
 from tightbound.training.state import NonFinite, State
 
@@ -84,11 +85,12 @@ def make_epoch(
         noise = item_keys(numbered(keys.noise, epoch), items)
         params = eqx.combine(state.params, static)
         step, kept = objective.step(params, state.objective, batch, noise)
-        grads = eqx.filter(step.grads, eqx.is_inexact_array)
+        grads = Params(*folded(*eqx.filter(step.grads, eqx.is_inexact_array)))
         # Optax mixes integers and floats, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
             updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)
             after: Any = optax.apply_updates(state.params, updates)
+        after = after._replace(model=tied(*after))
         average = state.average
         if settings.average is not None:
             t = jnp.astype(state.step, jnp.float32)

@@ -22,6 +22,7 @@ from tightbound.models import Bayesian, Model, Target
 from tightbound.models.source import as_source, nothing
 from tightbound.models.standardization import standardization
 from tightbound.objectives import AbstractObjective, Params
+from tightbound.objectives.compatibility import check_shared
 from tightbound.objectives.holes import check_data
 from tightbound.objectives.registry import parse
 from tightbound.training.epoch import EpochSettings
@@ -126,6 +127,7 @@ def fit(
     params = Params(model, posterior)
     objective = parse(objective) if isinstance(objective, str) else objective
     objective.check(params)
+    check_shared(objective, params)
     data, batch_size, epochs = _data(model, train, binarize, batch_size, epochs, steps)
     judged = None
     if validation is not None:

@@ -52,6 +52,11 @@ class Annealed(AbstractObjective):
         return eqx.tree_at(lambda o: o.beta, self, jnp.asarray(beta, self.beta.dtype))
 
     @property
+    def one_bound(self) -> bool:
+        """Both parts climb the weighed bound."""
+        return True
+
+    @property
     def holes(self) -> bool:
         """Values may be missing."""
         return True

@@ -19,7 +19,7 @@ from tightbound.bounds import AbstractBound
 from tightbound.core.errors import UsageError
 from tightbound.core.items import Data, Items
 from tightbound.core.streams import stream
-from tightbound.gradients import AbstractGradient, Coefficients, SingleSample
+from tightbound.gradients import AbstractGradient, Coefficients, SingleSample, Wake
 from tightbound.models.weights import log_joint, log_q, log_weights, sample, split_each
 from tightbound.objectives.compatibility import check_requires
 from tightbound.objectives.contract import AbstractObjective, Params, Step
@@ -66,6 +66,11 @@ class Multisample(AbstractObjective):
     def holes(self) -> bool:
         """Values may be missing."""
         return True
+
+    @property
+    def one_bound(self) -> bool:
+        """Unless the posterior follows another one."""
+        return self.bound_of_posterior is None and not isinstance(_inner(self.gradient), Wake)
 
     def check(self, params: Params) -> None:
         """Needs the densities of posterior and model, and draws that can be differentiated."""
@@ -132,6 +137,10 @@ class Multisample(AbstractObjective):
         chosen_keys = jax.vmap(lambda row, index: row[index])(draw_keys, chosen)
         bound = jax.vmap(self.bound_on_draws.value)(log_w)
         return Step(_Forward.at(params, x, chosen_keys).pull_back(of_chosen), bound)
+
+
+def _inner(gradient: AbstractGradient) -> AbstractGradient:
+    return gradient.inner if isinstance(gradient, SingleSample) else gradient
 
 
 def _not_smooth(posterior: Any) -> str:

@@ -35,6 +35,11 @@ class MAP(Wrapper):
         own = "" if self.log_prior is None else ", log_prior=..."
         return f"map_estimate({self.objective.description}, n={self.n}, scale={self.scale}{own})"
 
+    @property
+    def one_bound(self) -> bool:
+        """No: a parameter that both parts hold would have its prior twice."""
+        return False
+
     def step(
         self, params: Params, state: Any, items: Items, keys: Key[Array, " n"]
     ) -> tuple[Step, Any]:

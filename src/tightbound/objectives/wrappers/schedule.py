@@ -67,6 +67,11 @@ class Schedule(AbstractObjective):
         return self.stages[self.turn].reports
 
     @property
+    def one_bound(self) -> bool:
+        """Whether that is so in all stages."""
+        return all(stage.one_bound for stage in self.stages)
+
+    @property
     def holes(self) -> bool:
         """Whether all stages take data with missing values."""
         return all(stage.holes for stage in self.stages)

@@ -40,6 +40,11 @@ class Wrapper(AbstractObjective):
         return self.objective.updates
 
     @property
+    def one_bound(self) -> bool:
+        """As the objective."""
+        return self.objective.one_bound
+
+    @property
     def holes(self) -> bool:
         """As the objective."""
         return self.objective.holes
