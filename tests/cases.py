@@ -192,7 +192,9 @@ CASES = {
     "npe": Case("npe", {}, layers=()),
     "schedule": Case("schedule", {"stages": [(objectives.iwae(K), 3)]}, reference="iwae"),
     "annealed": Case("annealed", {"epochs": 4, "samples": K, "start": 1.0}, reference="elbo-A"),
-    # Their laws stand in tests/training/test_mcem.py and tests/objectives/test_full_vb.py.
+    # Their laws stand in tests/objectives/test_free_bits.py, tests/training/test_mcem.py and
+    # tests/objectives/test_full_vb.py.
+    "free-bits": Case("free_bits", {}, layers=()),
     "mcem": Case("mcem", {}, layers=()),
     "full-vb": Case("full_vb", {"objective": objectives.elbo(samples=K), "n": 10}, layers=()),
     # Of implicit parts: their laws stand in tests/objectives/implicit/.

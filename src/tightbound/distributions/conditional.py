@@ -114,7 +114,11 @@ class FamilyPrior(AbstractExplicit):
 
     def log_prob(self, value: Float[Array, " dim"], given: Any = None) -> Float[Array, ""]:
         """Log-density in nats."""
-        return jnp.sum(by_name(self.family).log_density(value, *self.parameters(given)))
+        return jnp.sum(self.log_prob_each(value, given))
+
+    def log_prob_each(self, value: Float[Array, " dim"], given: Any = None) -> Float[Array, "..."]:
+        """Log-density of each entry in nats; of all together where they depend on each other."""
+        return by_name(self.family).log_density(value, *self.parameters(given))
 
     def mean(self, given: Any = None) -> Float[Array, " dim"]:
         """The mean, or what the family has in its place where that need not exist."""

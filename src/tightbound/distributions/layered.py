@@ -42,13 +42,23 @@ class Layered(AbstractExplicit):
 
     def log_prob(self, value: tuple[Float[Array, "..."], ...], given: Any) -> Float[Array, ""]:
         """Log-density of all layers in nats."""
+        terms = self._terms(value, given)
+        return sum(terms[1:], start=terms[0])
+
+    def log_prob_by_layer(
+        self, value: tuple[Float[Array, "..."], ...], given: Any
+    ) -> tuple[Float[Array, ""], ...]:
+        """Log-density of each layer given the one before it in nats, bottom layer first."""
+        return self._in_order(tuple(self._terms(value, given)))
+
+    def _terms(self, value: tuple[Float[Array, "..."], ...], given: Any) -> list[Float[Array, ""]]:
+        """In the order of sampling."""
         layers = self._in_order(value)
         above = (given, *layers[:-1])
-        terms = [
+        return [
             conditional.log_prob(layer, before)
             for conditional, layer, before in zip(self.conditionals, layers, above, strict=True)
         ]
-        return sum(terms[1:], start=terms[0])
 
     def sample_and_log_prob(
         self, given: Any, *, key: PRNGKeyArray

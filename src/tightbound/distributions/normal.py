@@ -39,6 +39,12 @@ class StandardNormal(AbstractExplicit):
         del given
         return jnp.asarray(self.distribution().log_prob(value))
 
+    def log_prob_each(self, value: Float[Array, " dim"], given: Any = None) -> Float[Array, " dim"]:
+        """Log-density of each entry in nats."""
+        del given
+        standard = dist.Normal(jnp.zeros(self.dim), jnp.ones(self.dim))
+        return jnp.asarray(standard.log_prob(value))
+
     def mean(self, given: Any = None) -> Float[Array, " dim"]:
         """The zero vector."""
         del given

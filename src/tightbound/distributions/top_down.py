@@ -62,14 +62,24 @@ class TopDown(AbstractExplicit):
 
     def log_prob(self, value: tuple[Float[Array, "..."], ...], given: Any) -> Float[Array, ""]:
         """Log-density of all layers in nats."""
+        terms = self._terms(value, given)
+        return sum(terms[1:], start=terms[0])
+
+    def log_prob_by_layer(
+        self, value: tuple[Float[Array, "..."], ...], given: Any
+    ) -> tuple[Float[Array, ""], ...]:
+        """Log-density of each layer given the one above it in nats, bottom layer first."""
+        return tuple(self._terms(value, given)[::-1])
+
+    def _terms(self, value: tuple[Float[Array, "..."], ...], given: Any) -> list[Float[Array, ""]]:
+        """From the top layer down."""
         downwards = value[::-1]
-        terms = [
+        return [
             conditional.log_prob(layer, _beside(features, downwards[:number]))
             for number, ((conditional, features), layer) in enumerate(
                 zip(self._downwards(given), downwards, strict=True)
             )
         ]
-        return sum(terms[1:], start=terms[0])
 
     def mean(self, given: Any) -> tuple[Float[Array, "..."], ...]:
         """The layers along the chain of means: each conditional is given the mean above it."""

@@ -99,6 +99,7 @@ def latent_prior(
     """
     components = call.options.get("components", COMPONENTS)
     if call.name == VAMP:
+        components = call.options.get("components", min(COMPONENTS, len(x)))
         return VampPrior.of(x, components, encoder_of(posterior), key=key)
     if call.name == DISCRETE:
         return BernoulliPrior(jnp.zeros(size))
