@@ -3,8 +3,9 @@
 Reference: Burda et al. 2015, arXiv 1509.00519, section 5.2: A_u = Cov_x(E_{q(u|x)}[u]) > 0.01.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +13,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
-from tightbound.core.items import Data
+from tightbound.core.items import Data, One
 from tightbound.core.streams import as_key, item_keys, stream
 from tightbound.data import DataLike
 from tightbound.distributions import (
@@ -26,9 +27,11 @@ from tightbound.distributions import (
 )
 from tightbound.evidence.batches import prepared
 from tightbound.models import Bayesian, Model
-from tightbound.models.weights import sample, split_each
+from tightbound.models.weights import split_each
 
 THRESHOLD = 0.01
+WIDEST = 1000
+"""Units of a layer whose covariance is looked at."""
 
 
 class LayerUnits(NamedTuple):
@@ -36,8 +39,11 @@ class LayerUnits(NamedTuple):
 
     variance: Float[np.ndarray, " u"]
     """A_u, the variance over the data of the posterior mean of each unit."""
-    spectrum: Float[np.ndarray, " u"]
-    """Eigenvalues of Cov_x(E_q[u]), largest first: activity that does not depend on the axes."""
+    spectrum: Float[np.ndarray, " eigenvalues"]
+    """Eigenvalues of Cov_x(E_q[u]), largest first: activity that does not depend on the axes.
+
+    Of more than 1,000 units there are none.
+    """
     kl: Float[np.ndarray, " u"] | None
     """Mean KL(q(u|x) || p(u)) per unit in nats; None where it has no closed form."""
 
@@ -87,59 +93,76 @@ def active_units(
     draw_key = stream(as_key(key), "active_units.draws")
     values, items = data.seen(np.arange(data.n))
     draw_keys = split_each(item_keys(draw_key, items), draws)
-    if not isinstance(posterior, AbstractExplicit):
-        means = [_draws(posterior, values, draw_keys)]
-    elif isinstance(posterior, TopDown):
-        means = list(_means_downwards(posterior, values, draw_keys))
+    if not isinstance(posterior, AbstractExplicit) or isinstance(posterior, Layered | TopDown):
+        moments = _moments(posterior, values, draw_keys)
     else:
-        layers = posterior.conditionals if isinstance(posterior, Layered) else (posterior,)
-        means = [jax.vmap(layers[0].mean)(values)[:, None]]
-    if isinstance(posterior, Layered):
-        means += _upper_means(posterior, values, draw_keys)
-    units = [_activity(np.asarray(mean, np.float64)) for mean in means]
+        moments = []
+    if isinstance(posterior, AbstractExplicit) and not isinstance(posterior, TopDown):
+        first = posterior.conditionals[0] if isinstance(posterior, Layered) else posterior
+        moments.insert(0, (jax.vmap(first.mean)(values), None))
+    units = [_activity(mean, scatter, draws) for mean, scatter in moments]
     if isinstance(prior, StandardNormal) and isinstance(posterior, DiagonalNormal):
         units[0] = units[0]._replace(kl=_kl_per_unit(posterior, values))
     return units
 
 
 @filter_jit
-def _draws(
+def _moments(
     posterior: AbstractConditional, x: Data, keys: Key[Array, "n s"]
-) -> Float[Array, "n s u"]:
-    """Draws of q(z|x), which has no mean in closed form."""
-    return jax.vmap(lambda x, keys: jax.vmap(lambda key: posterior.sample(x, key=key))(keys))(
-        x, keys
-    )
+) -> list[tuple[Float[Array, "n u"], Float[Array, "..."]]]:
+    """For each layer means over draws, and their scatter about them, summed over the data.
+
+    Datum by datum: draws of all data together would not fit where layers are wide.
+    """
+
+    def one(scatter: Any, datum: Any) -> tuple[Any, list[Float[Array, " u"]]]:
+        drawn = _means(posterior, *datum)
+        means = [jnp.mean(of, axis=0) for of in drawn]
+        each = [_scatter(of - mean[None]) for of, mean in zip(drawn, means, strict=True)]
+        return jax.tree.map(jnp.add, scatter, each), means
+
+    first = jax.tree.map(lambda leaf: leaf[0], (x, keys))
+    shapes = eqx.filter_eval_shape(lambda datum: _means(posterior, *datum), first)
+    nothing = [_scatter(jnp.zeros(of.shape, of.dtype)) for of in shapes]
+    scatter, means = jax.lax.scan(one, nothing, (x, keys))
+    return list(zip(means, scatter, strict=True))
 
 
-@filter_jit
-def _upper_means(
-    posterior: Layered, x: Data, keys: Key[Array, "n s"]
-) -> list[Float[Array, "n s u"]]:
-    """Conditional means of the layers above the first, at draws of the layers below them."""
-    z, _ = sample(posterior, x, keys)
-    return [
-        jax.vmap(jax.vmap(conditional.mean))(below)
-        for conditional, below in zip(posterior.conditionals[1:], z[:-1], strict=True)
-    ]
+def _means(
+    posterior: AbstractConditional, x: One, keys: Key[Array, " s"]
+) -> list[Float[Array, "s u"]]:
+    """Of one datum the conditional means of each layer that is given others, at their draws."""
+    z = jax.vmap(lambda key: posterior.sample(x, key=key))(keys)
+    if isinstance(posterior, TopDown):
+        return list(jax.vmap(posterior.means_given, in_axes=(0, None))(z, x))
+    if isinstance(posterior, Layered):
+        return [
+            jax.vmap(conditional.mean)(below)
+            for conditional, below in zip(posterior.conditionals[1:], z[:-1], strict=True)
+        ]
+    # Without a density its mean has no closed form.
+    return [z]
 
 
-@filter_jit
-def _means_downwards(
-    posterior: TopDown, x: Data, keys: Key[Array, "n s"]
-) -> tuple[Float[Array, "n s u"], ...]:
-    """Conditional means of all layers, bottom layer first, at draws of the layers above them."""
-    z, _ = sample(posterior, x, keys)
-    return jax.vmap(jax.vmap(posterior.means_given, in_axes=(0, None)))(z, x)
+def _scatter(centred: Float[Array, "s u"]) -> Float[Array, "..."]:
+    """Products of all units, or of wide layers the squares alone."""
+    if centred.shape[1] > WIDEST:
+        return jnp.sum(centred**2, axis=0)
+    return centred.T @ centred
 
 
-def _activity(means: Float[np.ndarray, "n s u"]) -> LayerUnits:
+def _activity(
+    means: Float[Array, "n u"], scatter: Float[Array, "..."] | None, draws: int
+) -> LayerUnits:
     """Covariance over data of the mean over draws, less what the spread of the draws adds."""
-    n, s, _ = means.shape
-    covariance = np.atleast_2d(np.cov(means.mean(axis=1), rowvar=False))
-    if s > 1:
-        within = means - means.mean(axis=1, keepdims=True)
-        covariance -= np.einsum("nsu,nsv->uv", within, within) / (n * s * (s - 1))
+    of_mean = np.asarray(means, np.float64)
+    n, width = of_mean.shape
+    added = 0.0
+    if scatter is not None and draws > 1:
+        added = np.asarray(scatter, np.float64) / (n * draws * (draws - 1))
+    if width > WIDEST:
+        return LayerUnits(np.var(of_mean, axis=0, ddof=1) - added, np.zeros(0), None)
+    covariance = np.atleast_2d(np.cov(of_mean, rowvar=False)) - added
     spectrum = np.linalg.eigvalsh(covariance)[::-1]
     return LayerUnits(np.diag(covariance).copy(), spectrum.copy(), None)
 

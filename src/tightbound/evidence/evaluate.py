@@ -23,9 +23,11 @@ from tightbound.evidence.exact.log_evidence import closed, exact
 from tightbound.evidence.execution import Execution, ExecutionSettings, refuse
 from tightbound.evidence.importance.evaluation import Evaluation, sampled
 from tightbound.evidence.ladder.climbed import LEAST, OF_EACH, climbed
+from tightbound.evidence.ladder.ladder import WIDEST
 from tightbound.evidence.ladder.two_phase import AUDITED, Difference, confirmed, corrected, doubted
 from tightbound.evidence.verdict import WORDS
 from tightbound.models import Bayesian, Model
+from tightbound.models.shapes import size_of_z
 
 WITHOUT = ("batch_size", "chunk", "resume")
 """Execution settings that the ladder has no use for."""
@@ -110,7 +112,8 @@ def evaluate(
       those whose weights pass and of those whose weights do not: `recommended` is the mean that
       they correct, and the word on q(z|x) is "do not trust" where the ladder is above it. So q
       that misses a mode shows, though its weights do not know of it. Where importance sampling is
-      trusted and the ladder, less sure, does not contradict it, the mean stays as it was.
+      trusted and the ladder, less sure, does not contradict it, the mean stays as it was. Where z
+      has more than 512 numbers there is no ladder, and importance sampling stands alone.
 
     With `k` it is importance sampling from q(z|x) alone, and with `by` another estimator. Memory
     grows with neither k nor n, unless draws are kept.
@@ -164,13 +167,15 @@ def evaluate(
         return _found(model, x, budget, run, execution)
     if settled and budget is not None:
         raise UsageError("budget= is for the way without settings: leave out k and temperatures")
+    if budget is not None and size_of_z(model) > WIDEST:
+        raise UsageError(_wide(model))
     if budget is not None and model.prior.support != "real":
         raise UsageError(
             "budget= is for the ladder, which moves z on all real numbers, and this prior has "
             f"{model.prior.support} values: leave it out"
         )
-    # The ladder moves z on all real numbers.
-    alone = settled or model.prior.support != "real"
+    # The ladder moves z on all real numbers, and has covariances of them.
+    alone = settled or model.prior.support != "real" or size_of_z(model) > WIDEST
     data = prepared(model, x, run.binarize, run.key)
     judged = sampled(model, posterior, data, k, temperatures, chains, run, bounds_at, finish=alone)
     if alone:
@@ -196,9 +201,18 @@ def _found(
             )
         return exact(model, x, **execution)
     refuse(execution, WITHOUT, UNUSED)
+    if size_of_z(model) > WIDEST:
+        raise UsageError(_wide(model))
     data = prepared(model, x, run.binarize, run.key)
     limit = Budget.of(budget, max(LEAST, OF_EACH * data.n))
     return climbed(model, None, data, np.arange(data.n), limit, run)
+
+
+def _wide(model: Model) -> str:
+    return (
+        f"the ladder is for z of up to {WIDEST} numbers, and this model has {size_of_z(model):,}: "
+        "expected a posterior with k= draws, or by=tb.evidence.AIS(temperatures=1000)"
+    )
 
 
 def _audited(

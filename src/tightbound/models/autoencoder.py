@@ -45,6 +45,7 @@ from tightbound.networks import (
     Body,
     Features,
     Images,
+    Maps,
     Standardization,
     Trunk,
     over_layers,
@@ -63,7 +64,7 @@ def autoencoder(
     hidden: Sequence[int] | Sequence[Sequence[int]] | None = None,
     layers: int = 1,
     network: str = "dense",
-    inference: str = "bottom_up",
+    inference: str | None = None,
     likelihood: str | Mapping[str, str] = "bernoulli",
     activation: str | None = None,
     posterior: str = "normal",
@@ -96,17 +97,21 @@ def autoencoder(
         network: "dense" or, for images, "conv": the networks between x and the bottom layer are
             convolutional ones with residual blocks, and the decoder gives the parameters of each
             pixel itself (`tightbound.networks.Images`). The item's shape says height, width and
-            channels.
+            channels. "ladder" is convolutional throughout: each stochastic layer is a map at half
+            the size of what is below it, `latent` counts the latents of each of its positions, and
+            `hidden` has an entry of channels for each layer (64 if left out;
+            `tightbound.networks.Maps`).
         inference: Of several layers: "bottom_up", q(h_1|x) q(h_2|h_1) ..., as in IWAE, or
             "top_down", q(h_L|x) ... q(h_1|h_2, x), beside features of x that go up
-            (`tightbound.distributions.TopDown`), as in ladder variational autoencoders.
+            (`tightbound.distributions.TopDown`), as in ladder variational autoencoders. Left out it
+            is "top_down" for network="ladder", which has no other, and "bottom_up" else.
         likelihood: "bernoulli", "gaussian", "gaussian_unit_mean" or another of
             `tightbound.likelihoods.likelihoods()`, with its options if it has some, as
             "gaussian_fixed(scale=0.1)". Of a data set with a schema, "columns" takes the likelihood
             of each column's kind, and {"age": "gamma"} another one for some columns. Under all but
             the first three, networks see features (`tightbound.networks.Features`).
         activation: Name of the activation of the deterministic units; left out it is "tanh", and
-            of network="conv" "silu".
+            of convolutional networks "silu".
         posterior: Family of q(z|x): one of the reparameterisation catalogue, such as "gamma"
             (`tightbound.distributions.FAMILIES`), or "bernoulli" for discrete latents. With
             several layers all conditionals are of this family. With one, "implicit" and
@@ -159,16 +164,20 @@ def autoencoder(
         check_amounts(table.schema, repr(calls.name))
     (condition,) = at_least(0, condition=condition)
     check_name("network", network, NETWORKS)
+    inference = inference or ("top_down" if network == "ladder" else "bottom_up")
     check_name("inference", inference, INFERENCES)
-    conv = network == "conv"
-    activation = activation or ("silu" if conv else "tanh")
-    latents, hiddens = _sizes(latent, USUAL_HIDDEN if hidden is None else hidden, layers)
-    images = None
-    if conv:
-        item = data.shape if isinstance(data, Dataset) else shape
+    activation = activation or ("tanh" if network == "dense" else "silu")
+    item = data.shape if isinstance(data, Dataset) else shape
+    images = maps = None
+    if network == "ladder":
+        maps = _maps(item, latent, hidden, layers, activation, inference, decoder)
+        latents, hiddens, images = maps.sizes, [()] * layers, maps.levels[0]
+    else:
+        latents, hiddens = _sizes(latent, USUAL_HIDDEN if hidden is None else hidden, layers)
+    if network == "conv":
         images = Images.of(item, None if hidden is None else hiddens[0], activation)
     noise_driven = posterior in NOISE_DRIVEN
-    if noise_driven and (layers > 1 or encoder is not None or conv):
+    if noise_driven and (layers > 1 or encoder is not None or images is not None):
         raise UsageError(
             f"a posterior of the kind {posterior} has one layer and a network of its own: expected "
             "layers=1, network='dense' and no encoder; build another with tightbound.distributions"
@@ -196,7 +205,7 @@ def autoencoder(
     bottom = Body(seen, hiddens[0], activation, encoder, condition, _with_condition)
     if layers > 1 and inference == "top_down":
         down = stream(root, "autoencoder.top_down")
-        q = top_down(family, bottom, latents, hiddens, view, down)
+        q = top_down(family, bottom, latents, hiddens, view, down, maps=maps)
     else:
         q = _bottom_up(family, bottom, latents, hiddens, view, keys[:layers])
     check_pseudo_inputs(above, view, condition=condition, noise_driven=noise_driven)
@@ -204,6 +213,8 @@ def autoencoder(
     p: list[AbstractExplicit] = [latent_prior(above, latents[-1], q, train, key=prior_key)]
     for level in range(layers - 1, 0, -1):
         body = Body(latents[level], hiddens[level][::-1], activation)
+        if maps is not None:
+            body = body._replace(images=maps.between(level - 1, features=False))
         p.append(latent_conditional(family, body, latents[level - 1], key=keys[-1 - level]))
     visible = visible if layers == 1 else BottomLayer(visible)
     visible = visible if units is None else Standardized(visible, units)
@@ -231,6 +242,35 @@ def _bottom_up(
     if view is not None:
         q[0] = eqx.tree_at(lambda q: q.trunk, q[0], viewing(q[0].trunk, view))
     return q[0] if len(q) == 1 else Layered(tuple(q), downwards=False)
+
+
+def _maps(
+    item: tuple[int, ...],
+    latent: int | Sequence[int],
+    hidden: Any,
+    layers: int,
+    activation: str,
+    inference: str,
+    decoder: Trunk | None,
+) -> Maps:
+    """What the networks of a ladder are made for.
+
+    Raises:
+        UsageError: Sizes that do not fit, inference from below, or a decoder of one's own.
+    """
+    if layers < 2 or inference != "top_down" or decoder is not None:
+        raise UsageError(
+            "network='ladder' has maps between all of its layers: expected layers >= 2, "
+            "inference='top_down' and no decoder of your own; for one layer use network='conv'"
+        )
+    each = [latent] * layers if isinstance(latent, int) else latent
+    channels, _ = _sizes(each, [()] * layers, layers)
+    widths = None if hidden is None else tuple(hidden)
+    if widths is not None and not all(isinstance(width, int) and width > 0 for width in widths):
+        raise UsageError(
+            f"network='ladder' takes one number of channels for each layer, got hidden={hidden}"
+        )
+    return Maps.of(item, channels, widths, activation)
 
 
 def _with_condition(x: Any, condition: Any) -> Datum:

@@ -26,6 +26,11 @@ def like_z(model: Model | Bayesian) -> Any:
     return eqx.filter_eval_shape(lambda: model.prior.mean(beside))
 
 
+def size_of_z(model: Model | Bayesian) -> int:
+    """How many numbers one z has."""
+    return sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
+
+
 def like_condition(model: Model | Bayesian) -> Float[Array, " c"] | None:
     """A condition as the model is given it, of zeros; None if it has none."""
     return jnp.zeros(model.condition) if model.condition else None

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from jaxtyping import PRNGKeyArray
 
 from tightbound.core.errors import UsageError
-from tightbound.core.streams import numbered, streams
+from tightbound.core.streams import numbered, stream, streams
 from tightbound.distributions import TopDown
 from tightbound.models.latents import latent_conditional
-from tightbound.networks import Body, Features, Standardization, Trunk, Whole, viewing
+from tightbound.networks import Body, Features, Maps, Standardization, Trunk, Whole, viewing
 
 
 def top_down(
@@ -18,6 +18,8 @@ def top_down(
     hiddens: Sequence[tuple[int, ...]],
     view: Standardization | Features | None,
     key: PRNGKeyArray,
+    *,
+    maps: Maps | None = None,
 ) -> TopDown:
     """A posterior with features that go up, of widths `hiddens`, and layers that come down.
 
@@ -29,6 +31,7 @@ def top_down(
             above together have the last of them.
         view: What the bottom network sees of a datum.
         key: Of the first weights.
+        maps: What layers that are maps are made for; all networks are then convolutional.
 
     Raises:
         UsageError: A `Whole` network, which gives no features, or widths that are none.
@@ -38,7 +41,7 @@ def top_down(
             "inference='top_down' needs features of a datum: expected an encoder without "
             "tb.networks.Whole around it"
         )
-    if bottom.own is None and not all(hiddens):
+    if maps is None and bottom.own is None and not all(hiddens):
         raise UsageError("inference='top_down' needs hidden widths for each layer, got none")
     up: list[Trunk] = []
     conditionals, body = [], bottom
@@ -49,9 +52,15 @@ def top_down(
         up.append(trunk)
         top = level == len(latents) - 1
         n_in = width if top else width + latents[level + 1]
-        merged = Body(n_in, () if top else widths[-1:], bottom.activation)
+        if maps is None:
+            merged = Body(n_in, () if top else widths[-1:], bottom.activation)
+        else:
+            merged = Body(n_in, (), images=maps.between(level, features=True))
         conditionals.append(latent_conditional(family, merged, size, key=key_of_level))
-        body = Body(width, hiddens[min(level + 1, len(hiddens) - 1)], bottom.activation)
+        if not top:
+            above = stream(key_of_level, "top_down.above")
+            own = None if maps is None else maps.levels[level + 1].encoder(width, key=above)
+            body = Body(width, hiddens[level + 1], bottom.activation, own)
     if view is not None:
         up[0] = viewing(up[0], view)
     return TopDown(tuple(up), tuple(conditionals))

@@ -96,6 +96,8 @@ class Images(NamedTuple):
     channels: tuple[int, ...]
     """Of each size from the largest to the smallest; the largest is half of the item's."""
     activation: str
+    maps: int | None = None
+    """Channels of the map that a decoder is given; None for a vector."""
 
     @staticmethod
     def of(
@@ -163,7 +165,13 @@ class Images(NamedTuple):
         """
         each = n_out // self.size
         (height, width), top = self.sides[-1], self.channels[-1]
-        start = Dense.glorot(n_in, height * width * top, key=stream(key, "conv.start"))
+        start_key = stream(key, "conv.start")
+        if self.maps is None:
+            start = Dense.glorot(n_in, height * width * top, key=start_key)
+        else:
+            beside = n_in - height * width * self.maps
+            layer = Convolution.glorot(self.maps + beside, top, key=start_key)
+            start = FromMap(layer, (height, width, self.maps))
         widths = (each * self.shape[2], *self.channels)
         layers = []
         for level in range(len(self.channels), 0, -1):
@@ -211,10 +219,25 @@ class ConvolutionalEncoder(AbstractReader):
         return jnp.ravel(act(x))
 
 
-class ConvolutionalDecoder(AbstractReader):
-    """From a vector to an image of parameters, which is doubled again and again."""
+class FromMap(eqx.Module):
+    """A map of latents, with a condition at each of its positions, through a convolution."""
 
-    start: Dense
+    convolution: Convolution
+    shape: tuple[int, int, int] = eqx.field(static=True)
+
+    def __call__(self, given: Float[Array, " n_in"]) -> Float[Array, " n_out"]:
+        """Channels of all positions, for the map's numbers with those of the condition behind."""
+        height, width, _ = self.shape
+        of_map, beside = jnp.split(given, [math.prod(self.shape)])
+        everywhere = jnp.broadcast_to(beside, (height, width, beside.size))
+        x = jnp.concatenate([of_map.reshape(self.shape), everywhere], axis=2)
+        return jnp.ravel(self.convolution(x))
+
+
+class ConvolutionalDecoder(AbstractReader):
+    """From a vector or a map to an image of parameters, which is doubled again and again."""
+
+    start: Dense | FromMap
     layers: tuple[tuple[Residual, Convolution], ...]
     shape: tuple[int, int, int] = eqx.field(static=True)
     activation: str = eqx.field(static=True)

@@ -21,6 +21,7 @@ from tightbound.networks.convolutional import Images
 from tightbound.networks.dense import MLP, Dense, FixedDense, flat
 from tightbound.networks.fixed import Fixed
 from tightbound.networks.holes import AbstractReader, Reshaped, read
+from tightbound.networks.maps import Between
 
 Trunk = Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]]
 """From one item to features."""
@@ -86,8 +87,8 @@ class Body(NamedTuple):
     """How many numbers of a condition come with those that it is given."""
     together: Callable[[Any, Any], Any] = Given
     """Both as one, if there is a condition."""
-    images: Images | None = None
-    """For a convolutional decoder that gives the parameters of each pixel itself."""
+    images: Images | Between | None = None
+    """For a convolutional decoder that gives the parameters of each pixel or position itself."""
 
     def build(
         self,

@@ -106,7 +106,7 @@ class Config:
     hidden: str | None = None
     layers: int = 1
     network: str = "dense"
-    inference: str = "bottom_up"
+    inference: str | None = None
     likelihood: str = "bernoulli"
     activation: str | None = None
     posterior: str = "normal"
@@ -164,7 +164,8 @@ class Config:
         self._check_sizes()
         names.likelihood_call(self.likelihood)
         names.check_name("network", self.network, names.NETWORKS)
-        names.check_name("inference", self.inference, names.INFERENCES)
+        if self.inference is not None:
+            names.check_name("inference", self.inference, names.INFERENCES)
         if self.activation is not None:
             names.check_name("activation", self.activation, names.ACTIVATIONS)
         names.check_family("posterior", self.posterior)

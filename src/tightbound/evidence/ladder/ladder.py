@@ -44,8 +44,10 @@ from tightbound.evidence.terms import CHAINS as TERMS
 from tightbound.evidence.terms import DRAWS, Terms
 from tightbound.evidence.verdict import WORDS
 from tightbound.models.model import Model
-from tightbound.models.shapes import like_z
+from tightbound.models.shapes import size_of_z
 
+WIDEST = 512
+"""Dimensions of z: its covariances, one for each component, are to fit into memory."""
 FIRST = 256
 """Draws of the prior behind the units."""
 SCALES = (1.0, 3.0, 10.0, 30.0)
@@ -107,7 +109,7 @@ class Ascent:
         self.evaluations = self.gradients = 0
         self.rungs: list[Rung] = []
         self.has_prior = "samples" in model.prior.offers
-        dim = sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
+        dim = size_of_z(model)
         self.centre, self.scale = np.zeros(dim), np.ones(dim)
         if self.has_prior:
             keys = first_keys(stream(key, "ladder.units"), FIRST)
