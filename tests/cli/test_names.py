@@ -14,7 +14,7 @@ from tightbound.core.errors import UsageError
 from tightbound.data import binarise
 from tightbound.gradients.names import GRADIENTS, SHORT
 from tightbound.models.autoencoder import NOISE_DRIVEN
-from tightbound.models.latents import DISCRETE, MIXTURE
+from tightbound.models.latents import DISCRETE, FLOW, MIXTURE
 from tightbound.networks.dense import ACTIVATIONS
 from tightbound.objectives.registry import all_objectives, make, parse
 from tightbound.training.optimizers import by_name
@@ -24,8 +24,8 @@ def test_names_are_those_of_the_registries():
     assert set(names.gradients()) == set(GRADIENTS)
     assert set(names.SHORT_GRADIENTS) == set(SHORT)
     assert set(names.FAMILIES) == set(distributions.FAMILIES)
-    assert set(names.PRIORS) == {*distributions.FAMILIES, DISCRETE, MIXTURE}
-    assert set(names.POSTERIORS) == {*distributions.FAMILIES, DISCRETE, *NOISE_DRIVEN}
+    assert set(names.PRIORS) == {*distributions.FAMILIES, DISCRETE, MIXTURE, VAMP}
+    assert set(names.POSTERIORS) == {*distributions.FAMILIES, DISCRETE, FLOW, *NOISE_DRIVEN}
     assert set(likelihoods.likelihoods()) >= {"bernoulli", "gaussian", "gaussian_unit_mean"}
     assert set(names.likelihoods()) == set(likelihoods.likelihoods())
     # Families of one unit are likelihoods too; "normal" is "gaussian".

@@ -5,11 +5,11 @@ False alarms: estimates are compared at 4.9 of their standard errors (below 1e-6
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.moved import moved
 from tests.networks.test_convolutional import blobs
 from tests.ztest import LIMIT
 
@@ -25,19 +25,6 @@ X = blobs(40)
 def ladder(x: Any = X, layers: Any = 2, **options: Any):
     options = {"latent": 2, "hidden": (4, 3, 5)[:layers], **options}
     return tb.autoencoder(x, network="ladder", layers=layers, **options)
-
-
-def moved(parts, size=0.1):
-    """All numbers a little elsewhere, since what begins as zero tells nothing."""
-    leaves, tree = jax.tree.flatten(parts)
-    keys = jax.random.split(KEY, len(leaves))
-    return jax.tree.unflatten(
-        tree,
-        [
-            leaf + size * jax.random.normal(key, leaf.shape) if eqx.is_inexact_array(leaf) else leaf
-            for leaf, key in zip(leaves, keys, strict=True)
-        ],
-    )
 
 
 def test_layers_are_maps_that_halve():

@@ -51,7 +51,7 @@ WORDS = {
     "inference": "Of several layers: bottom_up, or top_down (for ladder, if left out).",
     "likelihood": f"One of {', '.join(names.likelihoods())}.",
     "activation": "Of the hidden units; tanh, of images' networks silu, if left out.",
-    "posterior": "Family of q(z|x): normal, gamma ..., semi_implicit, implicit.",
+    "posterior": "Family of q(z|x): normal, gamma ..., flow, semi_implicit, implicit.",
     "prior": "Family of p(z), or 'mixture(components=50)', 'vamp'; by the posterior if left out.",
     "missingness": "Of which values are missing: linear, \"self_masking(sign='low_missing')\" ...",
     "initial": "Draw all weights and biases from N(0, INITIAL^2), not Glorot's.",

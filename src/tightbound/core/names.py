@@ -42,7 +42,7 @@ FAMILIES = (
     "f",
 )
 PRIORS = (*FAMILIES, "bernoulli", "mixture", "vamp")
-POSTERIORS = (*FAMILIES, "bernoulli", "semi_implicit", "implicit")
+POSTERIORS = (*FAMILIES, "bernoulli", "flow", "semi_implicit", "implicit")
 ACTIVATIONS = ("tanh", "relu", "elu", "gelu", "silu", "leaky_relu", "softplus")
 NETWORKS = ("dense", "conv", "ladder")
 INFERENCES = ("bottom_up", "top_down")

@@ -36,6 +36,7 @@ from tightbound.distributions.layered import Layered as Layered
 from tightbound.distributions.mixture_prior import MixturePrior as MixturePrior
 from tightbound.distributions.normal import DiagonalNormal as DiagonalNormal
 from tightbound.distributions.normal import StandardNormal as StandardNormal
+from tightbound.distributions.on_features import OnFeatures as OnFeatures
 from tightbound.distributions.restoration import Degradation as Degradation
 from tightbound.distributions.restoration import Empirical as Empirical
 from tightbound.distributions.restoration import Projected as Projected

@@ -14,7 +14,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.streams import first_keys
 from tightbound.distributions.contracts import AbstractExplicit
-from tightbound.networks import read
+from tightbound.distributions.on_features import OnFeatures
+from tightbound.networks import Chain, read
 
 
 class TopDown(AbstractExplicit):
@@ -100,9 +101,9 @@ class TopDown(AbstractExplicit):
         return tuple(found[::-1])
 
     @property
-    def top(self) -> "TopLayer":
+    def top(self) -> OnFeatures:
         """Q(h_L|x), which is given the datum alone."""
-        return TopLayer(self.up, self.conditionals[-1])
+        return OnFeatures(Chain(self.up), self.conditionals[-1])
 
     def _downwards(self, given: Any) -> Iterator[tuple[AbstractExplicit, Float[Array, " n_h"]]]:
         """Conditionals with the features of their layers, from the top."""
@@ -111,45 +112,6 @@ class TopDown(AbstractExplicit):
             given = read(network, given)
             features.append(given)
         return zip(self.conditionals[::-1], features[::-1], strict=True)
-
-
-class TopLayer(AbstractExplicit):
-    """The top layer of a `TopDown` by itself."""
-
-    up: tuple[Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]], ...]
-    conditional: AbstractExplicit
-
-    @property
-    def support(self) -> str:
-        """Where values must lie."""
-        return self.conditional.support
-
-    @property
-    def reparameterized(self) -> bool:
-        """Whether its draw is differentiable."""
-        return self.conditional.reparameterized
-
-    @property
-    def fixed_support(self) -> bool:
-        """Whether its support stays where it is."""
-        return self.conditional.fixed_support
-
-    def sample(self, given: Any, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
-        """One draw."""
-        return self.conditional.sample(self._features(given), key=key)
-
-    def log_prob(self, value: Float[Array, " dim"], given: Any) -> Float[Array, ""]:
-        """Log-density in nats."""
-        return self.conditional.log_prob(value, self._features(given))
-
-    def mean(self, given: Any) -> Float[Array, " dim"]:
-        """Expected value."""
-        return self.conditional.mean(self._features(given))
-
-    def _features(self, given: Any) -> Float[Array, " n_h"]:
-        for network in self.up:
-            given = read(network, given)
-        return given
 
 
 def _beside(features: Float[Array, " n_h"], above: Any) -> Float[Array, " n_in"]:

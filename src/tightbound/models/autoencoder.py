@@ -32,6 +32,7 @@ from tightbound.likelihoods import (
     of_columns,
 )
 from tightbound.models.latents import (
+    FLOW,
     check_latents,
     check_pseudo_inputs,
     latent_conditional,
@@ -48,6 +49,7 @@ from tightbound.networks import (
     Maps,
     Standardization,
     Trunk,
+    Whole,
     over_layers,
     reshaped,
     viewing,
@@ -114,9 +116,10 @@ def autoencoder(
             of convolutional networks "silu".
         posterior: Family of q(z|x): one of the reparameterisation catalogue, such as "gamma"
             (`tightbound.distributions.FAMILIES`), or "bernoulli" for discrete latents. With
-            several layers all conditionals are of this family. With one, "implicit" and
-            "semi_implicit" make it a network driven by noise (`tb.posterior`), whose draws may
-            lie anywhere.
+            several layers all conditionals are of this family; "flow" (spline couplings given
+            features of x, `tightbound.distributions.SplineFlow`) is one for those of q, those of p
+            being normal. With one layer "implicit" and "semi_implicit" make it a network driven by
+            noise (`tb.posterior`), whose draws may lie anywhere.
         prior: Family of p(z) (of several layers p(h_L)), its standard member, or as
             "normal(learned=True)" one with learned parameters; "mixture(components=50)" is a
             learned mixture of normals, "vamp(components=50)" one of the posterior at pseudo-inputs
@@ -183,7 +186,14 @@ def autoencoder(
             "layers=1, network='dense' and no encoder; build another with tightbound.distributions"
         )
     family = "normal" if noise_driven else posterior
-    above = check_latents(family, prior, latents)
+    # Of a flow the other way, p(h_1|h_2), is normal.
+    downwards = "normal" if family == FLOW else family
+    if family == FLOW and (network == "ladder" or isinstance(encoder, Whole)):
+        raise UsageError(
+            "posterior='flow' is made of features of a datum: expected network='dense' or 'conv', "
+            "and no encoder that gives parameters itself (tb.networks.Whole)"
+        )
+    above = check_latents(downwards, prior, latents)
     root = stream(as_key(key), "autoencoder")
     keys = first_keys(root, 2 * layers)
 
@@ -215,7 +225,7 @@ def autoencoder(
         body = Body(latents[level], hiddens[level][::-1], activation)
         if maps is not None:
             body = body._replace(images=maps.between(level - 1, features=False))
-        p.append(latent_conditional(family, body, latents[level - 1], key=keys[-1 - level]))
+        p.append(latent_conditional(downwards, body, latents[level - 1], key=keys[-1 - level]))
     visible = visible if layers == 1 else BottomLayer(visible)
     visible = visible if units is None else Standardized(visible, units)
     top = p[0] if layers == 1 else Layered(tuple(p), downwards=True)

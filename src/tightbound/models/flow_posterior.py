@@ -1,4 +1,4 @@
-"""The flow that `tb.posterior(model, "flow")` is: it begins as a linear regression of z on x.
+"""Flows as posteriors: of x, beginning as a linear regression of z on it, or of features.
 
 Durkan, Bekasov, Murray & Papamakarios 2019, arXiv 1906.04032 (the couplings, their number and the
 splines' bins).
@@ -33,6 +33,8 @@ from tightbound.networks import (
 
 COUPLINGS = 5
 BINS = 10
+HIDDEN = (64, 64)
+"""Widths of a coupling's network behind features."""
 PAIRS = 20_000
 """Draws of the model behind the regression."""
 LEAST = 1e-6
@@ -63,10 +65,35 @@ def flow(
         start = _regression(_seen(units, x), z)
     n_in = columns + model.condition
 
-    def joined(trunk: Callable[..., Any], width: int, n_out: int, behind: int) -> Joined:
+    def shown(trunk: Callable[..., Any], behind: int) -> Any:
         reader = WithCondition(trunk) if model.condition else trunk
+        return viewing(reader, units, behind=behind)
+
+    return _made(size, n_in, hidden, activation, key, shown, start)
+
+
+def flow_of_features(size: int, width: int, activation: str, key: PRNGKeyArray) -> SplineFlow:
+    """A flow q(z|h) for z of a size, given so many features h; it begins as N(0, I)."""
+    return _made(size, width, HIDDEN, activation, key, lambda trunk, behind: trunk, None)
+
+
+def _made(
+    size: int,
+    n_in: int,
+    hidden: Sequence[int],
+    activation: str,
+    key: PRNGKeyArray,
+    shown: Callable[[Any, int], Any],
+    start: tuple[Any, Any, Any] | None,
+) -> SplineFlow:
+    """A flow given `n_in` numbers, on networks as they are `shown` what they are given.
+
+    It begins as the normal of a regression, of slopes, constants and factor, or as N(0, I).
+    """
+
+    def joined(trunk: Callable[..., Any], width: int, n_out: int, behind: int) -> Joined:
         head = Dense(jnp.zeros((width, n_out)), jnp.zeros(n_out))
-        return Joined(viewing(reader, units, behind=behind), head)
+        return Joined(shown(trunk, behind), head)
 
     def coupling(number: int, key: PRNGKeyArray) -> SplineCoupling:
         trunk = MLP.glorot(size + n_in, tuple(hidden), activation=activation, key=key)

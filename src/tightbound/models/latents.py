@@ -20,14 +20,16 @@ from tightbound.distributions import (
     Family,
     FamilyPrior,
     MixturePrior,
+    OnFeatures,
     StandardNormal,
     VampPrior,
     by_name,
 )
+from tightbound.models.flow_posterior import flow_of_features
 from tightbound.models.sharing import encoder_of
 from tightbound.networks import Body, Features, Standardization
 
-DISCRETE, MIXTURE, VAMP = "bernoulli", "mixture", "vamp"
+DISCRETE, FLOW, MIXTURE, VAMP = "bernoulli", "flow", "mixture", "vamp"
 COMPONENTS = 50
 """Of a mixture, or pseudo-inputs, for which no number is given."""
 WIDER = {"unit": ("positive", "real"), "positive": ("real",)}
@@ -113,13 +115,16 @@ def latent_prior(
 def latent_conditional(
     family: str, body: Body, size: int, *, key: PRNGKeyArray
 ) -> AbstractExplicit:
-    """A conditional of that family for `size` units, on a network."""
+    """A conditional of that family for `size` units, on a network; "flow" is one too."""
     if family == "normal":
         return DiagonalNormal.of(body, size, key=key)
     trunk_key, key = streams(key, "autoencoder.latent.trunk", "autoencoder.latent.heads")
     if family == DISCRETE:
         trunk, (logits,) = body.build({"the logits": size}, trunk_key, [key])
         return Bernoulli(trunk, logits)
+    if family == FLOW:
+        trunk, _ = body.build({}, trunk_key, [])
+        return OnFeatures(trunk, flow_of_features(size, body.width(trunk), body.activation, key))
     known = by_name(family)
     counts = known.sizes(size)
     sizes = {p.name: n for p, n in zip(known.parameters, counts, strict=True)}

@@ -6,6 +6,7 @@ from equinox import Module as _Module
 
 from tightbound.core.discovery import classes as _classes
 from tightbound.networks.beside import Beside as Beside
+from tightbound.networks.chain import Chain as Chain
 from tightbound.networks.convolutional import Convolution as Convolution
 from tightbound.networks.convolutional import ConvolutionalDecoder as ConvolutionalDecoder
 from tightbound.networks.convolutional import ConvolutionalEncoder as ConvolutionalEncoder
