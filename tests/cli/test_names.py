@@ -14,7 +14,7 @@ from tightbound.core.errors import UsageError
 from tightbound.data import binarise
 from tightbound.gradients.names import GRADIENTS, SHORT
 from tightbound.models.autoencoder import NOISE_DRIVEN
-from tightbound.models.latents import DISCRETE, FLOW, MIXTURE
+from tightbound.models.latents import DISCRETE, FLOW, MIXTURE, VAMP
 from tightbound.networks.dense import ACTIVATIONS
 from tightbound.objectives.registry import all_objectives, make, parse
 from tightbound.training.optimizers import by_name
