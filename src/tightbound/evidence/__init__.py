@@ -27,6 +27,8 @@ from tightbound.evidence.estimator import Estimator as Estimator
 from tightbound.evidence.estimator import estimator as estimator
 from tightbound.evidence.estimator import estimators as _estimators
 from tightbound.evidence.evaluate import evaluate as evaluate
+from tightbound.evidence.exact.kalman import Kalman as Kalman
+from tightbound.evidence.exact.kalman import kalman as kalman
 from tightbound.evidence.exact.log_evidence import Exact as Exact
 from tightbound.evidence.exact.log_evidence import ExactEvidence as ExactEvidence
 from tightbound.evidence.exact.log_evidence import exact as exact

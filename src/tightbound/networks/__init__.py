@@ -31,6 +31,7 @@ from tightbound.networks.holes import read as read
 from tightbound.networks.layer import AbstractLayer as AbstractLayer
 from tightbound.networks.layer import is_layer as is_layer
 from tightbound.networks.layer import over_layers as over_layers
+from tightbound.networks.recurrent import Recurrent as Recurrent
 from tightbound.networks.signs import WithSigns as WithSigns
 from tightbound.networks.standardization import Standardization as Standardization
 from tightbound.networks.standardization import Standardizing as Standardizing

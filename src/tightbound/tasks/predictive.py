@@ -24,6 +24,7 @@ from tightbound.core.items import Data, condition, having, observed, values
 from tightbound.core.streams import first_keys, item_keys, stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractExplicit, AbstractFinite
+from tightbound.distributions.markov import whole
 from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
@@ -163,6 +164,9 @@ def _predicted(
     def one(x: Any, key: PRNGKeyArray) -> tuple[_Found, Int[Array, ""]]:
         z, log_w = weighed(model, posterior, x, key, k)
         undefined = jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf))
+        # Behind the end of a sequence values are what the model goes on with.
+        keys = first_keys(stream(key, "predictive.behind"), log_w.shape[0])
+        z = jax.vmap(lambda z, key: whole(model.prior, x, z, key))(z, keys)
         shares = jax.nn.softmax(log_w)
         known = values(x), observed(x)
 
