@@ -318,6 +318,7 @@ SOURCES = (
     "digits",
     "fashion_mnist",
     "frey_faces",
+    "jsb_chorales",
     "mnist",
     "omniglot",
 )

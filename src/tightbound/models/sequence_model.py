@@ -73,7 +73,10 @@ def sequence_model(
         as_key(key), "sequence_model.prior", "sequence_model.likelihood", "sequence_model.posterior"
     )
     body = Body(latent, (hidden, hidden), activation)
-    visible = visible_law(call, body, Table(rows), law_key)
+    try:
+        visible = visible_law(call, body, Table(rows), law_key)
+    except UsageError as error:
+        raise UsageError(f"of the steps with a value, one behind the other: {error}") from error
     law = visible.law if visible.units is None else Standardized(visible.law, visible.units)
     transition = GatedNormal.of(latent, hidden, key=prior_key)
     initial = FamilyPrior.learned(latent, "normal")
@@ -92,7 +95,6 @@ def _rows(data: Dataset | DataLike) -> tuple[int, Float[np.ndarray, "rows d"]]:
     """
     of = data if isinstance(data, Dataset) else None
     x = as_values(data if of is None else of.train, "the training data").x
-    check_values(x, "real", "the training data", holes=True)
     item = x.shape[1:] if of is None else of.shape
     if len(item) != 2:
         raise UsageError(
@@ -100,6 +102,8 @@ def _rows(data: Dataset | DataLike) -> tuple[int, Float[np.ndarray, "rows d"]]:
             f"shape {item}; a series of single numbers is one of shape (steps, 1)"
         )
     steps, d = item
+    x = x.reshape(len(x), *item)
+    check_values(x, "real", "the training data", holes=True, sequences=True)
     rows = x.reshape(-1, d)
     known = ~np.isnan(rows)
     empty = ~known.any(axis=0)
