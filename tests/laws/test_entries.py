@@ -31,8 +31,8 @@ FRAMES = {"fill"}
 """For frames alone, which come back as such: in tests/data."""
 HOLED = {"informative_missingness"}
 """For data with missing values alone: in tests/diagnostics."""
-STEPS = {"sequence_model", "sequences"}
-"""For items of shape (steps, d) alone: in tests/models."""
+STEPS = {"particle_filter", "sequence_model", "sequences"}
+"""For models and items of shape (steps, d) alone: in tests/models."""
 LEVELS = {"level_probabilities"}
 """For tables with columns of levels alone: in tests/tasks."""
 

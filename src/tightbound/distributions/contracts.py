@@ -18,7 +18,7 @@ class AbstractConditional(eqx.Module):
 
     @property
     def offers(self) -> frozenset[str]:
-        """What it can give: "samples", "density", "score" (of it), "mixture" or "components"."""
+        """What it can give: "samples", "density", its "score", "mixture", "components", "steps"."""
         return frozenset({"samples"})
 
     @property

@@ -42,6 +42,11 @@ class AbstractSteps(AbstractExplicit):
     """The number of steps, of sequences that are as long as can be."""
 
     @property
+    def offers(self) -> frozenset[str]:
+        """What other densities do, and the law of each step."""
+        return super().offers | {"steps"}
+
+    @property
     def support(self) -> str:
         """Where values must lie."""
         return "real"

@@ -23,8 +23,8 @@ class Stepwise(AbstractExplicit):
 
     @property
     def offers(self) -> frozenset[str]:
-        """What the law of one step does."""
-        return self.step.offers
+        """What the law of one step does, and that law."""
+        return self.step.offers | {"steps"}
 
     @property
     def support(self) -> str:

@@ -31,6 +31,7 @@ from tightbound.evidence.execution import Execution, ExecutionSettings, per_devi
 from tightbound.evidence.importance.pareto import khat, tail_length
 from tightbound.models import Bayesian, Model
 from tightbound.models.finite import enumerated_log_joint, numbers_of_each
+from tightbound.models.weights import systematic
 from tightbound.tasks.marginals import single
 
 K = 1000
@@ -192,7 +193,7 @@ def _predicted(
             level = jax.nn.one_hot(known[0][place].astype(int), of_levels.shape[0])
             probs[place] = jnp.where(known[1][place], level, of_levels)
         expected = jnp.where(known[1], known[0], expected)
-        chosen = _systematic(shares, draws, stream(key, "predictive.chosen"))
+        chosen = systematic(shares, draws, stream(key, "predictive.chosen"))
         drawn = jax.vmap(draw)(chosen, first_keys(stream(key, "predictive.x"), draws))
         return _Found(drawn, expected, probs, *_accuracy(log_w, posterior)), undefined
 
@@ -231,11 +232,3 @@ def _accuracy(
     stderr = jnp.sqrt(jnp.maximum(1 / ess - 1 / k, 0.0))
     largest = jax.lax.top_k(log_w, tail_length(k) + 1)[0][::-1]
     return total - jnp.log(float(k)), stderr, ess, khat(largest)
-
-
-def _systematic(shares: Float[Array, " k"], draws: int, key: PRNGKeyArray) -> Int[Array, " draws"]:
-    """Numbers of z, each as often as its share says, within one (systematic resampling)."""
-    offset = jax.random.uniform(key)
-    steps = (jnp.arange(draws, dtype=shares.dtype) + offset) / draws
-    ends = jnp.cumsum(shares)
-    return jnp.minimum(jnp.searchsorted(ends / ends[-1], steps), shares.shape[0] - 1)
