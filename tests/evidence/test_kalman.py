@@ -34,6 +34,22 @@ def test_the_evidence_is_that_of_the_joint_normal():
         assert "Kalman" in ev.method
 
 
+def test_numbers_are_per_sequence_and_beside_them_per_step():
+    found = tb.evaluate(MODEL, None, X)
+    lengths = [3, 5, 5, 4, 5, 5]
+    np.testing.assert_array_equal(found.steps, lengths)
+    assert found.per_step == pytest.approx(TRUTH.sum() / 27, abs=1e-5)
+    # The error of a ratio of means, by its influence on single sequences.
+    away = TRUTH - found.per_step * np.array(lengths)
+    assert found.stderr_per_step == pytest.approx(np.sqrt(6 / 5 * (away**2).sum()) / 27, rel=1e-4)
+    first, second, *_ = found.summary().splitlines()
+    assert "nats per sequence" in first
+    # 2 steps and an entry behind ends are padding; one whole step and two entries are missing.
+    assert "27 steps in all; 8 of 81 values are missing" in first
+    assert "per step: " in second
+    assert "(27 steps)" in second
+
+
 def test_states_given_the_steps_so_far_and_given_all_are_those_of_the_joint_normal():
     for i, x in enumerate(X):
         mean, cov = state_space.given(x)

@@ -18,6 +18,7 @@ from tightbound.data import DataLike
 from tightbound.distributions import (
     AbstractConditional,
     AbstractExplicit,
+    AbstractSteps,
     DiagonalNormal,
     Layered,
     StandardNormal,
@@ -63,6 +64,9 @@ def active_units(
     variance that their finite number adds is taken off again. (The authors' code takes one draw and
     does not.) The same goes for the draws of a posterior without a density.
 
+    Of sequences every step is a datum, and its units are those of its state, with the mean along
+    the chain of means in place of E_q[u].
+
     Args:
         model: p(x, z).
         posterior: q(z|x).
@@ -89,6 +93,10 @@ def active_units(
     draw_keys = split_each(item_keys(draw_key, items), draws)
     if not isinstance(posterior, AbstractExplicit):
         means = [_draws(posterior, values, draw_keys)]
+    elif isinstance(posterior, AbstractSteps):
+        paths = np.asarray(_paths(posterior, values))
+        ends = np.full(len(paths), posterior.steps) if data.steps is None else data.steps
+        means = [paths[np.arange(posterior.steps) < ends[:, None]][:, None]]
     elif isinstance(posterior, TopDown):
         means = list(_means_downwards(posterior, values, draw_keys))
     else:
@@ -100,6 +108,12 @@ def active_units(
     if isinstance(prior, StandardNormal) and isinstance(posterior, DiagonalNormal):
         units[0] = units[0]._replace(kl=_kl_per_unit(posterior, values))
     return units
+
+
+@filter_jit
+def _paths(posterior: AbstractSteps, x: Data) -> Float[Array, "n steps u"]:
+    """The chain of means of each sequence."""
+    return jax.vmap(posterior.mean)(x)
 
 
 @filter_jit

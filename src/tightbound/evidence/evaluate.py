@@ -26,9 +26,12 @@ from tightbound.evidence.ladder.climbed import LEAST, OF_EACH, climbed
 from tightbound.evidence.ladder.two_phase import AUDITED, Difference, confirmed, corrected, doubted
 from tightbound.evidence.verdict import WORDS
 from tightbound.models import Bayesian, Model
+from tightbound.models.shapes import like_z
 
 WITHOUT = ("batch_size", "chunk", "resume")
 """Execution settings that the ladder has no use for."""
+MOST = 1000
+"""Numbers of z beyond which the ladder's covariances do not fit, as of long sequences."""
 UNUSED = (
     "without a posterior the ladder goes datum by datum and has no use for {name}=: "
     "leave it out; budget= says what the call may cost"
@@ -110,7 +113,8 @@ def evaluate(
       those whose weights pass and of those whose weights do not: `recommended` is the mean that
       they correct, and the word on q(z|x) is "do not trust" where the ladder is above it. So q
       that misses a mode shows, though its weights do not know of it. Where importance sampling is
-      trusted and the ladder, less sure, does not contradict it, the mean stays as it was.
+      trusted and the ladder, less sure, does not contradict it, the mean stays as it was. The
+      ladder is left out where z has more than 1000 numbers, as those of long sequences have.
 
     With `k` it is importance sampling from q(z|x) alone, and with `by` another estimator. Memory
     grows with neither k nor n, unless draws are kept.
@@ -164,13 +168,12 @@ def evaluate(
         return _found(model, x, budget, run, execution)
     if settled and budget is not None:
         raise UsageError("budget= is for the way without settings: leave out k and temperatures")
-    if budget is not None and model.prior.support != "real":
+    if budget is not None and not _within_reach(model):
         raise UsageError(
-            "budget= is for the ladder, which moves z on all real numbers, and this prior has "
-            f"{model.prior.support} values: leave it out"
+            f"budget= is for the ladder, which moves z on all real numbers, of no more than {MOST},"
+            f" and this z has {_size(model)} of {model.prior.support} values: leave it out"
         )
-    # The ladder moves z on all real numbers.
-    alone = settled or model.prior.support != "real"
+    alone = settled or not _within_reach(model)
     data = prepared(model, x, run.binarize, run.key)
     judged = sampled(model, posterior, data, k, temperatures, chains, run, bounds_at, finish=alone)
     if alone:
@@ -199,6 +202,16 @@ def _found(
     data = prepared(model, x, run.binarize, run.key)
     limit = Budget.of(budget, max(LEAST, OF_EACH * data.n))
     return climbed(model, None, data, np.arange(data.n), limit, run)
+
+
+def _within_reach(model: Model) -> bool:
+    """Whether the ladder can look: z on all real numbers, and of no more than its components."""
+    return model.prior.support == "real" and _size(model) <= MOST
+
+
+def _size(model: Model) -> int:
+    """How many numbers z has."""
+    return sum(leaf.size for leaf in jax.tree.leaves(like_z(model)))
 
 
 def _audited(
