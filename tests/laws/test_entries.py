@@ -31,7 +31,7 @@ FRAMES = {"fill"}
 """For frames alone, which come back as such: in tests/data."""
 HOLED = {"informative_missingness"}
 """For data with missing values alone: in tests/diagnostics."""
-STEPS = {"particle_filter", "sequence_model", "sequences"}
+STEPS = {"forecast", "particle_filter", "sequence_model", "sequences", "smooth"}
 """For models and items of shape (steps, d) alone: in tests/models."""
 LEVELS = {"level_probabilities"}
 """For tables with columns of levels alone: in tests/tasks."""

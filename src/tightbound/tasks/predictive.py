@@ -195,7 +195,7 @@ def _predicted(
         expected = jnp.where(known[1], known[0], expected)
         chosen = systematic(shares, draws, stream(key, "predictive.chosen"))
         drawn = jax.vmap(draw)(chosen, first_keys(stream(key, "predictive.x"), draws))
-        return _Found(drawn, expected, probs, *_accuracy(log_w, posterior)), undefined
+        return _Found(drawn, expected, probs, *accuracy(log_w, posterior)), undefined
 
     return jax.vmap(one)(x, keys)
 
@@ -215,7 +215,7 @@ def weighed(
     return jax.vmap(each)(first_keys(key, k))
 
 
-def _accuracy(
+def accuracy(
     log_w: Float[Array, " k"], posterior: AbstractExplicit | None
 ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
     """Log p(x_observed), its standard error, the effective number of draws, and k-hat."""
