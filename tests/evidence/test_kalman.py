@@ -102,7 +102,16 @@ def test_the_exact_posterior_has_constant_weights_with_holes_of_every_kind():
     assert ev.stderr.max() < 1e-3
 
 
+def test_draws_have_an_axis_of_steps_in_arviz():
+    pytest.importorskip("xarray")
+    tree = evidence.draws_to_arviz(MODEL, POSTERIOR, X, k=2)
+    z = tree["posterior"]["z"]
+    assert z.dims == ("chain", "draw", "datum", "step", "unit")
+    assert z.shape == (1, 2, N, STEPS, 2)
+
+
 # Six estimates: false alarms 5.8e-6, by the error that importance sampling gives of itself.
+@pytest.mark.slow
 @pytest.mark.stat
 def test_importance_sampling_from_the_prior_is_right_within_its_errors():
     ev = evidence.prior_sampling(MODEL, X, k=20_000)
@@ -123,6 +132,7 @@ def test_annealing_from_both_sides_meets_the_filter():
 
 
 # The mean of 3 x 2 forecasts: 4,000 draws chosen of as many exact ones, so that z is normal.
+@pytest.mark.slow
 @pytest.mark.stat
 def test_what_comes_behind_the_end_is_what_the_filter_forecasts():
     of = tb.tasks.predictive(MODEL, POSTERIOR, X[:1], draws=4000, k=4000)

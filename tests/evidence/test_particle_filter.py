@@ -11,6 +11,7 @@ from tests.ztest import LIMIT
 
 
 # Six sequences: false alarms 5.8e-6 by the filters' own error, and the bias of a logarithm.
+@pytest.mark.slow
 @pytest.mark.stat
 def test_it_is_right_within_its_error_and_a_bound_from_below():
     by = tb.evidence.ParticleFilter(particles=200, filters=100)

@@ -12,7 +12,7 @@ from scipy import stats
 from tests.training.test_saving import run_of
 
 import tightbound as tb
-from tightbound import distributions, networks
+from tightbound import distributions, likelihoods, networks
 from tightbound.core.items import Datum, Items
 from tightbound.objectives import Params
 
@@ -183,6 +183,7 @@ def test_replicas_start_differently_and_from_the_identity(tmp_path):
     assert eqx.tree_equal(tb.load(tmp_path / "run.safetensors").replicas, run.replicas)
 
 
+@pytest.mark.slow
 def test_a_likelihood_of_columns_and_of_counts_will_do():
     counts = np.where(np.isnan(VALUES), np.nan, np.floor(np.abs(3 * VALUES))).astype(np.float32)
     model, q = tb.sequence_model(counts, likelihood="poisson", **SIZES)
@@ -198,7 +199,8 @@ def test_a_likelihood_of_columns_and_of_counts_will_do():
         (VALUES, {"kind": "deep"}, "kind of sequence model to be one of deep_markov, got 'deep'"),
         (VALUES, {"posterior": "normal"}, "posterior of sequences to be one of st_l"),
         (VALUES, {"latent": 0}, "latent"),
-        (VALUES, {"likelihood": "columns"}, "one likelihood for all columns of a step"),
+        (VALUES, {"likelihood": "columns"}, "one likelihood of numbers for all columns of a step"),
+        (BINARY, {"likelihood": "categorical"}, "one likelihood of numbers"),
         (VALUES, {"likelihood": "bernoulli"}, "expected"),
         (np.where(np.arange(D) == 1, np.nan, VALUES), {}, r"column 1 .* of a step has no value"),
     ],
@@ -206,3 +208,13 @@ def test_a_likelihood_of_columns_and_of_counts_will_do():
 def test_what_cannot_be_is_refused_in_words(data, options, words):
     with pytest.raises(tb.UsageError, match=words):
         tb.sequence_model(data, **{"likelihood": "gaussian", **SIZES, **options})
+
+
+def test_nothing_is_expected_of_levels():
+    levels = np.where(np.isnan(VALUES), np.nan, np.floor(np.abs(VALUES))).astype(np.float32)
+    rows = levels.reshape(-1, D)
+    law = tb.autoencoder(rows[~np.isnan(rows).any(axis=1)], latent=2, hidden=(),
+                         likelihood="categorical")[0].likelihood  # fmt: skip
+    z, known = jnp.zeros((STEPS, 2)), jnp.zeros((STEPS, D), bool)
+    with pytest.raises(tb.UsageError, match="nothing is expected of levels"):
+        likelihoods.Stepwise(law, STEPS).mean_missing(jnp.zeros((STEPS, D)), known, z)

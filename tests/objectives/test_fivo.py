@@ -127,7 +127,7 @@ def filtered(model, posterior, x, keys, k, share):
 
 # 3 sequences of 20,000 filters with 4 particles: false alarms 2.9e-6.
 @pytest.mark.stat
-@pytest.mark.parametrize("share", [2.0, 0.5])
+@pytest.mark.parametrize("share", [2.0, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_the_estimate_of_p_of_x_is_unbiased(share):
     keys = jax.random.split(jax.random.key(5), 20_000)
     for x in X[[1, 2, 5]]:

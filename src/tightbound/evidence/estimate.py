@@ -144,7 +144,7 @@ class Estimate:
         """
         first = self if self.recommended is None else self.recommended
         instead = () if first is self else (f"by {first.method}", *first.judged(), "beside it:")
-        lines = [first.headline(), *self._by_steps(), *instead, *self.judged(), *self._rest()]
+        lines = [first.headline(), *self._by_steps(first), *instead, *self.judged(), *self._rest()]
         return "\n  ".join(lines)
 
     def headline(self) -> str:
@@ -170,13 +170,13 @@ class Estimate:
             lines.append(f"of the data by themselves: {counted}")
         return lines
 
-    def _by_steps(self) -> list[str]:
-        """Of sequences the number per step, which papers mostly give."""
+    def _by_steps(self, first: "Estimate") -> list[str]:
+        """Of sequences the headline's number per step, which papers mostly give."""
         if self.steps is None:
             return []
-        many = len(self.log_evidence) > 1
-        error = f", standard error {self.stderr_per_step:.4f} from the data" if many else ""
-        return [f"per step: {self.per_step:.4f} nats{error} ({int(np.sum(self.steps)):,} steps)"]
+        n, total = len(self.steps), int(np.sum(self.steps))
+        error = f", standard error {self.stderr_per_step:.4f} from the data" if n > 1 else ""
+        return [f"per step: {first.mean * n / total:.4f} nats{error} ({total:,} steps)"]
 
     def _error(self) -> str:
         """The error of the mean in words, as far as it is known."""

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from tightbound.core.errors import UsageError
 from tightbound.core.streams import first_keys
 from tightbound.distributions.contracts import AbstractExplicit
 
@@ -99,7 +100,16 @@ class Stepwise(AbstractExplicit):
         observed: Bool[Array, "steps d"],
         given: Float[Array, "steps m"],
     ) -> Float[Array, "steps d"]:
-        """What is expected of the other entries given the observed ones and the states."""
+        """What is expected of the other entries given the observed ones and the states.
+
+        Raises:
+            UsageError: The law of a step has levels, whose numbers have no mean.
+        """
+        if self.step.level_probs(given[0]):
+            raise UsageError(
+                "nothing is expected of levels, whose numbers are no amounts: expected a law of "
+                f"numbers for each step, got {type(self.step).__name__} with levels"
+            )
         return jax.vmap(self.step.mean_missing)(value, observed, given)
 
     def mean(self, given: Float[Array, "steps m"]) -> Float[Array, "steps d"]:

@@ -11,7 +11,7 @@ from tightbound.core.names import SEQUENCE_MODELS, SEQUENCE_POSTERIORS, check_na
 from tightbound.core.streams import as_key, streams
 from tightbound.data import DataLike, Dataset, as_values, check_values
 from tightbound.distributions import FamilyPrior, GatedNormal, Markov, Structured
-from tightbound.likelihoods import Standardized, Stepwise, Table, checked
+from tightbound.likelihoods import AS_LEVELS, Standardized, Stepwise, Table, checked
 from tightbound.models.model import Model
 from tightbound.models.visible import visible_law
 from tightbound.networks import Body, Features
@@ -63,10 +63,10 @@ def sequence_model(
     check_name("posterior of sequences", posterior, SEQUENCE_POSTERIORS)
     latent, hidden = at_least(1, latent=latent, hidden=hidden)
     call = checked(likelihood)
-    if call.name == "columns":
+    if call.name in AS_LEVELS:
         raise UsageError(
-            "likelihood='columns' goes by a table's schema, which sequences have not: expected one "
-            "likelihood for all columns of a step"
+            f"likelihood={call.name!r} is of a table's columns with levels, which sequences have "
+            "not: expected one likelihood of numbers for all columns of a step"
         )
     steps, rows = _rows(data)
     prior_key, law_key, posterior_key = streams(
