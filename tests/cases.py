@@ -209,6 +209,8 @@ CASES = {
     "amortized-map": Case("amortized_map", {}, layers=()),
     # For mixtures: tests/models/test_proposals.py.
     "stratified": Case("stratified", {"samples": 2}, layers=()),
+    # For sequences: tests/objectives/test_fivo.py.
+    "fivo": Case("fivo", {"k": K}, layers=()),
     # For semi-implicit posteriors: tests/semi_implicit/.
     "sivi": Case("sivi", {"k": K}, layers=()),
     "uivi": Case("uivi", {}, layers=()),
@@ -227,6 +229,7 @@ ESTIMATORS = {
     "Exact": {},
     "HMCDensity": {"chains": 30, "transitions": 10},
     "JackknifeSampling": {"k": 50, "order": 2},
+    "ParticleFilter": {"particles": 50, "filters": 16},
     "PriorSampling": {"k": 500},
 }
 """One line for each estimator of evidence that is a value, with settings."""
@@ -320,6 +323,7 @@ SOURCES = (
     "digits",
     "fashion_mnist",
     "frey_faces",
+    "jsb_chorales",
     "mnist",
     "omniglot",
 )

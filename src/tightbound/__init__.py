@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tightbound.models import autoencoder as autoencoder
     from tightbound.models import from_numpyro as from_numpyro
     from tightbound.models import posterior as posterior
+    from tightbound.models import sequence_model as sequence_model
     from tightbound.models import source as source
     from tightbound.recipes.tables import fit_table as fit_table
     from tightbound.runs import open_run as open_run
@@ -81,6 +82,7 @@ _NAMES = {
     "sandwich": "evidence",
     "save": "training",
     "score": "tasks",
+    "sequence_model": "models",
     "source": "models",
 }
 

@@ -92,6 +92,7 @@ def test_names_says_where(tmp_path, tiny_mnist, write_all, monkeypatch):
         "omniglot": str(tmp_path / "omniglot" / "chardata_standin.mat"),
         "frey_faces": "not on this machine",
         "caltech101_silhouettes": "not on this machine",
+        "jsb_chorales": "not on this machine",
     }
 
 

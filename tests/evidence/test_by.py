@@ -18,11 +18,18 @@ from tightbound.evidence.verdict import WORDS
 X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32) * [[2], [0.1], [1]]
 
 
+STEPS = ("ParticleFilter",)
+"""For sequences alone: in tests/evidence/test_particle_filter.py."""
 SLOW = ("AIS", "AdaptiveSampling", "HMCDensity")
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in ESTIMATORS]
+    "name",
+    [
+        pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n
+        for n in ESTIMATORS
+        if n not in STEPS
+    ],
 )
 def test_a_value_gives_what_its_function_gives(name):
     make, settings = getattr(tb.evidence, name), ESTIMATORS[name]

@@ -31,6 +31,8 @@ FRAMES = {"fill"}
 """For frames alone, which come back as such: in tests/data."""
 HOLED = {"informative_missingness"}
 """For data with missing values alone: in tests/diagnostics."""
+STEPS = {"forecast", "particle_filter", "sequence_model", "sequences", "smooth"}
+"""For models and items of shape (steps, d) alone: in tests/models."""
 LEVELS = {"level_probabilities"}
 """For tables with columns of levels alone: in tests/tasks."""
 
@@ -43,6 +45,13 @@ def model():
 @functools.cache
 def posterior(kind="normal"):
     return tb.posterior(model(), kind, hidden=(2,))
+
+
+@functools.cache
+def state_space():
+    return models.linear_state_space(
+        np.eye(2), np.eye(2), np.eye(2), np.eye(2), np.zeros(2), np.eye(2), steps=2
+    )
 
 
 def fitted(x, objective="elbo", kind="normal"):
@@ -92,6 +101,7 @@ CALLS = {
         ).elbo
     ),
     "jackknife": lambda x: evidence.jackknife(model(), posterior(), x, k=4).log_evidence,
+    "kalman": lambda x: evidence.kalman(state_space(), x).log_evidence,
     "load": lambda x: tb.data.load(x).train,
     "load_items": lambda x: tb.data.load_items(x).x,
     "missingness": lambda x: models.missingness(
@@ -125,7 +135,8 @@ CALLS = {
 }
 """From data to numbers, for each function."""
 QUICK = (
-    "active_units", "autoencoder", "draws", "evaluate", "exact", "load", "load_items", "source",
+    "active_units", "autoencoder", "draws", "evaluate", "exact", "kalman", "load", "load_items",
+    "source",
 )  # fmt: skip
 
 
@@ -191,7 +202,7 @@ def numbers(found):
 
 
 def test_every_entry_is_called():
-    assert entries() - INNER - PLANE - FRAMES - HOLED - LEVELS == set(CALLS)
+    assert entries() - INNER - PLANE - FRAMES - HOLED - LEVELS - STEPS == set(CALLS)
 
 
 @every_call

@@ -47,11 +47,11 @@ WORDS = {
     "latent": "Latent sizes, bottom layer first.",
     "hidden": "Hidden widths, as 200,200 (if left out) or 200,200;100,100; of images channels.",
     "layers": "Stochastic layers.",
-    "network": "dense, or conv or ladder (layers that are maps) for images.",
+    "network": "dense; conv or ladder (of maps) for images; deep_markov for sequences.",
     "inference": "Of several layers: bottom_up, or top_down (for ladder, if left out).",
     "likelihood": f"One of {', '.join(names.likelihoods())}.",
     "activation": "Of the hidden units; tanh, of images' networks silu, if left out.",
-    "posterior": "Family of q(z|x): normal, gamma ..., flow, semi_implicit, implicit.",
+    "posterior": "Family of q(z|x): normal, gamma ..., flow, implicit; of sequences st_r ...",
     "prior": "Family of p(z), or 'mixture(components=50)', 'vamp'; by the posterior if left out.",
     "missingness": "Of which values are missing: linear, \"self_masking(sign='low_missing')\" ...",
     "initial": "Draw all weights and biases from N(0, INITIAL^2), not Glorot's.",
@@ -76,7 +76,7 @@ def declare(parser: Parser) -> None:
     """What the command takes: the fields of `Config`, and where they come from."""
     parser.positional(
         "data",
-        "A named set, a file (.npy .npz .csv .parquet), or a folder of images. "
+        "A named set, a file (.npy .npz .csv .parquet .json), or a folder of images. "
         f"[default: {Config.data}]",
         optional=True,
     )

@@ -21,7 +21,7 @@ MOST_PICTURES = 10_000
 BORDER = 1
 """Pixels between the pictures of a grid."""
 Rows = Iterator[Any]
-"""Chunks of shape (rows, d), float32."""
+"""Chunks of shape (rows, d), or of items of another shape, float32."""
 
 
 def write_rows(path: Path, chunks: Rows, *, n: int, items: "ItemsOf") -> None:
@@ -45,7 +45,7 @@ def write_rows(path: Path, chunks: Rows, *, n: int, items: "ItemsOf") -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as handle:
-            write(handle, chunks, n, items)
+            write(handle, (chunk.reshape(len(chunk), -1) for chunk in chunks), n, items)
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)
@@ -146,7 +146,8 @@ def _png(handle: BufferedIOBase, chunks: Rows, n: int, items: "ItemsOf") -> None
     for number, item in enumerate(row for chunk in chunks for row in chunk):
         top = number // columns * height + BORDER
         left = number % columns * width + BORDER
-        grey = np.clip(item.reshape(shape), 0, 1) * 255
+        # Behind the end of a sequence there is nothing, which is black.
+        grey = np.clip(np.nan_to_num(item.reshape(shape)), 0, 1) * 255
         sheet[top : top + shape[0], left : left + shape[1]] = np.rint(grey)
     Image.fromarray(sheet).save(cast("IO[bytes]", handle), format="PNG")
 

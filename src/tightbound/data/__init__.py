@@ -2,7 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple, Unpack
+from typing import Any, NamedTuple, Unpack
+
+import numpy as np
+from jaxtyping import Float
 
 from tightbound.core.errors import UsageError, unknown
 from tightbound.core.names import sources
@@ -13,9 +16,11 @@ from tightbound.data.declared import Declarations
 from tightbound.data.door import DataLike, as_array, as_table, as_values
 from tightbound.data.files import Unsplit, load_items, load_own
 from tightbound.data.filled import fill, write_filled
+from tightbound.data.numbers import to_double
 from tightbound.data.published.lookup import Published, fetch, find, folders
 from tightbound.data.readers.torch_files import load_torch
 from tightbound.data.schema import Column, Schema, check_amounts
+from tightbound.data.sequences import ended
 from tightbound.data.source import Source
 
 __all__ = [
@@ -38,6 +43,7 @@ __all__ = [
     "load_items",
     "load_torch",
     "names",
+    "sequences",
     "write_filled",
 ]
 
@@ -86,6 +92,7 @@ def load(
     verify: bool = True,
     scale: float | int | None = None,
     header: bool | None = None,
+    lengths: Any = None,
     **columns: Unpack[Declarations],
 ) -> Dataset:
     """Loads a named data set, the user's own file or folder of images, or data in memory.
@@ -101,9 +108,10 @@ def load(
     without a name, name the rows and are no column. What was guessed or left out is in `notes`.
 
     Args:
-        name: A name out of `names()`, a file (.npy, .npz, .csv, .tsv, .data, .txt, .parquet), a
-            folder of images, or data: an array of shape (n, d) or (n, *item), a nested list, or a
-            frame of pandas or polars.
+        name: A name out of `names()`, a file (.npy, .npz, .csv, .tsv, .data, .txt, .parquet,
+            .json), a folder of images, or data: an array of shape (n, d) or (n, *item), a nested
+            list, a list of sequences of different lengths, or a frame of pandas or polars.
+            Sequences (of lists, or in .json) are padded with NaN to the longest.
         split: The name of a split that the data set offers.
         path: The folder of a named set's files, or one of them; then nothing is downloaded.
         download: Whether files that are not on this machine are downloaded.
@@ -112,6 +120,8 @@ def load(
         scale: What own data are divided by, if not by what their type says.
         header: Whether the first line of a text table names its columns; it is asked for where the
             file does not tell.
+        lengths: Of sequences in memory of shape (n, steps, d), how many steps each has: what stands
+            behind them is taken for padding.
         **columns: What the columns of a table are, where it is not as `tb.data.inferred` guesses:
             names under `real`, `positive`, `count`, `category`, `binary`, `ordinal` (or levels in
             their order by name) and `bounded` (within [0, 1], or limits by name); `drop` leaves
@@ -122,6 +132,10 @@ def load(
         UsageError: An unknown name or split, files that are missing, damaged or others than
             published, or values that are no table of finite numbers.
     """
+    if lengths is not None:
+        if isinstance(name, str | os.PathLike):
+            raise UsageError(f"lengths= are for sequences in memory, got them with {name}")
+        name = sequences(name, lengths=lengths)
     said = [word for word, value in columns.items() if value not in (None, (), [], {}, "")]
     source = _SOURCES.get(name) if isinstance(name, str) else None
     offered = tuple(dict.fromkeys(("default", *(source.splits if source else ()))))
@@ -143,6 +157,28 @@ def load(
         near = unknown("the data set", name, _SOURCES)
         raise UsageError(f"{near} (there is no file or folder of this name)")
     return load_own(name, scale=scale, header=header, columns=columns)
+
+
+def sequences(x: DataLike, *, lengths: Any = None) -> Float[np.ndarray, "n steps d"]:
+    """Sequences as one array, NaN behind the end of each: as all that takes data takes them.
+
+    Args:
+        x: A list of sequences of shape (their steps, d), or an array (n, steps, d).
+        lengths: How many steps each sequence of an array has; what stands behind them is padding.
+
+    Raises:
+        UsageError: Another shape, what is no finite number (sequence, step and column are named),
+            or a length that is no whole number from 1 to the steps.
+    """
+    found = as_array(x, "the sequences").x
+    if found.ndim != 3:
+        raise UsageError(
+            f"the sequences: expected a list of arrays (steps, d), or shape (n, steps, d), got "
+            f"{found.shape}"
+        )
+    found = found if found.dtype.kind == "f" else to_double(found, "the sequences")
+    check_values(found, "real", "the sequences", holes=True, sequences=True)
+    return found if lengths is None else ended(found, lengths, "the sequences")
 
 
 def _exists(name: str) -> bool:

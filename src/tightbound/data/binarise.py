@@ -94,6 +94,7 @@ def resolve(
     dtype: Any = np.float32,
     *,
     columns: tuple[str, ...] = (),
+    sequences: bool = False,
 ) -> Binarisation:
     """Chooses the binarisation and checks the values against the likelihood's support, once.
 
@@ -105,6 +106,7 @@ def resolve(
         what: What the values are, for the error.
         dtype: The precision in which they are looked at.
         columns: The columns' names, for the error.
+        sequences: Whether items are sequences of shape (steps, d), for the error.
 
     Raises:
         UsageError: An unknown mode, or a value outside the support: row and column are named.
@@ -121,7 +123,7 @@ def resolve(
     if mode == "none" and support == "binary":
         what = f"{what} (a Bernoulli likelihood with binarize='none')"
     where = support if mode == "none" else "unit"
-    check_values(x, where, what, columns, holes=True, dtype=dtype)
+    check_values(x, where, what, columns, holes=True, dtype=dtype, sequences=sequences)
     return Binarisation(mode, int(seed or 0))
 
 

@@ -22,6 +22,7 @@ def check_values(
     *,
     holes: bool = False,
     dtype: Any = None,
+    sequences: bool = False,
 ) -> None:
     """Refuses data outside a support; infinities are outside all of them.
 
@@ -35,6 +36,7 @@ def check_values(
             and where there are none columns are counted.
         holes: Whether values may be missing, which are NaN.
         dtype: The precision in which they are looked at; their own if left out.
+        sequences: Whether items are sequences of shape (steps, d), for the error.
 
     Raises:
         UsageError: Not of shape (n, *item), empty, not of a numeric type, or an entry outside the
@@ -44,6 +46,7 @@ def check_values(
     if known is None:
         raise UsageError(f"expected a support out of {', '.join(COLUMNWISE)}, got {support!r}")
     columns = columns or getattr(known, "names", ())
+    shape = x.shape
     if x.ndim > 2:
         x = x.reshape(len(x), -1)
     check_table(x, what)
@@ -53,7 +56,10 @@ def check_values(
             row, column = np.argwhere(~good)[0]
             value = some[row, column]
             place = f"row {row + start}, column {column} (counted from 0)"
-            if columns:
+            if sequences:
+                step, of_step = divmod(int(column), shape[-1])
+                place = f"sequence {row + start}, step {step}, column {of_step} (counted from 0)"
+            elif columns:
                 place = f"row {row + start} (counted from 0), column {columns[column]!r}"
             missing = f"; {_NO_MISSING}" if np.isnan(value) else ""
             expected = known.at(int(column)).expected

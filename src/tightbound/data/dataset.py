@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float32, Int
 
+from tightbound.core.errors import UsageError
 from tightbound.data.schema import Schema
+from tightbound.data.sequences import lengths_of
 
 UNVERIFIED = "unverified"
 
@@ -51,3 +53,13 @@ class Dataset:
     columns: tuple[str, ...] = ()
     scale: float = 1.0
     schema: Schema | None = None
+
+    def lengths(self, part: str = "train") -> Int[np.ndarray, " n"]:
+        """How many steps each sequence of a part has, up to its last with a known value.
+
+        Raises:
+            UsageError: Items that are no sequences of shape (steps, d).
+        """
+        if len(self.shape) != 2:
+            raise UsageError(f"expected sequences of shape (steps, d), got items of {self.shape}")
+        return lengths_of(getattr(self, part).reshape(-1, *self.shape))

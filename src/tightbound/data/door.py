@@ -12,11 +12,13 @@ from tightbound.data.frames import from_arrow, from_pandas, from_polars
 from tightbound.data.numbers import from_objects, no_numbers, to_double
 from tightbound.data.precision import rounded
 from tightbound.data.schema import Schema
+from tightbound.data.sequences import is_ragged, padded
 from tightbound.data.table import Refused, Table, Words
 
 DataLike = Any
 """What holds numbers: arrays of NumPy or JAX, masked arrays, nested lists, frames and series of
-pandas or polars, Arrow tables, and any object with `__array__`."""
+pandas or polars, Arrow tables, any object with `__array__`, and lists of sequences of different
+lengths, which are padded with NaN."""
 
 _READERS = {"pandas": from_pandas, "polars": from_polars, "pyarrow": from_arrow}
 
@@ -161,6 +163,8 @@ def _as_numpy(values: Any, what: str) -> np.ndarray:
     try:
         array = np.asarray(values)
     except Exception as error:  # the object's own code runs here
+        if is_ragged(values):
+            return padded(values, what)
         reason = "rows of unequal length" if "inhomogeneous" in str(error) else _line(error)
         raise UsageError(
             f"{what}: expected an array or a table of numbers, got {type(values).__name__} "

@@ -19,6 +19,7 @@ from tightbound.data import DataLike
 from tightbound.distributions import (
     AbstractConditional,
     AbstractExplicit,
+    AbstractSteps,
     DiagonalNormal,
     Layered,
     StandardNormal,
@@ -69,6 +70,9 @@ def active_units(
     variance that their finite number adds is taken off again. (The authors' code takes one draw and
     does not.) The same goes for the draws of a posterior without a density.
 
+    Of sequences every step is a datum, and its units are those of its state, with the mean along
+    the chain of means in place of E_q[u].
+
     Args:
         model: p(x, z).
         posterior: q(z|x).
@@ -93,17 +97,27 @@ def active_units(
     draw_key = stream(as_key(key), "active_units.draws")
     values, items = data.seen(np.arange(data.n))
     draw_keys = split_each(item_keys(draw_key, items), draws)
-    if not isinstance(posterior, AbstractExplicit) or isinstance(posterior, Layered | TopDown):
-        moments = _moments(posterior, values, draw_keys)
-    else:
-        moments = []
-    if isinstance(posterior, AbstractExplicit) and not isinstance(posterior, TopDown):
+    if isinstance(posterior, AbstractSteps):
+        paths = np.asarray(_paths(posterior, values))
+        ends = np.full(len(paths), posterior.steps) if data.steps is None else data.steps
+        moments = [(paths[np.arange(posterior.steps) < ends[:, None]], None)]
+    elif isinstance(posterior, AbstractExplicit) and not isinstance(posterior, TopDown):
         first = posterior.conditionals[0] if isinstance(posterior, Layered) else posterior
-        moments.insert(0, (jax.vmap(first.mean)(values), None))
+        moments = [(jax.vmap(first.mean)(values), None)]
+        if isinstance(posterior, Layered):
+            moments += _moments(posterior, values, draw_keys)
+    else:
+        moments = _moments(posterior, values, draw_keys)
     units = [_activity(mean, scatter, draws) for mean, scatter in moments]
     if isinstance(prior, StandardNormal) and isinstance(posterior, DiagonalNormal):
         units[0] = units[0]._replace(kl=_kl_per_unit(posterior, values))
     return units
+
+
+@filter_jit
+def _paths(posterior: AbstractSteps, x: Data) -> Float[Array, "n steps u"]:
+    """The chain of means of each sequence."""
+    return jax.vmap(posterior.mean)(x)
 
 
 @filter_jit
@@ -152,7 +166,7 @@ def _scatter(centred: Float[Array, "s u"]) -> Float[Array, "..."]:
 
 
 def _activity(
-    means: Float[Array, "n u"], scatter: Float[Array, "..."] | None, draws: int
+    means: Float[Array | np.ndarray, "n u"], scatter: Float[Array, "..."] | None, draws: int
 ) -> LayerUnits:
     """Covariance over data of the mean over draws, less what the spread of the draws adds."""
     of_mean = np.asarray(means, np.float64)

@@ -28,11 +28,14 @@ from tightbound.distributions.full_normal import FullNormal as FullNormal
 from tightbound.distributions.functions import FromFunctions as FromFunctions
 from tightbound.distributions.functions import NoPrior as NoPrior
 from tightbound.distributions.functions import from_functions as from_functions
+from tightbound.distributions.gated_normal import GatedNormal as GatedNormal
 from tightbound.distributions.implicit import FromSimulator as FromSimulator
 from tightbound.distributions.implicit import Implicit as Implicit
 from tightbound.distributions.implicit import SemiImplicit as SemiImplicit
 from tightbound.distributions.layered import BottomLayer as BottomLayer
 from tightbound.distributions.layered import Layered as Layered
+from tightbound.distributions.linear_normal import LinearNormal as LinearNormal
+from tightbound.distributions.markov import Markov as Markov
 from tightbound.distributions.mixture_prior import MixturePrior as MixturePrior
 from tightbound.distributions.normal import DiagonalNormal as DiagonalNormal
 from tightbound.distributions.normal import StandardNormal as StandardNormal
@@ -41,6 +44,8 @@ from tightbound.distributions.restoration import Degradation as Degradation
 from tightbound.distributions.restoration import Empirical as Empirical
 from tightbound.distributions.restoration import Projected as Projected
 from tightbound.distributions.spline_flow import SplineFlow as SplineFlow
+from tightbound.distributions.steps import AbstractSteps as AbstractSteps
+from tightbound.distributions.structured import Structured as Structured
 from tightbound.distributions.student_mixture import StudentMixture as StudentMixture
 from tightbound.distributions.top_down import TopDown as TopDown
 from tightbound.distributions.vamp_prior import VampPrior as VampPrior

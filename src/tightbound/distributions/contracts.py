@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.core.errors import UsageError
+from tightbound.core.items import condition
 from tightbound.core.streams import streams
 
 
@@ -17,13 +18,18 @@ class AbstractConditional(eqx.Module):
 
     @property
     def offers(self) -> frozenset[str]:
-        """What it can give: "samples", "density", "score" (of it), "mixture" or "components"."""
+        """What it can give: "samples", "density", its "score", "mixture", "components", "steps"."""
         return frozenset({"samples"})
 
     @property
     def support(self) -> str:
         """Where values must lie: anywhere, unless it says so."""
         return "real"
+
+    @property
+    def sees_data(self) -> bool:
+        """Whether, as a prior, it is given the datum, for where a sequence ends; no, unless so."""
+        return False
 
     @abc.abstractmethod
     def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
@@ -245,3 +251,8 @@ class AbstractStrata(AbstractExplicit):
     @abc.abstractmethod
     def sample_from(self, component: Int[Array, ""], given: Any, *, key: PRNGKeyArray) -> Any:
         """One draw of the component of that number, differentiable in the parameters."""
+
+
+def prior_given(prior: Any, x: Any) -> Any:
+    """What a prior is given of a datum: its condition, or the datum if it looks for its end."""
+    return x if getattr(prior, "sees_data", False) else condition(x)

@@ -27,6 +27,8 @@ from tightbound.evidence.estimator import Estimator as Estimator
 from tightbound.evidence.estimator import estimator as estimator
 from tightbound.evidence.estimator import estimators as _estimators
 from tightbound.evidence.evaluate import evaluate as evaluate
+from tightbound.evidence.exact.kalman import Kalman as Kalman
+from tightbound.evidence.exact.kalman import kalman as kalman
 from tightbound.evidence.exact.log_evidence import Exact as Exact
 from tightbound.evidence.exact.log_evidence import ExactEvidence as ExactEvidence
 from tightbound.evidence.exact.log_evidence import exact as exact
@@ -37,6 +39,8 @@ from tightbound.evidence.importance.importance import Evidence as Evidence
 from tightbound.evidence.importance.importance import importance as importance
 from tightbound.evidence.importance.jackknife import JackknifeSampling as JackknifeSampling
 from tightbound.evidence.importance.jackknife import jackknife as jackknife
+from tightbound.evidence.importance.particle_filter import ParticleFilter as ParticleFilter
+from tightbound.evidence.importance.particle_filter import particle_filter as particle_filter
 from tightbound.evidence.importance.prior_sampling import PriorSampling as PriorSampling
 from tightbound.evidence.importance.prior_sampling import prior_sampling as prior_sampling
 from tightbound.evidence.importance.proposals import defensive as defensive

@@ -15,6 +15,7 @@ from tightbound.core.progress import Progress
 from tightbound.core.streams import as_key, stream
 from tightbound.data import DataLike, Source
 from tightbound.data.binarise import evaluated_key
+from tightbound.data.sequences import lengths_of
 from tightbound.evidence.resume import Finished
 from tightbound.likelihoods import Masked
 from tightbound.models import Bayesian, Model, Target
@@ -49,6 +50,8 @@ class Prepared(NamedTuple):
     noise_key: PRNGKeyArray
     masked: bool = False
     """Whether the model has a model of which values are observed."""
+    steps: Int[np.ndarray, " n"] | None = None
+    """How many steps each datum has; None where they are no sequences."""
 
     @property
     def n(self) -> int:
@@ -61,8 +64,16 @@ class Prepared(NamedTuple):
         if self.source.size == 0:
             return NO_DATA
         words, missing = [self.source.binarisation.once], self.source.missing
+        values = self.n * self.source.size
+        if self.steps is not None:
+            total, longest = int(self.steps.sum()), self.source.item_shape[0]
+            # What stands behind the ends is padding.
+            of_step = self.source.size // longest
+            missing -= (self.n * longest - total) * of_step
+            values = total * of_step
+            words.append(f"{total:,} steps in all")
         if missing:
-            words.append(f"{missing:,} of {self.n * self.source.size:,} values are missing")
+            words.append(f"{missing:,} of {values:,} values are missing")
         if self.masked:
             words.append(OF_THE_MASK)
         return "; ".join(words)
@@ -97,7 +108,8 @@ def prepared(
         return Prepared(nothing(1), *keys)
     source = as_source(model, x, "the data to evaluate", binarize, dtype=dtype)
     check_model(model, source)
-    return Prepared(source, *keys, isinstance(model.likelihood, Masked))
+    steps = lengths_of(source.read()) if model.prior.sees_data else None
+    return Prepared(source, *keys, isinstance(model.likelihood, Masked), steps)
 
 
 def in_batches(
@@ -180,6 +192,7 @@ def headline(
     binarisation: str,
     *,
     digits: int = 3,
+    each: str = "datum",
 ) -> str:
     """The mean with its error and unit, and all that it depends on."""
     value = f"{mean(log_evidence):.{digits}f}"
@@ -188,7 +201,7 @@ def headline(
         return f"log Z = {value} nats{error} ({kind})"
     of = "x_observed, mask" if OF_THE_MASK in binarisation else "x"
     return (
-        f"log p({of}) = {value} nats per datum{error} ({kind}, n={len(log_evidence)}; "
+        f"log p({of}) = {value} nats per {each}{error} ({kind}, n={len(log_evidence)}; "
         f"binarisation: {binarisation})"
     )
 

@@ -1,5 +1,6 @@
 """What every estimator of log p(x) gives back: per datum a value, an error, and how it went."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -86,6 +87,8 @@ class Estimate:
     """The draws that the estimate was made of, with their weights, if they were kept (`keep=`)."""
     recommended: "Estimate | None" = None
     """Another estimate of the same data, to be believed before this one."""
+    steps: Int[np.ndarray, " n"] | None = None
+    """Of sequences, how many steps each has: all else is per sequence. None of other data."""
 
     def __post_init__(self) -> None:
         """Refuses a direction that says nothing.
@@ -118,6 +121,22 @@ class Estimate:
         """Standard error of the mean from the finite number of data; NaN for one datum."""
         return stderr_of_mean(self.log_evidence)
 
+    @property
+    def per_step(self) -> float:
+        """Of sequences, the sum of all log p(x) over that of all steps, in nats; else NaN."""
+        if self.steps is None:
+            return math.nan
+        return float(np.sum(self.log_evidence, dtype=np.float64) / np.sum(self.steps))
+
+    @property
+    def stderr_per_step(self) -> float:
+        """Standard error of `per_step` from the finite number of sequences; NaN for one."""
+        n = len(self.log_evidence)
+        if self.steps is None or n == 1:
+            return math.nan
+        away = np.asarray(self.log_evidence, np.float64) - self.per_step * self.steps
+        return float(np.sqrt(n / (n - 1) * np.sum(away**2)) / np.sum(self.steps))
+
     def summary(self) -> str:
         """The result in a few lines: the number to believe with its error, the verdict, the rest.
 
@@ -125,7 +144,8 @@ class Estimate:
         """
         first = self if self.recommended is None else self.recommended
         instead = () if first is self else (f"by {first.method}", *first.judged(), "beside it:")
-        return "\n  ".join([first.headline(), *instead, *self.judged(), *self._rest()])
+        lines = [first.headline(), *self._by_steps(first), *instead, *self.judged(), *self._rest()]
+        return "\n  ".join(lines)
 
     def headline(self) -> str:
         """The mean with its error, its unit, and all that it depends on, in one line."""
@@ -135,6 +155,7 @@ class Estimate:
             KINDS[self.direction],
             self.binarisation,
             digits=4 if self.direction == "exact" else 3,
+            each="datum" if self.steps is None else "sequence",
         )
 
     def judged(self) -> list[str]:
@@ -148,6 +169,14 @@ class Estimate:
             )
             lines.append(f"of the data by themselves: {counted}")
         return lines
+
+    def _by_steps(self, first: "Estimate") -> list[str]:
+        """Of sequences the headline's number per step, which papers mostly give."""
+        if self.steps is None:
+            return []
+        n, total = len(self.steps), int(np.sum(self.steps))
+        error = f", standard error {self.stderr_per_step:.4f} from the data" if n > 1 else ""
+        return [f"per step: {first.mean * n / total:.4f} nats{error} ({total:,} steps)"]
 
     def _error(self) -> str:
         """The error of the mean in words, as far as it is known."""

@@ -185,6 +185,7 @@ class Execution:
             diagnostics=found.diagnostics,
             rounding=found.rounding,
             weighted=None if found.draws is None else weighted(model, *found.draws),
+            steps=data.steps,
         )
         return with_verdict(estimate, terms)
 

@@ -107,7 +107,13 @@ def variables(z: Any) -> dict[str, Any]:
         }
     layers = {f"h_{i}": h for i, h in enumerate(z, start=1)} if isinstance(z, tuple) else {"z": z}
     return {
-        name: (("chain", "draw", "datum", "unit" if name == "z" else f"{name}_unit"), _chained(h))
+        name: (
+            (
+                *("chain", "draw", "datum", *(("step",) if h.ndim == 4 else ())),
+                "unit" if name == "z" else f"{name}_unit",
+            ),
+            _chained(h),
+        )
         for name, h in layers.items()
     }
 

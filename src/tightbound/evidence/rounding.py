@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from tightbound.core.items import Data, One, values
 from tightbound.core.streams import as_key, first_keys, numbered, stream
+from tightbound.likelihoods import Stepwise
 from tightbound.models.model import Model
 from tightbound.models.standardization import columns, standardization
 
@@ -68,8 +69,11 @@ def heaviest(log_w: Float[Array, "n k"], z: Any) -> tuple[Any, Any]:
     return jax.tree.map(lambda leaf: jax.vmap(lambda of, i: of[i])(leaf, number), z), number
 
 
-def _log_jacobian(model: Model, x: Float[Array, " d"]) -> Float[Array, ""]:
+def _log_jacobian(model: Model, x: Float[Array, "*item"]) -> Float[Array, ""]:
     """Size of what changes the units of the likelihood, which may cancel much of its density."""
+    if isinstance(model.likelihood, Stepwise):
+        of_step = Model(model.prior, model.likelihood.step)
+        return model.likelihood.steps * _log_jacobian(of_step, x[0])
     of, units = columns(model), standardization(model)
     if of is not None:
         return jnp.sum(jnp.abs(of.log_scale(x)))

@@ -9,6 +9,7 @@ from tightbound.likelihoods.masked import Masked as Masked
 from tightbound.likelihoods.registry import Likelihood as Likelihood
 from tightbound.likelihoods.registry import likelihoods as likelihoods
 from tightbound.likelihoods.standardized import Standardized as Standardized
+from tightbound.likelihoods.stepwise import Stepwise as Stepwise
 from tightbound.likelihoods.table import AS_LEVELS as AS_LEVELS
 from tightbound.likelihoods.table import Table as Table
 from tightbound.likelihoods.table import checked as checked

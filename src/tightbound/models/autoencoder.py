@@ -28,8 +28,6 @@ from tightbound.likelihoods import (
     Standardized,
     Table,
     checked,
-    likelihoods,
-    of_columns,
 )
 from tightbound.models.latents import (
     FLOW,
@@ -42,6 +40,7 @@ from tightbound.models.model import Model
 from tightbound.models.posteriors import posterior as noise_posterior
 from tightbound.models.sharing import tied
 from tightbound.models.top_down import top_down
+from tightbound.models.visible import visible_law
 from tightbound.networks import (
     Body,
     Features,
@@ -199,14 +198,8 @@ def autoencoder(
 
     # The bottom network of p has the last of the keys, and may say what those of q see.
     body = Body(latents[0], hiddens[0][::-1], activation, decoder, condition, images=images)
-    whole = None if isinstance(calls, Mapping) else likelihoods()[calls.name]
-    units = Standardization.of(train) if whole is not None and whole.standardised else None
-    if whole is not None and whole.build is not None:
-        visible = whole.build(body, train, keys[-1])
-    else:
-        visible = of_columns(calls, body, table, keys[-1])
-    view = visible.features if isinstance(visible, Columns) else units
-    seen = visible.features.size if isinstance(visible, Columns) else train.shape[1]
+    made = visible_law(calls, body, table, keys[-1])
+    visible, view, seen = made.law, made.view, made.seen
     if images is not None and encoder is None:
         holes = not isinstance(visible, Columns) and bool(np.isnan(train).any())
         how = {"condition": condition, "masked": holes, "key": stream(root, "autoencoder.conv")}
@@ -227,7 +220,7 @@ def autoencoder(
             body = body._replace(images=maps.between(level - 1, features=False))
         p.append(latent_conditional(downwards, body, latents[level - 1], key=keys[-1 - level]))
     visible = visible if layers == 1 else BottomLayer(visible)
-    visible = visible if units is None else Standardized(visible, units)
+    visible = visible if made.units is None else Standardized(visible, made.units)
     top = p[0] if layers == 1 else Layered(tuple(p), downwards=True)
     model = Model(top, visible, condition=condition)
     if noise_driven:

@@ -6,8 +6,9 @@ import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.errors import UsageError
-from tightbound.core.items import Datum, One, condition, having
+from tightbound.core.items import Datum, One, having
 from tightbound.core.streams import streams
+from tightbound.distributions.contracts import prior_given
 
 
 class Model(eqx.Module):
@@ -51,7 +52,7 @@ class Model(eqx.Module):
 
     def log_prior(self, x: One, z: Any) -> Float[Array, ""]:
         """Log p(z) in nats, or log p(z|c) for the datum's condition."""
-        return self.prior.log_prob(z, condition(x))
+        return self.prior.log_prob(z, prior_given(self.prior, x))
 
     def log_likelihood(self, x: One, z: Any) -> Float[Array, ""]:
         """Log p(x|z) in nats; of data with missing values, that of the values that are there."""

@@ -87,13 +87,16 @@ def as_source(
         raise UsageError(f"{what}: expected data of shape (n, d) for the model, got none")
     found = as_array(x, what)
     check_precision(found.x, dtype, what, found.columns)
-    check_values(found.x, "real", what, found.columns, holes=True, dtype=dtype)
-    values = _laid_out(found.x, item_shape(model), what)
+    shape, sequences = item_shape(model), model.prior.sees_data
+    raw = _of_steps(found.x, shape, what) if sequences else found.x
+    named = {"columns": found.columns, "sequences": sequences}
+    check_values(raw, "real", what, holes=True, dtype=dtype, **named)
+    values = _laid_out(raw, shape, what)
     support = model.likelihood.support
     return Source(
         values,
         support,
-        resolve(binarize, support, values, what, dtype, columns=found.columns),
+        resolve(binarize, support, values, what, dtype, **named),
         missing(values),
         None if labels is None else _labels(labels, len(values)),
         as_conditions(conditions, model, len(values)),
@@ -138,6 +141,29 @@ def _laid_out(
             )
         raise UsageError(f"{what}: expected items of shape {shape} like the model's, got {came}")
     return x.reshape(len(x), *shape)
+
+
+def _of_steps(
+    x: Shaped[np.ndarray, "n *came"], shape: tuple[int, ...], what: str
+) -> Shaped[np.ndarray, "n *item"]:
+    """Sequences of no more steps than the model's, NaN behind their ends up to these.
+
+    Raises:
+        UsageError: Longer sequences, or steps of another number of columns.
+    """
+    came = x.shape[1:]
+    if len(came) == 1 and came[0] == math.prod(shape):
+        return x.reshape(len(x), *shape)
+    if len(came) != 2 or came[1] != shape[1] or came[0] > shape[0]:
+        raise UsageError(
+            f"{what}: expected sequences of up to {shape[0]} steps of {shape[1]} columns, as an "
+            f"array (n, steps, {shape[1]}), got items of shape {came}"
+        )
+    if came[0] == shape[0]:
+        return x
+    longer = np.full((len(x), *shape), np.nan, x.dtype if x.dtype.kind == "f" else np.float64)
+    longer[:, : came[0]] = x
+    return longer
 
 
 def _labels(labels: DataLike, n: int) -> Int32[np.ndarray, " n"]:

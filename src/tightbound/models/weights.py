@@ -3,7 +3,8 @@
 from typing import Any
 
 import jax
-from jaxtyping import Array, Float, Key, PRNGKeyArray
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.core.items import Data, One
 from tightbound.core.streams import first_keys
@@ -47,3 +48,11 @@ def log_weights(
 def split_each(keys: Key[Array, " n"], k: int) -> Key[Array, "n k"]:
     """Gives k keys from each of n, shape (n, k): the first draws stay the same when k grows."""
     return jax.vmap(lambda key: first_keys(key, k))(keys)
+
+
+def systematic(shares: Float[Array, " k"], draws: int, key: PRNGKeyArray) -> Int[Array, " draws"]:
+    """Numbers of k draws, each as often as its share says, within one (systematic resampling)."""
+    offset = jax.random.uniform(key)
+    steps = (jnp.arange(draws, dtype=shares.dtype) + offset) / draws
+    ends = jnp.cumsum(shares)
+    return jnp.minimum(jnp.searchsorted(ends / ends[-1], steps), shares.shape[0] - 1)

@@ -33,6 +33,7 @@ from tightbound.networks.layer import AbstractLayer as AbstractLayer
 from tightbound.networks.layer import is_layer as is_layer
 from tightbound.networks.layer import over_layers as over_layers
 from tightbound.networks.maps import Maps as Maps
+from tightbound.networks.recurrent import Recurrent as Recurrent
 from tightbound.networks.signs import WithSigns as WithSigns
 from tightbound.networks.standardization import Standardization as Standardization
 from tightbound.networks.standardization import Standardizing as Standardizing

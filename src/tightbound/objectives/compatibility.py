@@ -16,6 +16,7 @@ WORDS = {
     "score": "the score (the gradient of the log-density)",
     "mixture": "the explicit layer (a semi-implicit mixture)",
     "components": "the components (a finite mixture)",
+    "steps": "the law of each step (a model of sequences)",
 }
 
 

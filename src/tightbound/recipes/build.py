@@ -6,7 +6,7 @@ import optax
 
 from tightbound.core import names
 from tightbound.data import Dataset
-from tightbound.models import Model, autoencoder, bayesian, missingness
+from tightbound.models import Model, autoencoder, bayesian, missingness, sequence_model
 from tightbound.objectives import AbstractObjective, full_vb, map_estimate
 from tightbound.objectives.registry import make
 from tightbound.recipes.settings import Config
@@ -35,7 +35,10 @@ def build(settings: Config, source: Dataset) -> Recipe:
         UsageError: Settings that do not go together, or do not suit the data.
     """
     objective = _objective(settings, len(source.train))
-    model, posterior = autoencoder(source, **settings.sizes(), key=settings.key)
+    if settings.of_sequences:
+        model, posterior = sequence_model(source, **settings.sequence_sizes(), key=settings.key)
+    else:
+        model, posterior = autoencoder(source, **settings.sizes(), key=settings.key)
     if settings.missingness is not None:
         model, posterior = _with_mask(model, posterior, settings, source)
     if settings.bayesian is not None:

@@ -163,12 +163,15 @@ class Config:
         self.objective_call()
         self._check_sizes()
         names.likelihood_call(self.likelihood)
-        names.check_name("network", self.network, names.NETWORKS)
+        names.check_name("network", self.network, (*names.NETWORKS, *names.SEQUENCE_MODELS))
         if self.inference is not None:
             names.check_name("inference", self.inference, names.INFERENCES)
         if self.activation is not None:
             names.check_name("activation", self.activation, names.ACTIVATIONS)
-        names.check_family("posterior", self.posterior)
+        if self.of_sequences:
+            self._check_sequences()
+        else:
+            names.check_family("posterior", self.posterior)
         if self.prior is not None:
             names.prior_call(self.prior)
         if self.missingness is not None:
@@ -178,6 +181,43 @@ class Config:
         names.check_optimizer(self.optimizer, self.learning_rate)
         names.check_name("schedule", self.schedule, names.SCHEDULES)
         names.check_binarisation(self.binarize)
+
+    @property
+    def of_sequences(self) -> bool:
+        """Whether the model is one of sequences."""
+        return self.network in names.SEQUENCE_MODELS
+
+    def sequence_sizes(self) -> dict[str, Any]:
+        """Arguments for `tb.sequence_model`; its own where the settings are at their defaults."""
+        given: dict[str, Any] = {"kind": self.network, "likelihood": self.likelihood}
+        for name in ("latent", "posterior", "hidden", "activation"):
+            value = getattr(self, name)
+            if value != getattr(Config, name):
+                given[name] = value
+        for name in ("latent", "hidden"):
+            if name in given:
+                (given[name],) = _integers(name, given[name])
+        return given
+
+    def _check_sequences(self) -> None:
+        """Refuses settings that a model of sequences has no use for.
+
+        Raises:
+            UsageError: They are named.
+        """
+        for name in ("layers", "inference", "prior", "missingness", "initial"):
+            if getattr(self, name) != getattr(Config, name):
+                raise UsageError(
+                    f"{name} has no meaning for network={self.network!r}: leave it out"
+                )
+        for name in ("latent", "hidden"):
+            if "," in (text := getattr(self, name) or "") or ";" in text:
+                raise UsageError(
+                    f"expected one number as {name} for network={self.network!r}, got {text!r}"
+                )
+        if self.posterior != Config.posterior:
+            names.check_name("posterior of sequences", self.posterior, names.SEQUENCE_POSTERIORS)
+        self.sequence_sizes()
 
     def sizes(self) -> dict[str, Any]:
         """Arguments for `tb.autoencoder`."""

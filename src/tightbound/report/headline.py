@@ -54,6 +54,9 @@ class Headline(NamedTuple):
     """What must be known of them, or why there are none, in words; else empty."""
     ladder: Ladder | None
     """Where the ladder corrected the numbers; these are then the corrected ones."""
+    steps: float
+    """Steps of all items together, where they are sequences; NaN where they are not."""
+    per_step: float
 
     @property
     def exact(self) -> bool:
@@ -98,6 +101,8 @@ def headline(records: Records) -> Headline | None:
         baselines=baselines(found),
         about_baselines=about_baselines(found),
         ladder=over_seeds(as_sequence(found.get("seeds"))),
+        steps=as_number(found.get("steps")),
+        per_step=as_number(found.get("per_step")),
     )
 
 
@@ -139,6 +144,15 @@ def _largest(errors: list[float]) -> str:
         return "not recorded"
     largest = max(errors) if all(map(math.isfinite, errors)) else math.nan
     return f"± {error(largest)}" if math.isfinite(largest) else error(largest)
+
+
+def scale_rows(records: Records, found: Headline) -> list[tuple[str, str]]:
+    """The number on another scale: per step of sequences, else in bits per dimension."""
+    if math.isfinite(found.steps):
+        of = f"{count(found.steps)} steps in {count(found.n)} sequences"
+        return [("per step", f"{number(found.per_step, 4)} {found.unit} ({of})")]
+    bits = bits_per_dim(records, found)
+    return [] if bits is None else [("bits per dimension", number(bits, 4))]
 
 
 def bits_per_dim(records: Records, found: Headline) -> float | None:

@@ -18,12 +18,12 @@ from tightbound.report.headline import (
     SEED_COLUMNS,
     Headline,
     active_units,
-    bits_per_dim,
     draws_rows,
     error_bars,
     evaluation_rows,
     headline,
     interval_text,
+    scale_rows,
     seed_rows,
 )
 from tightbound.report.imputation import LEVELS, NUMBERS, imputation_rows, imputation_words
@@ -112,10 +112,9 @@ def _evaluated(found: Headline) -> str:
 
 
 def _forms(records: Records, found: Headline) -> list[tuple[str, str]]:
-    bits = bits_per_dim(records, found)
     return [
         ("Negative (NLL)", f"{number(-found.value)} {found.unit} per item, lower is better"),
-        *([] if bits is None else [("Bits per dimension", number(bits, 4))]),
+        *((name.capitalize(), value) for name, value in scale_rows(records, found)),
         *(
             (f"Baseline, {name}", value)
             for name, value in baseline_rows(found.baselines, found.unit)

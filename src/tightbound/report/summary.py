@@ -9,11 +9,11 @@ from tightbound.report.corrected import ladder_rows
 from tightbound.report.curves import finite_mean
 from tightbound.report.headline import (
     active_units,
-    bits_per_dim,
     draws_rows,
     error_bars,
     evaluation_rows,
     headline,
+    scale_rows,
 )
 from tightbound.report.records import Records, read_records
 from tightbound.report.text import count, number, plain, terminal
@@ -107,11 +107,10 @@ def _evaluation(records: Records) -> list[tuple[str, str]]:
     found = headline(records)
     if found is None:
         return []
-    bits = bits_per_dim(records, found)
     return [
         (f"{found.split} log-likelihood", f"{number(found.value)} {found.unit} per item"),
         ("negative (NLL)", f"{number(-found.value)} {found.unit} per item"),
-        *([] if bits is None else [("bits per dimension", number(bits, 4))]),
+        *scale_rows(records, found),
         *(
             (f"baseline, {name}", value)
             for name, value in baseline_rows(found.baselines, found.unit)

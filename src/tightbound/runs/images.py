@@ -17,6 +17,7 @@ from tightbound.core.items import Data, One, with_holes
 from tightbound.core.streams import as_key, item_keys, stream
 from tightbound.data.binarise import evaluated_key
 from tightbound.distributions import StandardNormal
+from tightbound.distributions.steps import live
 from tightbound.evidence.densities import with_density
 from tightbound.models.finite import responsibilities
 from tightbound.models.source import as_source
@@ -50,14 +51,14 @@ def write_pictures(
     write_arrays(directory / "pictures.safetensors", "pictures", arrays, {"weights": weights})
 
 
-def sample_means(run: Run, n: int, key: int) -> Float[np.ndarray, "n d"]:
+def sample_means(run: Run, n: int, key: int) -> Float[np.ndarray, "n *item"]:
     """As `sample_chunks`, all together."""
     return np.concatenate(list(sample_chunks(run, n, key, chunk=n)))
 
 
 def sample_chunks(
     run: Run, n: int, key: int, *, chunk: int
-) -> Iterator[Float[np.ndarray, "chunk d"]]:
+) -> Iterator[Float[np.ndarray, "chunk *item"]]:
     """Means of p(x|z) at n draws of the prior, a chunk at a time.
 
     Of a run without a posterior it is draws of p(x): where z takes finitely many values, there are
@@ -83,7 +84,7 @@ def sample_chunks(
         yield np.asarray(means(item_keys(drawn, numbers)))[: n - start]
 
 
-def reconstruct(run: Run, x: Data) -> Float[np.ndarray, "n d"]:
+def reconstruct(run: Run, x: Data) -> Float[np.ndarray, "n *item"]:
     """Means of p(x|z) at the mean of q(z|x), or of its draws where it has no density.
 
     Without a posterior z is summed over: the mean of p(x'|z) over p(z|x), of levels the most
@@ -95,7 +96,10 @@ def reconstruct(run: Run, x: Data) -> Float[np.ndarray, "n d"]:
     posterior = with_density(run.posterior, run.model, 0, "reconstruction")
 
     def one(x: One) -> Array:
-        return run.model.likelihood.mean(posterior.mean(x))
+        mean, alive = run.model.likelihood.mean(posterior.mean(x)), None
+        if run.model.prior.sees_data:
+            alive = live(x)  # behind the end of a sequence there is nothing to reconstruct
+        return mean if alive is None else jnp.where(alive[:, None], mean, jnp.nan)
 
     return np.asarray(jit(jax.vmap(one))(x))
 
@@ -115,7 +119,7 @@ def manifold(run: Run, grid: int) -> Float[np.ndarray, "cells d"]:
 class Reconstructed(NamedTuple):
     """Reconstructions of data, and how far they are from them."""
 
-    means: Float[np.ndarray, "n d"]
+    means: Float[np.ndarray, "n *item"]
     """Means of p(x|z), in the data's units."""
     items: ItemsOf
     """What one of them is, for files."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from tightbound.evidence import Corrected, Estimate, Evaluation, LadderEvidence
 from tightbound.evidence.ladder.two_phase import Difference
@@ -99,7 +100,14 @@ def evaluation_record(estimates: Sequence[Estimate], split: str) -> dict[str, An
         "verdict": worst.verdict,
         "reason": "" if worst.judgement is None else worst.judgement.reason,
         "seconds": sum(ev.seconds for ev in estimates),
+        **({} if first.steps is None else _over_steps(means, first.steps)),
     }
+
+
+def _over_steps(means: Float[np.ndarray, " seeds"], steps: Int[np.ndarray, " n"]) -> dict[str, Any]:
+    """Of sequences, the mean of all seeds per step; all other numbers are per sequence."""
+    total = int(np.sum(steps))
+    return {"steps": total, "per_step": float(means.mean()) * len(steps) / total}
 
 
 def _leading(ev: Estimate) -> Estimate:
@@ -178,6 +186,19 @@ def _of_estimate(found: Estimate) -> dict[str, Any]:
         "method": found.method,
         "seconds": found.seconds,
         **({} if judged is None else _of_verdict(judged)),
+        **_of_steps(found),
+    }
+
+
+def _of_steps(found: Estimate) -> dict[str, Any]:
+    """Of sequences the number per step: all others are per sequence."""
+    if found.steps is None:
+        return {}
+    return {
+        "unit": "nats per sequence",
+        "steps": int(np.sum(found.steps)),
+        "per_step": found.per_step,
+        "stderr_per_step": found.stderr_per_step,
     }
 
 

@@ -6,9 +6,13 @@ from tightbound.tasks.conditional import level_probabilities as level_probabilit
 from tightbound.tasks.encode import Decoded as Decoded
 from tightbound.tasks.encode import decode as decode
 from tightbound.tasks.encode import encode as encode
+from tightbound.tasks.forecast import Forecast as Forecast
+from tightbound.tasks.forecast import forecast as forecast
 from tightbound.tasks.impute import Imputed as Imputed
 from tightbound.tasks.impute import impute as impute
 from tightbound.tasks.predictive import Predictive as Predictive
 from tightbound.tasks.predictive import predictive as predictive
 from tightbound.tasks.score import Scores as Scores
 from tightbound.tasks.score import score as score
+from tightbound.tasks.smooth import Smoothed as Smoothed
+from tightbound.tasks.smooth import smooth as smooth

@@ -24,12 +24,14 @@ from tightbound.core.items import Data, condition, having, observed, values
 from tightbound.core.streams import first_keys, item_keys, stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractExplicit, AbstractFinite
+from tightbound.distributions.markov import whole
 from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
 from tightbound.evidence.importance.pareto import khat, tail_length
 from tightbound.models import Bayesian, Model
 from tightbound.models.finite import enumerated_log_joint, numbers_of_each
+from tightbound.models.weights import systematic
 from tightbound.tasks.marginals import single
 
 K = 1000
@@ -163,6 +165,9 @@ def _predicted(
     def one(x: Any, key: PRNGKeyArray) -> tuple[_Found, Int[Array, ""]]:
         z, log_w = weighed(model, posterior, x, key, k)
         undefined = jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf))
+        # Behind the end of a sequence values are what the model goes on with.
+        keys = first_keys(stream(key, "predictive.behind"), log_w.shape[0])
+        z = jax.vmap(lambda z, key: whole(model.prior, x, z, key))(z, keys)
         shares = jax.nn.softmax(log_w)
         known = values(x), observed(x)
 
@@ -188,9 +193,9 @@ def _predicted(
             level = jax.nn.one_hot(known[0][place].astype(int), of_levels.shape[0])
             probs[place] = jnp.where(known[1][place], level, of_levels)
         expected = jnp.where(known[1], known[0], expected)
-        chosen = _systematic(shares, draws, stream(key, "predictive.chosen"))
+        chosen = systematic(shares, draws, stream(key, "predictive.chosen"))
         drawn = jax.vmap(draw)(chosen, first_keys(stream(key, "predictive.x"), draws))
-        return _Found(drawn, expected, probs, *_accuracy(log_w, posterior)), undefined
+        return _Found(drawn, expected, probs, *accuracy(log_w, posterior)), undefined
 
     return jax.vmap(one)(x, keys)
 
@@ -210,7 +215,7 @@ def weighed(
     return jax.vmap(each)(first_keys(key, k))
 
 
-def _accuracy(
+def accuracy(
     log_w: Float[Array, " k"], posterior: AbstractExplicit | None
 ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
     """Log p(x_observed), its standard error, the effective number of draws, and k-hat."""
@@ -227,11 +232,3 @@ def _accuracy(
     stderr = jnp.sqrt(jnp.maximum(1 / ess - 1 / k, 0.0))
     largest = jax.lax.top_k(log_w, tail_length(k) + 1)[0][::-1]
     return total - jnp.log(float(k)), stderr, ess, khat(largest)
-
-
-def _systematic(shares: Float[Array, " k"], draws: int, key: PRNGKeyArray) -> Int[Array, " draws"]:
-    """Numbers of z, each as often as its share says, within one (systematic resampling)."""
-    offset = jax.random.uniform(key)
-    steps = (jnp.arange(draws, dtype=shares.dtype) + offset) / draws
-    ends = jnp.cumsum(shares)
-    return jnp.minimum(jnp.searchsorted(ends / ends[-1], steps), shares.shape[0] - 1)

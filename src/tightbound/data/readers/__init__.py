@@ -1,4 +1,4 @@
-"""Reads files of numbers: text, Parquet, NumPy's formats, folders of images."""
+"""Reads files of numbers: text, Parquet, NumPy's formats, JSON, folders of images."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,13 +14,14 @@ from tightbound.data.readers.images import Folder, read_images
 from tightbound.data.readers.numpy_files import parse_numpy
 from tightbound.data.readers.parquet import parse_parquet
 from tightbound.data.readers.raw import read_whole, shown
+from tightbound.data.readers.sequences import parse_sequences
 from tightbound.data.readers.text import parse_text
 from tightbound.data.splits import PARTS
 
 __all__ = ["SUFFIXES", "TEXT", "Contents", "read", "shown"]
 
 TEXT = (".csv", ".tsv", ".data", ".txt")
-SUFFIXES = (".npy", ".npz", ".parquet", *TEXT)
+SUFFIXES = (".npy", ".npz", ".parquet", ".json", *TEXT)
 
 
 class Contents(NamedTuple):
@@ -36,7 +37,7 @@ class Contents(NamedTuple):
 
 
 def read(path: Path, *, header: bool | None, said: Declared) -> Contents:
-    """Reads a file (.npy, .npz, .parquet, .csv, .tsv, .data, .txt) or a folder of images.
+    """Reads a file (.npy, .npz, .parquet, .json, .csv, .tsv, .data, .txt) or a folder of images.
 
     Args:
         path: The file or folder.
@@ -66,6 +67,8 @@ def read(path: Path, *, header: bool | None, said: Declared) -> Contents:
         parts = {"x": coded(table, said)}
     elif suffix == ".parquet":
         parts = {"x": coded(parse_parquet(content, what), said)}
+    elif suffix == ".json":
+        parts = {name: Values(x) for name, x in parse_sequences(content, what).items()}
     else:
         arrays = _npy(content, what) if suffix == ".npy" else _npz(content, what)
         used, others = arrays

@@ -12,10 +12,11 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.core.compilation import filter_jit
-from tightbound.core.items import Data, One, condition
+from tightbound.core.items import Data, One
 from tightbound.core.streams import item_keys, stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
+from tightbound.distributions.contracts import prior_given
 from tightbound.evidence.adaptive.adaptation import AbstractAdaptation
 from tightbound.evidence.adaptive.amis import AMIS
 from tightbound.evidence.batches import Batch, prepared
@@ -100,7 +101,7 @@ def _estimated(
 
     def begin(x: One, key: PRNGKeyArray) -> Any:
         if start is None:
-            return model.prior.sample(condition(x), key=key)
+            return model.prior.sample(prior_given(model.prior, x), key=key)
         return start.sample(x, key=key)
 
     def one(x: One, keys: Key[Array, " two"]) -> Any:

@@ -16,10 +16,11 @@ from jaxtyping import Array, Float, Int, Key
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
-from tightbound.core.items import Data, condition
+from tightbound.core.items import Data
 from tightbound.core.streams import item_keys, streams
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
+from tightbound.distributions.contracts import prior_given
 from tightbound.evidence.annealing.memory import shared
 from tightbound.evidence.batches import CHAINS_AT_ONCE, Batch, Prepared, prepared
 from tightbound.evidence.densities import in_words, with_density
@@ -277,7 +278,7 @@ def problem_of(model: Model, start: AbstractExplicit | None) -> Problem:
     """From the prior the tilt is the log-likelihood, from q(z|x) the log-weight."""
     if start is None:
         return Problem(
-            lambda x, key: model.prior.sample(condition(x), key=key),
+            lambda x, key: model.prior.sample(prior_given(model.prior, x), key=key),
             model.log_prior,
             model.log_likelihood,
         )

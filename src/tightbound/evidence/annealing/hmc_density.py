@@ -19,9 +19,10 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
-from tightbound.core.items import Data, One, condition
+from tightbound.core.items import Data, One
 from tightbound.core.streams import first_keys, item_keys, stream, streams
 from tightbound.data import DataLike
+from tightbound.distributions.contracts import prior_given
 from tightbound.distributions.triangular import HIGHEST, cholesky, inverse
 from tightbound.evidence.batches import CHAINS_AT_ONCE, Batch, prepared
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
@@ -128,7 +129,7 @@ def _estimated(
         start_key, chain_key = streams(key, "hmc_density.start", "hmc_density.moves")
         visited = chain(
             lambda z: model.log_joint(x, z),
-            model.prior.sample(condition(x), key=start_key),
+            model.prior.sample(prior_given(model.prior, x), key=start_key),
             first_keys(chain_key, transitions),
             leapfrog=leapfrog,
             target=acceptance,

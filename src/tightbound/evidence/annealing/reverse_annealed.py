@@ -14,13 +14,15 @@ from typing import Any, Unpack
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError
-from tightbound.core.items import Data
+from tightbound.core.items import Data, One
+from tightbound.core.streams import stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
+from tightbound.distributions.markov import cut
 from tightbound.evidence.annealing.ais import AnnealedEvidence, Annealing, problem_of, settled
 from tightbound.evidence.batches import Prepared, prepared
 from tightbound.evidence.densities import with_density
@@ -102,6 +104,7 @@ def upper_side(
         chains = keys.shape[1]
         if jax.tree.leaves(exact)[0].shape[1] != chains:
             exact = jax.tree.map(lambda draws: jnp.repeat(draws, chains, axis=1), exact)
+        exact = _cut(model, values, exact, keys)
         passed = _backward(
             model, settings.start, path, values, exact, keys, leapfrog=settings.leapfrog
         )
@@ -110,6 +113,16 @@ def upper_side(
 
     common = jax.tree.leaves(z)[0].shape[1] != settings.chains
     return settings.estimate(pass_along, model, data, run, backwards=True, common=common, **how)
+
+
+@filter_jit
+def _cut(model: Model, x: Data, z: Any, keys: Key[Array, "n c"]) -> Any:
+    """Draws of z as those given data: of sequences, noise behind their ends."""
+
+    def one(x: One, z: Any, key: PRNGKeyArray) -> Any:
+        return cut(model.prior, x, z, stream(key, "reverse_annealed.cut"))
+
+    return jax.vmap(jax.vmap(one, in_axes=(None, 0, 0)))(x, z, keys)
 
 
 @filter_jit

@@ -25,11 +25,13 @@ from tightbound.evidence.batches import Batch, Prepared, prepared
 from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.estimator import estimator
 from tightbound.evidence.exact.double import double, undrawn, widened
+from tightbound.evidence.exact.kalman import kalman_log_evidence
 from tightbound.evidence.exact.quadrature import ROUNDINGS, Integral, integral
 from tightbound.evidence.execution import Execution, ExecutionSettings, Found
 from tightbound.models import NumPyroTarget, Target
 from tightbound.models.finite import check_finite, items_at_once, log_evidence
 from tightbound.models.linear_gaussian import is_linear_gaussian, linear_log_evidence
+from tightbound.models.linear_state_space import is_linear_state_space
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z
 
@@ -59,8 +61,9 @@ def exact(
     """Computes log p(x) of each datum; memory does not grow with n.
 
     Models with a `Categorical` prior or a `BernoulliPrior` are summed over all latent values,
-    linear-Gaussian ones (`tb.models.linear_gaussian`) have a closed form, and any other with one or
-    two real latent dimensions, a `Target` too, is integrated on a grid.
+    linear-Gaussian ones (`tb.models.linear_gaussian`, and `linear_state_space` by the Kalman
+    filter) have a closed form, and any other with one or two real latent dimensions, a `Target`
+    too, is integrated on a grid.
 
     Args:
         model: p(x, z).
@@ -107,9 +110,7 @@ def exact(
 
 def closed(model: Model) -> bool:
     """Whether log p(x) is a sum over few latent values or a closed form, at next to no cost."""
-    return isinstance(model.prior, AbstractFinite) or (
-        not isinstance(model, Target) and is_linear_gaussian(model)
-    )
+    return isinstance(model.prior, AbstractFinite) or _closed_form(model) is not None
 
 
 def _way(
@@ -126,14 +127,16 @@ def _way(
 
         how = f"the sum over {states} latent values"
         return summed, how, lambda data: items_at_once(model, data.source.size)
-    if not isinstance(model, Target) and is_linear_gaussian(model):
+    form = _closed_form(model)
+    if form is not None:
+        log_evidence_of, how = form
 
         def closed(values: Any, rows: Any) -> tuple[Any, Any]:
             del rows
-            log_z = linear_log_evidence(model, *map(np.asarray, _known(values)))
+            log_z = log_evidence_of(model, *map(np.asarray, _known(values)))
             return log_z, _rounding(log_z)
 
-        return closed, "a linear-Gaussian model in closed form", lambda data: data.n
+        return closed, how, lambda data: data.n
     dim = _real_dimensions(model)
     count = POINTS[dim] if points is None else points
 
@@ -150,6 +153,17 @@ def _way(
 
     how = f"quadrature with {' x '.join([str(count)] * dim)} points"
     return integrated, how, lambda data: 8
+
+
+def _closed_form(model: Model) -> tuple[Callable[..., Any], str] | None:
+    """What gives log p(x) of data and which are known, and its name; None where nothing does."""
+    if isinstance(model, Target):
+        return None
+    if is_linear_gaussian(model):
+        return linear_log_evidence, "a linear-Gaussian model in closed form"
+    if is_linear_state_space(model):
+        return kalman_log_evidence, "a linear-Gaussian state-space model by the Kalman filter"
+    return None
 
 
 def _known(values: Data) -> tuple[Any, ...]:

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.errors import UsageError
-from tightbound.core.items import condition
 from tightbound.core.streams import streams
 from tightbound.distributions import AbstractExplicit
+from tightbound.distributions.contracts import prior_given
 
 
 class Defensive(AbstractExplicit):
@@ -39,7 +39,7 @@ class Defensive(AbstractExplicit):
         from_prior = jax.random.bernoulli(which_key, self.share)
         return jax.tree.map(
             lambda safe, own: jnp.where(from_prior, safe, own),
-            self.prior.sample(condition(given), key=prior_key),
+            self.prior.sample(prior_given(self.prior, given), key=prior_key),
             self.posterior.sample(given, key=own_key),
         )
 
@@ -47,14 +47,14 @@ class Defensive(AbstractExplicit):
         """Log-density of the mixture, in nats."""
         return jnp.logaddexp(
             jnp.log1p(-self.share) + self.posterior.log_prob(value, given),
-            jnp.log(self.share) + self.prior.log_prob(value, condition(given)),
+            jnp.log(self.share) + self.prior.log_prob(value, prior_given(self.prior, given)),
         )
 
     def mean(self, given: Any) -> Any:
         """The mean of the mixture."""
         return jax.tree.map(
             lambda safe, own: self.share * safe + (1 - self.share) * own,
-            self.prior.mean(condition(given)),
+            self.prior.mean(prior_given(self.prior, given)),
             self.posterior.mean(given),
         )
 

@@ -31,9 +31,10 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from tightbound.core.budget import Budget
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import NonFiniteError
-from tightbound.core.items import One, condition
+from tightbound.core.items import One
 from tightbound.core.streams import first_keys, item_keys, numbered, stream
 from tightbound.distributions import AbstractConditional, StudentMixture
+from tightbound.distributions.contracts import prior_given
 from tightbound.evidence.ladder.adapt import Pool, refitted, reweighted
 from tightbound.evidence.ladder.anneal import CHAINS, annealed, cost
 from tightbound.evidence.ladder.climb import climb
@@ -113,7 +114,7 @@ class Ascent:
         self.centre, self.scale = np.zeros(dim), np.ones(dim)
         if self.has_prior:
             keys = first_keys(stream(key, "ladder.units"), FIRST)
-            drawn = np.asarray(_drawn(model.prior, condition(x), keys), np.float64)
+            drawn = np.asarray(_drawn(model.prior, prior_given(model.prior, x), keys), np.float64)
             low, self.centre, high = np.quantile(drawn, (0.16, 0.5, 0.84), axis=0)
             self.scale = np.maximum((high - low) / 2, 1e-6)
         self.units = Units.of(model, x, self.centre, np.diag(self.scale))
@@ -191,7 +192,8 @@ class Ascent:
             mean, covariance = self.cover.moments()
             around = mean + AROUND * normal @ np.linalg.cholesky(covariance).T
             return np.where(np.arange(BATCH)[:, None] % 2 == 0, around, from_zero)
-        z = np.asarray(_drawn(self.model.prior, condition(self.x), first_keys(root, BATCH)))
+        prior = self.model.prior
+        z = np.asarray(_drawn(prior, prior_given(prior, self.x), first_keys(root, BATCH)))
         if self.posterior is not None:
             own = _drawn(self.posterior, self.x, first_keys(stream(root, "ladder.own"), BATCH))
             z = np.where(np.arange(BATCH)[:, None] % 2 == 0, z, np.asarray(own))

@@ -12,8 +12,9 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightbound.core.items import One, condition
+from tightbound.core.items import One
 from tightbound.distributions import AbstractExplicit, NoPrior
+from tightbound.distributions.contracts import prior_given
 from tightbound.models.model import Model
 from tightbound.models.shapes import like_z
 from tightbound.models.target import Density, Target
@@ -72,7 +73,8 @@ class PriorInUnits(AbstractExplicit):
         """One draw."""
         del given
         units = self.units
-        return units.u(units.model.prior.sample(condition(units.x), key=key))
+        prior = units.model.prior
+        return units.u(prior.sample(prior_given(prior, units.x), key=key))
 
     def log_prob(self, value: Float[Array, " d"], given: Any = None) -> Float[Array, ""]:
         """Log-density in nats."""

@@ -17,9 +17,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least
-from tightbound.core.items import Data, Items, One, condition
+from tightbound.core.items import Data, Items, One
 from tightbound.core.streams import first_keys
 from tightbound.distributions import AbstractExplicit
+from tightbound.distributions.contracts import prior_given
 from tightbound.mcmc import adapted, chain, check_moves, check_tuning, transition
 from tightbound.models.shapes import like_condition
 from tightbound.models.weights import split_each
@@ -145,7 +146,7 @@ class MCEM(AbstractObjective):
         def one(x: One, keys: Key[Array, " t"]) -> Any:
             return chain(
                 lambda z: params.model.log_joint(x, z),
-                params.model.prior.sample(condition(x), key=keys[0]),
+                params.model.prior.sample(prior_given(params.model.prior, x), key=keys[0]),
                 keys[1:],
                 leapfrog=self.leapfrog,
                 target=self.acceptance,

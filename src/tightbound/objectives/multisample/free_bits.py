@@ -16,8 +16,9 @@ from jaxtyping import Array, Float, Key
 
 from tightbound.bounds import ELBO
 from tightbound.core.errors import UsageError, at_least
-from tightbound.core.items import Items, One, condition
+from tightbound.core.items import Items, One
 from tightbound.distributions import AbstractExplicit, Layered, TopDown
+from tightbound.distributions.contracts import prior_given
 from tightbound.gradients import Reparameterized
 from tightbound.models.weights import sample, split_each
 from tightbound.objectives.contract import About, AbstractObjective, Params, Step, differentiated
@@ -92,7 +93,7 @@ class FreeBits(AbstractObjective):
 def _terms(params: Params, x: One, z: Any) -> tuple[Float[Array, ""], Float[Array, " g"]]:
     """Log p(x|z), and log q(z_g|.) - log p(z_g|.) of each group, in nats."""
     log_q = _by_group(params.posterior, z, x)
-    log_p = _by_group(params.model.prior, z, condition(x))
+    log_p = _by_group(params.model.prior, z, prior_given(params.model.prior, x))
     return params.model.log_likelihood(x, z), log_q - log_p
 
 
