@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
+from tests import once
 from tests.ztest import LIMIT
 
 import tightbound as tb
@@ -65,7 +66,7 @@ def test_gradients_of_shared_numbers_are_those_of_the_bound(layered):
     items = Items.of(jnp.asarray(X[:6]))
     keys = jax.random.split(jax.random.key(1), 6)
     objective = tb.objectives.iwae(k=3)
-    grads = objective.step(Params(model, posterior), None, items, keys)[0].grads
+    grads = once.compiled(objective)(Params(model, posterior), items.x, keys).grads
     of_model, of_posterior = folded(*grads)
     arrays, static = eqx.partition(posterior, eqx.is_inexact_array)
 
@@ -74,7 +75,7 @@ def test_gradients_of_shared_numbers_are_those_of_the_bound(layered):
         return -jnp.mean(objective.bound(Params(tied(model, moved), moved), None, items, keys))
 
     for found, expected in zip(
-        jax.tree.leaves(of_posterior), jax.tree.leaves(jax.grad(loss)(arrays)), strict=True
+        jax.tree.leaves(of_posterior), jax.tree.leaves(jax.jit(jax.grad(loss))(arrays)), strict=True
     ):
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-5)
     prior = of_model.prior.conditionals[0] if layered else of_model.prior

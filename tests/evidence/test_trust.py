@@ -119,10 +119,10 @@ def test_trust_in_the_density_of_draws_by_hmc_is_right():
      (backwards, 64, 3, EVEN), (backwards, 64, 100, ODD)],
 )  # fmt: skip
 def test_trust_is_right_on_every_problem(way, chains, temperatures, of):
-    trusted, wrong = counted(way, PROBLEMS[of], 300, chains, temperatures)
+    trusted, wrong = counted(way, PROBLEMS[of], 150, chains, temperatures)
     assert seldom(wrong, trusted)
     if temperatures == 100:
-        assert trusted > 300
+        assert trusted > 150
 
 
 @pytest.mark.slow
@@ -130,6 +130,6 @@ def test_trust_is_right_on_every_problem(way, chains, temperatures, of):
 @pytest.mark.usefixtures("forgotten")
 def test_trust_in_hmc_is_right_on_every_problem():
     problems = [p for p in PROBLEMS if p.dim <= MOST_DIMENSIONS]
-    trusted, wrong = counted(by_hmc, problems, 100, 200, 50)
+    trusted, wrong = counted(by_hmc, problems, 60, 200, 50)
     assert seldom(wrong, trusted)
     assert trusted > 0

@@ -87,12 +87,12 @@ def one_of_each():
 
 
 def one_of_each_kind():
-    """Of those the first of each class, terms and adjoint: `iwae` for all bounds of log-weights."""
+    """Of those the first of each class and its terms: `iwae` for all bounds of log-weights."""
     first = {}
     for name in sorted(one_of_each(), key=lambda name: name != "iwae"):
         o = CASES[name].objective
         terms = tuple(type(term) for term in getattr(o, "terms", ()))
-        first.setdefault((type(o), terms, type(getattr(o, "adjoint", None))), name)
+        first.setdefault((type(o), terms), name)
     return sorted(first.values())
 
 
