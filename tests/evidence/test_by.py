@@ -56,7 +56,8 @@ def is_an_estimate(found, n):
     assert not found.result.any()
     assert np.isfinite([found.mean, found.stderr_draws, found.stderr_data]).all()
     assert found.direction in KINDS
-    for word in ("nats per datum", KINDS[found.direction], found.method, found.binarisation):
+    unit = "nats per datum" if found.steps is None else "nats per sequence"
+    for word in (unit, KINDS[found.direction], found.method, found.binarisation):
         assert word in found.summary()
     assert found.verdict in WORDS
     assert f"verdict: {found.verdict}" in found.summary().splitlines()[1]

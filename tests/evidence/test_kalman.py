@@ -42,12 +42,13 @@ def test_numbers_are_per_sequence_and_beside_them_per_step():
     # The error of a ratio of means, by its influence on single sequences.
     away = TRUTH - found.per_step * np.array(lengths)
     assert found.stderr_per_step == pytest.approx(np.sqrt(6 / 5 * (away**2).sum()) / 27, rel=1e-4)
-    first, second, *_ = found.summary().splitlines()
+    first, *others = found.summary().splitlines()
     assert "nats per sequence" in first
-    # 2 steps and an entry behind ends are padding; one whole step and two entries are missing.
+    # Two steps and one behind ends are padding; two whole steps and two entries are missing.
     assert "27 steps in all; 8 of 81 values are missing" in first
-    assert "per step: " in second
-    assert "(27 steps)" in second
+    (line,) = (line for line in others if "per step: " in line)
+    assert f"{found.per_step:.4f} nats" in line
+    assert "(27 steps)" in line
 
 
 def test_states_given_the_steps_so_far_and_given_all_are_those_of_the_joint_normal():

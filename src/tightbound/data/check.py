@@ -48,7 +48,7 @@ def check_values(
     columns = columns or getattr(known, "names", ())
     shape = x.shape
     if x.ndim > 2:
-        x = x.reshape(len(x), -1)
+        x = x.reshape(len(x), math.prod(shape[1:]))
     check_table(x, what)
     for start, some in blocks(x, dtype):
         good = known.inside(some) | np.isnan(some) if holes else known.inside(some)

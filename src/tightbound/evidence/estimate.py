@@ -143,9 +143,13 @@ class Estimate:
         The number is that of `recommended`, where there is one.
         """
         first = self if self.recommended is None else self.recommended
-        instead = () if first is self else (f"by {first.method}", *first.judged(), "beside it:")
-        lines = [first.headline(), *self._by_steps(first), *instead, *self.judged(), *self._rest()]
-        return "\n  ".join(lines)
+        judged = [*first.judged(), *self._by_steps(first)]
+        lines = [first.headline()]
+        if first is self:
+            lines += judged
+        else:
+            lines += [f"by {first.method}", *judged, "beside it:", *self.judged()]
+        return "\n  ".join([*lines, *self._rest()])
 
     def headline(self) -> str:
         """The mean with its error, its unit, and all that it depends on, in one line."""
