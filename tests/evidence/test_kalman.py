@@ -103,6 +103,7 @@ def test_the_exact_posterior_has_constant_weights_with_holes_of_every_kind():
     assert ev.stderr.max() < 1e-3
 
 
+@pytest.mark.slow
 def test_draws_have_an_axis_of_steps_in_arviz():
     pytest.importorskip("xarray")
     tree = evidence.draws_to_arviz(MODEL, POSTERIOR, X, k=2)

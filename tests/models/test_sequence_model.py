@@ -50,6 +50,7 @@ def padded(x, steps):
     return np.concatenate([x, np.full((len(x), steps - x.shape[1], D), np.nan, np.float32)], 1)
 
 
+@pytest.mark.slow
 def test_further_padding_changes_neither_the_bound_nor_its_gradient():
     objective = tb.objectives.iwae(3, gradient="dreg")
     keys = jax.random.split(jax.random.key(2), len(VALUES))

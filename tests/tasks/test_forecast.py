@@ -24,6 +24,7 @@ def exact_forecasts():
     return mean @ c.T + state_space.SHIFT, c @ cov @ c.T + state_space.R
 
 
+@pytest.mark.slow
 # By exact draws of z, 36 means and 108 products: false alarms 1.4e-4.
 @pytest.mark.stat
 def test_forecasts_are_those_of_the_filter_beyond_the_model_s_own_steps():
@@ -43,6 +44,7 @@ def test_forecasts_are_those_of_the_filter_beyond_the_model_s_own_steps():
         assert away.max() < LIMIT * 2.12 / np.sqrt(3000)
 
 
+@pytest.mark.slow
 # By draws of the transition and their weights: 60 means, false alarms 5.8e-5.
 @pytest.mark.stat
 def test_smoothing_draws_are_those_of_the_smoother_also_by_weights():
