@@ -75,7 +75,7 @@ def items(x):
 EXPLICIT = [
     name
     for name, entry in all_objectives().items()
-    if name not in ("exact", "full_vb", "map_estimate", "mcem", "schedule")
+    if name not in ("exact", "free_bits", "full_vb", "map_estimate", "mcem", "schedule")
     if entry.example().holes
     if entry.example().requires.posterior in (("samples", "density"), ())
 ]

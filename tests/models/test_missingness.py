@@ -219,7 +219,7 @@ def test_censored_values_begin_with_steep_slopes_at_the_outermost_observed_ones(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("layers", "kind"), zip((1, 2, 1, 2), MASKS, strict=True))
+@pytest.mark.parametrize(("layers", "kind"), [*zip((1, 2, 1, 2), MASKS, strict=True)])
 def test_a_fit_keeps_it_through_files_and_batches(kind, layers, tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(30, 3)).astype(np.float32) * [1, 5, 1]

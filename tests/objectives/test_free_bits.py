@@ -3,6 +3,7 @@
 Nothing here is random but the keys: both sides of every comparison have the same draws.
 """
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,6 +49,18 @@ def test_groups_below_it_follow_the_likelihood_alone():
     np.testing.assert_allclose(bound, elbo, rtol=1e-5)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_values_may_be_missing():
+    params = parts()
+    x = np.array(X)
+    x[0, 1] = x[3] = np.nan
+    items = tb.source(params.model, x).items()
+    objective = tb.objectives.free_bits(nats=0.1)
+    step, _ = eqx.filter_jit(objective.step)(params, None, items, KEYS)
+    plain = eqx.filter_jit(tb.objectives.elbo().bound)(params, None, items, KEYS)
+    np.testing.assert_allclose(step.bound, plain, rtol=1e-4, atol=1e-4)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(step.grads))
 
 
 def test_each_group_has_its_own_floor():

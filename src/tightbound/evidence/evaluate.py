@@ -15,7 +15,7 @@ from tightbound.core.budget import Budget
 from tightbound.core.errors import UsageError
 from tightbound.core.streams import stream
 from tightbound.data import DataLike
-from tightbound.distributions import AbstractConditional
+from tightbound.distributions import AbstractConditional, NoPrior
 from tightbound.evidence.batches import Prepared, prepared
 from tightbound.evidence.estimate import Estimate
 from tightbound.evidence.estimator import Estimator
@@ -167,15 +167,15 @@ def evaluate(
         return _found(model, x, budget, run, execution)
     if settled and budget is not None:
         raise UsageError("budget= is for the way without settings: leave out k and temperatures")
-    if budget is not None and size_of_z(model) > WIDEST:
-        raise UsageError(_wide(model))
+    if budget is not None:
+        _check_width(model)
     if budget is not None and model.prior.support != "real":
         raise UsageError(
             "budget= is for the ladder, which moves z on all real numbers, and this prior has "
             f"{model.prior.support} values: leave it out"
         )
     # The ladder moves z on all real numbers, and has covariances of them.
-    alone = settled or model.prior.support != "real" or size_of_z(model) > WIDEST
+    alone = settled or model.prior.support != "real" or _wide(model)
     data = prepared(model, x, run.binarize, run.key)
     judged = sampled(model, posterior, data, k, temperatures, chains, run, bounds_at, finish=alone)
     if alone:
@@ -201,18 +201,25 @@ def _found(
             )
         return exact(model, x, **execution)
     refuse(execution, WITHOUT, UNUSED)
-    if size_of_z(model) > WIDEST:
-        raise UsageError(_wide(model))
+    _check_width(model)
     data = prepared(model, x, run.binarize, run.key)
     limit = Budget.of(budget, max(LEAST, OF_EACH * data.n))
     return climbed(model, None, data, np.arange(data.n), limit, run)
 
 
-def _wide(model: Model) -> str:
-    return (
-        f"the ladder is for z of up to {WIDEST} numbers, and this model has {size_of_z(model):,}: "
-        "expected a posterior with k= draws, or by=tb.evidence.AIS(temperatures=1000)"
-    )
+def _wide(model: Model) -> bool:
+    """Whether z has more numbers than the ladder is for; not where no prior says how many."""
+    unknown = isinstance(model.prior, NoPrior) and model.prior.dim is None
+    return not unknown and size_of_z(model) > WIDEST
+
+
+def _check_width(model: Model) -> None:
+    if _wide(model):
+        raise UsageError(
+            f"the ladder is for z of up to {WIDEST} numbers, and this model has "
+            f"{size_of_z(model):,}: expected a posterior with k= draws, or "
+            "by=tb.evidence.AIS(temperatures=1000)"
+        )
 
 
 def _audited(

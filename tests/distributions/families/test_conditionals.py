@@ -205,7 +205,7 @@ def test_all_layers_are_of_the_posteriors_family(name):
         (
             {"posterior": "gama"},
             "expected posterior to be one of gamma, exponential, cauchy, logistic, rayleigh, "
-            "pareto, weibull, reciprocal and 18 others, got 'gama'; did you mean gamma?",
+            "pareto, weibull, reciprocal and 19 others, got 'gama'; did you mean gamma?",
         ),
         ({"prior": "erlang:0"}, "expected erlang:K with a whole number K >= 1, got 'erlang:0'"),
         (
