@@ -78,6 +78,7 @@ def test_fit_ends_with_the_evaluation_that_a_bare_evaluate_asks_for(tightbound, 
     assert path.name.startswith("test-k50-key0-")
 
 
+@pytest.mark.slow
 def test_columns_keep_their_names_and_errors_their_units(tightbound, years):
     status, _, err = tightbound("fit", "words.csv", *SMALL, "--name", "w")
     assert status == 0, err

@@ -91,6 +91,7 @@ def test_gradients_are_finite_far_outside(flow):
         assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient(flow, z)))
 
 
+@pytest.mark.slow
 def test_it_begins_as_the_linear_regression():
     """Of z on x, which is the exact posterior: but for the noise of 20,000 pairs."""
     problem = tb.models.problems.linear_gaussian_simulator()

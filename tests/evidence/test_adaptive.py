@@ -199,6 +199,7 @@ def test_em_on_draws_of_the_target_finds_its_components():
     )
 
 
+@pytest.mark.slow
 def test_a_coupling_flow_is_a_density():
     flow = CouplingFlow.identity(2, layers=3, hidden=(8,), key=jax.random.key(0))
     z, log_q = flow.sample_and_log_prob(key=jax.random.key(1))

@@ -276,7 +276,7 @@ def test_bounds_from_both_sides_are_judged_by_their_gap():
 
 
 @pytest.mark.stat
-@pytest.mark.parametrize("dim", [2, 10])
+@pytest.mark.parametrize("dim", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_does_not_trust_a_biased_estimate(dim):
     # A wider grid with its counts: examples/verdict_errors.py, docs/evidence.md.
     groups, size, k = 4, 64, 500

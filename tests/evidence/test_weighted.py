@@ -157,6 +157,7 @@ def _mode(z):
     return jnp.argmin(jnp.sum((z[None] - FIVE_MEANS) ** 2, axis=1))
 
 
+@pytest.mark.slow
 @pytest.mark.stat
 def test_sites_of_numpyro_models_on_their_own_supports():
     def model(successes):

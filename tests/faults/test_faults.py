@@ -18,7 +18,7 @@ SHARES = {
     "hostile": 40,
 }
 """Of the classes that need no other process; their setting up takes most of the time."""
-SLOW = ("records", "damaged runs", "kills", "disk", "hostile")
+SLOW = ("records", "damaged runs", "kills", "disk", "arguments", "hostile")
 SEED = 20_261_101
 
 

@@ -102,6 +102,7 @@ def test_the_density_of_what_is_known_is_that_written_out():
     np.testing.assert_allclose(tb.evidence.exact(back, x).log_evidence, exact, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_exact_given_what_is_known():
     model = mixture(k=1)
     x = jnp.array([2.0, 1.0, 0.0, 40.0, 0.0])

@@ -239,6 +239,7 @@ def test_a_fit_keeps_it_through_files_and_batches(kind, layers, tmp_path):
     assert np.array_equal(again.log_evidence, found.log_evidence)
 
 
+@pytest.mark.slow
 def test_levels_are_summed_over():
     x = np.array([[0.2, 2.0], [1.0, 0.0], [-0.7, 1.0], [0.1, 2.0], [np.nan, 1.0], [0.0, np.nan]])
     columns = Column("size", "real"), Column("kind", "category", levels=("a", "b", "c"))

@@ -72,11 +72,9 @@ CONJUGATE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.stat
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=[] if n == "beta-bernoulli" else pytest.mark.slow) for n in CONJUGATE],
-)
+@pytest.mark.parametrize("name", CONJUGATE)
 def test_the_evidence_is_that_in_closed_form(name):
     make, truth = CONJUGATE[name]
     target = make()

@@ -163,6 +163,7 @@ def test_an_emission_is_one_law_for_all_steps_and_counts_known_entries_alone():
     assert np.array_equal(drawn == x, known)
 
 
+@pytest.mark.slow
 def test_a_fit_comes_back(tmp_path):
     model, q = parts("st_r", "bernoulli")
     run = tb.fit(model, q, BINARY, objective="iwae(k=2)", batch_size=6, epochs=1)

@@ -49,6 +49,7 @@ class Prior(StandardNormal):
     """q(z|x) that ignores x."""
 
 
+@pytest.mark.slow
 def test_shaped_data_are_rows_of_a_dense_model():
     parts = [tb.autoencoder(x, latent=2, hidden=(3,)) for x in (X, FLAT)]
     runs = [

@@ -45,6 +45,7 @@ def test_posterior_and_prior_begin_as_one_law():
     np.testing.assert_allclose(q.log_prob(z, x), model.prior.log_prob(z, None), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_latent_speaks_of_its_own_place():
     model, _ = moved(ladder(blobs(4, (24, 8))))
     of_first = lambda h: model.likelihood.mean((jnp.zeros(96).at[0].set(h), None))  # noqa: E731
@@ -83,6 +84,7 @@ def test_parameters_of_a_position_stand_together():
     assert out.size == mean.size + scale.size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", ["mixture(components=3)", "vamp(components=3)"])
 def test_it_takes_priors_colours_holes_and_conditions(prior):
     colour = np.stack([X, X[::-1], 1 - X], axis=-1)

@@ -81,6 +81,7 @@ class Optimal(AbstractSteps):
         return self.normal(before, context)[0]
 
 
+@pytest.mark.slow
 def test_without_resampling_it_is_the_importance_weighted_bound_of_the_same_draws():
     @eqx.filter_jit
     def both(params, x):

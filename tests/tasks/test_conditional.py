@@ -63,8 +63,9 @@ def test_columns_have_the_names_of_the_data_or_of_the_model():
         assert texts[column.name] == column.levels[int(TABLE.train[1, place])]
 
 
+@pytest.mark.slow
 @pytest.mark.stat
-@pytest.mark.parametrize("place", [3, *(pytest.param(p, marks=pytest.mark.slow) for p in (4, 5))])
+@pytest.mark.parametrize("place", [3, 4, 5])
 def test_probabilities_of_levels_are_those_of_quadrature(place):
     x = np.array(TABLE.train[:4])
     x[1, 0], x[2, place] = np.nan, np.nan

@@ -172,6 +172,7 @@ def test_the_cell_that_is_off_is_blamed_whatever_the_units():
     )
 
 
+@pytest.mark.slow
 def test_what_is_usual_is_that_of_the_model_where_calibration_rows_are_few():
     row = np.array([[0.3, 9.0, -1.0]], np.float32)
     found = score(mixture(), None, row, blame=[0], key=3)

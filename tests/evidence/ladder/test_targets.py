@@ -93,6 +93,7 @@ def test_what_is_counted_is_what_the_density_was_asked():
     assert counter.gradients < 1.3 * found.gradients[0] + 200
 
 
+@pytest.mark.slow
 def test_a_numpyro_model_with_constrained_sites():
     numpyro = pytest.importorskip("numpyro")
     dist = numpyro.distributions

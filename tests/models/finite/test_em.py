@@ -120,7 +120,8 @@ def test_gradient_and_em_reach_the_same_optimum():
     assert reached > tb.evidence.exact(models.three_gaussians(), x).mean
 
 
-@pytest.mark.parametrize("holes", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("holes", [False, True])
 def test_shrinkage_maximises_the_penalised_likelihood(holes):
     # Few data for each component: without shrinkage two of the covariances reach the floor.
     x = models.gaussian_data(40).astype(np.float64)

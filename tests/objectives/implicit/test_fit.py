@@ -54,6 +54,7 @@ def test_resumed_to_the_last_bit(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_an_implicit_run_is_saved_and_loaded(tmp_path):
     parts = model(), tb.posterior(model(), "implicit", hidden=(4,))
     run = fitted(pc_adv(**SMALL), parts, validation=X[:7], seeds=2)
