@@ -97,7 +97,7 @@ def truth(x, c):
 EXPLICIT = [
     name
     for name, entry in all_objectives().items()
-    if name not in ("exact", "full_vb", "map_estimate", "mcem", "schedule")
+    if name not in ("exact", "free_bits", "full_vb", "map_estimate", "mcem", "schedule")
     if entry.example().holes
     if entry.example().requires.posterior in (("samples", "density"), ())
 ]
