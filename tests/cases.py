@@ -195,6 +195,8 @@ CASES = {
     # Their laws stand in tests/objectives/test_free_bits.py, tests/training/test_mcem.py and
     # tests/objectives/test_full_vb.py.
     "free-bits": Case("free_bits", {}, layers=()),
+    # Its laws stand in tests/models/test_labelled.py.
+    "m2": Case("m2", {}, layers=()),
     "mcem": Case("mcem", {}, layers=()),
     "full-vb": Case("full_vb", {"objective": objectives.elbo(samples=K), "n": 10}, layers=()),
     # Of implicit parts: their laws stand in tests/objectives/implicit/.

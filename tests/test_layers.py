@@ -39,6 +39,7 @@ ORDER = [
     ["report"],
     ["recipes.candidates"],
     ["recipes.settings"],
+    ["recipes.labels"],
     ["recipes.build"],
     ["recipes.tables"],
     ["runs"],

@@ -66,6 +66,11 @@ def adversarial():
     return fitted(X, ADVERSARIAL, "implicit")
 
 
+@functools.cache
+def labelled():
+    return models.labelled(X, 2, latent=1, hidden=(2,))
+
+
 CALLS = {
     "active_units": lambda x: tb.diagnostics.active_units(model(), posterior(), x)[0].variance,
     "adaptive": lambda x: (
@@ -75,6 +80,7 @@ CALLS = {
     "autoencoder": lambda x: tb.autoencoder(x, latent=1, hidden=(2,)),
     "bernoulli_mixture": lambda x: models.bernoulli_mixture(x, components=2),
     "c2st": lambda x: tb.diagnostics.c2st(x, X[::-1]).accuracy,
+    "classify": lambda x: tb.tasks.classify(*labelled(), x, k=2).log_joint,
     "draws": lambda x: tb.draws(model(), posterior(), x, n=2),
     "draws_to_arviz": lambda x: (
         evidence.draws_to_arviz(model(), posterior(), x, k=2)["posterior"]["z"].values
@@ -102,6 +108,7 @@ CALLS = {
     ),
     "jackknife": lambda x: evidence.jackknife(model(), posterior(), x, k=4).log_evidence,
     "kalman": lambda x: evidence.kalman(state_space(), x).log_evidence,
+    "labelled": lambda x: models.labelled(x, 2, latent=1, hidden=(2,)),
     "load": lambda x: tb.data.load(x).train,
     "load_items": lambda x: tb.data.load_items(x).x,
     "missingness": lambda x: models.missingness(

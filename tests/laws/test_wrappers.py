@@ -69,6 +69,7 @@ def parts():
         Params(finite, None),
         Params(tb.Model(SemiImplicit(_Mixed(), 2), semi.model.likelihood), semi.posterior),
         Params(semi.model, tb.posterior(semi.model, "mixture", hidden=(3,), key=1)),
+        Params(*tb.models.labelled(X, 2, latent=1, hidden=(3,), likelihood="gaussian", key=1)),
         Params(*tb.sequence_model(SERIES, latent=2, hidden=3, likelihood="gaussian", key=1)),
     )
 

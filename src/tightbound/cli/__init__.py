@@ -10,6 +10,7 @@ COMMANDS = {
     "reconstruct": "Pass data through the posterior's mean and the likelihood's mean.",
     "impute": "Fill the holes of a table: means, intervals, or several tables of draws.",
     "score": "Say how unusual rows of a table are, and which of their cells are to blame.",
+    "classify": "Give each datum the probabilities of its labels, calibrated.",
     "datasets": "List the named data sets, and where their files are.",
     "objectives": "List the objectives: quantity, formula, needs, direction, bias and source.",
     "doctor": "Check the installation: versions, devices, and numbers with known values.",

@@ -37,6 +37,7 @@ WORDS = {
     "bounded": "Columns between limits, as 'rate=0..100,share'.",
     "drop": "Columns that are left out.",
     "label": "The column that is a label, which the model does not see.",
+    "labels": "Training labels that m2 is shown, as many of each class; all if left out.",
     "schema": "A TOML file that says what all columns are, in place of the above.",
     "candidates": "Of a table: all (if nothing asks for one model), or gaussian,mixture,ppca,deep.",
     "objective": "A name, or a call such as 'jvi(k=8, order=1)': see `objectives`.",

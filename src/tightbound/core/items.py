@@ -50,6 +50,8 @@ class Items(NamedTuple):
     """The label of each, from 0, and -1 where it is not known; None where there are none."""
     condition: Float[Array, "n c"] | None = None
     """The condition of each; None where the model takes none."""
+    labelled: "Items | None" = None
+    """Data with labels that an objective asked for beside a minibatch; None elsewhere."""
 
     @property
     def data(self) -> Data:
@@ -60,8 +62,11 @@ class Items(NamedTuple):
 
     def at(self, rows: Int[Array, " b"]) -> "Items":
         """Some rows of these, which are all that there are."""
-        x, _, *others = self
-        return Items(x[rows], rows, *(None if leaf is None else leaf[rows] for leaf in others))
+        observed, label, condition = (
+            None if leaf is None else leaf[rows]
+            for leaf in (self.observed, self.label, self.condition)
+        )
+        return Items(self.x[rows], rows, observed, label, condition)
 
     @staticmethod
     def of(x: Float[Array, "n *item"]) -> "Items":

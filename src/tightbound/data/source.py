@@ -62,8 +62,10 @@ class Source:
         observed = ~np.isnan(some) if self.missing else None
         known = some if observed is None else np.where(observed, some, np.float32(0))
         label, condition = (None if a is None else a[rows] for a in (self.labels, self.conditions))
-        placed = (None if a is None else jnp.asarray(a) for a in (observed, label, condition))
-        return Items(jnp.asarray(known), jnp.asarray(numbers), *placed)
+        observed, label, condition = (
+            None if a is None else jnp.asarray(a) for a in (observed, label, condition)
+        )
+        return Items(jnp.asarray(known), jnp.asarray(numbers), observed, label, condition)
 
     def read(
         self, rows: Int[np.ndarray, " b"] | slice = slice(None), dtype: Any = np.float32

@@ -40,6 +40,9 @@ from tightbound.distributions.mixture_prior import MixturePrior as MixturePrior
 from tightbound.distributions.normal import DiagonalNormal as DiagonalNormal
 from tightbound.distributions.normal import StandardNormal as StandardNormal
 from tightbound.distributions.on_features import OnFeatures as OnFeatures
+from tightbound.distributions.over_labels import LabelledPosterior as LabelledPosterior
+from tightbound.distributions.over_labels import OfLabel as OfLabel
+from tightbound.distributions.over_labels import OverLabels as OverLabels
 from tightbound.distributions.restoration import Degradation as Degradation
 from tightbound.distributions.restoration import Empirical as Empirical
 from tightbound.distributions.restoration import Projected as Projected

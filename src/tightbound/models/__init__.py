@@ -9,6 +9,9 @@ from tightbound.models.finite import bernoulli_mixture as bernoulli_mixture
 from tightbound.models.finite import finite_autoencoder as finite_autoencoder
 from tightbound.models.finite import gaussian_mixture as gaussian_mixture
 from tightbound.models.foreign import from_log_joint as from_log_joint
+from tightbound.models.labelled import labelled as labelled
+from tightbound.models.labelled import of_label as of_label
+from tightbound.models.labelled import stacked as stacked
 from tightbound.models.linear_gaussian import linear_gaussian as linear_gaussian
 from tightbound.models.linear_state_space import linear_state_space as linear_state_space
 from tightbound.models.missingness import missingness as missingness

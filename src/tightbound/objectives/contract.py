@@ -101,6 +101,11 @@ class AbstractObjective(eqx.Module):
         return 1
 
     @property
+    def labelled(self) -> int:
+        """How many data with labels each step is given beside its minibatch, drawn anew; none."""
+        return 0
+
+    @property
     def holes(self) -> bool:
         """Whether data may have missing values or conditions; no unless it says so.
 

@@ -5,10 +5,13 @@ from typing import Any, NamedTuple
 import optax
 
 from tightbound.core import names
+from tightbound.core.errors import UsageError
 from tightbound.data import Dataset
-from tightbound.models import Model, autoencoder, bayesian, missingness, sequence_model
+from tightbound.models import Model, autoencoder, bayesian, labelled, missingness, sequence_model
 from tightbound.objectives import AbstractObjective, full_vb, map_estimate
+from tightbound.objectives.multisample.m2 import M2
 from tightbound.objectives.registry import make
+from tightbound.recipes.labels import classes_of
 from tightbound.recipes.settings import Config
 from tightbound.training.optimizers import by_name, default_rate, schedule_by_name
 from tightbound.training.sizes import items_per_step
@@ -37,6 +40,8 @@ def build(settings: Config, source: Dataset) -> Recipe:
     objective = _objective(settings, len(source.train))
     if settings.of_sequences:
         model, posterior = sequence_model(source, **settings.sequence_sizes(), key=settings.key)
+    elif isinstance(objective, M2):
+        model, posterior = _labelled(settings, source)
     else:
         model, posterior = autoencoder(source, **settings.sizes(), key=settings.key)
     if settings.missingness is not None:
@@ -53,6 +58,19 @@ def build(settings: Config, source: Dataset) -> Recipe:
     )
     optimizer = by_name(settings.optimizer, rate, batch_size=batch_size)
     return Recipe(model, posterior, objective, optimizer, batch_size)
+
+
+def _labelled(settings: Config, source: Dataset) -> tuple[Model, Any]:
+    """A model with labels, as many as the data set has.
+
+    Raises:
+        UsageError: Several layers, or data without labels.
+    """
+    sizes = settings.sizes()
+    if sizes.pop("layers") != 1:
+        raise UsageError("objective m2 is of one stochastic layer: leave out layers")
+    sizes.pop("inference")
+    return labelled(source, classes_of(source), **sizes, key=settings.key)
 
 
 def _with_mask(

@@ -36,6 +36,7 @@ WHOLE = {
     "epochs": (1, LARGEST),
     "batch_size": (1, LARGEST),
     "early_stopping": (1, LARGEST),
+    "labels": (2, LARGEST),
     "seeds": (1, 10_000),
     "key": (0, LARGEST_KEY),
     "evaluate_k": (0, LARGEST),
@@ -95,6 +96,7 @@ class Config:
     bounded: str | None = None
     drop: str | None = None
     label: str | None = None
+    labels: int | None = None
     schema: str | None = None
     candidates: str | None = None
     objective: str = "iwae"
@@ -160,7 +162,9 @@ class Config:
         self.columns()
         if self.candidates is not None:
             check_candidates(self.candidates, self.data, self.evaluate_k)
-        self.objective_call()
+        objective = self.objective_call()
+        if self.labels is not None and objective.name != "m2":
+            raise UsageError(f"labels= is for the objective m2, got {objective.name}")
         self._check_sizes()
         names.likelihood_call(self.likelihood)
         names.check_name("network", self.network, (*names.NETWORKS, *names.SEQUENCE_MODELS))

@@ -1,5 +1,6 @@
 """The run folder: what the command line writes, and how it is read back into a model."""
 
+from tightbound.runs.classifying import classify_data as classify_data
 from tightbound.runs.evaluation import evaluate_run as evaluate_run
 from tightbound.runs.fitting import fit_run as fit_run
 from tightbound.runs.folder import items_of as items_of

@@ -7,6 +7,7 @@ from tightbound.core.errors import Interrupted
 from tightbound.core.locks import SETTINGS, Folder, check_unused
 from tightbound.models.source import as_source
 from tightbound.recipes.build import build
+from tightbound.recipes.labels import with_few_labels
 from tightbound.recipes.settings import Config, read_settings
 from tightbound.runs.choosing import choose_run
 from tightbound.runs.source import load
@@ -34,6 +35,8 @@ def fit_run(config: Config, directory: Path, *, resume: bool) -> Run:
     else:
         check_unused(directory)
     ds = load(config)
+    if config.labels is not None:
+        ds = with_few_labels(ds, config.labels, config.key)
     recipe = build(config, ds)
     began = time.perf_counter()
     with Folder(directory, settings=config.to_toml()) as folder:

@@ -1,5 +1,8 @@
 """Tasks: what a fitted model is for, on data whose values are only partly there."""
 
+from tightbound.tasks.classify import Accuracy as Accuracy
+from tightbound.tasks.classify import Classified as Classified
+from tightbound.tasks.classify import classify as classify
 from tightbound.tasks.conditional import ConditionalEvidence as ConditionalEvidence
 from tightbound.tasks.conditional import conditional as conditional
 from tightbound.tasks.conditional import level_probabilities as level_probabilities

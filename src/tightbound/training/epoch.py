@@ -29,6 +29,8 @@ class Keys(NamedTuple):
     """The first weights, of every replica but the first."""
     state: PRNGKeyArray
     """Where what an objective keeps starts."""
+    labelled: PRNGKeyArray
+    """Data with labels beside a minibatch."""
 
     @staticmethod
     def of(replica: PRNGKeyArray) -> "Keys":
@@ -42,6 +44,7 @@ class Keys(NamedTuple):
                 "fit.validation",
                 "fit.initial",
                 "fit.state",
+                "fit.labelled",
             )
         )
 
@@ -64,6 +67,8 @@ class EpochSettings(NamedTuple):
     validation_binarisation: Binarisation
     average: float | None
     patience: int | None
+    labelled: int = 0
+    """Training data with labels."""
 
 
 def make_epoch(
@@ -82,6 +87,14 @@ def make_epoch(
         train: Items,
     ) -> tuple[State, tuple[Float[Array, ""], Any]]:
         batch = settings.train_binarisation.seen(train.at(items), use=epoch, key=keys.binarise)
+        if objective.labelled and train.label is not None:
+            known = jnp.nonzero(train.label >= 0, size=settings.labelled)[0]
+            of_step = numbered(keys.labelled, state.step)
+            which = jax.random.randint(of_step, (objective.labelled,), 0, settings.labelled)
+            beside = settings.train_binarisation.seen(
+                train.at(known[which]), use=epoch, key=keys.binarise
+            )
+            batch = batch._replace(labelled=beside)
         noise = item_keys(numbered(keys.noise, epoch), items)
         params = eqx.combine(state.params, static)
         step, kept = objective.step(params, state.objective, batch, noise)

@@ -152,6 +152,7 @@ def fit(
         data.binarisation if judged is None else judged.binarisation,
         average,
         early_stopping,
+        0 if data.labels is None else int(np.sum(data.labels >= 0)),
     )
     optimizer = optax.adam(1e-3) if optimizer is None else optimizer
     root = as_key(key)

@@ -72,6 +72,11 @@ class Schedule(AbstractObjective):
         return all(stage.one_bound for stage in self.stages)
 
     @property
+    def labelled(self) -> int:
+        """As many as the stage whose turn it is."""
+        return self.stages[self.turn].labelled
+
+    @property
     def holes(self) -> bool:
         """Whether all stages take data with missing values."""
         return all(stage.holes for stage in self.stages)

@@ -45,6 +45,11 @@ class Wrapper(AbstractObjective):
         return self.objective.one_bound
 
     @property
+    def labelled(self) -> int:
+        """As the objective."""
+        return self.objective.labelled
+
+    @property
     def holes(self) -> bool:
         """As the objective."""
         return self.objective.holes
