@@ -33,6 +33,7 @@ OPTIONS = {
     "reconstruct": ["--limit", "--out"],
     "impute": ["--out", "--draws", "--cells", "--interval", "--k", "--header"],
     "score": ["--limit", "--k", "--blame", "--key", "--out"],
+    "classify": ["--limit", "--k", "--key", "--out"],
     "report": [],
     "datasets": [],
     "objectives": [],
@@ -44,6 +45,7 @@ PLACES = {
     "reconstruct": ["r", "new.npy"],
     "impute": ["r", "new.npy"],
     "score": ["r", "new.npy"],
+    "classify": ["r", "new.npy"],
     "report": ["r"],
 }
 """What stands before the options of a command, where it works."""

@@ -315,7 +315,7 @@ def test_with_nothing_missing_nothing_changes():
     x = np.random.default_rng(5).random((8, 4)).astype(np.float32)
     plain = items(x)
     assert plain.data is plain.x
-    assert plain[2:] == (None, None, None)
+    assert plain[2:] == (None, None, None, None)
 
 
 def test_a_mask_without_holes_is_worth_what_no_mask_is():
