@@ -6,11 +6,13 @@ generative models).
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least
-from tightbound.core.streams import as_key, streams
+from tightbound.core.items import Datum, One, values
+from tightbound.core.streams import as_key, first_keys, numbered, streams
 from tightbound.data import DataLike, Dataset
 from tightbound.distributions import (
     BottomLayer,
@@ -66,6 +68,28 @@ def labelled(
     return model, LabelledPosterior(
         classifier=classifier, conditional=conditional, components=classes
     )
+
+
+def log_weights_by_label(
+    model: Model, posterior: LabelledPosterior, x: One, key: PRNGKeyArray, k: int
+) -> Float[Array, "classes k"]:
+    """Log p(x, z|y) - log q(z|x, y) in nats of k draws of q(z|x, y), for each label y of a datum.
+
+    The likelihood is an `OverLabels`; of missing values it is that of the others.
+    """
+    known = x.observed if isinstance(x, Datum) else None
+
+    def of_label(label: Int[Array, ""]) -> Float[Array, " k"]:
+        given = posterior.labelled(x, label)
+
+        def log_w(key: PRNGKeyArray) -> Float[Array, ""]:
+            z, log_q = posterior.conditional.sample_and_log_prob(given, key=key)
+            log_lik = model.likelihood.log_prob_given(values(x), known, z, given.condition)
+            return model.log_prior(x, z) + log_lik - log_q
+
+        return jax.vmap(log_w)(first_keys(numbered(key, label), k))
+
+    return jax.vmap(of_label)(jnp.arange(posterior.components))
 
 
 def of_label(model: Model, label: int) -> Model:

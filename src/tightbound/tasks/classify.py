@@ -24,15 +24,16 @@ from scipy.stats import beta
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
-from tightbound.core.items import Data, Datum, One, observed, values
-from tightbound.core.streams import first_keys, item_keys, numbered, stream
+from tightbound.core.items import Data, One
+from tightbound.core.streams import item_keys, stream
 from tightbound.data import DataLike
 from tightbound.distributions import LabelledPosterior, OverLabels
 from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
 from tightbound.models import Model
+from tightbound.models.labelled import log_weights_by_label
 from tightbound.tasks.marginals import single
-from tightbound.tasks.predictive import NUMBERS
+from tightbound.tasks.predictive import NUMBERS, mean_weight
 
 K = 100
 BINS = 15
@@ -206,27 +207,11 @@ def _classified(
     model: Model, posterior: LabelledPosterior, x: Data, keys: Key[Array, " n"], *, k: int
 ) -> tuple[tuple[Array, ...], Int[Array, " n"]]:
     def one(x: One, key: PRNGKeyArray) -> tuple[tuple[Array, ...], Int[Array, ""]]:
-        known = observed(x) if isinstance(x, Datum) and x.observed is not None else None
-
-        def of_label(label: Int[Array, ""]) -> tuple[Array, ...]:
-            given = posterior.labelled(x, label)
-
-            def weight(key: PRNGKeyArray) -> Float[Array, ""]:
-                z, log_q = posterior.conditional.sample_and_log_prob(given, key=key)
-                log_lik = model.likelihood.log_prob_given(values(x), known, z, given.condition)
-                return model.log_prior(x, z) + log_lik - log_q
-
-            log_w = jax.vmap(weight)(first_keys(numbered(key, label), k))
-            total = jax.nn.logsumexp(log_w)
-            ess = jnp.exp(2 * total - jax.nn.logsumexp(2 * log_w))
-            stderr = jnp.sqrt(jnp.maximum(1 / ess - 1 / k, 0.0))
-            undefined = jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf))
-            return total - jnp.log(float(k)), stderr, ess, undefined
-
-        log_p, stderr, ess, undefined = jax.vmap(of_label)(jnp.arange(posterior.components))
+        log_w = log_weights_by_label(model, posterior, x, key, k)
+        log_p, stderr, ess = jax.vmap(mean_weight)(log_w)
+        undefined = jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf))
         proposed = jnp.exp(posterior.log_shares(x))
-        found = (log_p + model.likelihood.log_prior, stderr, ess, proposed)
-        return found, jnp.sum(undefined)
+        return (log_p + model.likelihood.log_prior, stderr, ess, proposed), undefined
 
     return jax.vmap(one)(x, keys)
 

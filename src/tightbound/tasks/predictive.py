@@ -219,16 +219,24 @@ def accuracy(
     log_w: Float[Array, " k"], posterior: AbstractExplicit | None
 ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
     """Log p(x_observed), its standard error, the effective number of draws, and k-hat."""
-    total, k = jax.nn.logsumexp(log_w), log_w.shape[0]
     if posterior is None:
+        total = jax.nn.logsumexp(log_w)
         return (
             total,
             jnp.zeros_like(total),
             jnp.full_like(total, jnp.inf),
             -jnp.full_like(total, jnp.inf),
         )
+    largest = jax.lax.top_k(log_w, tail_length(log_w.shape[0]) + 1)[0][::-1]
+    return *mean_weight(log_w), khat(largest)
+
+
+def mean_weight(
+    log_w: Float[Array, " k"],
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+    """Log of the mean of k weights in nats, its standard error, the effective number of draws."""
+    total, k = jax.nn.logsumexp(log_w), log_w.shape[0]
     shares = jnp.exp(log_w - total)
     ess = 1 / jnp.sum(shares**2)
     stderr = jnp.sqrt(jnp.maximum(1 / ess - 1 / k, 0.0))
-    largest = jax.lax.top_k(log_w, tail_length(k) + 1)[0][::-1]
-    return total - jnp.log(float(k)), stderr, ess, khat(largest)
+    return total - jnp.log(float(k)), stderr, ess

@@ -12,12 +12,12 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least
-from tightbound.core.items import Datum, Items, One, observed, values
-from tightbound.core.streams import first_keys
+from tightbound.core.items import Items, One
 from tightbound.distributions import LabelledPosterior, OverLabels
+from tightbound.models.labelled import log_weights_by_label
 from tightbound.objectives.compatibility import check_requires
 from tightbound.objectives.contract import (
     About,
@@ -112,21 +112,8 @@ class M2(AbstractObjective):
 
 def _by_label(params: Params, x: One, key: PRNGKeyArray, samples: int) -> Float[Array, " classes"]:
     """L(x, y) of one datum for each label, with draws of z of its own."""
-    model, q = params.model, params.posterior
-    known = observed(x) if isinstance(x, Datum) and x.observed is not None else None
-
-    def one(label: Int[Array, ""], key: PRNGKeyArray) -> Float[Array, ""]:
-        given = q.labelled(x, label)
-
-        def log_w(key: PRNGKeyArray) -> Float[Array, ""]:
-            z, log_q = q.conditional.sample_and_log_prob(given, key=key)
-            log_lik = model.likelihood.log_prob_given(values(x), known, z, given.condition)
-            return model.log_prior(x, z) + log_lik - log_q
-
-        return jnp.mean(jax.vmap(log_w)(first_keys(key, samples)))
-
-    each = jax.vmap(one)(jnp.arange(q.components), first_keys(key, q.components))
-    return each + model.likelihood.log_prior
+    log_w = log_weights_by_label(params.model, params.posterior, x, key, samples)
+    return jnp.mean(log_w, axis=1) + params.model.likelihood.log_prior
 
 
 def _at(each: Float[Array, "n classes"], label: Any) -> Float[Array, " n"]:
