@@ -113,11 +113,11 @@ def test_four_points_are_judged_by_quadrature(tmp_path, capsys):
 @pytest.mark.slow
 def test_autoencoders_with_posteriors_of_all_kinds_are_judged_by_annealing(tmp_path, capsys):
     arguments = ["--data", "digits", "--latent", 2, "--epochs", 2, "--seeds", 2, "--items", 4]
-    run("mnist_implicit", "--out", tmp_path, *arguments, "--temperatures", 20, "--chains", 4)
+    run("image_posteriors", "--out", tmp_path, *arguments, "--temperatures", 20, "--chains", 4)
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:-1]]
     assert [row[0] for row in rows] == ["normal", "implicit", "implicit", "semi_implicit"]
     assert all(-60 < float(row[2]) < -10 for row in rows)  # 64 pixels of log 2 each are 44 nats
-    assert (tmp_path / "mnist_implicit.png").stat().st_size > 5_000
+    assert (tmp_path / "image_posteriors.png").stat().st_size > 5_000
 
 
 @pytest.mark.slow

@@ -64,7 +64,7 @@ def ratio_calibration(
     """Measures each classifier of an adversarial objective on fresh draws.
 
     Args:
-        run: What `tb.fit` returned (a run from a file has no classifiers any more).
+        run: What `tb.fit` or `tb.load` returned.
         objective: The objective it was fitted with; noise that falls is that of the last epoch.
         x: Held-out data of shape (n, d), which are gone through as often as the draws need; none
             for a `Target`.
@@ -82,7 +82,7 @@ def ratio_calibration(
     """
     at_least(1, draws=draws, bins=bins)
     if not run.objective_states:
-        raise UsageError("expected a run as tb.fit returns it: the classifiers are not in its file")
+        raise UsageError(f"expected a run with classifiers, got one fitted by {run.objective}")
     data = nothing(1) if x is None else as_source(run.model, x, "the held-out data", binarize)
     check_data(run.replicas[replica], objective, data)
     shown = data.seen(np.arange(draws) % len(data), key=evaluated_key(key))

@@ -1,16 +1,55 @@
 """Conditionals for the restoration of degraded values: x = A z exactly, z from a set of clean ones.
 
+A is linear, and `back` its pseudo-inverse A^+, by which what x does not tell of z is left alone.
+
 Sonderby et al. 2016, arXiv 1610.04490: the likelihood is a point mass, which a projection enforces.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.distributions.contracts import AbstractConditional
 from tightbound.networks import Fixed
+
+
+class Matrix(eqx.Module):
+    """A degradation by a matrix."""
+
+    matrix: Fixed
+    inverse: Fixed
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, " n"]:
+        """A z."""
+        return self.matrix.values @ z
+
+    def back(self, x: Float[Array, " n"]) -> Float[Array, " d"]:
+        """A^+ x."""
+        return self.inverse.values @ x
+
+
+class BlockMeans(eqx.Module):
+    """Of an image the means of its squares of `factor` x `factor` pixels."""
+
+    shape: tuple[int, int, int] = eqx.field(static=True)
+    """Height, width and channels."""
+    factor: int = eqx.field(static=True)
+
+    def __call__(self, z: Float[Array, " d"]) -> Float[Array, " n"]:
+        """A z."""
+        (height, width, channels), f = self.shape, self.factor
+        squares = z.reshape(height // f, f, width // f, f, channels)
+        return jnp.ravel(jnp.mean(squares, axis=(1, 3)))
+
+    def back(self, x: Float[Array, " n"]) -> Float[Array, " d"]:
+        """A^+ x: each mean at all pixels of its square."""
+        (height, width, channels), f = self.shape, self.factor
+        means = x.reshape(height // f, width // f, channels)
+        return jnp.ravel(jnp.repeat(jnp.repeat(means, f, axis=0), f, axis=1))
 
 
 class Empirical(AbstractConditional):
@@ -28,24 +67,22 @@ class Empirical(AbstractConditional):
 class Degradation(AbstractConditional):
     """The point mass at x = A z."""
 
-    matrix: Fixed
+    degrade: Matrix | BlockMeans
 
     def sample(self, given: Float[Array, " d"], *, key: PRNGKeyArray) -> Float[Array, " n"]:
         """The degraded value; nothing is drawn."""
         del key
-        return self.matrix.values @ given
+        return self.degrade(given)
 
 
 class Projected(AbstractConditional):
     """The point mass at z = (I - A^+ A) f(x) + A^+ x, for which A z = x whatever the network f."""
 
     network: Callable[[Float[Array, " n"]], Float[Array, " d"]]
-    matrix: Fixed
-    inverse: Fixed
-    """The pseudo-inverse A^+."""
+    degrade: Matrix | BlockMeans
 
     def sample(self, given: Float[Array, " n"], *, key: PRNGKeyArray) -> Float[Array, " d"]:
         """The restored value; nothing is drawn."""
         del key
         proposed = self.network(given)
-        return proposed + self.inverse.values @ (given - self.matrix.values @ proposed)
+        return proposed + self.degrade.back(given - self.degrade(proposed))

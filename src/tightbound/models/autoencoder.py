@@ -118,7 +118,8 @@ def autoencoder(
             several layers all conditionals are of this family; "flow" (spline couplings given
             features of x, `tightbound.distributions.SplineFlow`) is one for those of q, those of p
             being normal. With one layer "implicit" and "semi_implicit" make it a network driven by
-            noise (`tb.posterior`), whose draws may lie anywhere.
+            noise (`tb.posterior`) and, of images with network="conv", of convolutional features;
+            draws may lie anywhere.
         prior: Family of p(z) (of several layers p(h_L)), its standard member, or as
             "normal(learned=True)" one with learned parameters; "mixture(components=50)" is a
             learned mixture of normals, "vamp(components=50)" one of the posterior at pseudo-inputs
@@ -179,10 +180,9 @@ def autoencoder(
     if network == "conv":
         images = Images.of(item, None if hidden is None else hiddens[0], activation)
     noise_driven = posterior in NOISE_DRIVEN
-    if noise_driven and (layers > 1 or encoder is not None or images is not None):
+    if noise_driven and layers > 1:
         raise UsageError(
-            f"a posterior of the kind {posterior} has one layer and a network of its own: expected "
-            "layers=1, network='dense' and no encoder; build another with tightbound.distributions"
+            f"a posterior of the kind {posterior} has one layer: expected layers=1, got {layers}"
         )
     family = "normal" if noise_driven else posterior
     # Of a flow the other way, p(h_1|h_2), is normal.
@@ -224,7 +224,10 @@ def autoencoder(
     top = p[0] if layers == 1 else Layered(tuple(p), downwards=True)
     model = Model(top, visible, condition=condition)
     if noise_driven:
-        q = noise_posterior(model, posterior, hidden=hiddens[0], activation=activation, key=root)
+        # Of convolutional networks `hidden` says the channels.
+        widths = {} if images is not None else {"hidden": hiddens[0]}
+        how = {"activation": activation, "encoder": encoder, "key": root, **widths}
+        q = noise_posterior(model, posterior, **how)
     parts = model, q
     return parts if initial is None else _normally_drawn(parts, initial, root)
 

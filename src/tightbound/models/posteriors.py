@@ -4,7 +4,7 @@ Huszar 2017, arXiv 1702.08235; Mescheder et al. 2017, arXiv 1701.04722 (noise-dr
 Yin & Zhou 2018, arXiv 1805.11183 (semi-implicit ones); Dinh et al. 2017, arXiv 1605.08803 (flows).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -24,19 +24,23 @@ from tightbound.distributions import (
     FullMixture,
     FullNormal,
     Implicit,
+    OnFeatures,
     SemiImplicit,
 )
 from tightbound.distributions.full_normal import affine
-from tightbound.models.flow_posterior import flow
+from tightbound.models.flow_posterior import flow, flow_of_features
 from tightbound.models.model import Model
 from tightbound.models.prior_start import as_the_prior
 from tightbound.models.shapes import fixed_with_draws, like_z, width
 from tightbound.models.standardization import seen_width, view
 from tightbound.networks import (
     MLP,
+    Body,
     Dense,
     Joined,
+    OnPart,
     Squashed,
+    Whole,
     WithCondition,
     WithSigns,
     frozen,
@@ -56,6 +60,10 @@ class _Plan(NamedTuple):
     size: int
     columns: int
     """How many numbers networks see of x."""
+    encoder: Callable[..., Any] | None
+    """What makes features of them, which stand in x's place."""
+    features: int
+    """How many there are: of x and its condition, if nothing makes any."""
     hidden: tuple[int, ...]
     activation: str
     noise: int
@@ -66,6 +74,9 @@ class _Plan(NamedTuple):
 
     def shown(self, network: Any, behind: int = 0) -> Any:
         """The network for data as they come, behind so many other numbers."""
+        if self.encoder is not None:
+            on_features = OnPart(network, self.encoder, behind, behind + self.columns)
+            return viewing(on_features, view(self.model), behind=behind)
         squashed = Squashed(network)
         reader = WithCondition(squashed) if self.model.condition else squashed
         return viewing(reader, view(self.model), behind=behind)
@@ -76,7 +87,7 @@ class _Plan(NamedTuple):
         Of nothing at all it has none if it may be `constant`: the heads' biases are then all. With
         `signs` those of so many numbers of noise stand beside them, and behind its features.
         """
-        n_in = behind + self.columns + self.model.condition + signs
+        n_in = behind + self.features + signs
         hidden = () if constant and n_in == 0 else self.hidden
         key = stream(self.key, "posterior.trunk")
         trunk: Any = MLP.glorot(n_in, hidden, activation=self.activation, key=key)
@@ -123,6 +134,11 @@ def _mixture(plan: _Plan) -> AbstractConditional:
 
 def _flow(plan: _Plan) -> AbstractConditional:
     key, model = stream(plan.key, "posterior.flow"), plan.model
+    if plan.encoder is not None:
+        of_features = flow_of_features(plan.size, plan.features, plan.activation, key)
+        shown = viewing(plan.encoder, view(model))
+        found: AbstractExplicit = OnFeatures(shown, of_features)
+        return found if plan.base is None else AffineImage(found, plan.base)
     sizes = (plan.size, plan.columns, plan.hidden)
     found = flow(model, *sizes, plan.activation, key, regressed=plan.base is None)
     return found if plan.base is None else AffineImage(found, plan.base)
@@ -147,7 +163,7 @@ def _semi_implicit(plan: _Plan) -> AbstractConditional:
 
 def _implicit(plan: _Plan) -> AbstractConditional:
     network: Any = Joined.glorot(
-        plan.noise + plan.columns + plan.model.condition,
+        plan.noise + plan.features,
         plan.hidden,
         plan.size,
         activation=plan.activation,
@@ -184,6 +200,7 @@ def posterior(
     dim: int | None = None,
     layer: str = "normal",
     components: int = 4,
+    encoder: Callable[..., Any] | None = None,
     whitened: AbstractConditional | None = None,
     key: int | PRNGKeyArray = 0,
 ) -> AbstractConditional:
@@ -208,6 +225,8 @@ def posterior(
         dim: Number of columns of x, where the model cannot say (a simulator of another kind).
         layer: The explicit layer of "semi_implicit": "normal" (diagonal) or "full_covariance".
         components: Of a "mixture".
+        encoder: Your own network of x, from one row (standardised where the model does so) to
+            features of shape (h,), which the other networks are given in place of x.
         whitened: A posterior of the same model, of the kind "normal" or "full_covariance", which
             was fitted first: z = m + L u in its mean and the factor of its covariance, and the
             new posterior's network makes u, near N(0, I). Its numbers stay as they are.
@@ -215,7 +234,8 @@ def posterior(
 
     Raises:
         UsageError: An unknown kind or layer, sizes below one, latents of several layers, a flow in
-            one dimension, or something to whiten by that is no normal on the same z.
+            one dimension, something to whiten by that is no normal on the same z, or a network of
+            your own that gives no features of one row.
     """
     if kind not in KINDS:
         raise unknown("the kind of posterior", kind, KINDS)
@@ -233,10 +253,37 @@ def posterior(
     at_least(1, noise=noise, components=components, **widths)
     base = None if whitened is None else _first(model, whitened, kind, size, columns)
     columns = seen_width(model) if dim is None else dim
+    features = columns + model.condition
+    if encoder is not None:
+        features = _width(encoder, columns, model.condition)
     plan = _Plan(
-        model, size, columns, tuple(hidden), activation, noise, layer, components, base, as_key(key)
+        model=model,
+        size=size,
+        columns=columns,
+        encoder=encoder,
+        features=features,
+        hidden=tuple(hidden),
+        activation=activation,
+        noise=noise,
+        layer=layer,
+        components=components,
+        base=base,
+        key=as_key(key),
     )
     return KINDS[kind](plan)
+
+
+def _width(encoder: Callable[..., Any], columns: int, condition: int) -> int:
+    """How many features there are."""
+    if isinstance(encoder, Whole):
+        raise UsageError(
+            "expected an encoder to features, behind which the posterior's own networks stand, "
+            "got one that gives parameters itself (tb.networks.Whole)"
+        )
+    together = lambda x, c: Datum(x, condition=c)  # noqa: E731
+    body = Body(columns, (), own=encoder, condition=condition, together=together)
+    trunk, _ = body.build({}, jax.random.key(0), [])
+    return body.width(trunk)
 
 
 def _even(n_in: int, n_out: int, value: float) -> Dense:

@@ -10,6 +10,7 @@ from tightbound.networks.chain import Chain as Chain
 from tightbound.networks.convolutional import Convolution as Convolution
 from tightbound.networks.convolutional import ConvolutionalDecoder as ConvolutionalDecoder
 from tightbound.networks.convolutional import ConvolutionalEncoder as ConvolutionalEncoder
+from tightbound.networks.convolutional import ConvolutionalMap as ConvolutionalMap
 from tightbound.networks.convolutional import Images as Images
 from tightbound.networks.convolutional import Residual as Residual
 from tightbound.networks.dense import ACTIVATIONS as ACTIVATIONS
@@ -33,6 +34,8 @@ from tightbound.networks.layer import AbstractLayer as AbstractLayer
 from tightbound.networks.layer import is_layer as is_layer
 from tightbound.networks.layer import over_layers as over_layers
 from tightbound.networks.maps import Maps as Maps
+from tightbound.networks.on_part import OnPart as OnPart
+from tightbound.networks.on_part import features_of_part as features_of_part
 from tightbound.networks.recurrent import Recurrent as Recurrent
 from tightbound.networks.signs import WithSigns as WithSigns
 from tightbound.networks.standardization import Standardization as Standardization

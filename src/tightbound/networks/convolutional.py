@@ -30,6 +30,8 @@ LEAST_SIDE = 4
 FIRST, MOST = 32, 64
 """Channels at the largest and at smaller sizes by default."""
 TAPS = 3
+BLOCKS = 3
+"""Residual blocks of a network from an image to one of the same size."""
 MOST_CHANNELS = 4
 """Of an item of shape (height, width, channels)."""
 
@@ -185,6 +187,38 @@ class Images(NamedTuple):
             )
         return ConvolutionalDecoder(start, tuple(layers), self.shape, self.activation, inside)
 
+    def same(self, n_in: int, *, key: PRNGKeyArray) -> "ConvolutionalMap":
+        """From several numbers for each value of an item to one, at the item's own size."""
+        first, *blocks = first_keys(key, 1 + BLOCKS)
+        inner, channels = self.channels[0], self.shape[2]
+        return ConvolutionalMap(
+            Convolution.glorot(n_in // self.size * channels, inner, key=first),
+            tuple(Residual.of(inner, self.activation, block) for block in blocks),
+            Convolution(jnp.zeros((TAPS**2 * inner, channels)), jnp.zeros(channels), gain=0.0),
+            self.shape,
+            self.activation,
+        )
+
+
+class ConvolutionalMap(AbstractReader):
+    """From an image, or several numbers for each of its values, to an image of the same size.
+
+    It begins at zero everywhere.
+    """
+
+    first: Convolution
+    blocks: tuple[Residual, ...]
+    last: Convolution
+    shape: tuple[int, int, int] = eqx.field(static=True)
+    activation: str = eqx.field(static=True)
+
+    def __call__(self, *given: Any) -> Float[Array, " n"]:
+        """All numbers of the image, for those of one or several whole images."""
+        x = self.first(_channels(flat(given), self.shape))
+        for block in self.blocks:
+            x = block(x)
+        return jnp.ravel(self.last(ACTIVATIONS[self.activation](x)))
+
 
 class ConvolutionalEncoder(AbstractReader):
     """Features of an image, which is halved again and again, with a residual block at each size.
@@ -201,15 +235,13 @@ class ConvolutionalEncoder(AbstractReader):
 
     def __call__(self, given: One) -> Float[Array, " n_h"]:
         """The features of one datum."""
-        height, width, channels = self.shape
+        height, width, _ = self.shape
         seen = [values(given)]
         if self.masked:
             observed = given.observed if isinstance(given, Datum) else None
             known = jnp.ones(math.prod(self.shape)) if observed is None else jnp.ravel(observed)
             seen.append(known.astype(seen[0].dtype))
-        x = jnp.concatenate([jnp.ravel(each) for each in seen])
-        x = x.reshape(-1, height, width, channels)
-        x = jnp.moveaxis(x, 0, 2).reshape(height, width, -1)
+        x = _channels(flat(seen), self.shape)
         beside = condition(given)
         if beside is not None:
             x = jnp.concatenate([x, jnp.broadcast_to(beside, (height, width, beside.size))], axis=2)
@@ -253,6 +285,13 @@ class ConvolutionalDecoder(AbstractReader):
             x = doubled(doubling(act(block(x))), size)
         x = x.reshape(*sides[0], -1, self.shape[2])
         return jnp.ravel(jnp.moveaxis(x, 2, 3 if self.inside else 0))
+
+
+def _channels(numbers: Float[Array, " n"], shape: tuple[int, int, int]) -> Image:
+    """Whole images one behind the other as one with the channels of all."""
+    height, width, channels = shape
+    images = numbers.reshape(-1, height, width, channels)
+    return jnp.moveaxis(images, 0, 2).reshape(height, width, -1)
 
 
 def _sides(shape: tuple[int, int, int], halvings: int) -> tuple[tuple[int, int], ...]:

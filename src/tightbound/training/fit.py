@@ -49,7 +49,8 @@ class Run(NamedTuple):
     epochs_run: int
     seconds_checkpoints: float
     objective_states: tuple[Any, ...] = ()
-    """What the objective kept between steps, for each replica; nothing after `tb.load`."""
+    """What the objective kept between steps, for each replica; after `tb.load` the networks of an
+    implicit objective alone."""
 
 
 def fit(

@@ -70,8 +70,9 @@ def test_an_implicit_run_is_saved_and_loaded(tmp_path):
     assert len(run.history[0].info["classifier_loss"]) == 2
     assert 0.3 < run.history[-1].info["classifier_accuracy"][0] < 1
     assert np.isfinite(run.history.validation_bound).all()
-    with pytest.raises(tb.UsageError, match="the classifiers are not in its file"):
-        tb.diagnostics.ratio_calibration(again, pc_adv(**SMALL), X)
+    both = [tb.diagnostics.ratio_calibration(r, pc_adv(**SMALL), X)[0] for r in (run, again)]
+    np.testing.assert_array_equal(both[0].observed, both[1].observed)
+    assert both[0].loss == both[1].loss
 
 
 def test_a_separating_classifier_is_warned_of():

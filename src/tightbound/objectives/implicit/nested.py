@@ -21,9 +21,10 @@ from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Items
 from tightbound.core.streams import each_stream, first_keys, numbered, streams
+from tightbound.distributions.restoration import BlockMeans, Projected
 from tightbound.models.shapes import like_z
 from tightbound.models.standardization import inside, seen_width
-from tightbound.networks import flat
+from tightbound.networks import Images, features_of_part, flat
 from tightbound.objectives.compatibility import check_requires
 from tightbound.objectives.contract import AbstractObjective, Params, Requires, Step
 from tightbound.objectives.implicit.terms import (
@@ -212,7 +213,10 @@ class Nested(AbstractObjective):
     def _build(self, params: Params, key: PRNGKeyArray) -> Aux:
         """The networks, for the sizes of the parts."""
         z = sum(leaf.size for leaf in jax.tree.leaves(like_z(params.model)))
-        sizes = Sizes(seen_width(params.model), z)
+        q = params.posterior
+        degrade = q.degrade if isinstance(q, Projected) else None
+        images = Images.of(degrade.shape, None) if isinstance(degrade, BlockMeans) else None
+        sizes = Sizes(seen_width(params.model), z, features_of_part(q), images)
         terms_key, moments_key = streams(key, "nested.terms", "nested.moments")
         keys = first_keys(terms_key, len(self.terms))
         built = tuple(term.build(sizes, k) for term, k in zip(self.terms, keys, strict=True))

@@ -9,17 +9,43 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from tightbound.core.streams import stream
 from tightbound.models.standardization import inside
+from tightbound.networks import Images, Joined, OnPart, over_layers, read
 from tightbound.objectives.contract import Params
 
 Z = Float[Array, "n z"]
 
 
 class Sizes(NamedTuple):
-    """What auxiliary networks are built from: columns of x, and numbers in one z."""
+    """What auxiliary networks are built from: numbers of x that networks see, and of one z."""
 
     x: int
     z: int
+    encoder: Any = None
+    """What makes features of x for the posterior, if anything does: of its kind are those here."""
+    images: Images | None = None
+    """What networks of z are made for, where z is an image."""
+
+    def network(
+        self, hidden: tuple[int, ...], n_out: int, key: PRNGKeyArray, *, x: bool = True, z: int = 0
+    ) -> Joined:
+        """A network of x, if it sees it, and of `z` numbers behind, by features of x where q's is.
+
+        Their layers are drawn anew: nothing is shared with the posterior.
+        """
+        n_x, features_key = self.x if x else 0, stream(key, "terms.encoder")
+        if x and self.encoder is not None:
+            drawn = lambda layer, key: layer.fresh(key=key)  # noqa: E731
+            encoder = over_layers(drawn, self.encoder, features_key)
+        elif not x and self.images is not None:
+            encoder, n_x, z = self.images.encoder(z, key=features_key), z, 0
+        else:
+            return Joined.glorot(n_x + z, hidden, n_out, key=key)
+        like = jax.ShapeDtypeStruct((n_x,), jnp.float32)
+        features = eqx.filter_eval_shape(lambda seen: read(encoder, seen), like).size
+        network = Joined.glorot(features + z, hidden, n_out, key=key)
+        return Joined(OnPart(network.trunk, encoder, 0, n_x), network.head)
 
 
 class Batch(NamedTuple):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.streams import each_stream, streams
-from tightbound.networks import Joined, flat
+from tightbound.networks import ConvolutionalMap, Joined, flat
 from tightbound.objectives.contract import Params
 from tightbound.objectives.implicit.terms.abstract import (
     AbstractTerm,
@@ -55,12 +55,17 @@ class Denoiser(AbstractTerm):
     def build(self, sizes: Sizes, key: PRNGKeyArray) -> Denoising:
         """The network of the standardised z, and of x; of the prior, of the scale in its place."""
         first, second = streams(key, "denoiser.network", "denoiser.moments")
-        n_x = sizes.z if self.of == "prior" else sizes.x
-        network = Joined.glorot(n_x + sizes.z, self.hidden, sizes.z, key=first)
+        network: Joined | ConvolutionalMap
+        if self.of == "prior" and sizes.images is not None:
+            network = sizes.images.same(2 * sizes.z, key=first)
+        elif self.of == "prior":
+            network = Joined.glorot(2 * sizes.z, self.hidden, sizes.z, key=first)
+        else:
+            network = sizes.network(self.hidden, sizes.z, first, z=sizes.z)
         if self.of == "q":
             return Denoising(network, None)
-        seen_x = 0 if self.of == "prior" else sizes.x
-        return Denoising(network, Moments.build(Sizes(seen_x, sizes.z), self.hidden, second))
+        of = Sizes(0, sizes.z) if self.of == "prior" else sizes
+        return Denoising(network, Moments.build(of, self.hidden, second))
 
     def score(self, aux: Denoising, x: Float[Array, "n *item"], z: Z, centre: Z, scale: Z) -> Z:
         """The score of the noised density, times q's scale."""

@@ -22,7 +22,7 @@ class Moments(eqx.Module):
     @staticmethod
     def build(sizes: Sizes, hidden: tuple[int, ...], key: PRNGKeyArray) -> "Moments":
         """Starts at zero and one."""
-        network = Joined.glorot(sizes.x, hidden, 2 * sizes.z, key=key)
+        network = sizes.network(hidden, 2 * sizes.z, key)
         return Moments(eqx.tree_at(lambda n: n.head.weight, network, replace_fn=jnp.zeros_like))
 
     def parameters(self, x: Float[Array, "*item"]) -> tuple[Float[Array, " z"], Float[Array, " z"]]:

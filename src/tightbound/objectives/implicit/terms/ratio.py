@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.core.streams import each_stream, first_keys, numbered
 from tightbound.distributions.components import log_mean_exp
-from tightbound.networks import Joined, flat
+from tightbound.networks import flat
 from tightbound.objectives.contract import Params
 from tightbound.objectives.implicit.terms.abstract import (
     AbstractTerm,
@@ -77,8 +77,7 @@ class Ratio(Classifier):
 
     def build(self, sizes: Sizes, key: PRNGKeyArray) -> Any:
         """The classifier."""
-        n_x = sizes.x if self.sees_x else 0
-        return Joined.glorot(n_x + sizes.z, self.hidden, 1, key=key)
+        return sizes.network(self.hidden, 1, key, x=self.sees_x, z=sizes.z)
 
     def logits(self, aux: Any, x: Float[Array, "n *item"], z: Any) -> Float[Array, " n"]:
         """The classifier's logit for each pair."""
@@ -154,7 +153,7 @@ class AdaptiveRatio(Classifier):
 
     def build(self, sizes: Sizes, key: PRNGKeyArray) -> Any:
         """The classifier."""
-        return Joined.glorot(sizes.x + sizes.z, self.hidden, 1, key=key)
+        return sizes.network(self.hidden, 1, key, z=sizes.z)
 
     def both(self, aux: Any, params: Params, batch: Batch) -> tuple[Any, Any]:
         """The logits at standardised draws of q and at standard normal ones."""

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.models.standardization import inside
-from tightbound.networks import Joined, flat
+from tightbound.networks import flat
 from tightbound.objectives.contract import Params
 from tightbound.objectives.implicit.terms.abstract import AbstractTerm, Batch, Sizes, seen
 
@@ -28,7 +28,7 @@ class Stein(AbstractTerm):
 
     def build(self, sizes: Sizes, key: PRNGKeyArray) -> Any:
         """The network h, zero everywhere, as it is where q is the posterior."""
-        network = Joined.glorot(sizes.x + sizes.z, self.hidden, sizes.z, key=key)
+        network = sizes.network(self.hidden, sizes.z, key, z=sizes.z)
         return eqx.tree_at(lambda n: n.head.weight, network, replace_fn=jnp.zeros_like)
 
     def operator(
