@@ -17,7 +17,7 @@ from tightbound.distributions.contracts import AbstractConditional
 from tightbound.networks import Fixed
 
 
-class Matrix(eqx.Module):
+class LinearMap(eqx.Module):
     """A degradation by a matrix."""
 
     matrix: Fixed
@@ -67,7 +67,7 @@ class Empirical(AbstractConditional):
 class Degradation(AbstractConditional):
     """The point mass at x = A z."""
 
-    degrade: Matrix | BlockMeans
+    degrade: LinearMap | BlockMeans
 
     def sample(self, given: Float[Array, " d"], *, key: PRNGKeyArray) -> Float[Array, " n"]:
         """The degraded value; nothing is drawn."""
@@ -79,7 +79,7 @@ class Projected(AbstractConditional):
     """The point mass at z = (I - A^+ A) f(x) + A^+ x, for which A z = x whatever the network f."""
 
     network: Callable[[Float[Array, " n"]], Float[Array, " d"]]
-    degrade: Matrix | BlockMeans
+    degrade: LinearMap | BlockMeans
 
     def sample(self, given: Float[Array, " n"], *, key: PRNGKeyArray) -> Float[Array, " d"]:
         """The restored value; nothing is drawn."""

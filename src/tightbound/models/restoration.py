@@ -17,7 +17,7 @@ from tightbound.distributions.restoration import (
     BlockMeans,
     Degradation,
     Empirical,
-    Matrix,
+    LinearMap,
     Projected,
 )
 from tightbound.models.model import Model
@@ -73,7 +73,7 @@ def restoration(
     widths = (128, 128) if hidden is None else tuple(hidden)
     network = Joined.glorot(a.shape[0], widths, a.shape[1], activation=activation, key=key)
     inverse = np.linalg.pinv(np.asarray(a, np.float64)).astype(np.float32)
-    degrade = Matrix(Fixed.of(a), Fixed.of(inverse))
+    degrade = LinearMap(Fixed.of(a), Fixed.of(inverse))
     model = Model(Empirical(Fixed.of(clean)), Degradation(degrade))
     return model, Projected(network, degrade)
 
