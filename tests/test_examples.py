@@ -143,6 +143,17 @@ def test_restored_values_keep_their_mean_and_lie_on_the_roll(tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_restored_images_keep_their_means(tmp_path, capsys):
+    run("image_restoration", "--out", tmp_path, "--steps", 150, "--only", "denoiser")
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:-1]]
+    themselves, repeated, least_squares, denoised = rows
+    assert float(least_squares[1]) > float(repeated[1])  # PSNR
+    assert all(float(row[2]) < float(themselves[2]) for row in (repeated, least_squares, denoised))
+    assert all(float(row[3]) < 1e-10 for row in rows)
+    assert (tmp_path / "image_restoration.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
 def test_signal_to_noise(tmp_path, capsys):
     run("gradient_snr", "--out", tmp_path, "--replicas", 20, "--largest", 16)
     assert capsys.readouterr().out.count("±") == 12
