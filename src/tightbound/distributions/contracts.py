@@ -133,6 +133,11 @@ class AbstractExplicit(AbstractConditional):
         """The support is the same for all parameters, so that the mean of d log q is zero."""
         return True
 
+    @property
+    def independent(self) -> bool:
+        """The entries of a value are known to be independent: `log_prob_each` is there."""
+        return type(self).log_prob_each is not AbstractExplicit.log_prob_each
+
     @abc.abstractmethod
     def log_prob(self, value: Any, given: Any) -> Float[Array, ""]:
         """Log-density of one value, in nats."""
@@ -206,7 +211,7 @@ class AbstractExplicit(AbstractConditional):
         return {}
 
     def _check_independent(self) -> None:
-        if type(self).log_prob_each is AbstractExplicit.log_prob_each:
+        if not self.independent:
             raise UsageError(
                 f"{type(self).__name__} does not say what missing entries are given the others: "
                 "expected a likelihood with log_prob_each(value, given), whose entries are "

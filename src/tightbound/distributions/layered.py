@@ -8,11 +8,12 @@ runs downwards. Each conditional is given the *sampled* layer before it.
 from typing import Any
 
 import equinox as eqx
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.items import Given, condition, having, values
 from tightbound.core.streams import first_keys
 from tightbound.distributions.contracts import AbstractExplicit
+from tightbound.distributions.through import AbstractThrough
 
 
 class Layered(AbstractExplicit):
@@ -85,84 +86,11 @@ class Layered(AbstractExplicit):
         return layers[::-1] if self.downwards else layers
 
 
-class BottomLayer(AbstractExplicit):
+class BottomLayer(AbstractThrough):
     """A conditional that is given the bottom layer h_1 of a layered value: p(x|h_1)."""
 
     conditional: AbstractExplicit
 
-    @property
-    def support(self) -> str:
-        """Where values must lie."""
-        return self.conditional.support
-
-    @property
-    def reparameterized(self) -> bool:
-        """Whether the conditional's draw is differentiable."""
-        return self.conditional.reparameterized
-
-    @property
-    def fixed_support(self) -> bool:
-        """Whether the conditional's support stays where it is."""
-        return self.conditional.fixed_support
-
-    def sample(self, given: tuple | Given, *, key: PRNGKeyArray) -> Float[Array, " dim"]:
-        """One draw given the bottom layer."""
-        return self.conditional.sample(_bottom(given), key=key)
-
-    def log_prob(self, value: Float[Array, " dim"], given: tuple | Given) -> Float[Array, ""]:
-        """Log-density in nats given the bottom layer."""
-        return self.conditional.log_prob(value, _bottom(given))
-
-    def log_prob_each(
-        self, value: Float[Array, " dim"], given: tuple | Given
-    ) -> Float[Array, " dim"]:
-        """Log-density of each entry in nats given the bottom layer."""
-        return self.conditional.log_prob_each(value, _bottom(given))
-
-    def log_prob_observed(
-        self, value: Float[Array, " dim"], observed: Bool[Array, " dim"], given: tuple | Given
-    ) -> Float[Array, ""]:
-        """Log-density of the observed entries in nats given the bottom layer."""
-        return self.conditional.log_prob_observed(value, observed, _bottom(given))
-
-    def sample_missing(
-        self,
-        value: Float[Array, " dim"],
-        observed: Bool[Array, " dim"],
-        given: tuple | Given,
-        *,
-        key: PRNGKeyArray,
-    ) -> Float[Array, " dim"]:
-        """One draw of the other entries given the observed ones and the bottom layer."""
-        return self.conditional.sample_missing(value, observed, _bottom(given), key=key)
-
-    def mean_missing(
-        self, value: Float[Array, " dim"], observed: Bool[Array, " dim"], given: tuple | Given
-    ) -> Float[Array, " dim"]:
-        """What is expected of the other entries given the observed ones and the bottom layer."""
-        return self.conditional.mean_missing(value, observed, _bottom(given))
-
-    def push(
-        self, noise: Float[Array, " dim"], given: tuple | Given
-    ) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
-        """What normal noise becomes given the bottom layer, with its log-weights."""
-        return self.conditional.push(noise, _bottom(given))
-
-    def level_probs(self, given: tuple | Given) -> dict[int, Float[Array, " _levels"]]:
-        """The probability of each level given the bottom layer, by the number of the entry."""
-        return self.conditional.level_probs(_bottom(given))
-
-    def sample_and_log_prob(
-        self, given: tuple | Given, *, key: PRNGKeyArray
-    ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:
-        """One draw and its log-density in nats given the bottom layer."""
-        return self.conditional.sample_and_log_prob(_bottom(given), key=key)
-
-    def mean(self, given: tuple | Given) -> Float[Array, " dim"]:
-        """Expected value given the bottom layer."""
-        return self.conditional.mean(_bottom(given))
-
-
-def _bottom(given: tuple | Given) -> Any:
-    """The bottom layer, with the condition if it comes with one."""
-    return having(values(given)[0], condition(given))
+    def _seen(self, given: tuple | Given) -> Any:
+        # The bottom layer, with the condition if it comes with one.
+        return having(values(given)[0], condition(given))

@@ -14,6 +14,7 @@ from tightbound.core.errors import UsageError
 from tightbound.core.items import Datum, Given, One, values
 from tightbound.core.streams import streams
 from tightbound.distributions.contracts import AbstractExplicit, AbstractStrata
+from tightbound.distributions.through import AbstractThrough
 from tightbound.networks import read
 
 Shares = Float[Array, " classes"]
@@ -134,7 +135,7 @@ class OverLabels(AbstractExplicit):
         return jax.nn.one_hot(label, self.classes, dtype=self.logits.dtype)
 
 
-class OfLabel(AbstractExplicit):
+class OfLabel(AbstractThrough):
     """p(x|z, y) of one label: a law that is given a label, with that label."""
 
     conditional: AbstractExplicit
@@ -142,55 +143,7 @@ class OfLabel(AbstractExplicit):
     label: int = eqx.field(static=True)
     classes: int = eqx.field(static=True)
 
-    @property
-    def support(self) -> str:
-        """Where values must lie."""
-        return self.conditional.support
-
-    @property
-    def reparameterized(self) -> bool:
-        """Whether a draw is differentiable."""
-        return self.conditional.reparameterized
-
-    @property
-    def fixed_support(self) -> bool:
-        """Whether the support stays where it is."""
-        return self.conditional.fixed_support
-
-    def sample(self, given: Any, *, key: PRNGKeyArray) -> Any:
-        """One draw."""
-        return self.conditional.sample(self._with_label(given), key=key)
-
-    def log_prob(self, value: Any, given: Any) -> Float[Array, ""]:
-        """Log-density in nats."""
-        return self.conditional.log_prob(value, self._with_label(given))
-
-    def log_prob_each(self, value: Any, given: Any) -> Any:
-        """Log-density of each entry in nats."""
-        return self.conditional.log_prob_each(value, self._with_label(given))
-
-    def log_prob_observed(self, value: Any, observed: Any, given: Any) -> Float[Array, ""]:
-        """Log-density of the observed entries in nats."""
-        return self.conditional.log_prob_observed(value, observed, self._with_label(given))
-
-    def sample_missing(self, value: Any, observed: Any, given: Any, *, key: PRNGKeyArray) -> Any:
-        """One draw of the entries that are not observed."""
-        beside = self._with_label(given)
-        return self.conditional.sample_missing(value, observed, beside, key=key)
-
-    def mean_missing(self, value: Any, observed: Any, given: Any) -> Any:
-        """What is expected of the entries that are not observed."""
-        return self.conditional.mean_missing(value, observed, self._with_label(given))
-
-    def level_probs(self, given: Any) -> dict[int, Any]:
-        """The probability of each level, by the number of the entry."""
-        return self.conditional.level_probs(self._with_label(given))
-
-    def mean(self, given: Any) -> Any:
-        """Expected value."""
-        return self.conditional.mean(self._with_label(given))
-
-    def _with_label(self, given: Any) -> Given:
+    def _seen(self, given: Any) -> Given:
         return Given(given, jax.nn.one_hot(self.label, self.classes))
 
 

@@ -103,7 +103,7 @@ class TopDown(AbstractExplicit):
     @property
     def top(self) -> OnFeatures:
         """Q(h_L|x), which is given the datum alone."""
-        return OnFeatures(Chain(self.up), self.conditionals[-1])
+        return OnFeatures(trunk=Chain(self.up), conditional=self.conditionals[-1])
 
     def _downwards(self, given: Any) -> Iterator[tuple[AbstractExplicit, Float[Array, " n_h"]]]:
         """Conditionals with the features of their layers, from the top."""

@@ -124,7 +124,8 @@ def latent_conditional(
         return Bernoulli(trunk, logits)
     if family == FLOW:
         trunk, _ = body.build({}, trunk_key, [])
-        return OnFeatures(trunk, flow_of_features(size, body.width(trunk), body.activation, key))
+        flow = flow_of_features(size, body.width(trunk), body.activation, key)
+        return OnFeatures(trunk=trunk, conditional=flow)
     known = by_name(family)
     counts = known.sizes(size)
     sizes = {p.name: n for p, n in zip(known.parameters, counts, strict=True)}

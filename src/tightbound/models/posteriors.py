@@ -137,7 +137,7 @@ def _flow(plan: _Plan) -> AbstractConditional:
     if plan.encoder is not None:
         of_features = flow_of_features(plan.size, plan.features, plan.activation, key)
         shown = viewing(plan.encoder, view(model))
-        found: AbstractExplicit = OnFeatures(shown, of_features)
+        found: AbstractExplicit = OnFeatures(trunk=shown, conditional=of_features)
         return found if plan.base is None else AffineImage(found, plan.base)
     sizes = (plan.size, plan.columns, plan.hidden)
     found = flow(model, *sizes, plan.activation, key, regressed=plan.base is None)

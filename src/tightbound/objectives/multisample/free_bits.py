@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Key
 from tightbound.bounds import ELBO
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Items, One
-from tightbound.distributions import AbstractExplicit, Layered, TopDown
+from tightbound.distributions import Layered, TopDown
 from tightbound.distributions.contracts import prior_given
 from tightbound.gradients import Reparameterized
 from tightbound.models.weights import sample, split_each
@@ -60,8 +60,7 @@ class FreeBits(AbstractObjective):
         """Needs densities, differentiable draws, and groups: layers, or the units of one layer."""
         self.plain.check(params)
         for part in (params.posterior, params.model.prior):
-            whole = type(part).log_prob_each is AbstractExplicit.log_prob_each
-            if whole and not isinstance(part, Layered | TopDown):
+            if not part.independent and not isinstance(part, Layered | TopDown):
                 raise UsageError(
                     "free_bits needs several layers, or one whose units are independent under q "
                     f"and under the prior, got {type(part).__name__}; use elbo or annealed"
