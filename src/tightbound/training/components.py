@@ -98,7 +98,7 @@ def blocks(x: Float[np.ndarray, "n d"], levels: tuple[Int[np.ndarray, " n"], ...
     row = row.reshape(count, size)
     of_rows = np.append(pattern, pattern[order[-1]])[row]
     local = [np.unique(of, return_inverse=True) for of in of_rows]
-    most = max(len(found) for found, _ in local)
+    most = _rounded_up(max(len(found) for found, _ in local))
     of_blocks = np.ones((count, most, d))
     for number, (found, _) in enumerate(local):
         of_blocks[number, : len(found)] = patterns[found]
@@ -110,6 +110,12 @@ def blocks(x: Float[np.ndarray, "n d"], levels: tuple[Int[np.ndarray, " n"], ...
         tuple(np.append(of, -1)[row].astype(np.int32) for of in levels),
         row,
     )
+
+
+def _rounded_up(patterns: int) -> int:
+    """At most a quarter more: tables whose holes are alike then share a compiled program."""
+    step = 2 ** max(0, patterns.bit_length() - 3)
+    return -(-patterns // step) * step
 
 
 def iteration(

@@ -33,6 +33,7 @@ from tightbound.training.sizes import check_sizes, check_spread, items_per_step
 from tightbound.training.state import State
 from tightbound.training.store import Store, fingerprint
 
+ADAM = "adam(learning_rate=1e-3)"
 STEPS_TOLD = 100
 """Steps of a `Target` between two lines of the history."""
 
@@ -142,8 +143,8 @@ def fit(
         early_stopping=early_stopping,
         average=average,
     )
-    if isinstance(optimizer, str):
-        optimizer = by_name(optimizer, batch_size=batch_size)
+    if optimizer is None or isinstance(optimizer, str):
+        optimizer = by_name(optimizer or ADAM, batch_size=batch_size)
     if standardization(model) is not None and objective.requires.learns:
         check_spread(data)
     check_data(params, objective, data, judged)
@@ -155,7 +156,6 @@ def fit(
         early_stopping,
         0 if data.labels is None else int(np.sum(data.labels >= 0)),
     )
-    optimizer = optax.adam(1e-3) if optimizer is None else optimizer
     root = as_key(key)
     _, static = eqx.partition(params, eqx.is_inexact_array)
     loop = Loop(static, objective, optimizer, settings, root, seeds, data, judged)

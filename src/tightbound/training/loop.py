@@ -1,6 +1,8 @@
 """The compiled epoch over all replicas, and the data on the device."""
 
-from collections.abc import Callable
+import functools
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import equinox as eqx
@@ -23,7 +25,11 @@ Build = Callable[[PRNGKeyArray], tuple[Any, Any]]
 
 
 class Loop:
-    """The compiled epoch over all replicas, and the data on the device."""
+    """The compiled epoch over all replicas, and the data on the device.
+
+    Fits of the same parts, objective, optimiser and shapes share a program: what differs between
+    them, numbers, is given to it.
+    """
 
     def __init__(
         self,
@@ -44,8 +50,8 @@ class Loop:
         self.validation = None if validation is None else validation.items()
         self.keys = jax.vmap(Keys.of)(first_keys(stream(root, "fit.replicas"), seeds))
         self.objective = objective
-        self._static = static
-        self._compiled: dict[Any, Any] = {}
+        self._fixed, self._static = eqx.partition(static, eqx.is_array)
+        self._compiled: dict[AbstractObjective, Any] = {}
 
     def start(self, params: Params, build: Build | None = None) -> State:
         """The state of all replicas before the first step; the first has the parts as they are."""
@@ -78,22 +84,16 @@ class Loop:
             )
         numbers, rest = eqx.partition(objective, eqx.is_array)
         run = self._program(rest)
-        state, metrics = run(state, self.keys, epoch, self.train, self.validation, numbers)
+        given = numbers, self._fixed
+        state, metrics = run(state, self.keys, epoch, self.train, self.validation, given)
         return state, jax.device_get(metrics)
 
     def _program(self, objective: AbstractObjective) -> Any:
         """The compiled epoch of an objective; its arrays are arguments."""
         if objective not in self._compiled:
-
-            def run_epoch(*arguments: Any) -> Any:
-                *state_and_data, numbers = arguments
-                whole = eqx.combine(numbers, objective)
-                return make_epoch(self._static, whole, self.optimizer, self.settings)(
-                    *state_and_data
-                )
-
-            run = over_replicas(run_epoch, one_by_one=jax.default_backend() == "cpu")
-            self._compiled[objective] = jit(run, donate_argnums=0)
+            parts = self._static, objective, self.optimizer, self.settings
+            make = functools.partial(_program, *parts, one_by_one=jax.default_backend() == "cpu")
+            self._compiled[objective] = _kept(_fingerprint(parts), make)
         return self._compiled[objective]
 
     def non_finite(self, state: State, metrics: EpochMetrics) -> str | None:
@@ -125,6 +125,59 @@ class Loop:
             f"step {step} (epoch {step // self.steps_per_epoch + 1}) of replica {replica}: "
             f"{places} not finite, in {which} {listed}"
         )
+
+
+PROGRAMS = 16
+"""How many are kept for further fits."""
+_programs: OrderedDict[Hashable, Any] = OrderedDict()
+
+
+def _program(
+    static: Params,
+    objective: AbstractObjective,
+    optimizer: optax.GradientTransformation,
+    settings: EpochSettings,
+    *,
+    one_by_one: bool,
+) -> Any:
+    """The epoch as a program of state, keys, epoch, data and the arrays that belong to both."""
+
+    def run_epoch(*arguments: Any) -> Any:
+        *state_and_data, (numbers, fixed) = arguments
+        parts, whole = eqx.combine(fixed, static), eqx.combine(numbers, objective)
+        return make_epoch(parts, whole, optimizer, settings)(*state_and_data)
+
+    return jit(over_replicas(run_epoch, one_by_one=one_by_one), donate_argnums=0)
+
+
+def _kept(key: Hashable, make: Callable[[], Any]) -> Any:
+    """The program of that key, made if it is not there; without a key it is not kept."""
+    if key is None:
+        return make()
+    if key not in _programs:
+        _programs[key] = make()
+        while len(_programs) > PROGRAMS:
+            _programs.popitem(last=False)
+    _programs.move_to_end(key)
+    return _programs[key]
+
+
+def _fingerprint(parts: Any) -> Hashable:
+    """What is equal for parts of which the same program is made; None where nothing can say so."""
+    leaves, structure = jax.tree.flatten(parts)
+    try:
+        key = structure, jax.default_backend(), *map(_of_leaf, leaves)
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def _of_leaf(leaf: Any) -> Any:
+    """A leaf, or what an array of NumPy holds. Types are told apart, as 1 and True are equal."""
+    if isinstance(leaf, np.ndarray):
+        return leaf.shape, str(leaf.dtype), leaf.tobytes()
+    return type(leaf), leaf
 
 
 def over_replicas(run_epoch: Any, *, one_by_one: bool) -> Any:

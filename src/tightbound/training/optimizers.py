@@ -6,7 +6,7 @@ Any Optax optimiser can be handed to `fit` as it is; a name or a call as text ma
 import inspect
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -144,6 +144,7 @@ def schedule_by_name(
     raise unknown("schedule", name, SCHEDULES)
 
 
+@lru_cache(maxsize=32)  # One object for a text: fits with equal parts share programs.
 def by_name(
     text: str, learning_rate: float | optax.Schedule | None = None, *, batch_size: int
 ) -> optax.GradientTransformation:

@@ -122,14 +122,15 @@ def advanced(
     """Iterations of EM of all members, and log p of each row before the last of them."""
 
     def one(mixture: Mixture, limits: Limits, weights: Array) -> tuple[Mixture, Array]:
-        def step(mixture: Mixture, _: None) -> tuple[Mixture, None]:
-            return iteration(mixture, data, weights, limits)[0], None
+        def step(state: tuple[Mixture, Array], _: None) -> tuple[tuple[Mixture, Array], None]:
+            return iteration(state[0], data, weights, limits), None
 
         inside = mixture._replace(
             covariances=bounded(mixture.covariances, limits.floor, limits.rank)
         )
-        before, _ = jax.lax.scan(step, inside, None, length=iterations - 1)
-        return iteration(before, data, weights, limits)
+        # Carried, since a last iteration of its own would be compiled a second time.
+        start = inside, jnp.zeros(weights.shape, mixture.means.dtype)
+        return jax.lax.scan(step, start, None, length=iterations)[0]
 
     return jax.vmap(one)(state.mixture, state.limits, weights)
 
