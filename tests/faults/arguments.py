@@ -34,6 +34,7 @@ OPTIONS = {
     "impute": ["--out", "--draws", "--cells", "--interval", "--k", "--header"],
     "score": ["--limit", "--k", "--blame", "--key", "--out"],
     "classify": ["--limit", "--k", "--key", "--out"],
+    "embed": ["--limit", "--k", "--draws", "--key", "--map", "--out"],
     "report": [],
     "datasets": [],
     "objectives": [],
@@ -46,6 +47,7 @@ PLACES = {
     "impute": ["r", "new.npy"],
     "score": ["r", "new.npy"],
     "classify": ["r", "new.npy"],
+    "embed": ["r", "new.npy"],
     "report": ["r"],
 }
 """What stands before the options of a command, where it works."""
@@ -144,6 +146,7 @@ def arguments() -> Iterator[Attempt]:
         mock.patch("tightbound.runs.per_datum", _reached),
         mock.patch("tightbound.runs.reconstruct_data", _reached),
         mock.patch("tightbound.runs.score_data", _reached),
+        mock.patch("tightbound.runs.embed_data", _reached),
         mock.patch("tightbound.runs.sample_chunks", _reached),
         mock.patch("tightbound.data.published.download.get", _reached),
     ):

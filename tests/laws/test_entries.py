@@ -86,6 +86,7 @@ CALLS = {
         evidence.draws_to_arviz(model(), posterior(), x, k=2)["posterior"]["z"].values
     ),
     "em": lambda x: tb.em(models.gaussian_mixture(X, components=1), x, iterations=2).log_likelihood,
+    "embed": lambda x: tb.tasks.embed(model(), posterior(), x, k=5, draws=2).draws,
     "encode": lambda x: tb.tasks.encode(model(), posterior(), x, k=5),
     "evaluate": lambda x: tb.evaluate(model(), posterior(), x, k=3).log_evidence,
     "exact": lambda x: evidence.exact(model(), x).log_evidence,

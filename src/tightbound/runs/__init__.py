@@ -1,8 +1,10 @@
 """The run folder: what the command line writes, and how it is read back into a model."""
 
 from tightbound.runs.classifying import classify_data as classify_data
+from tightbound.runs.embedding import embed_data as embed_data
 from tightbound.runs.evaluation import evaluate_run as evaluate_run
 from tightbound.runs.fitting import fit_run as fit_run
+from tightbound.runs.folder import ItemsOf as ItemsOf
 from tightbound.runs.folder import items_of as items_of
 from tightbound.runs.folder import open_run as open_run
 from tightbound.runs.images import reconstruct_data as reconstruct_data

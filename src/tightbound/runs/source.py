@@ -164,6 +164,17 @@ def load_scored(
     return found._replace(about={**found.about, "rows": f"rows of {found.name}"})
 
 
+def true_labels(ds: data.Dataset, x: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"] | None:
+    """The labels of the first rows of a data set's test part; None if x is not those rows.
+
+    A file of one's own is scored whole, and not its test part.
+    """
+    found = ds.labels.get("test")
+    if found is None or len(found) < len(x) or not np.array_equal(x, ds.test[: len(x)]):
+        return None
+    return np.asarray(found)[: len(x)]
+
+
 def schema_of(directory: Path, opened: Opened) -> data.Schema | None:
     """What the columns of a run's table are; None where its data are no table.
 

@@ -6,6 +6,9 @@ from tightbound.tasks.classify import classify as classify
 from tightbound.tasks.conditional import ConditionalEvidence as ConditionalEvidence
 from tightbound.tasks.conditional import conditional as conditional
 from tightbound.tasks.conditional import level_probabilities as level_probabilities
+from tightbound.tasks.embed import Embedded as Embedded
+from tightbound.tasks.embed import LatentMap as LatentMap
+from tightbound.tasks.embed import embed as embed
 from tightbound.tasks.encode import Decoded as Decoded
 from tightbound.tasks.encode import decode as decode
 from tightbound.tasks.encode import encode as encode
