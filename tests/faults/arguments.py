@@ -29,7 +29,7 @@ OPTIONS = {
         "--chains",
         "--out",
     ],
-    "sample": ["--n", "--key", "--out"],
+    "sample": ["--n", "--key", "--given", "--k", "--out"],
     "reconstruct": ["--limit", "--out"],
     "impute": ["--out", "--draws", "--cells", "--interval", "--k", "--header"],
     "score": ["--limit", "--k", "--blame", "--key", "--out"],
@@ -148,6 +148,7 @@ def arguments() -> Iterator[Attempt]:
         mock.patch("tightbound.runs.score_data", _reached),
         mock.patch("tightbound.runs.embed_data", _reached),
         mock.patch("tightbound.runs.sample_chunks", _reached),
+        mock.patch("tightbound.runs.conditional_rows", _reached),
         mock.patch("tightbound.data.published.download.get", _reached),
     ):
 

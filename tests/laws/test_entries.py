@@ -21,8 +21,8 @@ from tightbound.diagnostics.ratio_calibration import ratio_calibration
 SRC = Path(tb.__file__).parent
 X = (np.random.default_rng(0).integers(0, 9, size=(12, 4)) / 8).astype(np.float32)
 INNER = {
-    "as_array", "as_conditions", "as_frame", "as_source", "as_table", "as_values", "estimate",
-    "load_own", "prepared", "rows_of", "sampled",
+    "as_array", "as_conditions", "as_frame", "as_source", "as_table", "as_values", "coded",
+    "estimate", "load_own", "prepared", "rows_of", "sampled",
 }  # fmt: skip
 """What the public functions hand data on to."""
 PLANE = {"kl_on_grid"}

@@ -1,6 +1,7 @@
 """The run folder: what the command line writes, and how it is read back into a model."""
 
 from tightbound.runs.classifying import classify_data as classify_data
+from tightbound.runs.conditional import conditional_rows as conditional_rows
 from tightbound.runs.embedding import embed_data as embed_data
 from tightbound.runs.evaluation import evaluate_run as evaluate_run
 from tightbound.runs.fitting import fit_run as fit_run

@@ -190,19 +190,23 @@ def schema_of(directory: Path, opened: Opened) -> data.Schema | None:
     return data.Schema.from_entries(held, f"{path} is damaged")
 
 
-def written_items(directory: Path, opened: Opened) -> ItemsOf:
+def written_items(directory: Path, opened: Opened, *, drawn: bool = False) -> ItemsOf:
     """What one item is, for files that people read: with the words of levels.
+
+    Draws have a level in each column of levels; means have where the model's law has levels.
 
     Raises:
         UsageError: A damaged record.
     """
     items, law = items_of(directory), columns(opened.model)
-    if law is None and opened.posterior is not None:
+    # A model of finitely many z has draws, and no means.
+    drawn = drawn or (law is None and opened.posterior is None)
+    if law is None and not drawn:
         return items
     schema = schema_of(directory, opened)
     if schema is None:
         return items
-    if law is None:  # draws, and no means, of a model of finitely many z
+    if law is None or drawn:
         words = enumerate(column.levels for column in schema.columns)
         return items._replace(levels={place: levels for place, levels in words if levels})
     means = {

@@ -6,6 +6,8 @@ from tightbound.tasks.classify import classify as classify
 from tightbound.tasks.conditional import ConditionalEvidence as ConditionalEvidence
 from tightbound.tasks.conditional import conditional as conditional
 from tightbound.tasks.conditional import level_probabilities as level_probabilities
+from tightbound.tasks.conditional_samples import ConditionalSamples as ConditionalSamples
+from tightbound.tasks.conditional_samples import conditional_samples as conditional_samples
 from tightbound.tasks.embed import Embedded as Embedded
 from tightbound.tasks.embed import LatentMap as LatentMap
 from tightbound.tasks.embed import embed as embed
