@@ -35,6 +35,7 @@ OPTIONS = {
     "score": ["--limit", "--k", "--blame", "--key", "--out"],
     "classify": ["--limit", "--k", "--key", "--out"],
     "embed": ["--limit", "--k", "--draws", "--key", "--map", "--out"],
+    "interpolate": ["--between", "--steps", "--path", "--k", "--key", "--out"],
     "report": [],
     "datasets": [],
     "objectives": [],
@@ -48,6 +49,7 @@ PLACES = {
     "score": ["r", "new.npy"],
     "classify": ["r", "new.npy"],
     "embed": ["r", "new.npy"],
+    "interpolate": ["r", "new.npy"],
     "report": ["r"],
 }
 """What stands before the options of a command, where it works."""
@@ -147,6 +149,7 @@ def arguments() -> Iterator[Attempt]:
         mock.patch("tightbound.runs.reconstruct_data", _reached),
         mock.patch("tightbound.runs.score_data", _reached),
         mock.patch("tightbound.runs.embed_data", _reached),
+        mock.patch("tightbound.runs.interpolate_rows", _reached),
         mock.patch("tightbound.runs.sample_chunks", _reached),
         mock.patch("tightbound.runs.conditional_rows", _reached),
         mock.patch("tightbound.data.published.download.get", _reached),

@@ -11,6 +11,7 @@ from tightbound.runs.folder import open_run as open_run
 from tightbound.runs.images import reconstruct_data as reconstruct_data
 from tightbound.runs.images import sample_chunks as sample_chunks
 from tightbound.runs.imputing import impute_data as impute_data
+from tightbound.runs.interpolating import interpolate_rows as interpolate_rows
 from tightbound.runs.scoring import score_data as score_data
 from tightbound.runs.scoring import score_lines as score_lines
 from tightbound.runs.scoring import score_record as score_record

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from tightbound.core.errors import UsageError, at_least
+from tightbound.core.errors import at_least
 from tightbound.distributions import StandardNormal
 from tightbound.models import plug_in
 from tightbound.models.source import as_source
@@ -15,8 +15,7 @@ from tightbound.runs.folder import Opened, items_of, open_run, refuse_draws
 from tightbound.runs.images import GRID, manifold
 from tightbound.runs.source import (
     Scored,
-    load_part,
-    load_scored,
+    load_rows,
     load_source,
     schema_of,
     true_labels,
@@ -131,13 +130,7 @@ def embed_data(
         at_least(1, limit=limit)
     opened = open_run(directory)
     refuse_draws(opened, k=k)
-    if name is None:
-        rows = load_part(directory, opened, "test")
-    else:
-        rows = load_scored(directory, opened, name, scale=scale, header=header)
-    rows = rows.first(limit)
-    if not len(rows.x):
-        raise UsageError(f"{directory} has no test rows: name a file of rows")
+    rows = load_rows(directory, opened, name, scale=scale, header=header).first(limit)
     model = plug_in(opened.model)
     found = embed(
         model,

@@ -164,6 +164,27 @@ def load_scored(
     return found._replace(about={**found.about, "rows": f"rows of {found.name}"})
 
 
+def load_rows(
+    directory: Path,
+    opened: Opened,
+    name: str | None,
+    *,
+    scale: float | None = None,
+    header: bool | None = None,
+) -> Scored:
+    """As `load_scored`; without a name the run's own test part.
+
+    Raises:
+        UsageError: As for `load_scored`, or a run without test rows.
+    """
+    if name is not None:
+        return load_scored(directory, opened, name, scale=scale, header=header)
+    found = load_part(directory, opened, "test")
+    if not len(found.x):
+        raise UsageError(f"{directory} has no test rows: name a file of rows")
+    return found
+
+
 def true_labels(ds: data.Dataset, x: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"] | None:
     """The labels of the first rows of a data set's test part; None if x is not those rows.
 

@@ -18,6 +18,8 @@ from tightbound.tasks.forecast import Forecast as Forecast
 from tightbound.tasks.forecast import forecast as forecast
 from tightbound.tasks.impute import Imputed as Imputed
 from tightbound.tasks.impute import impute as impute
+from tightbound.tasks.interpolate import Interpolated as Interpolated
+from tightbound.tasks.interpolate import interpolate as interpolate
 from tightbound.tasks.predictive import Predictive as Predictive
 from tightbound.tasks.predictive import predictive as predictive
 from tightbound.tasks.score import Scores as Scores
