@@ -32,7 +32,7 @@ OPTIONS = {
     "sample": ["--n", "--key", "--given", "--k", "--out"],
     "reconstruct": ["--limit", "--out"],
     "impute": ["--out", "--draws", "--cells", "--interval", "--k", "--header"],
-    "score": ["--limit", "--k", "--blame", "--key", "--out"],
+    "score": ["--limit", "--k", "--blame", "--key", "--picture", "--out"],
     "classify": ["--limit", "--k", "--key", "--out"],
     "embed": ["--limit", "--k", "--draws", "--key", "--map", "--out"],
     "interpolate": ["--between", "--steps", "--path", "--k", "--key", "--out"],

@@ -87,6 +87,7 @@ CALLS = {
     ),
     "em": lambda x: tb.em(models.gaussian_mixture(X, components=1), x, iterations=2).log_likelihood,
     "embed": lambda x: tb.tasks.embed(model(), posterior(), x, k=5, draws=2).draws,
+    "expected_given_rest": lambda x: tb.tasks.expected_given_rest(model(), posterior(), x, k=4),
     "encode": lambda x: tb.tasks.encode(model(), posterior(), x, k=5),
     "evaluate": lambda x: tb.evaluate(model(), posterior(), x, k=3).log_evidence,
     "exact": lambda x: evidence.exact(model(), x).log_evidence,

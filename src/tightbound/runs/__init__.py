@@ -14,6 +14,7 @@ from tightbound.runs.imputing import impute_data as impute_data
 from tightbound.runs.interpolating import interpolate_rows as interpolate_rows
 from tightbound.runs.scoring import score_data as score_data
 from tightbound.runs.scoring import score_lines as score_lines
+from tightbound.runs.scoring import score_png as score_png
 from tightbound.runs.scoring import score_record as score_record
 from tightbound.runs.scoring import score_table as score_table
 from tightbound.runs.source import written_items as written_items

@@ -14,6 +14,7 @@ from tightbound.tasks.embed import embed as embed
 from tightbound.tasks.encode import Decoded as Decoded
 from tightbound.tasks.encode import decode as decode
 from tightbound.tasks.encode import encode as encode
+from tightbound.tasks.expected import expected_given_rest as expected_given_rest
 from tightbound.tasks.forecast import Forecast as Forecast
 from tightbound.tasks.forecast import forecast as forecast
 from tightbound.tasks.impute import Imputed as Imputed
