@@ -11,14 +11,22 @@ from matplotlib.figure import Figure
 
 import tightbound as tb
 from tightbound import runs
+from tightbound.cli import interpolate as command
 from tightbound.report import paths
 from tightbound.report.theme import LIGHT
+from tightbound.tasks.interpolate import PATHS
+from tightbound.tasks.predictive import K
 
 
 @pytest.fixture
 def fitted(tightbound, fitted_once, tmp_path):
     """A folder with a run named r, of digits and three latents."""
     shutil.copytree(fitted_once, tmp_path / "runs" / "r")
+
+
+def test_the_command_knows_the_paths_there_are():
+    assert command.PATHS == PATHS
+    assert command.DRAWS == K
 
 
 def test_paths_are_written(tightbound, fitted):
