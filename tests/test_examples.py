@@ -257,3 +257,14 @@ def test_not_miwae_deletes_high_values_and_scores_those_alone(tmp_path, capsys, 
     assert "| banknote | self_masking | unknown | no | linear | 40 | " in capsys.readouterr().out
     run("not_miwae", "banknote", *few, "--sign", "high_missing", "--censored")
     assert "| high_missing | yes | linear | 40 | " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_manifold_is_drawn_with_the_data_on_it(tmp_path, capsys):
+    few = ("--hidden", 8, "--epochs", 2, "--side", 4, "--k", 20)
+    run("frey_manifold", "--out", tmp_path, *few)
+    printed = capsys.readouterr().out
+    assert "2 latents of 1,297 rows" in printed
+    assert (tmp_path / "frey_manifold.png").stat().st_size > 10_000
+    codes = example("frey_manifold").grid(4)
+    assert codes[0, 0] == -codes[0, 1] < 0  # from the top left, where the second is largest

@@ -29,11 +29,13 @@ OPTIONS = {
         "--chains",
         "--out",
     ],
-    "sample": ["--n", "--key", "--out"],
+    "sample": ["--n", "--key", "--given", "--k", "--out"],
     "reconstruct": ["--limit", "--out"],
     "impute": ["--out", "--draws", "--cells", "--interval", "--k", "--header"],
-    "score": ["--limit", "--k", "--blame", "--key", "--out"],
+    "score": ["--limit", "--k", "--blame", "--key", "--picture", "--out"],
     "classify": ["--limit", "--k", "--key", "--out"],
+    "embed": ["--limit", "--k", "--draws", "--key", "--map", "--out"],
+    "interpolate": ["--between", "--steps", "--path", "--k", "--key", "--out"],
     "report": [],
     "datasets": [],
     "objectives": [],
@@ -46,6 +48,8 @@ PLACES = {
     "impute": ["r", "new.npy"],
     "score": ["r", "new.npy"],
     "classify": ["r", "new.npy"],
+    "embed": ["r", "new.npy"],
+    "interpolate": ["r", "new.npy"],
     "report": ["r"],
 }
 """What stands before the options of a command, where it works."""
@@ -144,7 +148,10 @@ def arguments() -> Iterator[Attempt]:
         mock.patch("tightbound.runs.per_datum", _reached),
         mock.patch("tightbound.runs.reconstruct_data", _reached),
         mock.patch("tightbound.runs.score_data", _reached),
+        mock.patch("tightbound.runs.embed_data", _reached),
+        mock.patch("tightbound.runs.interpolate_rows", _reached),
         mock.patch("tightbound.runs.sample_chunks", _reached),
+        mock.patch("tightbound.runs.conditional_rows", _reached),
         mock.patch("tightbound.data.published.download.get", _reached),
     ):
 

@@ -21,8 +21,8 @@ from tightbound.diagnostics.ratio_calibration import ratio_calibration
 SRC = Path(tb.__file__).parent
 X = (np.random.default_rng(0).integers(0, 9, size=(12, 4)) / 8).astype(np.float32)
 INNER = {
-    "as_array", "as_conditions", "as_frame", "as_source", "as_table", "as_values", "estimate",
-    "load_own", "prepared", "rows_of", "sampled",
+    "as_array", "as_conditions", "as_frame", "as_source", "as_table", "as_values", "coded",
+    "estimate", "load_own", "prepared", "rows_of", "sampled",
 }  # fmt: skip
 """What the public functions hand data on to."""
 PLANE = {"kl_on_grid"}
@@ -86,6 +86,8 @@ CALLS = {
         evidence.draws_to_arviz(model(), posterior(), x, k=2)["posterior"]["z"].values
     ),
     "em": lambda x: tb.em(models.gaussian_mixture(X, components=1), x, iterations=2).log_likelihood,
+    "embed": lambda x: tb.tasks.embed(model(), posterior(), x, k=5, draws=2).draws,
+    "expected_given_rest": lambda x: tb.tasks.expected_given_rest(model(), posterior(), x, k=4),
     "encode": lambda x: tb.tasks.encode(model(), posterior(), x, k=5),
     "evaluate": lambda x: tb.evaluate(model(), posterior(), x, k=3).log_evidence,
     "exact": lambda x: evidence.exact(model(), x).log_evidence,

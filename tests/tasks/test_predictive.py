@@ -88,6 +88,16 @@ def test_of_a_mixture_of_normals_all_is_exact():
 
 
 @pytest.mark.stat
+def test_draws_have_no_order():
+    """Of 200 rows alike, the first draws are of each component as often as others are."""
+    found = predictive(mixture(), None, np.full((200, 3), np.nan, np.float32), draws=10, key=5)
+    # 0.3 and 0.7 are apart by more than 3 standard deviations in the first column.
+    second = (found.draws[0, :, 0] > 2).mean()
+    share = (found.draws[..., 0] > 2).mean()
+    assert abs(second - share) < LIMIT * np.sqrt(0.21 / 200)
+
+
+@pytest.mark.stat
 def test_of_a_linear_gaussian_model_with_its_exact_posterior():
     model, posterior, affine = linear()
     x = holed()

@@ -11,6 +11,8 @@ COMMANDS = {
     "impute": "Fill the holes of a table: means, intervals, or several tables of draws.",
     "score": "Say how unusual rows of a table are, and which of their cells are to blame.",
     "classify": "Give each datum the probabilities of its labels, calibrated.",
+    "embed": "Place data in latent space: codes with their errors, and a map.",
+    "interpolate": "Go from row to row through latent space, and decode what is between.",
     "datasets": "List the named data sets, and where their files are.",
     "objectives": "List the objectives: quantity, formula, needs, direction, bias and source.",
     "doctor": "Check the installation: versions, devices, and numbers with known values.",

@@ -26,6 +26,7 @@ class Parser:
         self._known: list[str] = []
         self._kinds: dict[str, tuple[str, Callable[[str, str], Any]]] = {}
         self._valued: set[str] = set()
+        self._repeated: set[str] = set()
         self.flag("json", "Print one line of JSON, and nothing else, on standard output.")
         self.flag("help", "Print this.")
 
@@ -52,6 +53,16 @@ class Parser:
             flag, dest=name, default=default, metavar="VALUE", help=_plain(shown)
         )
 
+    def repeated(self, name: str, text: str) -> None:
+        """An option with a value that may be given several times; the values as a list."""
+        flag = f"--{name}"
+        self._known.append(flag)
+        self._valued.add(flag)
+        self._repeated.add(flag)
+        self._parser.add_argument(
+            flag, dest=name, action="append", default=[], metavar="VALUE", help=_plain(text)
+        )
+
     def flag(self, name: str, text: str) -> None:
         """An option without a value."""
         self._known.append(f"--{name}")
@@ -76,7 +87,9 @@ class Parser:
                 f"see `{self._parser.prog} --help`"
             )
         for flag in self._valued:  # argparse takes the value "--" away, and leaves a list
-            if isinstance(getattr(given, flag[2:].replace("-", "_")), list):
+            value = getattr(given, flag[2:].replace("-", "_"))
+            parts = value if flag in self._repeated else [value]
+            if any(isinstance(part, list) for part in parts):
                 raise UsageError(f"{flag} needs a value: see `{self._parser.prog} --help`")
         # Not argparse's `type`, which turns every ValueError into a message of its own.
         for name, (flag, kind) in self._kinds.items():

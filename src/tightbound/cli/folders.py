@@ -51,8 +51,10 @@ def new_run(name: str) -> Path:
     return RUNS / name
 
 
-def out_file(given: str | None, default: Path, formats: Iterable[str]) -> Path:
-    """The file that --out names, if it can be written, in a format that its suffix says.
+def out_file(
+    given: str | None, default: Path, formats: Iterable[str], *, option: str = "--out"
+) -> Path:
+    """The file that an option names, if it can be written, in a format that its suffix says.
 
     Raises:
         UsageError: Another suffix, a folder that is not there, or a folder in its place.
@@ -61,15 +63,15 @@ def out_file(given: str | None, default: Path, formats: Iterable[str]) -> Path:
     known = tuple(formats)
     if path.suffix.lower() not in known:
         got = path.suffix or "none"
-        raise UsageError(f"expected --out with a suffix out of {', '.join(known)}, got {got}")
+        raise UsageError(f"expected {option} with a suffix out of {', '.join(known)}, got {got}")
     if not _is(Path.is_dir, path.parent):
-        raise UsageError(f"there is no folder {shortened(str(path.parent))} for --out: make it")
+        raise UsageError(f"there is no folder {shortened(str(path.parent))} for {option}: make it")
     if len(os.fsencode(path.name)) > LONGEST:
-        raise UsageError(f"expected a name of at most {LONGEST} bytes for --out")
+        raise UsageError(f"expected a name of at most {LONGEST} bytes for {option}")
     if path.is_dir():
-        raise UsageError(f"expected --out as a file, got the folder {path}")
+        raise UsageError(f"expected {option} as a file, got the folder {path}")
     if not os.access(path.parent, os.W_OK):
-        raise UsageError(f"no permission to write into {path.parent}, the folder of --out")
+        raise UsageError(f"no permission to write into {path.parent}, the folder of {option}")
     return path
 
 

@@ -69,6 +69,19 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     write_atomic(path, text.getvalue())
 
 
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Writes named arrays as .npz, whole or not at all.
+
+    Raises:
+        UsageError: The operating system refuses.
+    """
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_atomic(path, buffer.getvalue())
+
+
 def _check_room(path: Path, needed: int | float) -> None:
     free = shutil.disk_usage(path.parent).free
     if needed > free:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from tightbound.core.items import Data, One
-from tightbound.core.streams import first_keys
+from tightbound.core.streams import first_keys, streams
 from tightbound.distributions import AbstractExplicit
 from tightbound.models.model import Model
 
@@ -56,3 +56,9 @@ def systematic(shares: Float[Array, " k"], draws: int, key: PRNGKeyArray) -> Int
     steps = (jnp.arange(draws, dtype=shares.dtype) + offset) / draws
     ends = jnp.cumsum(shares)
     return jnp.minimum(jnp.searchsorted(ends / ends[-1], steps), shares.shape[0] - 1)
+
+
+def resampled(shares: Float[Array, " k"], draws: int, key: PRNGKeyArray) -> Int[Array, " draws"]:
+    """As `systematic`, in random order: where the k are all values of z, theirs means something."""
+    chosen, order = streams(key, "resampled.chosen", "resampled.order")
+    return jax.random.permutation(order, systematic(shares, draws, chosen))

@@ -81,6 +81,15 @@ def manifold_sheet(
     return _png(_place(_tiles(manifold[: side * side], shape, limits), side, [0] * (side - 1), 0))
 
 
+def tiled(
+    array: Float[np.ndarray, "m d"], shape: tuple[int, int], columns: int
+) -> Float[np.ndarray, "height width"]:
+    """Items side by side as one picture of their own values, so many in each row of it."""
+    height, width = shape
+    whole = array[: len(array) // columns * columns].reshape(-1, columns, height, width)
+    return whole.swapaxes(1, 2).reshape(-1, columns * width)
+
+
 def _tiles(
     array: Float[np.ndarray, "m d"],
     shape: tuple[int, int],

@@ -10,7 +10,7 @@ from tightbound.core.errors import UsageError, at_least
 from tightbound.distributions import OverLabels
 from tightbound.models import plug_in
 from tightbound.runs.folder import Opened, open_run
-from tightbound.runs.source import Scored, load_scored, load_source
+from tightbound.runs.source import Scored, load_scored, load_source, true_labels
 from tightbound.tasks.classify import Classified, K, classify
 
 LEAST = 20
@@ -111,15 +111,11 @@ def classify_data(
             temperature = judged.calibrated(np.asarray(labels)[known]).temperature
             calibrated_on = len(known)
     found = classify(model, opened.posterior, rows.x, temperature=temperature, **common)
-    true = own.labels.get("test") if name == opened.config.data else None
-    if true is not None and (
-        len(true) < len(rows.x) or not np.array_equal(rows.x, own.test[:limit])
-    ):
-        true = None  # a file of its own is classified whole, and not its test part
+    true = true_labels(own, rows.x) if name == opened.config.data else None
     return Labelling(
         found,
         rows,
-        None if true is None else np.asarray(true)[: len(rows.x)],
+        true,
         calibrated_on,
         _notes(opened, uncalibrated=not raw and not calibrated_on),
     )

@@ -9,13 +9,17 @@ from jaxtyping import Float, Int
 from tightbound.core.errors import UsageError, at_least
 from tightbound.data.door import Values
 from tightbound.models import plug_in
+from tightbound.report.outliers import Outlier, outliers_png
 from tightbound.runs.folder import Opened, items_of, open_run, refuse_draws
 from tightbound.runs.source import Scored, coded_by, load_part, load_scored
+from tightbound.tasks.expected import expected_given_rest
 from tightbound.tasks.marginals import has_mask
 from tightbound.tasks.score import K, Scores, score
 
 SHOWN = 3
 """Blamed cells of each row in a table."""
+PICTURED = 6
+"""Rows in a picture, the least usual ones."""
 
 
 class Scoring(NamedTuple):
@@ -35,6 +39,12 @@ class Scoring(NamedTuple):
     """What must be known of the p-values."""
     drawn: bool
     """Whether scores are made of draws of a posterior, and not exact."""
+    opened: Opened
+
+    def least_usual(self) -> list[int]:
+        """The rows whose cells were looked at, the least usual first."""
+        scores = self.scores
+        return sorted(scores.rows.tolist(), key=lambda i: (self.p_value[i], scores.log_p[i]))
 
 
 def score_data(
@@ -47,6 +57,7 @@ def score_data(
     limit: int | None = None,
     scale: float | None = None,
     header: bool | None = None,
+    pictured: bool = False,
 ) -> Scoring:
     """Scores the test part of a named set, or all rows of a file, by the first seed's model.
 
@@ -61,10 +72,11 @@ def score_data(
         limit: Only the first so many rows.
         scale: What the numbers of a file are divided by, as for `tb.data.load`.
         header: Whether its first line names the columns, as there.
+        pictured: Whether `score_png` is to follow, which is for pictures alone.
 
     Raises:
-        UsageError: As for `open_run`, `load_scored` and `tb.score`, or a run without validation
-            rows.
+        UsageError: As for `open_run`, `load_scored`, `tb.score` and `image_of`, or a run without
+            validation rows.
     """
     if limit is not None:
         at_least(1, limit=limit)
@@ -76,6 +88,8 @@ def score_data(
             f"{directory} has no validation rows to compare with: score in Python by tb.score("
             "..., calibration=...) with rows that the model was not fitted to"
         )
+    if pictured:
+        image_of(opened)
     rows = load_scored(directory, opened, name, scale=scale, header=header).first(limit)
     scores = score(
         plug_in(opened.model),
@@ -99,6 +113,7 @@ def score_data(
         len(inliers),
         _notes(opened, len(inliers), blame),
         opened.posterior is not None,
+        opened,
     )
 
 
@@ -174,9 +189,49 @@ def score_record(found: Scoring) -> dict[str, Any]:
 def score_lines(found: Scoring, most: int) -> list[str]:
     """The least usual rows whose cells were looked at, each with the cell most to blame."""
     scores, lines = found.scores, []
-    ranked = sorted(scores.rows.tolist(), key=lambda i: (found.p_value[i], scores.log_p[i]))
-    for i in ranked[:most]:
-        name = f" ({found.rows.names[i]})" if found.rows.names else ""
-        head = f"row {found.rows.rows[i]}{name}, p-value {found.p_value[i]:.3g}"
-        lines.append("; ".join([head, *map(str, scores.blame(i)[:1])]))
+    for i in found.least_usual()[:most]:
+        lines.append("; ".join([_head(found, i), *map(str, scores.blame(i)[:1])]))
     return lines
+
+
+def _head(found: Scoring, i: int) -> str:
+    name = f" ({found.rows.names[i]})" if found.rows.names else ""
+    return f"row {found.rows.rows[i]}{name}, p-value {found.p_value[i]:.3g}"
+
+
+def score_png(found: Scoring) -> bytes | None:
+    """The least usual pictures, their pixels to blame, and what is expected of these given others.
+
+    None where no row's cells were looked at.
+    """
+    scores, opened = found.scores, found.opened
+    worst = found.least_usual()[:PICTURED]
+    if not worst:
+        return None
+    height, width = image_of(opened)
+    x = scores.values[worst]
+    expected = expected_given_rest(
+        plug_in(opened.model), opened.posterior, x, k=scores.k, binarize="none"
+    )
+    at = [int(np.flatnonzero(scores.rows == i)[0]) for i in worst]
+    below = (scores.usual - scores.conditional)[at]
+    return outliers_png(
+        [
+            Outlier(_head(found, i), *(part.reshape(height, width) for part in parts))
+            for i, *parts in zip(worst, x, below, expected, strict=True)
+        ]
+    )
+
+
+def image_of(opened: Opened) -> tuple[int, int]:
+    """Height and width of the pictures that a run was fitted to.
+
+    Raises:
+        UsageError: Its data are no grey pictures.
+    """
+    shape = items_of(opened.directory).shape
+    if len(shape) != 2:
+        raise UsageError(
+            f"expected a run of grey pictures for a picture of outliers, got items of shape {shape}"
+        )
+    return shape[0], shape[1]

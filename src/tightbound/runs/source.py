@@ -164,6 +164,38 @@ def load_scored(
     return found._replace(about={**found.about, "rows": f"rows of {found.name}"})
 
 
+def load_rows(
+    directory: Path,
+    opened: Opened,
+    name: str | None,
+    *,
+    scale: float | None = None,
+    header: bool | None = None,
+) -> Scored:
+    """As `load_scored`; without a name the run's own test part.
+
+    Raises:
+        UsageError: As for `load_scored`, or a run without test rows.
+    """
+    if name is not None:
+        return load_scored(directory, opened, name, scale=scale, header=header)
+    found = load_part(directory, opened, "test")
+    if not len(found.x):
+        raise UsageError(f"{directory} has no test rows: name a file of rows")
+    return found
+
+
+def true_labels(ds: data.Dataset, x: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"] | None:
+    """The labels of the first rows of a data set's test part; None if x is not those rows.
+
+    A file of one's own is scored whole, and not its test part.
+    """
+    found = ds.labels.get("test")
+    if found is None or len(found) < len(x) or not np.array_equal(x, ds.test[: len(x)]):
+        return None
+    return np.asarray(found)[: len(x)]
+
+
 def schema_of(directory: Path, opened: Opened) -> data.Schema | None:
     """What the columns of a run's table are; None where its data are no table.
 
@@ -179,19 +211,23 @@ def schema_of(directory: Path, opened: Opened) -> data.Schema | None:
     return data.Schema.from_entries(held, f"{path} is damaged")
 
 
-def written_items(directory: Path, opened: Opened) -> ItemsOf:
+def written_items(directory: Path, opened: Opened, *, drawn: bool = False) -> ItemsOf:
     """What one item is, for files that people read: with the words of levels.
+
+    Draws have a level in each column of levels; means have where the model's law has levels.
 
     Raises:
         UsageError: A damaged record.
     """
     items, law = items_of(directory), columns(opened.model)
-    if law is None and opened.posterior is not None:
+    # A model of finitely many z has draws, and no means.
+    drawn = drawn or (law is None and opened.posterior is None)
+    if law is None and not drawn:
         return items
     schema = schema_of(directory, opened)
     if schema is None:
         return items
-    if law is None:  # draws, and no means, of a model of finitely many z
+    if law is None or drawn:
         words = enumerate(column.levels for column in schema.columns)
         return items._replace(levels={place: levels for place, levels in words if levels})
     means = {

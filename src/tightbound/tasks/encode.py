@@ -1,11 +1,8 @@
 """From rows to latent values and back: what is expected of z given x, and of x given z.
 
-E[z|x] weighs draws of q(z|x) by w = p(x, z) / q(z|x), and takes q's own mean, where that is known,
-for a control variate: m + sum_i (w_i / sum w - 1 / k) (z_i - m), which is m where q is exact. Of a
-finite z it is the posterior p(z|x) itself, exactly and in double precision.
+E[z|x] is that of `codes`. Of a finite z it is the posterior p(z|x) itself, exactly and in double
+precision.
 
-Reference: Mattei & Frellsen 2019, arXiv 1812.02633, section 3 (self-normalised weights); Owen 2013,
-Monte Carlo theory, methods and examples, section 8.9 (control variates).
 Bias: of order 1 / ESS; none of a finite z, nor where q is exact.
 """
 
@@ -16,28 +13,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
-from tightbound.core.items import Data
-from tightbound.core.streams import item_keys, stream
 from tightbound.data import DataLike
-from tightbound.distributions import AbstractExplicit, AbstractFinite, DiagonalNormal, FullNormal
+from tightbound.distributions import AbstractFinite
 from tightbound.distributions.triangular import HIGHEST
-from tightbound.evidence.batches import Batch, prepared
-from tightbound.evidence.densities import with_density
-from tightbound.evidence.exact.double import double, undrawn, widened
-from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
+from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.models import Bayesian, Model
-from tightbound.models.finite import responsibilities
 from tightbound.models.shapes import like_z
+from tightbound.tasks.codes import coded
 from tightbound.tasks.marginals import single
-from tightbound.tasks.predictive import NUMBERS, K, weighed
-
-MEANS = (DiagonalNormal, FullNormal)
-"""Posteriors whose `mean` is that of their draws."""
-_responsibilities = filter_jit(responsibilities)
+from tightbound.tasks.predictive import K
 
 
 def encode(
@@ -68,45 +56,7 @@ def encode(
     run = Execution.of(encode, execution, without=("chunk", "resume", "keep"))
     model = single(model)
     (k,) = at_least(1, k=k)
-    finite = isinstance(model.prior, AbstractFinite) and posterior is None
-    data = prepared(model, x, run.binarize, run.key, np.float64 if finite else np.float32)
-    if finite:
-
-        def in_double(seen: Data, rows: Int[Array, " b"]) -> Batch:
-            with double():
-                found = np.asarray(_responsibilities(widened(model), undrawn(data, seen, rows)))
-            return Batch(found, np.isnan(found).sum(axis=1))
-
-        size = model.prior.states * max(1, data.source.size)
-        return run.over(
-            in_double, data, doing="encoding", at_once=per_device(NUMBERS, of_each=size)
-        )
-    posterior = with_density(posterior, model, run.key, "latent means")
-
-    def one_batch(seen: Data, rows: Int[Array, " b"]) -> Batch:
-        keys = item_keys(stream(data.noise_key, "encode.z"), rows)
-        return Batch(*_means(model, posterior, seen, keys, k=k))
-
-    at_once = per_device(NUMBERS, of_each=k * max(1, data.source.size))
-    return run.over(one_batch, data, doing="encoding", at_once=at_once)
-
-
-@filter_jit
-def _means(
-    model: Model, posterior: AbstractExplicit, x: Data, keys: Key[Array, " n"], *, k: int
-) -> tuple[Float[Array, "n latent"], Int[Array, " n"]]:
-    def one(x: Any, key: PRNGKeyArray) -> tuple[Float[Array, " latent"], Int[Array, ""]]:
-        z, log_w = weighed(model, posterior, x, key, k)
-        z = jax.vmap(lambda z: ravel_pytree(z)[0])(z)
-        shares = jax.nn.softmax(log_w)
-        undefined = jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf))
-        if not isinstance(posterior, MEANS):
-            return jnp.sum(shares[:, None] * z, axis=0), undefined
-        centre = posterior.mean(x)
-        away = z - centre[None]
-        return centre + jnp.sum((shares[:, None] - 1 / k) * away, axis=0), undefined
-
-    return jax.vmap(one)(x, keys)
+    return coded(model, posterior, x, run, k=k, draws=0, doing="encoding").mean
 
 
 class Decoded(NamedTuple):

@@ -31,7 +31,7 @@ from tightbound.evidence.execution import Execution, ExecutionSettings, per_devi
 from tightbound.evidence.importance.pareto import khat, tail_length
 from tightbound.models import Bayesian, Model
 from tightbound.models.finite import enumerated_log_joint, numbers_of_each
-from tightbound.models.weights import systematic
+from tightbound.models.weights import resampled
 from tightbound.tasks.marginals import single
 
 K = 1000
@@ -45,7 +45,7 @@ class Predictive:
     """Draws of p(x_missing | x_observed) for n data; what is observed stays as it is."""
 
     draws: Float[np.ndarray, "m n *item"]
-    """m whole data for each, of equal weight."""
+    """m whole data for each, of equal weight and in no order."""
     mean: Float[np.ndarray, "n *item"]
     """What is expected, by all k draws of z: the mean of `draws` but for their noise; of an entry
     that has levels, the number of the most probable one."""
@@ -193,7 +193,7 @@ def _predicted(
             level = jax.nn.one_hot(known[0][place].astype(int), of_levels.shape[0])
             probs[place] = jnp.where(known[1][place], level, of_levels)
         expected = jnp.where(known[1], known[0], expected)
-        chosen = systematic(shares, draws, stream(key, "predictive.chosen"))
+        chosen = resampled(shares, draws, stream(key, "predictive.chosen"))
         drawn = jax.vmap(draw)(chosen, first_keys(stream(key, "predictive.x"), draws))
         return _Found(drawn, expected, probs, *accuracy(log_w, posterior)), undefined
 
