@@ -142,6 +142,12 @@ class BottomLayer(AbstractExplicit):
         """What is expected of the other entries given the observed ones and the bottom layer."""
         return self.conditional.mean_missing(value, observed, _bottom(given))
 
+    def normal_each(
+        self, given: tuple | Given
+    ) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
+        """Mean and standard deviation of each entry given the bottom layer."""
+        return self.conditional.normal_each(_bottom(given))
+
     def push(
         self, noise: Float[Array, " dim"], given: tuple | Given
     ) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:

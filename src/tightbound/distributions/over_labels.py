@@ -182,6 +182,10 @@ class OfLabel(AbstractExplicit):
         """What is expected of the entries that are not observed."""
         return self.conditional.mean_missing(value, observed, self._with_label(given))
 
+    def normal_each(self, given: Any) -> tuple[Any, Any]:
+        """Mean and standard deviation of each entry."""
+        return self.conditional.normal_each(self._with_label(given))
+
     def level_probs(self, given: Any) -> dict[int, Any]:
         """The probability of each level, by the number of the entry."""
         return self.conditional.level_probs(self._with_label(given))
