@@ -3,7 +3,8 @@
 Bias: that of `predictive`, and what the model has wrong.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -68,6 +69,17 @@ class Restored:
                 f"fewer than {FEWEST:g} effective draws): use a larger k"
             )
         return words
+
+    def in_shape(self, image: tuple[int, ...]) -> "Restored":
+        """The same with images of another shape, and what was seen too if it is of their size."""
+        n = len(self.x)
+        moved: dict[str, Any] = {
+            name: getattr(self, name).reshape(n, *image) for name in ("x", "stderr", "hidden")
+        }
+        moved["draws"] = self.draws.reshape(-1, n, *image)
+        if self.seen.size == self.x.size:
+            moved["seen"] = self.seen.reshape(n, *image)
+        return replace(self, **moved)
 
     @property
     def _open(self) -> Bool[np.ndarray, " n"]:
