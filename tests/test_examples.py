@@ -246,3 +246,16 @@ def test_not_miwae_deletes_high_values_and_scores_those_alone(tmp_path, capsys, 
     assert "| banknote | self_masking | unknown | no | linear | 40 | " in capsys.readouterr().out
     run("not_miwae", "banknote", *few, "--sign", "high_missing", "--censored")
     assert "| high_missing | yes | linear | 40 | " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_restored_images_stand_beside_other_methods(tmp_path, capsys):
+    few = ("--epochs", 1, "--items", 6, "--k", 30, "--hidden", 4, "--latent", 2)
+    run("restored_images", "--out", tmp_path, *few)
+    lines = capsys.readouterr().out.splitlines()[2:]
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    names = ["means", "10 nearest", "probabilistic PCA", "normal", "encoder and decoder"]
+    assert [row[1] for row in rows[:6]] == [*names, "tb.tasks.inpaint"]
+    assert [row[1] for row in rows[6:]] == ["as they are", *names, "tb.tasks.denoise"]
+    assert all(0 < float(row[2]) < 0.3 for row in rows)
+    assert (tmp_path / "restored_digits.png").stat().st_size > 10_000
