@@ -17,8 +17,8 @@ def blocks(page):
 
 
 LONG = (
-    "embedding.md", "evidence.md", "implicit.md", "likelihoods.md", "objectives.md", "pictures.md",
-    "runs.md", "sequences.md", "sklearn.md", "tables.md",
+    "embedding.md", "evidence.md", "images.md", "implicit.md", "likelihoods.md", "objectives.md",
+    "pictures.md", "runs.md", "sequences.md", "sklearn.md", "tables.md",
 )  # fmt: skip
 """Pages whose examples take up to a minute."""
 

@@ -268,3 +268,16 @@ def test_a_manifold_is_drawn_with_the_data_on_it(tmp_path, capsys):
     assert (tmp_path / "frey_manifold.png").stat().st_size > 10_000
     codes = example("frey_manifold").grid(4)
     assert codes[0, 0] == -codes[0, 1] < 0  # from the top left, where the second is largest
+
+
+@pytest.mark.slow
+def test_restored_images_stand_beside_other_methods(tmp_path, capsys):
+    few = ("--epochs", 1, "--items", 6, "--k", 30, "--hidden", 4, "--latent", 2)
+    run("restored_images", "--out", tmp_path, *few)
+    lines = capsys.readouterr().out.splitlines()[2:]
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    names = ["means", "10 nearest", "probabilistic PCA", "normal", "encoder and decoder"]
+    assert [row[1] for row in rows[:6]] == [*names, "tb.tasks.inpaint"]
+    assert [row[1] for row in rows[6:]] == ["as they are", *names, "tb.tasks.denoise"]
+    assert all(0 < float(row[2]) < 0.3 for row in rows)
+    assert (tmp_path / "restored_digits.png").stat().st_size > 10_000

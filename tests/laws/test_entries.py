@@ -21,8 +21,8 @@ from tightbound.diagnostics.ratio_calibration import ratio_calibration
 SRC = Path(tb.__file__).parent
 X = (np.random.default_rng(0).integers(0, 9, size=(12, 4)) / 8).astype(np.float32)
 INNER = {
-    "as_array", "as_conditions", "as_frame", "as_source", "as_table", "as_values", "coded",
-    "estimate", "load_own", "prepared", "rows_of", "sampled",
+    "as_array", "as_conditions", "as_frame", "as_images", "as_source", "as_table", "as_values",
+    "coded", "estimate", "load_own", "prepared", "rows_of", "sampled",
 }  # fmt: skip
 """What the public functions hand data on to."""
 PLANE = {"kl_on_grid"}
@@ -45,6 +45,12 @@ def model():
 @functools.cache
 def posterior(kind="normal"):
     return tb.posterior(model(), kind, hidden=(2,))
+
+
+@functools.cache
+def large():
+    of_images = models.linear_gaussian(np.ones((16, 1)), np.zeros(16), 1.0)
+    return of_images, tb.posterior(of_images, hidden=(2,))
 
 
 @functools.cache
@@ -81,6 +87,7 @@ CALLS = {
     "bernoulli_mixture": lambda x: models.bernoulli_mixture(x, components=2),
     "c2st": lambda x: tb.diagnostics.c2st(x, X[::-1]).accuracy,
     "classify": lambda x: tb.tasks.classify(*labelled(), x, k=2).log_joint,
+    "denoise": lambda x: tb.tasks.denoise(model(), posterior(), x, noise=0.5, draws=2, k=4).x,
     "draws": lambda x: tb.draws(model(), posterior(), x, n=2),
     "draws_to_arviz": lambda x: (
         evidence.draws_to_arviz(model(), posterior(), x, k=2)["posterior"]["z"].values
@@ -108,6 +115,7 @@ CALLS = {
             model(), tb.autoencoder(X, latent=2, hidden=())[1], x, k=3, steps=4, samples=2, draws=2
         ).elbo
     ),
+    "inpaint": lambda x: tb.tasks.inpaint(model(), posterior(), x, [0, 1, 1, 0], draws=2, k=4).x,
     "jackknife": lambda x: evidence.jackknife(model(), posterior(), x, k=4).log_evidence,
     "kalman": lambda x: evidence.kalman(state_space(), x).log_evidence,
     "labelled": lambda x: models.labelled(x, 2, latent=1, hidden=(2,)),
@@ -137,6 +145,9 @@ CALLS = {
     "predictive": lambda x: tb.tasks.predictive(model(), posterior(), x, draws=2, k=4).draws,
     "semi_implicit_sandwich": lambda x: (
         evidence.semi_implicit_sandwich(model(), posterior("semi_implicit"), x, k=2, draws=2).lower
+    ),
+    "super_resolve": lambda x: (
+        tb.tasks.super_resolve(*large(), x, factor=2, shape=(4, 4), draws=2, k=4).x
     ),
     "simulated": lambda x: models.simulated(x, x),
     "source": lambda x: tb.source(model(), x).seen(key=jax.random.key(0)).x,

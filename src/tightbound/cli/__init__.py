@@ -8,6 +8,9 @@ COMMANDS = {
     "report": "Write figures and report.html from a run's records.",
     "sample": "Draw from the model: means of p(x|z) at draws of the prior; x, if z is finite.",
     "reconstruct": "Pass data through the posterior's mean and the likelihood's mean.",
+    "inpaint": "Fill hidden pixels of images by what is expected, with errors and a log-score.",
+    "denoise": "Say how images were before known noise, by weighted draws.",
+    "super-resolve": "Say how small images may look in large, by weighted draws.",
     "impute": "Fill the holes of a table: means, intervals, or several tables of draws.",
     "score": "Say how unusual rows of a table are, and which of their cells are to blame.",
     "classify": "Give each datum the probabilities of its labels, calibrated.",
@@ -17,7 +20,7 @@ COMMANDS = {
     "objectives": "List the objectives: quantity, formula, needs, direction, bias and source.",
     "doctor": "Check the installation: versions, devices, and numbers with known values.",
 }
-"""The commands in order; each is the file of its name."""
+"""The commands in order; each is the file of its name, with _ for -."""
 
 HELP = """Usage: tightbound COMMAND [ARGUMENTS] [OPTIONS]
 
@@ -70,7 +73,7 @@ def run(arguments: list[str]) -> int:
 
     from tightbound.cli.arguments import Parser
 
-    module = import_module(f"tightbound.cli.{name}")
+    module = import_module(f"tightbound.cli.{name.replace('-', '_')}")
     parser = Parser(f"tightbound {name}", COMMANDS[name])
     module.declare(parser)
     given = parser.read(rest)

@@ -205,6 +205,19 @@ class AbstractExplicit(AbstractConditional):
             "gaussian_scalar, gaussian_column, gaussian_fixed, log_normal and student_t"
         )
 
+    def normal_each(self, given: Any) -> tuple[Any, Any]:
+        """Mean and standard deviation of each entry, where entries are independent normals.
+
+        Raises:
+            UsageError: They are none, or nothing is known of it.
+        """
+        del given
+        raise UsageError(
+            f"{type(self).__name__} is no likelihood of independent normal values: expected one "
+            "with normal_each(given), such as those of the names gaussian, gaussian_scalar, "
+            "gaussian_column and gaussian_fixed, or one of independent binary values"
+        )
+
     def level_probs(self, given: Any) -> dict[int, Any]:
         """The probability of each level, by the number of the entry that has levels; none here."""
         del given

@@ -125,6 +125,10 @@ class DiagonalNormal(AbstractExplicit):
             location = jax.nn.sigmoid(location)
         return location, jnp.exp(self.log_scale(h))
 
+    def normal_each(self, given: One) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
+        """As `parameters`."""
+        return self.parameters(given)
+
     def distribution(self, given: One) -> dist.Distribution:
         """The NumPyro distribution given one value."""
         return _normal(*self.parameters(given))

@@ -41,15 +41,23 @@ class BlockMeans(eqx.Module):
 
     def __call__(self, z: Float[Array, " d"]) -> Float[Array, " n"]:
         """A z."""
-        (height, width, channels), f = self.shape, self.factor
-        squares = z.reshape(height // f, f, width // f, f, channels)
-        return jnp.ravel(jnp.mean(squares, axis=(1, 3)))
+        return jnp.mean(self.squares(z), axis=0)
 
     def back(self, x: Float[Array, " n"]) -> Float[Array, " d"]:
         """A^+ x: each mean at all pixels of its square."""
+        return self.joined(jnp.broadcast_to(x, (self.factor**2, *x.shape)))
+
+    def squares(self, z: Float[Array, " d"]) -> Float[Array, "pixels n"]:
+        """The pixels of each square."""
         (height, width, channels), f = self.shape, self.factor
-        means = x.reshape(height // f, width // f, channels)
-        return jnp.ravel(jnp.repeat(jnp.repeat(means, f, axis=0), f, axis=1))
+        cut = z.reshape(height // f, f, width // f, f, channels)
+        return jnp.transpose(cut, (1, 3, 0, 2, 4)).reshape(f**2, -1)
+
+    def joined(self, squares: Float[Array, "pixels n"]) -> Float[Array, " d"]:
+        """The image of these squares."""
+        (height, width, channels), f = self.shape, self.factor
+        cut = squares.reshape(f, f, height // f, width // f, channels)
+        return jnp.ravel(jnp.transpose(cut, (2, 0, 3, 1, 4)))
 
 
 class Empirical(AbstractConditional):

@@ -62,6 +62,10 @@ class AbstractThrough(AbstractExplicit):
         """What is expected of the entries that are not observed."""
         return self.conditional.mean_missing(value, observed, self._seen(given))
 
+    def normal_each(self, given: Any) -> tuple[Any, Any]:
+        """Mean and standard deviation of each entry."""
+        return self.conditional.normal_each(self._seen(given))
+
     def push(self, noise: Any, given: Any) -> tuple[Any, Any]:
         """What normal noise becomes, with its log-weights."""
         return self.conditional.push(noise, self._seen(given))

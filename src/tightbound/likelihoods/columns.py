@@ -117,6 +117,12 @@ class Columns(AbstractExplicit):
             log_ratios.append(found[1])
         return self._together(values), self._together(log_ratios)
 
+    def normal_each(self, given: One) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
+        """Mean and standard deviation of each column, all of which must have normal laws."""
+        pairs = zip(self.laws, self.free(given), strict=True)
+        each = [law.normal_each(free) for law, free in pairs]
+        return self._together([m for m, _ in each]), self._together([s for _, s in each])
+
     def level_probs(self, given: One) -> dict[int, Float[Array, " levels"]]:
         """The probability of each level, by the number of the column that has levels."""
         found = {}

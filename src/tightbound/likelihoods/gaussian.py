@@ -76,6 +76,10 @@ class GaussianColumns(AbstractUnivariate):
         location, scale = self.parameters(free)
         return location + scale * noise, jnp.zeros_like(location)
 
+    def normal_each(self, free: Free) -> tuple[Values, Values]:
+        """As `parameters`."""
+        return self.parameters(free)
+
     def mean(self, free: Free) -> Values:
         """The mean."""
         return self.parameters(free)[0]

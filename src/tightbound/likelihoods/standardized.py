@@ -98,6 +98,12 @@ class Standardized(AbstractExplicit):
         u, log_ratio = self.likelihood.push(noise, given)
         return self.standardization.inverse(u), log_ratio
 
+    def normal_each(self, given: Any) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
+        """Mean and standard deviation of each column, where columns are independent normals."""
+        location, scale = self.likelihood.normal_each(given)
+        unit = self.standardization.scale.values.astype(scale.dtype)
+        return self.standardization.inverse(location), unit * scale
+
     def sample_and_log_prob(
         self, given: Any, *, key: PRNGKeyArray
     ) -> tuple[Float[Array, " dim"], Float[Array, ""]]:

@@ -97,6 +97,18 @@ class AbstractUnivariate(eqx.Module):
             "gaussian_fixed, log_normal or student_t for numbers; levels need none"
         )
 
+    def normal_each(self, free: Free) -> tuple[Values, Values]:
+        """Mean and standard deviation of each column, in the data's units, where it is normal.
+
+        Raises:
+            UsageError: It is not.
+        """
+        del free
+        raise UsageError(
+            f"{type(self).__name__} is no normal law: expected gaussian, gaussian_scalar, "
+            "gaussian_column or gaussian_fixed, or binary values"
+        )
+
     def cdf(self, values: Values, free: Free) -> Values:
         """The probability of a value no larger.
 

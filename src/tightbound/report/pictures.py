@@ -73,6 +73,17 @@ def pairs_sheet(
     return _png(_place(np.stack(tiles), columns, gaps))
 
 
+def restored_sheet(
+    columns: list[Float[np.ndarray, "m d"]], shape: tuple[int, int], limits: tuple[float, float]
+) -> bytes:
+    """A row for each item: what was seen of it, what is expected, draws, and the truth if known."""
+    seen, *others = columns
+    tiles = [_tiles(seen, shape, limits, gap=_MISSING)]
+    tiles += [_tiles(column, shape, limits) for column in others]
+    rows = np.stack(tiles, axis=1)
+    return _png(_place(rows.reshape(-1, *rows.shape[2:]), len(columns), [_GAP] * (len(seen) - 1)))
+
+
 def manifold_sheet(
     manifold: Float[np.ndarray, "m d"], shape: tuple[int, int], limits: tuple[float, float]
 ) -> bytes:

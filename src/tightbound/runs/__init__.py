@@ -12,6 +12,11 @@ from tightbound.runs.images import reconstruct_data as reconstruct_data
 from tightbound.runs.images import sample_chunks as sample_chunks
 from tightbound.runs.imputing import impute_data as impute_data
 from tightbound.runs.interpolating import interpolate_rows as interpolate_rows
+from tightbound.runs.restoring import Asked as Asked
+from tightbound.runs.restoring import Restoration as Restoration
+from tightbound.runs.restoring import denoise_data as denoise_data
+from tightbound.runs.restoring import inpaint_data as inpaint_data
+from tightbound.runs.restoring import super_resolve_data as super_resolve_data
 from tightbound.runs.scoring import score_data as score_data
 from tightbound.runs.scoring import score_lines as score_lines
 from tightbound.runs.scoring import score_png as score_png

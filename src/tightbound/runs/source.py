@@ -120,6 +120,7 @@ def load_scored(
     *,
     scale: float | None = None,
     header: bool | None = None,
+    smaller: int = 1,
 ) -> Scored:
     """Loads the test part of a named set, or all rows of a file in their order.
 
@@ -130,6 +131,7 @@ def load_scored(
         scale: What the file's numbers are divided by, if not by what their type says; those of the
             fit's own file by what they were divided by then.
         header: Whether the file's first line names its columns; as then, for the fit's own file.
+        smaller: By how much both sides of its images are shorter than those of the run's.
 
     Raises:
         UsageError: No such data, items of another shape than the run's, or a file whose columns
@@ -157,9 +159,11 @@ def load_scored(
         }
         found = Scored(items.name, items.x, np.arange(len(items.x)), about, names=items.row_names)
     shape = items_of(directory).shape
+    shape = (*(size // smaller for size in shape[:2]), *shape[2:])
     if found.x.shape[1] != math.prod(shape):
+        like = "like the run's" if smaller == 1 else f"for the run's divided by {smaller}"
         raise UsageError(
-            f"{name}: expected items of shape {shape} like the run's, got {found.x.shape[1]} values"
+            f"{name}: expected items of shape {shape} {like}, got {found.x.shape[1]} values"
         )
     return found._replace(about={**found.about, "rows": f"rows of {found.name}"})
 

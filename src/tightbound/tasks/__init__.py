@@ -8,6 +8,7 @@ from tightbound.tasks.conditional import conditional as conditional
 from tightbound.tasks.conditional import level_probabilities as level_probabilities
 from tightbound.tasks.conditional_samples import ConditionalSamples as ConditionalSamples
 from tightbound.tasks.conditional_samples import conditional_samples as conditional_samples
+from tightbound.tasks.denoise import denoise as denoise
 from tightbound.tasks.embed import Embedded as Embedded
 from tightbound.tasks.embed import LatentMap as LatentMap
 from tightbound.tasks.embed import embed as embed
@@ -19,11 +20,14 @@ from tightbound.tasks.forecast import Forecast as Forecast
 from tightbound.tasks.forecast import forecast as forecast
 from tightbound.tasks.impute import Imputed as Imputed
 from tightbound.tasks.impute import impute as impute
+from tightbound.tasks.inpaint import inpaint as inpaint
 from tightbound.tasks.interpolate import Interpolated as Interpolated
 from tightbound.tasks.interpolate import interpolate as interpolate
 from tightbound.tasks.predictive import Predictive as Predictive
 from tightbound.tasks.predictive import predictive as predictive
+from tightbound.tasks.restored import Restored as Restored
 from tightbound.tasks.score import Scores as Scores
 from tightbound.tasks.score import score as score
 from tightbound.tasks.smooth import Smoothed as Smoothed
 from tightbound.tasks.smooth import smooth as smooth
+from tightbound.tasks.super_resolve import super_resolve as super_resolve

@@ -49,6 +49,9 @@ class Predictive:
     mean: Float[np.ndarray, "n *item"]
     """What is expected, by all k draws of z: the mean of `draws` but for their noise; of an entry
     that has levels, the number of the most probable one."""
+    mean_stderr: Float[np.ndarray, "n *item"]
+    """Standard error of `mean` from the draws of z, by the delta method: 0 where nothing is drawn,
+    NaN of an entry that has levels. Where `ess` is near 1 it is too small."""
     level_probs: dict[int, Float[np.ndarray, "n levels"]]
     """The probability of each level, by the number of the entry that has levels; 1 where it is
     known."""
@@ -131,6 +134,7 @@ def predictive(
     return Predictive(
         draws=np.swapaxes(found.draws, 0, 1),
         mean=found.mean,
+        mean_stderr=found.mean_stderr,
         level_probs=found.level_probs,
         observed=~np.isnan(data.source.read()),
         log_evidence=found.log_evidence,
@@ -145,6 +149,7 @@ def predictive(
 class _Found(NamedTuple):
     draws: Float[Array, "n m *item"]
     mean: Float[Array, "n *item"]
+    mean_stderr: Float[Array, "n *item"]
     level_probs: dict[int, Float[Array, "n _levels"]]
     log_evidence: Float[Array, " n"]
     stderr: Float[Array, " n"]
@@ -186,16 +191,26 @@ def _predicted(
         def level_probs(z: Any) -> dict[int, Float[Array, " _levels"]]:
             return model.likelihood.level_probs(having(z, condition(x)))
 
-        expected = averaged(jax.vmap(mean)(z))
+        means = jax.vmap(mean)(z)
+        expected = averaged(means)
+        off = jnp.zeros_like(expected)
+        if posterior is not None:
+            weight = shares.reshape(-1, *(1,) * expected.ndim)
+            # Of each draw its share of the error: the square of share times distance.
+            off = jnp.sqrt(
+                jnp.sum(jnp.where(weight > 0, weight * (means - expected[None]), 0.0) ** 2, axis=0)
+            )
         probs = jax.tree.map(averaged, jax.vmap(level_probs)(z))
         for place, of_levels in probs.items():
             expected = expected.at[place].set(jnp.argmax(of_levels).astype(expected.dtype))
+            off = off.at[place].set(jnp.nan)
             level = jax.nn.one_hot(known[0][place].astype(int), of_levels.shape[0])
             probs[place] = jnp.where(known[1][place], level, of_levels)
         expected = jnp.where(known[1], known[0], expected)
+        off = jnp.where(known[1], 0.0, off)
         chosen = resampled(shares, draws, stream(key, "predictive.chosen"))
         drawn = jax.vmap(draw)(chosen, first_keys(stream(key, "predictive.x"), draws))
-        return _Found(drawn, expected, probs, *accuracy(log_w, posterior)), undefined
+        return _Found(drawn, expected, off, probs, *accuracy(log_w, posterior)), undefined
 
     return jax.vmap(one)(x, keys)
 
