@@ -73,7 +73,7 @@ def sample_chunks(
         def one(key: Array) -> Array:
             if run.posterior is None:
                 return run.model.sample(key)[0]
-            return run.model.likelihood.mean(run.model.prior.sample(None, key=key))
+            return run.model.sample_mean(key)
 
         return jax.vmap(one)(keys)
 
@@ -96,7 +96,7 @@ def reconstruct(run: Run, x: Data) -> Float[np.ndarray, "n *item"]:
     posterior = with_density(run.posterior, run.model, 0, "reconstruction")
 
     def one(x: One) -> Array:
-        mean, alive = run.model.likelihood.mean(posterior.mean(x)), None
+        mean, alive = run.model.likelihood.mean(run.model.given(x, posterior.mean(x))), None
         if run.model.prior.sees_data:
             alive = live(x)  # behind the end of a sequence there is nothing to reconstruct
         return mean if alive is None else jnp.where(alive[:, None], mean, jnp.nan)

@@ -29,7 +29,7 @@ from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.exact.double import double, undrawn, widened
 from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
-from tightbound.models import Bayesian, Model
+from tightbound.models import Bayesian, Model, RecurrentModel
 from tightbound.models.finite import responsibilities
 from tightbound.models.shapes import like_z
 from tightbound.tasks.marginals import single
@@ -126,11 +126,18 @@ def decode(model: Model | Bayesian, codes: Float[np.ndarray, "n latent"]) -> Dec
         codes: As `encode` gives them. Of a finite z the rows are probabilities, and sum to one.
 
     Raises:
-        UsageError: Another width, a model with a condition, or one whose likelihood has no mean.
+        UsageError: Another width, a model with a condition, one whose likelihood has no mean, or
+            whose steps depend on the values before them.
     """
     model = single(model)
     if model.condition:
         raise UsageError("expected a model without a condition to decode values of z alone")
+    if isinstance(model, RecurrentModel):
+        raise UsageError(
+            "what is expected of x given z alone is not known where each step depends on the "
+            "values before it: expected a model other than a RecurrentModel; its draws are "
+            "model.sample(key), and what follows given values tb.tasks.forecast"
+        )
     like = like_z(model)
     finite = isinstance(model.prior, AbstractFinite)
     if finite:

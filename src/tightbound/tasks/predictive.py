@@ -20,11 +20,10 @@ from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
-from tightbound.core.items import Data, condition, having, observed, values
+from tightbound.core.items import Data, observed, values
 from tightbound.core.streams import first_keys, item_keys, stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractExplicit, AbstractFinite
-from tightbound.distributions.markov import whole
 from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
@@ -167,27 +166,26 @@ def _predicted(
         undefined = jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf))
         # Behind the end of a sequence values are what the model goes on with.
         keys = first_keys(stream(key, "predictive.behind"), log_w.shape[0])
-        z = jax.vmap(lambda z, key: whole(model.prior, x, z, key))(z, keys)
+        whole = jax.vmap(lambda z, key: model.whole(x, z, key))(z, keys)
         shares = jax.nn.softmax(log_w)
         known = values(x), observed(x)
 
-        def mean(z: Any) -> Float[Array, "*item"]:
-            return model.likelihood.mean_missing(*known, having(z, condition(x)))
+        def mean(given: Any) -> Float[Array, "*item"]:
+            return model.likelihood.mean_missing(*known, given)
 
         def draw(number: Int[Array, ""], key: PRNGKeyArray) -> Float[Array, "*item"]:
-            given = having(jax.tree.map(lambda leaf: leaf[number], z), condition(x))
-            return model.likelihood.sample_missing(*known, given, key=key)
+            of = jax.tree.map(lambda leaf: leaf[number], whole)
+            # Values that the model went on by are part of the draw.
+            there = known if of.filled is None else (of.filled.x, of.filled.observed)
+            return model.likelihood.sample_missing(*there, of.given, key=key)
 
         def averaged(values: Float[Array, "k *s"]) -> Float[Array, "*s"]:
             # Zero times what a draw without weight expects, which may be anything.
             weight = shares.reshape(-1, *(1,) * (values.ndim - 1))
             return jnp.sum(jnp.where(weight > 0, weight * values, 0.0), axis=0)
 
-        def level_probs(z: Any) -> dict[int, Float[Array, " _levels"]]:
-            return model.likelihood.level_probs(having(z, condition(x)))
-
-        expected = averaged(jax.vmap(mean)(z))
-        probs = jax.tree.map(averaged, jax.vmap(level_probs)(z))
+        expected = averaged(jax.vmap(mean)(whole.given))
+        probs = jax.tree.map(averaged, jax.vmap(model.likelihood.level_probs)(whole.given))
         for place, of_levels in probs.items():
             expected = expected.at[place].set(jnp.argmax(of_levels).astype(expected.dtype))
             level = jax.nn.one_hot(known[0][place].astype(int), of_levels.shape[0])
