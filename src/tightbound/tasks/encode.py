@@ -27,6 +27,7 @@ from tightbound.distributions import AbstractExplicit, AbstractFinite, DiagonalN
 from tightbound.distributions.triangular import HIGHEST
 from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.densities import with_density
+from tightbound.evidence.draws import without_padding
 from tightbound.evidence.exact.double import double, undrawn, widened
 from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
 from tightbound.models import Bayesian, Model, RecurrentModel
@@ -58,8 +59,9 @@ def encode(
         execution: `key`, `binarize`, `batch_size` and `progress`: see `tb.evidence.Execution`.
 
     Returns:
-        Shape (n, latent), of several layers one behind the other, the bottom one first; of a
-        finite z shape (n, states), in the prior's order.
+        Shape (n, latent), of several layers one behind the other, the bottom one first; of
+        sequences the steps' states, NaN behind the end of each; of a finite z shape (n, states),
+        in the prior's order.
 
     Raises:
         UsageError: As for `tb.tasks.predictive`.
@@ -88,7 +90,11 @@ def encode(
         return Batch(*_means(model, posterior, seen, keys, k=k))
 
     at_once = per_device(NUMBERS, of_each=k * max(1, data.source.size))
-    return run.over(one_batch, data, doing="encoding", at_once=at_once)
+    means = run.over(one_batch, data, doing="encoding", at_once=at_once)
+    if data.steps is None:
+        return means
+    paths = means.reshape(len(means), 1, *like_z(model).shape)
+    return without_padding(paths, data.steps).reshape(means.shape)
 
 
 @filter_jit

@@ -56,6 +56,7 @@ class Predictive:
     log_evidence: Float[np.ndarray, " n"]
     """Log p(x_observed) in nats, by the same draws of z; with the mask, if that has a model."""
     stderr: Float[np.ndarray, " n"]
+    """Its standard error from the draws; NaN for k = 1."""
     ess: Float[np.ndarray, " n"]
     """Effective number of draws of z, of k; infinite where all z are enumerated."""
     khat: Float[np.ndarray, " n"]
@@ -225,16 +226,20 @@ def accuracy(
             jnp.full_like(total, jnp.inf),
             -jnp.full_like(total, jnp.inf),
         )
-    largest = jax.lax.top_k(log_w, tail_length(log_w.shape[0]) + 1)[0][::-1]
+    k = log_w.shape[0]
+    largest = jax.lax.top_k(log_w, min(tail_length(k) + 1, k))[0][::-1]
     return *mean_weight(log_w), khat(largest)
 
 
 def mean_weight(
     log_w: Float[Array, " k"],
 ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-    """Log of the mean of k weights in nats, its standard error, the effective number of draws."""
+    """Log of the mean of k weights in nats, its standard error, the effective number of draws.
+
+    One weight does not tell how far it errs: the error is then NaN.
+    """
     total, k = jax.nn.logsumexp(log_w), log_w.shape[0]
     shares = jnp.exp(log_w - total)
     ess = 1 / jnp.sum(shares**2)
-    stderr = jnp.sqrt(jnp.maximum(1 / ess - 1 / k, 0.0))
+    stderr = jnp.sqrt(jnp.maximum(1 / ess - 1 / k, 0.0)) if k > 1 else jnp.full_like(ess, jnp.nan)
     return total - jnp.log(float(k)), stderr, ess
