@@ -246,3 +246,22 @@ def test_not_miwae_deletes_high_values_and_scores_those_alone(tmp_path, capsys, 
     assert "| banknote | self_masking | unknown | no | linear | 40 | " in capsys.readouterr().out
     run("not_miwae", "banknote", *few, "--sign", "high_missing", "--censored")
     assert "| high_missing | yes | linear | 40 | " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["deep_markov", "vrnn"])
+def test_chorales_are_fitted_and_judged_per_step(kind, tmp_path, capsys, monkeypatch):
+    rng = np.random.default_rng(0)
+    part = [(rng.random((steps, 4)) < 0.4).astype(int).tolist() for steps in (3, 5, 4)]
+    (tmp_path / "x.json").write_text(json.dumps({"train": part, "valid": part, "test": part}))
+    ds = tb.data.load(tmp_path / "x.json")
+    monkeypatch.setattr(tb.data, "load", lambda name: ds)
+    sizes = ["--latent", 2, "--hidden", 3, "--batch-size", 3, "--epochs", 2]
+    run("jsb_chorales", kind, *sizes, "--k", 3, "--particles", 4)
+    printed = capsys.readouterr().out
+    assert "test: 3 chorales, 12 steps" in printed
+    cells = printed.splitlines()[-1].strip("| ").split(" | ")
+    assert cells[0] == f"{kind}, st_r, elbo()"
+    elbo, weighed = float(cells[1]), float(cells[2])
+    assert 0 < weighed <= elbo
+    assert all(re.fullmatch(r"\d\.\d{3} ± \d\.\d{3}", cell) for cell in cells[3:])
