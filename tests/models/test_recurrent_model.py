@@ -105,6 +105,19 @@ def test_draws_have_the_moments_of_the_joint_normal_for_what_the_memory_is_told(
         assert np.abs(z_of_mean(products, cov[rows, columns])).max() < LIMIT
 
 
+@pytest.mark.slow
+# Two means over 40 data, each biased to its own side: false alarms below 1e-6.
+@pytest.mark.stat
+def test_both_sides_of_data_that_the_model_draws_with_holes_hold_log_p():
+    observed = np.repeat(~np.isnan(X[1:2]), 40, axis=0)
+    found = tb.sandwich(MODEL, n=40, observed=observed, temperatures=100, chains=16)
+    truth = np.array([recurrent.log_p(x) for x in found.x])
+    assert z_of_mean(found.lower.log_evidence - truth) < LIMIT
+    assert z_of_mean(found.upper.log_evidence - truth) > -LIMIT
+    assert found.gap < 0.2
+
+
+@pytest.mark.slow
 # By exact draws of z, 8 means and 36 products: false alarms 4.2e-5.
 @pytest.mark.stat
 def test_forecasts_go_on_by_their_own_draws():
