@@ -281,3 +281,22 @@ def test_restored_images_stand_beside_other_methods(tmp_path, capsys):
     assert [row[1] for row in rows[6:]] == ["as they are", *names, "tb.tasks.denoise"]
     assert all(0 < float(row[2]) < 0.3 for row in rows)
     assert (tmp_path / "restored_digits.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["deep_markov", "vrnn"])
+def test_chorales_are_fitted_and_judged_per_step(kind, tmp_path, capsys, monkeypatch):
+    rng = np.random.default_rng(0)
+    part = [(rng.random((steps, 4)) < 0.4).astype(int).tolist() for steps in (3, 5, 4)]
+    (tmp_path / "x.json").write_text(json.dumps({"train": part, "valid": part, "test": part}))
+    ds = tb.data.load(tmp_path / "x.json")
+    monkeypatch.setattr(tb.data, "load", lambda name: ds)
+    sizes = ["--latent", 2, "--hidden", 3, "--batch-size", 3, "--epochs", 2]
+    run("jsb_chorales", kind, *sizes, "--k", 3, "--particles", 4)
+    printed = capsys.readouterr().out
+    assert "test: 3 chorales, 12 steps" in printed
+    cells = printed.splitlines()[-1].strip("| ").split(" | ")
+    assert cells[0] == f"{kind}, st_r, elbo()"
+    elbo, weighed = float(cells[1]), float(cells[2])
+    assert 0 < weighed <= elbo
+    assert all(re.fullmatch(r"\d\.\d{3} ± \d\.\d{3}", cell) for cell in cells[3:])

@@ -118,6 +118,7 @@ def test_levels_are_written_as_words(fitted):
         (["m", "holes.csv", "-o", "filled.tsv"], "suffix out of .csv, got .tsv"),
         (["m", "no.csv"], "no.csv"),
         (["m", "holes.npy"], "expected a table to fill"),
+        (["m", "walks.json"], "walks.json holds sequences, and tables alone are filled here"),
         (["m", "holes.csv", "--interval", "95"], "between 0 and 1, got 95"),
         (["n", "holes.csv"], "expected run to be one of m"),
         (["m", "holes.csv", "--cells", "c.txt"], "suffix out of .csv, got .txt"),

@@ -15,12 +15,13 @@ SMALL = ("--latent", "2", "--hidden", "4", "--k", "2", "--epochs", "1", "--evalu
 
 
 @pytest.mark.slow
-def test_a_run_of_sequences_is_fitted_judged_and_sampled(tightbound, tmp_path):
+@pytest.mark.parametrize("network", ["deep_markov", "vrnn"])
+def test_a_run_of_sequences_is_fitted_judged_and_sampled(network, tightbound, tmp_path):
     rng = np.random.default_rng(0)
     lengths = rng.integers(2, 5, size=20)
     sequences = [(rng.random((n, 3)) < 0.4).astype(int).tolist() for n in lengths]
     (tmp_path / "x.json").write_text(json.dumps(sequences))
-    status, out, _ = tightbound("fit", "x.json", "--network", "deep_markov", *SMALL, "--name", "a")
+    status, out, _ = tightbound("fit", "x.json", "--network", network, *SMALL, "--name", "a")
     assert status == 0
     opened = runs.open_run(tmp_path / "runs" / "a")
     ds = tb.data.load(tmp_path / "x.json")
@@ -55,7 +56,8 @@ def test_a_run_of_sequences_is_fitted_judged_and_sampled(tightbound, tmp_path):
 def test_settings_without_a_meaning_for_sequences_are_refused(settings, words):
     with pytest.raises(UsageError, match=words):
         Config(network="deep_markov", **settings).check()
-    Config(network="deep_markov", posterior="st_lr", hidden="8", latent="3").check()
+    for network in ("deep_markov", "vrnn"):
+        Config(network=network, posterior="st_lr", hidden="8", latent="3").check()
 
 
 def test_sizes_are_the_model_s_own_unless_they_are_given():

@@ -10,7 +10,7 @@ import pytest
 from numpyro import distributions as dist
 
 import tightbound as tb
-from tests.oracles import linear_gaussian
+from tests.oracles import linear_gaussian, state_space
 from tests.oracles.linear_gaussian import data, exact_parts
 from tests.ztest import LIMIT, z_of_mean
 from tightbound.core.errors import UsageError
@@ -91,3 +91,15 @@ def test_wrong_use_is_refused():
         tb.draws(target, tb.posterior(target), X, n=1)
     with pytest.raises(UsageError, match="expected data of shape"):
         tb.draws(PARTS.model, PARTS.posterior, n=1)
+
+
+def test_there_are_no_states_behind_the_end_of_a_sequence():
+    model = state_space.model(5)
+    x = state_space.drawn(5, 4)[:2]  # the first ends behind its third step
+    z = tb.draws(model, model.prior, x, n=3)
+    assert z.shape == (2, 3, 5, 2)
+    ends = np.array([3, 5])
+    behind = np.broadcast_to((np.arange(5) >= ends[:, None])[:, None, :, None], z.shape)
+    np.testing.assert_array_equal(np.isnan(z), behind)
+    codes = tb.tasks.encode(model, model.prior, x, k=4).reshape(2, 5, 2)
+    np.testing.assert_array_equal(np.isnan(codes), behind[:, 0])

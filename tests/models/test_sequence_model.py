@@ -43,7 +43,8 @@ def longer(params, steps):
         dataclasses.replace(of, steps=steps) for of in (params.model.prior, params.model.likelihood)
     )
     posterior = dataclasses.replace(params.posterior, steps=steps)
-    return Params(tb.Model(prior, likelihood), posterior)
+    model = dataclasses.replace(params.model, prior=prior, likelihood=likelihood)
+    return Params(model, posterior)
 
 
 def padded(x, steps):
@@ -198,7 +199,11 @@ def test_a_likelihood_of_columns_and_of_counts_will_do():
     ("data", "options", "words"),
     [
         (VALUES[:, :, 0], {}, r"sequences of shape \(steps, d\).*\(steps, 1\)"),
-        (VALUES, {"kind": "deep"}, "kind of sequence model to be one of deep_markov, got 'deep'"),
+        (
+            VALUES,
+            {"kind": "deep"},
+            "kind of sequence model to be one of deep_markov, vrnn, got 'deep'",
+        ),
         (VALUES, {"posterior": "normal"}, "posterior of sequences to be one of st_l"),
         (VALUES, {"latent": 0}, "latent"),
         (VALUES, {"likelihood": "columns"}, "one likelihood of numbers for all columns of a step"),

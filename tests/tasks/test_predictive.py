@@ -157,3 +157,13 @@ def test_a_model_of_many_z_needs_a_posterior():
     model, _, _ = linear()
     with pytest.raises(UsageError, match="posterior"):
         predictive(model, None, holed())
+
+
+def test_one_draw_of_z_is_one_and_says_nothing_of_its_error():
+    model, q, _ = linear()
+    found = predictive(model, q, holed()[:2], draws=3, k=1)
+    np.testing.assert_array_equal(found.ess, 1)
+    assert np.isnan(found.stderr).all()
+    assert np.isnan(found.khat).all()
+    assert np.isfinite(found.log_evidence).all()
+    assert np.isfinite(found.draws).all()

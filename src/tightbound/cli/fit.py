@@ -48,7 +48,7 @@ WORDS = {
     "latent": "Latent sizes, bottom layer first.",
     "hidden": "Hidden widths, as 200,200 (if left out) or 200,200;100,100; of images channels.",
     "layers": "Stochastic layers.",
-    "network": "dense; conv or ladder (of maps) for images; deep_markov for sequences.",
+    "network": "dense; conv or ladder (of maps) for images; deep_markov or vrnn for sequences.",
     "inference": "Of several layers: bottom_up, or top_down (for ladder, if left out).",
     "likelihood": f"One of {', '.join(names.likelihoods())}.",
     "activation": "Of the hidden units; tanh, of images' networks silu, if left out.",

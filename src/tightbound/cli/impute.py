@@ -33,6 +33,11 @@ def run(given: Namespace) -> int:
     directory = find_run(given.run)
     source = Path(given.data)
     suffix = source.suffix.lower()
+    if suffix == ".json":
+        raise UsageError(
+            f"{given.data} holds sequences, and tables alone are filled here: in Python "
+            "tb.impute(run.model, run.posterior, tb.data.load(...).train) fills sequences"
+        )
     if suffix not in SUFFIXES:
         raise UsageError(
             f"expected a table to fill, a file with a suffix out of {', '.join(SUFFIXES)}, got "

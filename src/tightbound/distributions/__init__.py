@@ -36,6 +36,7 @@ from tightbound.distributions.layered import BottomLayer as BottomLayer
 from tightbound.distributions.layered import Layered as Layered
 from tightbound.distributions.linear_normal import LinearNormal as LinearNormal
 from tightbound.distributions.markov import Markov as Markov
+from tightbound.distributions.memory import Memory as Memory
 from tightbound.distributions.mixture_prior import MixturePrior as MixturePrior
 from tightbound.distributions.normal import DiagonalNormal as DiagonalNormal
 from tightbound.distributions.normal import StandardNormal as StandardNormal
@@ -43,6 +44,10 @@ from tightbound.distributions.on_features import OnFeatures as OnFeatures
 from tightbound.distributions.over_labels import LabelledPosterior as LabelledPosterior
 from tightbound.distributions.over_labels import OfLabel as OfLabel
 from tightbound.distributions.over_labels import OverLabels as OverLabels
+from tightbound.distributions.recurrent_posterior import (
+    RecurrentPosterior as RecurrentPosterior,
+)
+from tightbound.distributions.recurrent_prior import RecurrentPrior as RecurrentPrior
 from tightbound.distributions.restoration import Degradation as Degradation
 from tightbound.distributions.restoration import Empirical as Empirical
 from tightbound.distributions.restoration import Projected as Projected

@@ -97,22 +97,7 @@ class Markov(AbstractSteps):
         steps = z, alive, self.contexts(given), first_keys(key, self.steps)
         return jax.lax.scan(step, self.start, steps)[1]
 
-    def cut(
-        self, z: Float[Array, "steps m"], given: Any, key: PRNGKeyArray
-    ) -> Float[Array, "steps m"]:
-        """A path of the chain itself as one given a datum: N(0, I) behind the datum's last step."""
-        alive = live(given)
-        if alive is None:
-            return z
-        noise = jax.vmap(lambda key: jax.random.normal(key, z.shape[1:], z.dtype))
-        return jnp.where(alive[:, None], z, noise(first_keys(key, self.steps)))
-
 
 def whole(prior: Any, x: Any, z: Any, key: PRNGKeyArray) -> Any:
     """A z given a datum as one of the model at all steps; of other models than chains z itself."""
     return prior.whole(z, x, key) if isinstance(prior, Markov) else z
-
-
-def cut(prior: Any, x: Any, z: Any, key: PRNGKeyArray) -> Any:
-    """A z of the model at all steps as one given a datum; of other models than chains z itself."""
-    return prior.cut(z, x, key) if isinstance(prior, Markov) else z

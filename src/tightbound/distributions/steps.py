@@ -32,10 +32,11 @@ def live(given: Any) -> Bool[Array, " steps"] | None:
 
 
 class AbstractSteps(AbstractExplicit):
-    """A distribution of a path of shape (steps, m), step by step, each given the one before it.
+    """A distribution of a path of shape (steps, m), step by step, each given those before it.
 
-    What else a step is given is its entry of `contexts`, which depend on the datum alone. Draws of
-    a step depend on its number and the key, and not on how many steps there are.
+    What it is given of them is the one before, unless `after` and `befores` say otherwise; what
+    else is its entry of `contexts`, which depend on the datum alone. Draws of a step depend on its
+    number and the key, and not on how many steps there are.
     """
 
     steps: eqx.AbstractVar[int]
@@ -53,8 +54,8 @@ class AbstractSteps(AbstractExplicit):
 
     @property
     @abc.abstractmethod
-    def start(self) -> Float[Array, " m"]:
-        """What the first step is given in place of a step before."""
+    def start(self) -> Float[Array, " b"]:
+        """What the first step is given in place of those before."""
 
     @abc.abstractmethod
     def contexts(self, given: Any) -> Any:
@@ -62,19 +63,31 @@ class AbstractSteps(AbstractExplicit):
 
     @abc.abstractmethod
     def sample_step(
-        self, before: Float[Array, " m"], context: Any, *, key: PRNGKeyArray
+        self, before: Float[Array, " b"], context: Any, *, key: PRNGKeyArray
     ) -> tuple[Float[Array, " m"], Float[Array, ""]]:
-        """One draw of a step and its log-density in nats, given the step before."""
+        """One draw of a step and its log-density in nats, given those before."""
 
     @abc.abstractmethod
     def log_prob_step(
-        self, value: Float[Array, " m"], before: Float[Array, " m"], context: Any
+        self, value: Float[Array, " m"], before: Float[Array, " b"], context: Any
     ) -> Float[Array, ""]:
-        """Log-density of a step in nats, given the step before."""
+        """Log-density of a step in nats, given those before."""
 
     @abc.abstractmethod
-    def mean_step(self, before: Float[Array, " m"], context: Any) -> Float[Array, " m"]:
-        """Mean of a step, given the step before."""
+    def mean_step(self, before: Float[Array, " b"], context: Any) -> Float[Array, " m"]:
+        """Mean of a step, given those before."""
+
+    def after(
+        self, before: Float[Array, " b"], value: Float[Array, " m"], context: Any
+    ) -> Float[Array, " b"]:
+        """What the next step is given of this one and those before it: this one, unless so."""
+        del before, context
+        return value
+
+    def befores(self, value: Float[Array, "steps m"], contexts: Any) -> Float[Array, "steps b"]:
+        """What each step of a path is given of those before it."""
+        del contexts
+        return jnp.concatenate([self.start[None].astype(value.dtype), value[:-1]])
 
     def sample(self, given: Any = None, *, key: PRNGKeyArray) -> Float[Array, "steps m"]:
         """One path; N(0, I) behind the last step of a datum."""
@@ -85,14 +98,14 @@ class AbstractSteps(AbstractExplicit):
     ) -> tuple[Float[Array, "steps m"], Float[Array, ""]]:
         """One path and its log-density in nats."""
 
-        def step(before: Float[Array, " m"], given: tuple) -> tuple:
+        def step(before: Float[Array, " b"], given: tuple) -> tuple:
             context, alive, key = given
             z, log_prob = self.sample_step(before, context, key=key)
             if alive is not None:
                 noise = jax.random.normal(key, z.shape, z.dtype)
                 z = jnp.where(alive, z, noise)
                 log_prob = jnp.where(alive, log_prob, log_standard(z))
-            return z, (z, log_prob)
+            return self.after(before, z, context), (z, log_prob)
 
         steps = self.contexts(given), live(given), first_keys(key, self.steps)
         z, log_probs = jax.lax.scan(step, self.start, steps)[1]
@@ -105,22 +118,46 @@ class AbstractSteps(AbstractExplicit):
     def log_prob_steps(
         self, value: Float[Array, "steps m"], given: Any = None
     ) -> Float[Array, " steps"]:
-        """Log-density of each step given the one before it, in nats; their sum is `log_prob`."""
-        before = jnp.concatenate([self.start[None].astype(value.dtype), value[:-1]])
-        each = jax.vmap(self.log_prob_step)(value, before, self.contexts(given))
-        alive = live(given)
+        """Log-density of each step given those before it, in nats; their sum is `log_prob`."""
+        contexts = self.contexts(given)
+        return self.log_prob_from(value, self.befores(value, contexts), contexts, live(given))
+
+    def log_prob_from(
+        self,
+        value: Float[Array, "steps m"],
+        befores: Float[Array, "steps b"],
+        contexts: Any,
+        alive: Bool[Array, " steps"] | None,
+    ) -> Float[Array, " steps"]:
+        """The same, for what each step is given and which come before the end."""
+        each = jax.vmap(self.log_prob_step)(value, befores, contexts)
         return each if alive is None else jnp.where(alive, each, jax.vmap(log_standard)(value))
 
     def mean(self, given: Any = None) -> Float[Array, "steps m"]:
         """The path along the chain of means; 0 behind the last step of a datum."""
 
-        def step(before: Float[Array, " m"], context: Any) -> tuple:
+        def step(before: Float[Array, " b"], context: Any) -> tuple:
             z = self.mean_step(before, context)
-            return z, z
+            return self.after(before, z, context), z
 
         z = jax.lax.scan(step, self.start, self.contexts(given))[1]
         alive = live(given)
         return z if alive is None else jnp.where(alive[:, None], z, 0.0)
+
+    def cut(
+        self, z: Float[Array, "steps m"], given: Any, key: PRNGKeyArray
+    ) -> Float[Array, "steps m"]:
+        """A path of all steps as one given a datum: N(0, I) behind the datum's last step."""
+        alive = live(given)
+        if alive is None:
+            return z
+        noise = jax.vmap(lambda key: jax.random.normal(key, z.shape[1:], z.dtype))
+        return jnp.where(alive[:, None], z, noise(first_keys(key, self.steps)))
+
+
+def cut(prior: Any, x: Any, z: Any, key: PRNGKeyArray) -> Any:
+    """A z of the model at all steps as one given a datum; of models without steps z itself."""
+    return prior.cut(z, x, key) if isinstance(prior, AbstractSteps) else z
 
 
 def log_standard(value: Float[Array, " m"]) -> Float[Array, ""]:

@@ -48,15 +48,9 @@ class Structured(AbstractSteps):
         key: PRNGKeyArray,
     ) -> "Structured":
         """For states of `size` numbers, from `seen` numbers of a step and its mask."""
-        *of_networks, before, head = streams(
-            key, "structured.left", "structured.right", "structured.before", "structured.head"
-        )
-        networks = tuple(
-            Recurrent.glorot(seen, hidden, backwards=backwards, key=of_networks[backwards])
-            for backwards in DIRECTIONS[kind]
-        )
+        before, head = streams(key, "structured.before", "structured.head")
         return Structured(
-            networks=networks,
+            networks=networks_of(kind, seen, hidden, key),
             before=Dense.glorot(size, hidden, key=before),
             head=DiagonalNormal.of(Body(hidden, ()), size, key=head),
             first=jnp.zeros(size),
@@ -71,9 +65,7 @@ class Structured(AbstractSteps):
 
     def contexts(self, given: Any) -> Float[Array, "steps h"]:
         """The sum of the networks' states at each step."""
-        x, alive = seen_steps(given, self.view), live(given)
-        states = [network(x, alive) for network in self.networks]
-        return sum(states[1:], start=states[0])
+        return of_networks(self.networks, given, self.view)
 
     def sample_step(
         self, before: Float[Array, " m"], context: Float[Array, " h"], *, key: PRNGKeyArray
@@ -97,6 +89,24 @@ class Structured(AbstractSteps):
         self, before: Float[Array, " m"], context: Float[Array, " h"]
     ) -> Float[Array, " h"]:
         return (jnp.tanh(self.before(before)) + context) / (1 + len(self.networks))
+
+
+def networks_of(kind: str, seen: int, hidden: int, key: PRNGKeyArray) -> tuple[Recurrent, ...]:
+    """The recurrent networks of a kind of posterior, for `seen` numbers of a step and its mask."""
+    of_each = streams(key, "structured.left", "structured.right")
+    return tuple(
+        Recurrent.glorot(seen, hidden, backwards=backwards, key=of_each[backwards])
+        for backwards in DIRECTIONS[kind]
+    )
+
+
+def of_networks(
+    networks: tuple[Recurrent, ...], given: Any, view: Standardization | Features | None
+) -> Float[Array, "steps h"]:
+    """The sum of the networks' states at each step of a datum."""
+    x, alive = seen_steps(given, view), live(given)
+    states = [network(x, alive) for network in networks]
+    return sum(states[1:], start=states[0])
 
 
 def seen_steps(given: Any, view: Standardization | Features | None) -> Float[Array, "steps s"]:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
@@ -45,8 +45,9 @@ def draws(
         binarize: As for `fit`; "dynamic" draws each item once, by its row.
 
     Returns:
-        z of shape (data, n, dim), or a tuple of layers; for a `Target` of shape (n, dim). For one
-        from `tb.from_numpyro`, a dict of site names to values on the sites' own supports, with
+        z of shape (data, n, dim), or a tuple of layers; of sequences (data, n, steps, m), NaN
+        behind the end of each, where a state is of nothing; for a `Target` (n, dim). For one from
+        `tb.from_numpyro`, a dict of site names to values on the sites' own supports, with
         deterministic sites, each of shape (n, ...).
 
     Raises:
@@ -68,9 +69,18 @@ def draws(
             z = model.constrain(z)
         batches.append(jax.tree.map(lambda leaf, rest=total - first: np.asarray(leaf)[:rest], z))
     shape = (n,) if isinstance(model, Target) else (data.n, n)
-    return jax.tree.map(
+    z = jax.tree.map(
         lambda *parts: np.concatenate(parts).reshape(*shape, *parts[0].shape[1:]), *batches
     )
+    return z if data.steps is None else without_padding(z, data.steps)
+
+
+def without_padding(
+    z: Float[np.ndarray, "n draws steps m"], ends: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, "n draws steps m"]:
+    """States of sequences, NaN behind the end of each: what stands there is noise for bounds."""
+    behind = np.arange(z.shape[2]) >= ends[:, None]
+    return np.where(behind[:, None, :, None], np.float32(np.nan), z)
 
 
 @filter_jit

@@ -20,6 +20,7 @@ from tightbound.models.model import Model as Model
 from tightbound.models.numpyro.target import NumPyroTarget as NumPyroTarget
 from tightbound.models.numpyro.target import from_numpyro as from_numpyro
 from tightbound.models.posteriors import posterior as posterior
+from tightbound.models.recurrent_model import RecurrentModel as RecurrentModel
 from tightbound.models.restoration import restoration as restoration
 from tightbound.models.sequence_model import sequence_model as sequence_model
 from tightbound.models.simulators import simulate as simulate

@@ -106,19 +106,21 @@ def particles(
         before_p, before_q = before_p[ancestors], before_q[ancestors]
         log_w = jnp.where(due, 0.0, log_w)
 
-        def one(p: Any, q: Any, key: PRNGKeyArray) -> tuple[Any, Any]:
+        def one(p: Any, q: Any, key: PRNGKeyArray) -> tuple:
             key = numbered(key, number)
             z, log_q = posterior.sample_step(q, of_q, key=key)
             noise = jax.random.normal(key, z.shape, z.dtype)
             z = jnp.where(alive, z, noise)
             log_p = prior.log_prob_step(z, p, of_p)
-            log_p = log_p + likelihood.step.log_prob_observed(value, is_known, z)
-            return z, jnp.where(alive, log_p - log_q, 0.0)
+            given = model.given_step(z, p)
+            log_p = log_p + likelihood.step.log_prob_observed(value, is_known, given)
+            after = prior.after(p, z, of_p), posterior.after(q, z, of_q)
+            return z, jnp.where(alive, log_p - log_q, 0.0), *after
 
-        z, gained = jax.vmap(one)(before_p, before_q, keys)
+        z, gained, after_p, after_q = jax.vmap(one)(before_p, before_q, keys)
         after = log_w + gained
         log_step = jax.nn.logsumexp(after) - jax.nn.logsumexp(log_w)
-        return (z, z, after), (log_step, z, ancestors, due)
+        return (after_p, after_q, after), (log_step, z, ancestors, due)
 
     starts = [jnp.broadcast_to(of.start, (k, *of.start.shape)) for of in (prior, posterior)]
     given = prior.contexts(x), posterior.contexts(x)

@@ -1,6 +1,7 @@
 """Deep latent-variable models of sequences, with the posterior that suits them, by name.
 
-Krishnan, Shalit & Sontag 2017, arXiv 1609.09869 (deep Markov models).
+Krishnan, Shalit & Sontag 2017, arXiv 1609.09869 (deep Markov models); Chung et al. 2015, arXiv
+1506.02216 (variational recurrent networks).
 """
 
 import numpy as np
@@ -10,9 +11,19 @@ from tightbound.core.errors import UsageError, at_least
 from tightbound.core.names import SEQUENCE_MODELS, SEQUENCE_POSTERIORS, check_name
 from tightbound.core.streams import as_key, streams
 from tightbound.data import DataLike, Dataset, as_values, check_values
-from tightbound.distributions import FamilyPrior, GatedNormal, Markov, Structured
+from tightbound.distributions import (
+    DiagonalNormal,
+    FamilyPrior,
+    GatedNormal,
+    Markov,
+    Memory,
+    RecurrentPosterior,
+    RecurrentPrior,
+    Structured,
+)
 from tightbound.likelihoods import AS_LEVELS, Standardized, Stepwise, Table, checked
 from tightbound.models.model import Model
+from tightbound.models.recurrent_model import RecurrentModel
 from tightbound.models.visible import visible_law
 from tightbound.networks import Body, Features
 
@@ -27,7 +38,7 @@ def sequence_model(
     posterior: str = "st_r",
     activation: str = "relu",
     key: int | PRNGKeyArray = 0,
-) -> tuple[Model, Structured]:
+) -> tuple[Model, Structured | RecurrentPosterior]:
     """Builds a model p(x, z) of sequences and its posterior q(z|x).
 
     Items are sequences of shape (steps, d), all padded to one number of steps. A sequence ends at
@@ -41,6 +52,9 @@ def sequence_model(
         kind: "deep_markov": states z of shape (steps, latent), of which each is given the one
             before by the gated transition, and each step of x is given its state by a network with
             two hidden layers. The first state is a normal that is learned.
+            "vrnn": each state and each step of x are given all values and states before, too, by
+            one vector of `hidden` gated recurrent units; networks of the states have one hidden
+            layer. The posterior has a memory of its own.
         latent: Numbers of a state.
         hidden: Units of every hidden layer and of the recurrent networks.
         likelihood: Of one step, by a name of `tightbound.likelihoods.likelihoods()` with its
@@ -72,19 +86,27 @@ def sequence_model(
     prior_key, law_key, posterior_key = streams(
         as_key(key), "sequence_model.prior", "sequence_model.likelihood", "sequence_model.posterior"
     )
-    body = Body(latent, (hidden, hidden), activation)
+    beside = hidden if kind == "vrnn" else 0
+    body = Body(latent + beside, (hidden, hidden), activation)
     try:
         visible = visible_law(call, body, Table(rows), law_key)
     except UsageError as error:
         raise UsageError(f"of the steps with a value, one behind the other: {error}") from error
     law = visible.law if visible.units is None else Standardized(visible.law, visible.units)
+    likelihood_of_all = Stepwise(law, steps)
+    masked = isinstance(visible.view, Features) and visible.view.masked
+    seen = visible.seen + (0 if masked else rows.shape[1])
+    sizes = seen, latent, hidden, visible.view
+    if kind == "vrnn":
+        memory, states = streams(prior_key, "sequence_model.memory", "sequence_model.states")
+        law_of_state = DiagonalNormal.of(Body(hidden, (hidden,), activation), latent, key=states)
+        prior = RecurrentPrior(steps, Memory.of(*sizes, memory), law_of_state)
+        q = RecurrentPosterior.of(posterior, steps, *sizes, posterior_key)
+        return RecurrentModel(prior, likelihood_of_all), q
     transition = GatedNormal.of(latent, hidden, key=prior_key)
     initial = FamilyPrior.learned(latent, "normal")
     prior = Markov(initial=initial, transition=transition, steps=steps)
-    masked = isinstance(visible.view, Features) and visible.view.masked
-    seen = visible.seen + (0 if masked else rows.shape[1])
-    q = Structured.of(posterior, steps, seen, latent, hidden, visible.view, posterior_key)
-    return Model(prior, Stepwise(law, steps)), q
+    return Model(prior, likelihood_of_all), Structured.of(posterior, steps, *sizes, posterior_key)
 
 
 def _rows(data: Dataset | DataLike) -> tuple[int, Float[np.ndarray, "rows d"]]:

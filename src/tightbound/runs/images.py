@@ -19,6 +19,7 @@ from tightbound.data.binarise import evaluated_key
 from tightbound.distributions import StandardNormal
 from tightbound.distributions.steps import live
 from tightbound.evidence.densities import with_density
+from tightbound.models import plug_in
 from tightbound.models.finite import responsibilities
 from tightbound.models.source import as_source
 from tightbound.models.standardization import view
@@ -73,7 +74,7 @@ def sample_chunks(
         def one(key: Array) -> Array:
             if run.posterior is None:
                 return run.model.sample(key)[0]
-            return run.model.likelihood.mean(run.model.prior.sample(None, key=key))
+            return plug_in(run.model).sample_mean(key)
 
         return jax.vmap(one)(keys)
 
@@ -95,9 +96,11 @@ def reconstruct(run: Run, x: Data) -> Float[np.ndarray, "n *item"]:
         return decode(run.model, np.asarray(shares)).x
     posterior = with_density(run.posterior, run.model, 0, "reconstruction")
 
+    model = plug_in(run.model)
+
     def one(x: One) -> Array:
-        mean, alive = run.model.likelihood.mean(posterior.mean(x)), None
-        if run.model.prior.sees_data:
+        mean, alive = model.likelihood.mean(model.given(x, posterior.mean(x))), None
+        if model.prior.sees_data:
             alive = live(x)  # behind the end of a sequence there is nothing to reconstruct
         return mean if alive is None else jnp.where(alive[:, None], mean, jnp.nan)
 

@@ -26,10 +26,12 @@ from tightbound.data import DataLike
 from tightbound.distributions import AbstractExplicit, AbstractFinite, DiagonalNormal, FullNormal
 from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.densities import with_density
+from tightbound.evidence.draws import without_padding
 from tightbound.evidence.exact.double import double, undrawn, widened
 from tightbound.evidence.execution import Execution, per_device
 from tightbound.models import Model
 from tightbound.models.finite import enumerated_log_joint
+from tightbound.models.shapes import like_z
 from tightbound.models.weights import resampled
 from tightbound.tasks.predictive import NUMBERS, accuracy, weighed
 
@@ -38,7 +40,10 @@ MEANS = (DiagonalNormal, FullNormal)
 
 
 class Codes(NamedTuple):
-    """What is known of z of n rows; several layers stand one behind the other, the bottom first."""
+    """What is known of z of n rows; several layers stand one behind the other, the bottom first.
+
+    Of sequences the steps' states, NaN behind the end of each.
+    """
 
     mean: Float[Any, "n latent"]
     sd: Float[Any, "n latent"]
@@ -80,7 +85,16 @@ def coded(
             return Batch(*jax.tree.map(np.asarray, (found, undefined)))
 
     each = (model.prior.states if finite else k) * max(1, data.source.size)
-    return run.over(one_batch, data, doing=doing, at_once=per_device(NUMBERS, of_each=each))
+    found = run.over(one_batch, data, doing=doing, at_once=per_device(NUMBERS, of_each=each))
+    ends = data.steps
+    if ends is None:
+        return found
+
+    def ended(z: Float[np.ndarray, "n ... latent"]) -> Float[np.ndarray, "n ... latent"]:
+        paths = z.reshape(len(z), -1, *like_z(model).shape)
+        return without_padding(paths, ends).reshape(z.shape)
+
+    return found._replace(mean=ended(found.mean), sd=ended(found.sd), draws=ended(found.draws))
 
 
 @filter_jit

@@ -81,12 +81,18 @@ class Embedded:
         means, each with its share of their variance.
 
         Raises:
-            UsageError: One latent dimension, or rows whose means are all the same.
+            UsageError: One latent dimension, sequences that end at different steps, or rows whose
+                means are all the same.
         """
         latent = self.codes.shape[1]
         if latent < 2:
             raise UsageError("a map has two dimensions: expected a z of two or more, got one")
         codes = self.codes.astype(np.float64)
+        if np.isnan(codes).any():
+            raise UsageError(
+                "a map needs codes of one length: expected sequences that all end at the last "
+                "step, got some that end before"
+            )
         exact = latent == 2 and not self.finite
         axes, centre = np.eye(latent)[:2], np.zeros(latent)
         variance = codes.var(axis=0)

@@ -21,7 +21,7 @@ from tightbound.data import DataLike
 from tightbound.distributions import AbstractFinite
 from tightbound.distributions.triangular import HIGHEST
 from tightbound.evidence.execution import Execution, ExecutionSettings
-from tightbound.models import Bayesian, Model
+from tightbound.models import Bayesian, Model, RecurrentModel
 from tightbound.models.shapes import like_z
 from tightbound.tasks.codes import coded
 from tightbound.tasks.marginals import single
@@ -46,8 +46,9 @@ def encode(
         execution: `key`, `binarize`, `batch_size` and `progress`: see `tb.evidence.Execution`.
 
     Returns:
-        Shape (n, latent), of several layers one behind the other, the bottom one first; of a
-        finite z shape (n, states), in the prior's order.
+        Shape (n, latent), of several layers one behind the other, the bottom one first; of
+        sequences the steps' states, NaN behind the end of each; of a finite z shape (n, states),
+        in the prior's order.
 
     Raises:
         UsageError: As for `tb.tasks.predictive`.
@@ -76,11 +77,18 @@ def decode(model: Model | Bayesian, codes: Float[np.ndarray, "n latent"]) -> Dec
         codes: As `encode` gives them. Of a finite z the rows are probabilities, and sum to one.
 
     Raises:
-        UsageError: Another width, a model with a condition, or one whose likelihood has no mean.
+        UsageError: Another width, a model with a condition, one whose likelihood has no mean, or
+            whose steps depend on the values before them.
     """
     model = single(model)
     if model.condition:
         raise UsageError("expected a model without a condition to decode values of z alone")
+    if isinstance(model, RecurrentModel):
+        raise UsageError(
+            "what is expected of x given z alone is not known where each step depends on the "
+            "values before it: expected a model other than a RecurrentModel; its draws are "
+            "model.sample(key), and what follows given values tb.tasks.forecast"
+        )
     like = like_z(model)
     finite = isinstance(model.prior, AbstractFinite)
     if finite:

@@ -116,7 +116,7 @@ def _of_steps(model: Model, posterior: Any, steps: int) -> tuple[Model, Any]:
         dataclasses.replace(part, steps=steps)
         for part in (model.prior, model.likelihood, posterior)
     )
-    return Model(prior, likelihood), posterior
+    return dataclasses.replace(model, prior=prior, likelihood=likelihood), posterior
 
 
 def _again(source: Any) -> str:

@@ -20,11 +20,10 @@ from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.errors import UsageError, at_least
-from tightbound.core.items import Data, condition, having, observed, values
+from tightbound.core.items import Data, observed, values
 from tightbound.core.streams import first_keys, item_keys, stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractExplicit, AbstractFinite
-from tightbound.distributions.markov import whole
 from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
@@ -60,6 +59,7 @@ class Predictive:
     log_evidence: Float[np.ndarray, " n"]
     """Log p(x_observed) in nats, by the same draws of z; with the mask, if that has a model."""
     stderr: Float[np.ndarray, " n"]
+    """Its standard error from the draws; NaN for k = 1."""
     ess: Float[np.ndarray, " n"]
     """Effective number of draws of z, of k; infinite where all z are enumerated."""
     khat: Float[np.ndarray, " n"]
@@ -172,26 +172,25 @@ def _predicted(
         undefined = jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf))
         # Behind the end of a sequence values are what the model goes on with.
         keys = first_keys(stream(key, "predictive.behind"), log_w.shape[0])
-        z = jax.vmap(lambda z, key: whole(model.prior, x, z, key))(z, keys)
+        whole = jax.vmap(lambda z, key: model.whole(x, z, key))(z, keys)
         shares = jax.nn.softmax(log_w)
         known = values(x), observed(x)
 
-        def mean(z: Any) -> Float[Array, "*item"]:
-            return model.likelihood.mean_missing(*known, having(z, condition(x)))
+        def mean(given: Any) -> Float[Array, "*item"]:
+            return model.likelihood.mean_missing(*known, given)
 
         def draw(number: Int[Array, ""], key: PRNGKeyArray) -> Float[Array, "*item"]:
-            given = having(jax.tree.map(lambda leaf: leaf[number], z), condition(x))
-            return model.likelihood.sample_missing(*known, given, key=key)
+            of = jax.tree.map(lambda leaf: leaf[number], whole)
+            # Values that the model went on by are part of the draw.
+            there = known if of.filled is None else (of.filled.x, of.filled.observed)
+            return model.likelihood.sample_missing(*there, of.given, key=key)
 
         def averaged(values: Float[Array, "k *s"]) -> Float[Array, "*s"]:
             # Zero times what a draw without weight expects, which may be anything.
             weight = shares.reshape(-1, *(1,) * (values.ndim - 1))
             return jnp.sum(jnp.where(weight > 0, weight * values, 0.0), axis=0)
 
-        def level_probs(z: Any) -> dict[int, Float[Array, " _levels"]]:
-            return model.likelihood.level_probs(having(z, condition(x)))
-
-        means = jax.vmap(mean)(z)
+        means = jax.vmap(mean)(whole.given)
         expected = averaged(means)
         off = jnp.zeros_like(expected)
         if posterior is not None:
@@ -200,7 +199,7 @@ def _predicted(
             off = jnp.sqrt(
                 jnp.sum(jnp.where(weight > 0, weight * (means - expected[None]), 0.0) ** 2, axis=0)
             )
-        probs = jax.tree.map(averaged, jax.vmap(level_probs)(z))
+        probs = jax.tree.map(averaged, jax.vmap(model.likelihood.level_probs)(whole.given))
         for place, of_levels in probs.items():
             expected = expected.at[place].set(jnp.argmax(of_levels).astype(expected.dtype))
             off = off.at[place].set(jnp.nan)
@@ -242,16 +241,20 @@ def accuracy(
             jnp.full_like(total, jnp.inf),
             -jnp.full_like(total, jnp.inf),
         )
-    largest = jax.lax.top_k(log_w, tail_length(log_w.shape[0]) + 1)[0][::-1]
+    k = log_w.shape[0]
+    largest = jax.lax.top_k(log_w, min(tail_length(k) + 1, k))[0][::-1]
     return *mean_weight(log_w), khat(largest)
 
 
 def mean_weight(
     log_w: Float[Array, " k"],
 ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-    """Log of the mean of k weights in nats, its standard error, the effective number of draws."""
+    """Log of the mean of k weights in nats, its standard error, the effective number of draws.
+
+    One weight does not tell how far it errs: the error is then NaN.
+    """
     total, k = jax.nn.logsumexp(log_w), log_w.shape[0]
     shares = jnp.exp(log_w - total)
     ess = 1 / jnp.sum(shares**2)
-    stderr = jnp.sqrt(jnp.maximum(1 / ess - 1 / k, 0.0))
+    stderr = jnp.sqrt(jnp.maximum(1 / ess - 1 / k, 0.0)) if k > 1 else jnp.full_like(ess, jnp.nan)
     return total - jnp.log(float(k)), stderr, ess

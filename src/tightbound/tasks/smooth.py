@@ -17,8 +17,7 @@ from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Data
 from tightbound.core.streams import first_keys, item_keys, stream
 from tightbound.data import DataLike
-from tightbound.distributions import AbstractExplicit
-from tightbound.distributions.markov import Markov
+from tightbound.distributions import AbstractExplicit, AbstractSteps
 from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
@@ -74,11 +73,11 @@ def smooth(
     run = Execution.of(smooth, execution, without=("chunk", "resume", "keep"))
     model = single(model)
     draws, k = at_least(1, draws=draws, k=k)
-    if not isinstance(model.prior, Markov):
+    if not isinstance(model.prior, AbstractSteps):
         raise UsageError(
             "smoothing draws are paths of a model of sequences, as of tb.sequence_model: expected "
-            f"a tb.distributions.Markov prior, got {type(model.prior).__name__}; draws of other "
-            "models are kept by tb.evaluate(keep=True)"
+            f"a prior with steps, got {type(model.prior).__name__}; draws of other models are kept "
+            "by tb.evaluate(keep=True)"
         )
     proposal = with_density(posterior, model, run.key, "smoothing draws")
     data = prepared(model, x, run.binarize, run.key)
@@ -116,7 +115,7 @@ def _smoothed(
     def one(x: Any, key: PRNGKeyArray) -> tuple[tuple, Int[Array, ""]]:
         z, log_w = weighed(model, posterior, x, key, k)
         behind = first_keys(stream(key, "smooth.behind"), k)
-        z = jax.vmap(lambda z, key: model.prior.whole(z, x, key))(z, behind)
+        z = jax.vmap(lambda z, key: model.whole(x, z, key).z)(z, behind)
         shares = jax.nn.softmax(log_w)
         # Zero times a path without weight, which may be anything.
         weight = shares[:, None, None]

@@ -22,7 +22,7 @@ from tightbound.core.items import Data, One
 from tightbound.core.streams import stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional, AbstractExplicit
-from tightbound.distributions.markov import cut
+from tightbound.distributions.steps import cut
 from tightbound.evidence.annealing.ais import AnnealedEvidence, Annealing, problem_of, settled
 from tightbound.evidence.batches import Prepared, prepared
 from tightbound.evidence.densities import with_density

@@ -217,11 +217,13 @@ def _drawn(
     if observed is not None:
         observed = _mask(observed, item_shape(model), given)
         n = len(observed)
-    x, z = jit(jax.vmap(model.sample))(first_keys(key, n), beside)
-    x = np.asarray(x)
-    if observed is not None:
-        x = np.where(observed, x, np.float32(np.nan))
-    return as_source(model, x, "the data", "none", conditions=beside), z
+    keys = first_keys(key, n)
+    if observed is None:
+        x, z = jit(jax.vmap(model.sample))(keys, beside)
+    else:
+        x, z = jit(jax.vmap(model.sample_observed))(keys, observed, beside)
+        x = np.where(observed, np.asarray(x), np.float32(np.nan))
+    return as_source(model, np.asarray(x), "the data", "none", conditions=beside), z
 
 
 def _refuse_drawing(n: int, observed: Any) -> None:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from tightbound.core.streams import stream
+from tightbound.distributions.contracts import prior_given
 from tightbound.models.standardization import inside
 from tightbound.networks import Images, Joined, OnPart, over_layers, read
 from tightbound.objectives.contract import Params
@@ -99,7 +100,8 @@ def drawn(
     if name == "q":
         return shown(params, batch), batch.z
     if name == "prior":
-        z = jax.vmap(lambda key: params.model.prior.sample(None, key=key))(keys)
+        prior = params.model.prior
+        z = jax.vmap(lambda x, key: prior.sample(prior_given(prior, x), key=key))(batch.x, keys)
         return shown(params, batch), z
     x, z = jax.vmap(params.model.sample)(keys)
     if name == "independent":

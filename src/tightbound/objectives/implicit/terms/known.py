@@ -22,6 +22,6 @@ class Exact(AbstractTerm):
             return jax.vmap(params.model.log_likelihood)(batch.x, batch.z)
         prior = params.model.prior
         if "density" in prior.offers:
-            return jax.vmap(lambda z: prior.log_prob(z, None))(batch.z)
+            return jax.vmap(params.model.log_prior)(batch.x, batch.z)
         score = jax.vmap(lambda z: prior.score(z, None))(batch.z)
         return jnp.sum(jax.lax.stop_gradient(score) * batch.z, axis=1)

@@ -68,10 +68,10 @@ class Stein(AbstractTerm):
 
 def score(params: Params, x: Float[Array, "*item"], z: Any) -> Any:
     """The gradient of log p(x, z) with respect to z; a prior may have a score alone."""
-    prior, likelihood = params.model.prior, params.model.likelihood
-    of_likelihood = jax.grad(lambda z: likelihood.log_prob(x, z))(z)
+    prior = params.model.prior
+    of_likelihood = jax.grad(lambda z: params.model.log_likelihood(x, z))(z)
     if "density" in prior.offers:
-        of_prior = jax.grad(lambda z: prior.log_prob(z, None))(z)
+        of_prior = jax.grad(lambda z: params.model.log_prior(x, z))(z)
     else:
         of_prior = prior.score(z, None)
     return jax.tree.map(jnp.add, of_likelihood, of_prior)
