@@ -143,8 +143,6 @@ def test_what_is_no_image_is_refused():
             tb.autoencoder(x, network="conv", latent=2, hidden=(3, 3))
     with pytest.raises(UsageError, match="did you mean conv"):
         tb.autoencoder(blobs(), network="cnn")
-    with pytest.raises(UsageError, match="network='dense'"):
-        tb.autoencoder(blobs(), network="conv", posterior="implicit")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tightbound.distributions.contracts import prior_given
 from tightbound.distributions.markov import whole
 
 
-class Whole(NamedTuple):
+class Completed(NamedTuple):
     """A z given a datum as one of the model at all steps; of other models z as it is."""
 
     z: Any
@@ -85,10 +85,10 @@ class Model(eqx.Module):
         del before
         return z
 
-    def whole(self, x: One, z: Any, key: PRNGKeyArray) -> Whole:
+    def whole(self, x: One, z: Any, key: PRNGKeyArray) -> Completed:
         """A z given a datum at all steps, also behind the end: as the model goes on."""
         z = whole(self.prior, x, z, key)
-        return Whole(z, self.given(x, z))
+        return Completed(z, self.given(x, z))
 
     def log_prior(self, x: One, z: Any) -> Float[Array, ""]:
         """Log p(z) in nats, or log p(z|c) for the datum's condition."""

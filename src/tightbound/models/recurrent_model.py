@@ -14,7 +14,7 @@ from tightbound.core.streams import first_keys, streams
 from tightbound.distributions import RecurrentPrior
 from tightbound.distributions.steps import live
 from tightbound.likelihoods import Stepwise
-from tightbound.models.model import Model, Whole
+from tightbound.models.model import Completed, Model
 
 
 class RecurrentModel(Model):
@@ -78,11 +78,11 @@ class RecurrentModel(Model):
         """What is expected of each step of a draw, given its state and the steps before."""
         return self.likelihood.mean(self._drawn(key)[2])
 
-    def whole(self, x: One, z: Float[Array, "steps m"], key: PRNGKeyArray) -> Whole:
+    def whole(self, x: One, z: Float[Array, "steps m"], key: PRNGKeyArray) -> Completed:
         """A path given a datum at all steps, and what the model goes on with behind the end."""
         alive = live(x)
         if alive is None:
-            return Whole(z, self.given(x, z))
+            return Completed(z, self.given(x, z))
         memory = self.prior.memory
 
         def step(before: Float[Array, " h"], at: tuple) -> tuple:
@@ -96,7 +96,7 @@ class RecurrentModel(Model):
         keys = first_keys(key, self.prior.steps)
         at = values(x), observed(x), z, alive, keys
         z, given, filled, known = jax.lax.scan(step, self.prior.start, at)[1]
-        return Whole(z, given, Datum(filled, known))
+        return Completed(z, given, Datum(filled, known))
 
     def _drawn(
         self, key: PRNGKeyArray, told: Bool[Array, "steps d"] | None = None
