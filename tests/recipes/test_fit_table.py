@@ -1,9 +1,11 @@
 """Tables fitted without settings: what is found, told and refused."""
 
+import jax
 import numpy as np
 import pytest
 
 import tightbound as tb
+from tightbound.core.streams import as_key, stream
 from tightbound.data import Schema
 from tightbound.data.schema import Column
 from tightbound.recipes.tables import Judged, mixtures
@@ -142,3 +144,17 @@ def test_a_deep_model_begins_as_pca_and_is_judged_by_rows_that_it_did_not_see():
     for name in ("deep(small)", "deep(large)"):
         assert told[name].rows == 60
         assert told[name].log_p > told["gaussian"].log_p - 0.3
+
+
+def test_a_column_that_is_constant_without_the_held_out_rows_is_no_reason_to_refuse():
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    # The first row of this order is in the first fold, by which deep models are judged.
+    of_folds = stream(stream(as_key(0), "fit_table"), "tables.folds")
+    x[:, 2] = np.arange(50) == jax.random.permutation(of_folds, 50)[0]
+    found = tb.fit_table(x, candidates=("gaussian", "deep"), key=0)
+    assert found.choice.chosen == "gaussian"
+    assert [note.split(":")[0] for note in found.choice.notes] == [
+        "deep(small) was left out",
+        "deep(large) was left out",
+    ]
+    assert "the one value 0 alone" in found.choice.notes[0]

@@ -161,8 +161,9 @@ def _networks(
                 directions=directions,
                 key=numbered(stream(key, "fit_table.deep"), number),
             )
-        except NonFiniteError as error:
-            notes.append(f"{name}: {error}")
+        except (NonFiniteError, UsageError) as error:
+            # A column may have one value alone without the rows that are held out.
+            notes.append(f"{name} was left out: {error}")
             continue
         search.judged[name] = found[name].log_p[search.rows]
         say(name)
