@@ -144,7 +144,7 @@ def test_restored_values_keep_their_mean_and_lie_on_the_roll(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_restored_images_keep_their_means(tmp_path, capsys):
-    run("image_restoration", "--out", tmp_path, "--steps", 150, "--only", "denoiser")
+    run("image_restoration", "--out", tmp_path, "--steps", 40, "--batch", 40, "--only", "denoiser")
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:-1]]
     themselves, repeated, least_squares, denoised = rows
     assert float(least_squares[1]) > float(repeated[1])  # PSNR
