@@ -48,10 +48,6 @@ class BinaryBlockMeans(AbstractDegraded):
         """Each mean at all pixels of its square."""
         return self.degrade.back(value).reshape(self.shape)
 
-    def log_prob(self, value: Float[Array, " n"], given: Any) -> Float[Array, ""]:
-        """Log-mass in nats."""
-        return jnp.sum(self.log_prob_each(value, given))
-
     def log_prob_each(self, value: Float[Array, " n"], given: Any) -> Float[Array, " n"]:
         """Log-mass of each mean in nats."""
         counts = log_counts(*self._logs(given))[-1]

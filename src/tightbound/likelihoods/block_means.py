@@ -41,10 +41,6 @@ class NormalBlockMeans(AbstractDegraded):
         """Each mean at all pixels of its square."""
         return self.degrade.back(value).reshape(self.shape)
 
-    def log_prob(self, value: Float[Array, " n"], given: Any) -> Float[Array, ""]:
-        """Log-density in nats."""
-        return jnp.sum(self.log_prob_each(value, given))
-
     def log_prob_each(self, value: Float[Array, " n"], given: Any) -> Float[Array, " n"]:
         """Log-density of each mean in nats."""
         location, scale = self._flat(given)

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from tightbound.core.items import Datum, One, condition, observed, values
 from tightbound.distributions.contracts import AbstractExplicit
+from tightbound.distributions.through import AbstractThrough
 
 
 class AbstractDegraded(AbstractExplicit):
@@ -31,6 +32,10 @@ class AbstractDegraded(AbstractExplicit):
     @abc.abstractmethod
     def numbers(self) -> int:
         """How many numbers are at work for one z, at the most."""
+
+    def log_prob(self, value: Float[Array, "*degraded"], given: Any) -> Float[Array, ""]:
+        """Log-density (or mass) in nats; entries are independent given z."""
+        return jnp.sum(self.log_prob_each(value, given))
 
     @abc.abstractmethod
     def back(self, value: Float[Array, "*degraded"]) -> Float[Array, "*item"]:
@@ -120,33 +125,16 @@ class WithClean(AbstractExplicit):
         return jnp.concatenate([jnp.ravel(x), row[math.prod(self.shape) :]])
 
 
-class OfDegraded(AbstractExplicit):
+class OfDegraded(AbstractThrough):
     """q(z|x) as a proposal for such rows: it is given what looks like y, and weights mend that."""
 
-    posterior: AbstractExplicit
+    conditional: AbstractExplicit
+    """q(z|x)."""
     rows: WithClean
     holes: bool = eqx.field(static=True)
     """Whether entries of y may be missing, which the posterior is then told."""
 
-    @property
-    def support(self) -> str:
-        """Where z must lie."""
-        return self.posterior.support
-
-    @property
-    def reparameterized(self) -> bool:
-        """Whether a draw of q is differentiable."""
-        return self.posterior.reparameterized
-
-    def log_prob(self, value: Any, given: One) -> Float[Array, ""]:
-        """Log-density in nats."""
-        return self.posterior.log_prob(value, self._like(given))
-
-    def sample_and_log_prob(self, given: One, *, key: PRNGKeyArray) -> tuple[Any, Float[Array, ""]]:
-        """One draw and its log-density in nats."""
-        return self.posterior.sample_and_log_prob(self._like(given), key=key)
-
-    def _like(self, given: One) -> One:
+    def _seen(self, given: One) -> One:
         back = self.rows.degraded.back
         x, beside = back(self.rows.cut(values(given))[1]), condition(given)
         if not self.holes:

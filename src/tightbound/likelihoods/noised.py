@@ -41,10 +41,6 @@ class Flipped(AbstractDegraded):
         """Y as it is."""
         return value
 
-    def log_prob(self, value: Float[Array, "*item"], given: Any) -> Float[Array, ""]:
-        """Log-mass in nats."""
-        return jnp.sum(self.log_prob_each(value, given))
-
     def log_prob_each(self, value: Float[Array, "*item"], given: Any) -> Float[Array, "*item"]:
         """Log-mass of each pixel in nats."""
         return jnp.log(sum(self._joint(value, given)))
@@ -107,10 +103,6 @@ class Noised(AbstractDegraded):
     def back(self, value: Float[Array, "*item"]) -> Float[Array, "*item"]:
         """Y as it is."""
         return value
-
-    def log_prob(self, value: Float[Array, "*item"], given: Any) -> Float[Array, ""]:
-        """Log-density in nats."""
-        return jnp.sum(self.log_prob_each(value, given))
 
     def log_prob_each(self, value: Float[Array, "*item"], given: Any) -> Float[Array, "*item"]:
         """Log-density of each value in nats."""
