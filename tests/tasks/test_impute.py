@@ -112,6 +112,9 @@ def test_what_does_not_go_is_refused_in_words():
 def test_rows_of_few_effective_draws_are_told():
     model = tb.models.linear_gaussian(np.eye(3), np.zeros(3), 0.01)
     far = np.array([[8.0, np.nan, 8.0], [0.0, 0.1, 0.2]], np.float32)
-    found = tb.impute(model, StandardNormal(3), far, k=100)
+    found = tb.impute(model, StandardNormal(3), far, k=200, adapt=False)
     assert found.unsure.tolist() == [True, False]
-    assert "of 1 rows 100 draws of z are too few" in found.summary()
+    assert "of 1 rows 200 draws of z are too few" in found.summary()
+    adapted = tb.impute(model, StandardNormal(3), far, k=200)
+    assert adapted.predictive.adapted.tolist() == [True, False]
+    assert "for 1 rows the proposal of z was adapted" in adapted.summary()

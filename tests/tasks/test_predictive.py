@@ -12,9 +12,10 @@ import pytest
 from tests.models.test_holes import holed, linear, truth
 from tests.ztest import LIMIT
 from tightbound.core.errors import UsageError
-from tightbound.distributions import Categorical, GaussianComponents
+from tightbound.distributions import Categorical, GaussianComponents, StandardNormal
 from tightbound.models import Model
 from tightbound.tasks import predictive
+from tightbound.tasks.predictive import too_few
 
 MEANS = np.array([[0.0, 1.0, -1.0], [4.0, -2.0, 0.5]])
 COVARIANCES = np.array(
@@ -130,6 +131,48 @@ def test_weights_mend_a_posterior_that_is_off():
             _, mean, left = conditional(affine.offset, covariance, row)
             error = np.sqrt(np.diag(left) / found.ess[number])
             assert np.all(np.abs(found.mean[number][hole] - mean) < LIMIT * error)
+
+
+class Narrow(StandardNormal):
+    """A proposal that knows nothing of the datum, and is sure of it."""
+
+    def sample(self, given=None, *, key):
+        return 0.8 + 0.25 * super().sample(given, key=key)
+
+    def log_prob(self, value, given=None):
+        return super().log_prob((value - 0.8) / 0.25) - 2 * jnp.log(0.25)
+
+
+@pytest.mark.stat
+def test_a_proposal_that_is_off_is_adapted_to_each_datum():
+    model, _, affine = linear()
+    x = holed()
+    kept = predictive(model, Narrow(2), x, draws=2000, k=5000, key=6)
+    assert not kept.adapted.any()
+    found = predictive(model, Narrow(2), x, draws=2000, k=5000, adapt=True, key=6, batch_size=5)
+    assert too_few(kept.khat, kept.ess).sum() > len(x) / 2
+    assert not too_few(found.khat, found.ess)[found.adapted].any()
+    whole = ~np.isnan(x).any(axis=1)
+    np.testing.assert_array_equal(found.adapted, too_few(kept.khat, kept.ess) & ~whole)
+    same = ~found.adapted
+    np.testing.assert_array_equal(found.draws[:, same], kept.draws[:, same])
+    np.testing.assert_array_equal(found.observed, kept.observed)
+    exact = truth(x)
+    off = np.abs(found.log_evidence - exact)[found.adapted]
+    assert np.all(off < LIMIT * found.stderr[found.adapted])
+    covariance = affine.matrix @ affine.matrix.T + np.diag(affine.variance)
+    for number in np.flatnonzero(found.adapted):
+        hole = np.isnan(x[number])
+        _, mean, left = conditional(affine.offset, covariance, x[number].astype(np.float64))
+        error = np.sqrt(np.diag(left) * (1 / found.ess[number] + 1 / 2000))
+        assert np.all(np.abs(found.mean[number][hole] - mean) < LIMIT * error)
+        drawn = found.draws[:, number, hole]
+        assert np.all(np.abs(drawn.mean(axis=0) - mean) < LIMIT * error)
+
+
+def test_where_z_is_no_vector_of_real_numbers_nothing_is_adapted():
+    found = predictive(mixture(), None, ROWS, draws=3, adapt=True)
+    assert not found.adapted.any()
 
 
 def test_intervals_hold_known_values_as_points():

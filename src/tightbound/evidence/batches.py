@@ -52,11 +52,13 @@ class Prepared(NamedTuple):
     """Whether the model has a model of which values are observed."""
     steps: Int[np.ndarray, " n"] | None = None
     """How many steps each datum has; None where they are no sequences."""
+    chosen: Int[np.ndarray, " m"] | None = None
+    """The rows of the source that are meant, by number; None for all."""
 
     @property
     def n(self) -> int:
         """The number of data."""
-        return len(self.source)
+        return len(self.source) if self.chosen is None else len(self.chosen)
 
     @property
     def once(self) -> str:
@@ -78,9 +80,13 @@ class Prepared(NamedTuple):
             words.append(OF_THE_MASK)
         return "; ".join(words)
 
-    def seen(self, rows: Int[np.ndarray, " b"]) -> tuple[Data, Int[Array, " b"]]:
-        """Some rows as all estimators see them, and their numbers on the device."""
-        items = self.source.seen(rows, key=self.binarise_key)
+    def rows(self, places: Int[np.ndarray, " b"]) -> Int[np.ndarray, " b"]:
+        """The numbers in the source of some of the data."""
+        return places if self.chosen is None else self.chosen[places]
+
+    def seen(self, places: Int[np.ndarray, " b"]) -> tuple[Data, Int[Array, " b"]]:
+        """Some data as all estimators see them, and their rows' numbers on the device."""
+        items = self.source.seen(self.rows(places), key=self.binarise_key)
         return items.data, items.rows
 
 
@@ -148,9 +154,10 @@ def in_batches(
     with Progress(doing, -(-n // batch_size), done=done, shown=progress) as bar:
         for first in range(done * batch_size, n, batch_size):
             # The last batch is filled up with its last item, so that all have one shape.
-            rows = np.minimum(np.arange(first, first + batch_size), n - 1)
-            found, undefined = estimate(*jax.device_put(data.seen(rows), spread))
-            _check_weights(np.asarray(undefined, np.int64)[: n - first], rows[: n - first])
+            places = np.minimum(np.arange(first, first + batch_size), n - 1)
+            found, undefined = estimate(*jax.device_put(data.seen(places), spread))
+            rows = data.rows(places[: n - first])
+            _check_weights(np.asarray(undefined, np.int64)[: n - first], rows)
             batch, structure = jax.tree.flatten(found)
             leaves.append([np.asarray(a)[: n - first] for a in batch])
             if finished is not None:

@@ -88,4 +88,4 @@ class DeepImputer(OneToOneFeatureMixin, TransformerMixin, TableEstimator):
 
     def _predicted(self, x: Float[np.ndarray, "n d"], draws: int) -> Predictive:
         of = self.model_, self.posterior_
-        return predictive(*of, x, draws=draws, key=self.seed_, progress=False)
+        return predictive(*of, x, draws=draws, adapt=True, key=self.seed_, progress=False)

@@ -70,6 +70,7 @@ def restored(
     seen: Shape,
     draws: int,
     k: int,
+    adapt: bool,
     run: Execution,
 ) -> Restored:
     """Clean images by weighted draws of z.
@@ -83,6 +84,7 @@ def restored(
         seen: That of degraded ones.
         draws: Clean images for each.
         k: Draws of z for each.
+        adapt: As for `tb.tasks.predictive`.
         run: How the call is carried out.
 
     Raises:
@@ -112,6 +114,7 @@ def restored(
         data,
         draws=draws,
         k=k,
+        adapt=adapt,
         key=run.key,
         batch_size=run.batch_size or per_device(NUMBERS, of_each=of_each),
         progress=run.progress,
@@ -127,5 +130,6 @@ def restored(
         ess=found.ess,
         khat=found.khat,
         k=k,
+        adapted=found.adapted,
         seconds=run.seconds,
     )

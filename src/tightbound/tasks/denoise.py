@@ -34,6 +34,7 @@ def denoise(
     noise: Any,
     draws: int = 20,
     k: int = K,
+    adapt: bool = True,
     **execution: Unpack[ExecutionSettings],
 ) -> Restored:
     """What is expected of clean images given noisy ones.
@@ -46,6 +47,8 @@ def denoise(
             value, up to 1/2; of others the standard deviation of normal noise, in the data's units.
         draws: Clean images for each.
         k: Draws of z for each image.
+        adapt: Fit a proposal to each image of which k draws of q are too few: see
+            `tb.tasks.predictive`.
         execution: `key`, `binarize`, `batch_size` and `progress`: see `tb.evidence.Execution`.
 
     Raises:
@@ -60,7 +63,16 @@ def denoise(
     images, came = as_images(x, "the noisy images")
     rows = rows_of(of_degraded(model, degraded), images, run.key, run.binarize)
     return restored(
-        model, posterior, rows, degraded, image=came, seen=came, draws=draws, k=k, run=run
+        model,
+        posterior,
+        rows,
+        degraded,
+        image=came,
+        seen=came,
+        draws=draws,
+        k=k,
+        adapt=adapt,
+        run=run,
     )
 
 

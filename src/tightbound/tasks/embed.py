@@ -16,9 +16,8 @@ from tightbound.data import DataLike
 from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.models import Bayesian, Model
 from tightbound.tasks.codes import coded, enumerated
-from tightbound.tasks.impute import FEWEST, HEAVY
 from tightbound.tasks.marginals import single
-from tightbound.tasks.predictive import K
+from tightbound.tasks.predictive import FEWEST, HEAVY, K, too_few
 
 
 class LatentMap(NamedTuple):
@@ -72,7 +71,7 @@ class Embedded:
     @property
     def unsure(self) -> Bool[np.ndarray, " n"]:
         """Rows for which draws of z are too few: k-hat beyond 0.7, or ESS below 20."""
-        return (self.khat > HEAVY) | (self.ess < FEWEST)
+        return too_few(self.khat, self.ess)
 
     def map(self) -> LatentMap:
         """Where the rows lie in two dimensions.

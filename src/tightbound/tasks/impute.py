@@ -15,12 +15,7 @@ from jaxtyping import Bool, Float
 from tightbound.core.errors import UsageError
 from tightbound.data import DataLike, Schema, fill, load_items
 from tightbound.evidence.execution import ExecutionSettings
-from tightbound.tasks.predictive import K, Predictive, predictive
-
-HEAVY = 0.7
-"""k-hat beyond which a row's draws of z are too few."""
-FEWEST = 20.0
-"""Effective draws of z below which intervals are made of a few values."""
+from tightbound.tasks.predictive import FEWEST, HEAVY, K, Predictive, predictive, too_few
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +45,7 @@ class Imputed:
     def unsure(self) -> Bool[np.ndarray, " n"]:
         """Rows with holes for which draws of z are too few: k-hat beyond 0.7, or ESS below 20."""
         some = ~self.observed.reshape(len(self.x), -1).all(axis=1)
-        return some & ((self.predictive.khat > HEAVY) | (self.predictive.ess < FEWEST))
+        return some & too_few(self.predictive.khat, self.predictive.ess)
 
     @property
     def table(self) -> Any:
@@ -78,6 +73,9 @@ class Imputed:
             f"{holes:,} of {self.observed.size:,} values filled, in {rows:,} of {len(self.x):,} "
             f"rows, with central intervals of {100 * self.level:g} %"
         )
+        if self.predictive.adapted.any():
+            adapted = int(self.predictive.adapted.sum())
+            words += f"; for {adapted:,} rows the proposal of z was adapted"
         if few:
             words += (
                 f"; of {few:,} rows {self.predictive.k:,} draws of z are too few (k-hat beyond "
@@ -103,6 +101,7 @@ def impute(
     draws: int = 200,
     level: float = 0.95,
     k: int = K,
+    adapt: bool = True,
     **execution: Unpack[ExecutionSettings],
 ) -> Imputed:
     """Fills what is missing by what the model expects of it given what is there.
@@ -116,6 +115,8 @@ def impute(
         draws: Whole tables, behind the intervals and `tables()`.
         level: Probability of the intervals.
         k: Draws of z for each datum.
+        adapt: Fit a proposal to each datum of which k draws of q are too few: see
+            `tb.tasks.predictive`.
         execution: As for `tb.tasks.predictive`.
 
     Raises:
@@ -125,7 +126,7 @@ def impute(
     source = None
     if schema is not None:
         source, x = x, load_items(x, schema=schema).x
-    found = predictive(model, posterior, x, draws=draws, k=k, **execution)
+    found = predictive(model, posterior, x, draws=draws, k=k, adapt=adapt, **execution)
     low, high = found.interval(level)
     return Imputed(
         x=found.mean,

@@ -41,6 +41,7 @@ def inpaint(
     shape: Sequence[int] | None = None,
     draws: int = 20,
     k: int = K,
+    adapt: bool = True,
     **execution: Unpack[ExecutionSettings],
 ) -> Restored:
     """Images with hidden pixels filled by what is expected of them given the others.
@@ -56,6 +57,8 @@ def inpaint(
         shape: (height, width) or (height, width, channels) where images come as rows of numbers.
         draws: Whole images for each.
         k: Draws of z for each image.
+        adapt: Fit a proposal to each image of which k draws of q are too few: see
+            `tb.tasks.predictive`.
         execution: `key`, `binarize`, `batch_size` and `progress`: see `tb.evidence.Execution`.
 
     Raises:
@@ -81,7 +84,7 @@ def inpaint(
     seen = rows.at(np.arange(n), rows.known & ~behind)
     how = {"key": run.key, "batch_size": run.batch_size, "progress": run.progress}
     of_seen = source(model, seen.values, conditions=seen.conditions, binarize="none")
-    found = predictive(model, posterior, of_seen, draws=draws, k=k, **how)
+    found = predictive(model, posterior, of_seen, draws=draws, k=k, adapt=adapt, **how)
     score, error = np.full(n, np.nan), np.full(n, np.nan)
     told = np.flatnonzero((rows.known & behind).any(axis=1))
     if len(told):
@@ -102,6 +105,7 @@ def inpaint(
         ess=found.ess,
         khat=found.khat,
         k=k,
+        adapted=found.adapted,
         seconds=run.seconds,
         log_score=score,
         log_score_stderr=error,

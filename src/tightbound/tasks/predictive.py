@@ -24,7 +24,9 @@ from tightbound.core.items import Data, observed, values
 from tightbound.core.streams import first_keys, item_keys, stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractExplicit, AbstractFinite
-from tightbound.evidence.batches import Batch, prepared
+from tightbound.evidence.adaptive.adaptation import AbstractAdaptation, adapted
+from tightbound.evidence.adaptive.amis import AMIS
+from tightbound.evidence.batches import Batch, Prepared, prepared
 from tightbound.evidence.densities import with_density
 from tightbound.evidence.execution import Execution, ExecutionSettings, per_device
 from tightbound.evidence.importance.pareto import khat, tail_length
@@ -37,6 +39,12 @@ K = 1000
 """Draws of z for each datum, of which those of the predictive distribution are chosen."""
 NUMBERS = 4_000_000
 """Numbers of all draws that are held on the device at once."""
+HEAVY = 0.7
+"""K-hat beyond which draws of z are too few, whatever their number."""
+FEWEST = 20.0
+"""Effective draws of z below which they are too few."""
+ROUNDS = 5
+"""Rounds in which a proposal is adapted to one datum."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,6 +73,8 @@ class Predictive:
     khat: Float[np.ndarray, " n"]
     """Shape of the weights' tail: beyond 0.7 draws of z are too few, whatever their number."""
     k: int
+    adapted: Bool[np.ndarray, " n"]
+    """Data for which the proposal was adapted, with as many draws of z besides."""
     seconds: float
 
     def interval(
@@ -98,6 +108,7 @@ def predictive(
     *,
     draws: int = 100,
     k: int = K,
+    adapt: bool = False,
     **execution: Unpack[ExecutionSettings],
 ) -> Predictive:
     """Draws of the missing values of each datum given those that are there.
@@ -108,6 +119,9 @@ def predictive(
         x: Data of shape (n, *item), NaN where values are missing; or a source of them.
         draws: Whole data for each datum.
         k: Draws of z of which they are chosen with probability proportional to their weights.
+        adapt: Fit a proposal to each datum of which k draws of q are too few (k-hat beyond 0.7 or
+            fewer than 20 effective ones), by k draws in five rounds of `tb.evidence.AMIS`, and draw
+            k of that. It stays with q where z is not of real numbers, and for k below 100.
         execution: `key`, `binarize`, `batch_size` and `progress`: see `tb.evidence.Execution`.
 
     Raises:
@@ -123,27 +137,46 @@ def predictive(
         posterior = with_density(posterior, model, run.key, "predictive draws")
     data = prepared(model, x, run.binarize, run.key)
 
-    def one_batch(seen: Data, items: Int[Array, " b"]) -> Batch:
-        keys = item_keys(stream(data.noise_key, "predictive.z"), items)
-        found, undefined = _predicted(model, posterior, seen, keys, k=k, draws=draws)
-        return Batch(found, undefined)
+    def by(method: AMIS | None, data: Prepared, doing: str, of_each: int) -> Any:
+        def one_batch(seen: Data, items: Int[Array, " b"]) -> Batch:
+            keys = item_keys(stream(data.noise_key, "predictive.z"), items)
+            return Batch(*_predicted(model, posterior, seen, keys, method, k=k, draws=draws))
+
+        return run.over(one_batch, data, doing=doing, at_once=per_device(NUMBERS, of_each=of_each))
 
     size = numbers_of_each(model, max(1, data.source.size))
     each = size * ((model.prior.states if finite else k) + draws)
-    found = run.over(one_batch, data, doing="predicting", at_once=per_device(NUMBERS, of_each=each))
+    found = by(None, data, "predicting", each)
+    known = ~np.isnan(data.source.read())
+    adapted = np.zeros(len(known), bool)
+    if adapt and k >= ROUNDS * FEWEST and not finite and model.prior.support == "real":
+        some = ~known.reshape(len(known), -1).all(axis=1)
+        adapted = some & too_few(found.khat, found.ess)
+    if adapted.any():
+        rows = np.flatnonzero(adapted)
+        method = AMIS(each=-(-k // ROUNDS), rounds=ROUNDS)
+        better = by(method, data._replace(chosen=rows), "adapting", 2 * each)
+        for old, new in zip(jax.tree.leaves(found), jax.tree.leaves(better), strict=True):
+            old[rows] = new
     return Predictive(
         draws=np.swapaxes(found.draws, 0, 1),
         mean=found.mean,
         mean_stderr=found.mean_stderr,
         level_probs=found.level_probs,
-        observed=~np.isnan(data.source.read()),
+        observed=known,
         log_evidence=found.log_evidence,
         stderr=found.stderr,
         ess=found.ess,
         khat=found.khat,
         k=k,
+        adapted=adapted,
         seconds=run.seconds,
     )
+
+
+def too_few(khat: Float[np.ndarray, " n"], ess: Float[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+    """Of which data draws of z are too few."""
+    return (khat > HEAVY) | (ess < FEWEST)
 
 
 class _Found(NamedTuple):
@@ -163,13 +196,20 @@ def _predicted(
     posterior: AbstractExplicit | None,
     x: Data,
     keys: Key[Array, " n"],
+    method: AbstractAdaptation | None,
     *,
     k: int,
     draws: int,
 ) -> tuple[_Found, Int[Array, " n"]]:
     def one(x: Any, key: PRNGKeyArray) -> tuple[_Found, Int[Array, ""]]:
         z, log_w = weighed(model, posterior, x, key, k)
-        undefined = jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf))
+        astray = jnp.asarray(0)
+        if method is not None:
+            rounds_key = stream(key, "predictive.adapted")
+            z, log_w, *_, shares = adapted(method, lambda z: model.log_joint(x, z), z, rounds_key)
+            # Draws that only adapt have no weight in the end, and a say in what follows.
+            astray = jnp.sum(jnp.isnan(shares))
+        undefined = jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf)) + astray
         # Behind the end of a sequence values are what the model goes on with.
         keys = first_keys(stream(key, "predictive.behind"), log_w.shape[0])
         whole = jax.vmap(lambda z, key: model.whole(x, z, key))(z, keys)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from tightbound.evidence.batches import stderr_of_draws
-from tightbound.tasks.impute import FEWEST, HEAVY
+from tightbound.tasks.predictive import FEWEST, HEAVY, too_few
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,6 +36,8 @@ class Restored:
     khat: Float[np.ndarray, " n"]
     """Shape of the weights' tail: beyond 0.7 draws of z are too few, whatever their number."""
     k: int
+    adapted: Bool[np.ndarray, " n"]
+    """Images for which the proposal was adapted, with as many draws of z besides."""
     seconds: float
     log_score: Float[np.ndarray, " n"] | None = None
     """Log p(hidden | seen) in nats of the values that stood in the holes; NaN where none did. None
@@ -50,7 +52,7 @@ class Restored:
     @property
     def unsure(self) -> Bool[np.ndarray, " n"]:
         """Images of which draws of z are too few: k-hat beyond 0.7, or ESS below 20."""
-        return self._open & ((self.khat > HEAVY) | (self.ess < FEWEST))
+        return self._open & too_few(self.khat, self.ess)
 
     def summary(self) -> str:
         """How much was restored, and of which images the draws are too few."""
@@ -63,6 +65,8 @@ class Restored:
                 f"; log p(hidden | seen) = {np.mean(score[told]):.3f} nats per image, "
                 f"standard error {stderr_of_draws(error[told]):.3f} from the draws"
             )
+        if self.adapted.any():
+            words += f"; for {int(self.adapted.sum()):,} images the proposal of z was adapted"
         if few:
             words += (
                 f"; of {few:,} images {self.k:,} draws of z are too few (k-hat beyond {HEAVY} or "

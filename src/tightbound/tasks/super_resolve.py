@@ -36,6 +36,7 @@ def super_resolve(
     shape: Sequence[int] | None = None,
     draws: int = 20,
     k: int = K,
+    adapt: bool = True,
     **execution: Unpack[ExecutionSettings],
 ) -> Restored:
     """What is expected of large images given small ones.
@@ -50,6 +51,8 @@ def super_resolve(
             as rows of numbers.
         draws: Large images for each.
         k: Draws of z for each image.
+        adapt: Fit a proposal to each image of which k draws of q are too few: see
+            `tb.tasks.predictive`.
         execution: `key`, `batch_size` and `progress`: see `tb.evidence.Execution`.
 
     Raises:
@@ -71,7 +74,16 @@ def super_resolve(
     degraded = kind(model.likelihood, degrade, item)
     rows = rows_of(of_degraded(model, degraded), images, run.key, "none")
     return restored(
-        model, posterior, rows, degraded, image=image, seen=came, draws=draws, k=k, run=run
+        model,
+        posterior,
+        rows,
+        degraded,
+        image=image,
+        seen=came,
+        draws=draws,
+        k=k,
+        adapt=adapt,
+        run=run,
     )
 
 

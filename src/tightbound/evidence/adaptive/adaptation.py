@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least
@@ -29,6 +30,17 @@ class Weighted(NamedTuple):
     log_w: Float[Array, " m"]
     ess_by_round: Float[Array, " t"]
     """Effective share of each round's draws, between 0 and 1."""
+
+
+class Adapted(NamedTuple):
+    """Draws of z of one datum with their log-weights, and how the rounds before went."""
+
+    z: Any
+    log_w: Float[Array, " m"]
+    mean: Float[Array, " d"]
+    """The posterior's mean of z as one vector, by these draws."""
+    sd: Float[Array, " d"]
+    ess_by_round: Float[Array, " t"]
 
 
 class AbstractAdaptation(eqx.Module):
@@ -59,6 +71,33 @@ class AbstractAdaptation(eqx.Module):
         self, log_density: LogDensity, first: Float[Array, "s d"], key: PRNGKeyArray
     ) -> Weighted:
         """All rounds for one datum, from `s` draws to start from."""
+
+
+def adapted(
+    method: AbstractAdaptation,
+    log_joint: Callable[[Any], Float[Array, ""]],
+    first: Any,
+    key: PRNGKeyArray,
+) -> Adapted:
+    """All rounds for one datum whose log p(x, z) is given as a function of z, in nats.
+
+    `first` are draws of z to start from, with a leading axis.
+    """
+    unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], first))[1]
+    flat = jax.vmap(lambda z: ravel_pytree(z)[0])(first)
+    mean, sd = jnp.mean(flat, axis=0), jnp.std(flat, axis=0)
+    log_volume = jnp.sum(jnp.log(sd))
+
+    def log_density(u: Float[Array, " d"]) -> Float[Array, ""]:
+        # A NaN goes on from here into all that follows: it is refused in the end.
+        return log_joint(unravel(mean + sd * u)) + log_volume
+
+    found = method.run(log_density, (flat - mean[None]) / sd[None], key)
+    weight = jax.nn.softmax(found.log_w)
+    centre = weight @ found.u
+    spread = jnp.sqrt(weight @ (found.u - centre[None]) ** 2)
+    z = jax.vmap(lambda u: unravel(mean + sd * u))(found.u)
+    return Adapted(z, found.log_w, mean + sd * centre, sd * spread, found.ess_by_round)
 
 
 def after_warmup(u: Float[Array, "t m d"], log_w: Float[Array, "t m"], warmup: int) -> Weighted:

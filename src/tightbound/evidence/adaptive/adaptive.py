@@ -8,8 +8,7 @@ from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 from tightbound.core.compilation import filter_jit
 from tightbound.core.items import Data, One
@@ -17,7 +16,7 @@ from tightbound.core.streams import item_keys, stream
 from tightbound.data import DataLike
 from tightbound.distributions import AbstractConditional
 from tightbound.distributions.contracts import prior_given
-from tightbound.evidence.adaptive.adaptation import AbstractAdaptation
+from tightbound.evidence.adaptive.adaptation import AbstractAdaptation, adapted
 from tightbound.evidence.adaptive.amis import AMIS
 from tightbound.evidence.batches import Batch, prepared
 from tightbound.evidence.estimate import Estimate, of_log_weights, undefined
@@ -107,30 +106,13 @@ def _estimated(
     def one(x: One, keys: Key[Array, " two"]) -> Any:
         start_keys = split_each(keys[:1], START_DRAWS)[0]
         z = jax.vmap(lambda key: begin(x, key))(start_keys)
-        unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], z))[1]
-        flat = jax.vmap(lambda z: ravel_pytree(z)[0])(z)
-        mean, sd = jnp.mean(flat, axis=0), jnp.std(flat, axis=0)
-        log_volume = jnp.sum(jnp.log(sd))
-
-        def log_density(u: Float[Array, " k"]) -> Float[Array, ""]:
-            # A NaN goes on from here into all that follows: it is refused in the end.
-            return model.log_joint(x, unravel(mean + sd * u)) + log_volume
-
-        found = method.run(log_density, (flat - mean[None]) / sd[None], keys[1])
-        weight = jax.nn.softmax(found.log_w)
-        centre = weight @ found.u
-        spread = jnp.sqrt(weight @ (found.u - centre[None]) ** 2)
-        z = unravel(mean + sd * found.u[jnp.argmax(found.log_w)])
-        drawn = jax.vmap(lambda u: unravel(mean + sd * u))(found.u) if keep else None
+        found = adapted(method, lambda z: model.log_joint(x, z), z, keys[1])
+        best = jnp.argmax(found.log_w)
         return (
             found.log_w,
-            z,
-            drawn,
-            {
-                "mean": mean + sd * centre,
-                "sd": sd * spread,
-                "ess_by_round": found.ess_by_round,
-            },
+            jax.tree.map(lambda leaf: leaf[best], found.z),
+            found.z if keep else None,
+            {"mean": found.mean, "sd": found.sd, "ess_by_round": found.ess_by_round},
         )
 
     log_w, z, drawn, diagnostics = jax.vmap(one)(x, split_each(keys, 2))
