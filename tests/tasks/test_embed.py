@@ -109,7 +109,7 @@ def test_a_map_of_more_has_the_principal_components(found):
 
 def test_few_draws_are_said(found):
     few = replace(found, ess=np.full(7, 5.0))
-    assert "of 7 rows draws of z are too few" in few.summary()
+    assert "of 7 rows 20,000 draws of z are too few" in few.summary()
 
 
 def test_what_cannot_be_embedded_is_refused(found):

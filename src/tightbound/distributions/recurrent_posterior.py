@@ -7,18 +7,16 @@ Chung et al. 2015, arXiv 1506.02216, eq. 9 (steps up to t); Fraccaro, Sonderby, 
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.streams import streams
 from tightbound.distributions.memory import Memory
 from tightbound.distributions.normal import DiagonalNormal
-from tightbound.distributions.steps import AbstractSteps
-from tightbound.distributions.structured import networks_of, of_networks
+from tightbound.distributions.structured import AbstractCombiner, networks_of, of_networks
 from tightbound.networks import Body, Dense, Features, Recurrent, Standardization
 
 
-class RecurrentPosterior(AbstractSteps):
+class RecurrentPosterior(AbstractCombiner):
     """q(z_t|x, z_{<t}), normal, of the mean of tanh(W g_{t-1} + b) and the networks' states.
 
     g_{t-1} remembers the values and states before t. It is a memory of q's own, and not the
@@ -65,21 +63,9 @@ class RecurrentPosterior(AbstractSteps):
         seen = self.memory.contexts(given, self.steps)
         return seen, of_networks(self.networks, given, self.memory.view)
 
-    def sample_step(
-        self, before: Float[Array, " h"], context: tuple, *, key: PRNGKeyArray
-    ) -> tuple[Float[Array, " m"], Float[Array, ""]]:
-        """One reparameterised draw of a step and its log-density in nats."""
-        return self.head.sample_and_log_prob(self._combined(before, context), key=key)
-
-    def log_prob_step(
-        self, value: Float[Array, " m"], before: Float[Array, " h"], context: tuple
-    ) -> Float[Array, ""]:
-        """Log-density of a step in nats."""
-        return self.head.log_prob(value, self._combined(before, context))
-
-    def mean_step(self, before: Float[Array, " h"], context: tuple) -> Float[Array, " m"]:
-        """Mean of a step."""
-        return self.head.mean(self._combined(before, context))
+    def of_data(self, context: tuple) -> Float[Array, " h"]:
+        """The second of the two."""
+        return context[1]
 
     def after(
         self, before: Float[Array, " h"], value: Float[Array, " m"], context: tuple
@@ -90,6 +76,3 @@ class RecurrentPosterior(AbstractSteps):
     def befores(self, value: Float[Array, "steps m"], contexts: tuple) -> Float[Array, "steps h"]:
         """The memory before each step of a path."""
         return self.memory.befores(value, contexts[0])
-
-    def _combined(self, before: Float[Array, " h"], context: tuple) -> Float[Array, " h"]:
-        return (jnp.tanh(self.before(before)) + context[1]) / (1 + len(self.networks))

@@ -5,6 +5,7 @@ ST-R, which they call DKS, and ST-LR with their combiner functions). The exact p
 state-space model has the form of ST-R: given z_{t-1} what was before tells nothing more.
 """
 
+import abc
 from typing import Any
 
 import equinox as eqx
@@ -21,7 +22,39 @@ DIRECTIONS = {"st_l": (False,), "st_r": (True,), "st_lr": (False, True)}
 """Which recurrent networks each kind has: whether they go backwards."""
 
 
-class Structured(AbstractSteps):
+class AbstractCombiner(AbstractSteps):
+    """Normal steps of the mean of tanh(W b + c), b being what was before, and networks' states."""
+
+    networks: eqx.AbstractVar[tuple[Recurrent, ...]]
+    before: eqx.AbstractVar[Dense]
+    head: eqx.AbstractVar[DiagonalNormal]
+
+    @abc.abstractmethod
+    def of_data(self, context: Any) -> Float[Array, " h"]:
+        """The sum of the networks' states, of a step's context."""
+
+    def sample_step(
+        self, before: Float[Array, " b"], context: Any, *, key: PRNGKeyArray
+    ) -> tuple[Float[Array, " m"], Float[Array, ""]]:
+        """One reparameterised draw of a step and its log-density in nats."""
+        return self.head.sample_and_log_prob(self._combined(before, context), key=key)
+
+    def log_prob_step(
+        self, value: Float[Array, " m"], before: Float[Array, " b"], context: Any
+    ) -> Float[Array, ""]:
+        """Log-density of a step in nats."""
+        return self.head.log_prob(value, self._combined(before, context))
+
+    def mean_step(self, before: Float[Array, " b"], context: Any) -> Float[Array, " m"]:
+        """Mean of a step."""
+        return self.head.mean(self._combined(before, context))
+
+    def _combined(self, before: Float[Array, " b"], context: Any) -> Float[Array, " h"]:
+        states = jnp.tanh(self.before(before)) + self.of_data(context)
+        return states / (1 + len(self.networks))
+
+
+class Structured(AbstractCombiner):
     """q(z_t|z_{t-1}, x), normal, of the mean of tanh(W z_{t-1} + b) and the networks' states.
 
     Networks see a step's values by `view`, 0 where they are missing, and behind them the mask. They
@@ -67,28 +100,9 @@ class Structured(AbstractSteps):
         """The sum of the networks' states at each step."""
         return of_networks(self.networks, given, self.view)
 
-    def sample_step(
-        self, before: Float[Array, " m"], context: Float[Array, " h"], *, key: PRNGKeyArray
-    ) -> tuple[Float[Array, " m"], Float[Array, ""]]:
-        """One reparameterised draw of a step and its log-density in nats."""
-        return self.head.sample_and_log_prob(self._combined(before, context), key=key)
-
-    def log_prob_step(
-        self, value: Float[Array, " m"], before: Float[Array, " m"], context: Float[Array, " h"]
-    ) -> Float[Array, ""]:
-        """Log-density of a step in nats."""
-        return self.head.log_prob(value, self._combined(before, context))
-
-    def mean_step(
-        self, before: Float[Array, " m"], context: Float[Array, " h"]
-    ) -> Float[Array, " m"]:
-        """Mean of a step."""
-        return self.head.mean(self._combined(before, context))
-
-    def _combined(
-        self, before: Float[Array, " m"], context: Float[Array, " h"]
-    ) -> Float[Array, " h"]:
-        return (jnp.tanh(self.before(before)) + context) / (1 + len(self.networks))
+    def of_data(self, context: Any) -> Float[Array, " h"]:
+        """The context itself."""
+        return context
 
 
 def networks_of(kind: str, seen: int, hidden: int, key: PRNGKeyArray) -> tuple[Recurrent, ...]:

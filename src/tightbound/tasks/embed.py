@@ -17,7 +17,7 @@ from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.models import Bayesian, Model
 from tightbound.tasks.codes import coded, enumerated
 from tightbound.tasks.marginals import single
-from tightbound.tasks.predictive import FEWEST, HEAVY, K, too_few
+from tightbound.tasks.predictive import K, and_too_few, too_few
 
 
 class LatentMap(NamedTuple):
@@ -125,13 +125,7 @@ class Embedded:
         words = (
             f"{latent} latents of {n:,} rows, median ESS {np.median(self.ess):.0f} of {self.k:,}"
         )
-        few = int(np.sum(self.unsure))
-        if few:
-            words += (
-                f"; of {few:,} rows draws of z are too few (k-hat beyond {HEAVY} or fewer than "
-                f"{FEWEST:g} effective draws): use a larger k"
-            )
-        return words
+        return words + and_too_few(int(self.unsure.sum()), self.k, "rows")
 
 
 def embed(

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from tightbound.core.errors import UsageError
 from tightbound.data import DataLike, Schema, fill, load_items
 from tightbound.evidence.execution import ExecutionSettings
-from tightbound.tasks.predictive import FEWEST, HEAVY, K, Predictive, predictive, too_few
+from tightbound.tasks.predictive import K, Predictive, and_too_few, predictive, too_few
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,7 +68,6 @@ class Imputed:
         """How much was filled, and of which rows the draws are too few."""
         holes = int(np.sum(~self.observed))
         rows = int(np.sum(~self.observed.reshape(len(self.x), -1).all(axis=1)))
-        few = int(np.sum(self.unsure))
         words = (
             f"{holes:,} of {self.observed.size:,} values filled, in {rows:,} of {len(self.x):,} "
             f"rows, with central intervals of {100 * self.level:g} %"
@@ -76,12 +75,7 @@ class Imputed:
         if self.predictive.adapted.any():
             adapted = int(self.predictive.adapted.sum())
             words += f"; for {adapted:,} rows the proposal of z was adapted"
-        if few:
-            words += (
-                f"; of {few:,} rows {self.predictive.k:,} draws of z are too few (k-hat beyond "
-                f"{HEAVY} or fewer than {FEWEST:g} effective draws): use a larger k"
-            )
-        return words
+        return words + and_too_few(int(self.unsure.sum()), self.predictive.k, "rows")
 
     def _like_the_source(self, x: Float[np.ndarray, "n d"]) -> Any:
         if self.source is None or self.schema is None:

@@ -179,6 +179,19 @@ def too_few(khat: Float[np.ndarray, " n"], ess: Float[np.ndarray, " n"]) -> Bool
     return (khat > HEAVY) | (ess < FEWEST)
 
 
+def and_too_few(few: int, k: int, data: str) -> str:
+    """What a summary adds where draws of z are too few for some data; nothing where there are none.
+
+    `data` names them in the plural.
+    """
+    if not few:
+        return ""
+    return (
+        f"; of {few:,} {data} {k:,} draws of z are too few (k-hat beyond {HEAVY} or fewer than "
+        f"{FEWEST:g} effective draws): use a larger k"
+    )
+
+
 class _Found(NamedTuple):
     draws: Float[Array, "n m *item"]
     mean: Float[Array, "n *item"]

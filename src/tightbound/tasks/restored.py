@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from tightbound.evidence.batches import stderr_of_draws
-from tightbound.tasks.predictive import FEWEST, HEAVY, too_few
+from tightbound.tasks.predictive import and_too_few, too_few
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,8 +56,10 @@ class Restored:
 
     def summary(self) -> str:
         """How much was restored, and of which images the draws are too few."""
-        rows, few = int(self._open.sum()), int(self.unsure.sum())
-        words = f"{int(self.hidden.sum()):,} values restored, in {rows:,} of {len(self.x):,} images"
+        words = (
+            f"{int(self.hidden.sum()):,} values restored, in {int(self._open.sum()):,} of "
+            f"{len(self.x):,} images"
+        )
         score, error = self.log_score, self.log_score_stderr
         if score is not None and error is not None and not np.isnan(score).all():
             told = ~np.isnan(score)
@@ -67,12 +69,7 @@ class Restored:
             )
         if self.adapted.any():
             words += f"; for {int(self.adapted.sum()):,} images the proposal of z was adapted"
-        if few:
-            words += (
-                f"; of {few:,} images {self.k:,} draws of z are too few (k-hat beyond {HEAVY} or "
-                f"fewer than {FEWEST:g} effective draws): use a larger k"
-            )
-        return words
+        return words + and_too_few(int(self.unsure.sum()), self.k, "images")
 
     def in_shape(self, image: tuple[int, ...]) -> "Restored":
         """The same with images of another shape, and what was seen too if it is of their size."""
