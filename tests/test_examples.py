@@ -300,3 +300,19 @@ def test_chorales_are_fitted_and_judged_per_step(kind, tmp_path, capsys, monkeyp
     elbo, weighed = float(cells[1]), float(cells[2])
     assert 0 < weighed <= elbo
     assert all(re.fullmatch(r"\d\.\d{3} ± \d\.\d{3}", cell) for cell in cells[3:])
+
+
+@pytest.mark.slow
+def test_few_labels_are_fitted_draw_by_draw_and_none_twice(tmp_path, capsys):
+    path = tmp_path / "rows.jsonl"
+    few = ["--rows", path, "--hidden", 4, "--latent", 2, "--epochs", 1, "--m1-epochs", 1]
+    few += ["--items", 40, "--evidence-items", 4, "--k", 30]
+    run("few_labels", *few, "--draws", 1)
+    first = path.read_text()
+    assert [json.loads(line)["model"] for line in first.splitlines()] == ["M1+M2", "M2"]
+    run("few_labels", *few, "--draws", 2, "--only", "M2")
+    assert path.read_text().startswith(first)
+    assert [json.loads(line)["draw"] for line in path.read_text().splitlines()] == [0, 0, 1]
+    cells = capsys.readouterr().out.splitlines()[-1].strip("| ").split(" | ")
+    assert cells[:2] == ["M2", "2"]
+    assert all(re.fullmatch(r"-?\d+\.\d+ ± \d+\.\d+", cell) for cell in cells[2:7])
