@@ -5,6 +5,7 @@ and posteriors are normal. False alarms: estimates are compared at 4.9 of their 
 (below 1e-6 each).
 """
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -95,18 +96,21 @@ def test_labels_are_summed_over_and_values_may_be_missing():
 def test_draws_have_the_moments_of_the_mixture():
     model, q = exact()
     n = 20_000
-    x, z = jax.vmap(model.sample)(jax.random.split(KEY, n))
+    x, z = jax.jit(jax.vmap(model.sample))(jax.random.split(KEY, n))
     share = scipy.special.softmax(LOGITS)
     first = (np.asarray(x).mean(0) - share @ SHIFT) / (np.asarray(x).std(0) / np.sqrt(n))
     assert np.abs(first).max() < LIMIT
     datum, known = jnp.array([0.3, -1.0, 2.0]), jnp.array([True, False, True])
-    draws = jax.vmap(
-        lambda key: model.likelihood.sample_missing(datum, known, jnp.array([0.4]), key=key)
+    draws = jax.jit(
+        jax.vmap(
+            lambda key: model.likelihood.sample_missing(datum, known, jnp.array([0.4]), key=key)
+        )
     )(jax.random.split(KEY, n))
     expected = model.likelihood.mean_missing(datum, known, jnp.array([0.4]))
     away = np.asarray(draws)[:, 1] - expected[1]
     assert abs(away.mean()) < LIMIT * away.std() / np.sqrt(n)
-    z = np.asarray(jax.vmap(lambda key: q.sample(datum, key=key))(jax.random.split(KEY, n)))
+    sample = jax.jit(jax.vmap(lambda key: q.sample(datum, key=key)))
+    z = np.asarray(sample(jax.random.split(KEY, n)))
     away = z[:, 0] - np.asarray(q.mean(datum))[0]
     assert abs(away.mean()) < LIMIT * away.std() / np.sqrt(n)
 
@@ -143,13 +147,14 @@ def test_the_bound_is_exact_at_the_exact_posterior():
     items = Items(jnp.asarray(x), jnp.arange(6), label=jnp.asarray(label, jnp.int32))
     keys = jax.random.split(KEY, 6)
     objective = tb.objectives.m2(samples=2)
-    bound = objective.bound(Params(model, q), None, items, keys)
+    bound_of = eqx.filter_jit(objective.bound)
+    bound = bound_of(Params(model, q), None, items, keys)
     joint = log_joint(x)
     expected = np.where(
         label < 0, scipy.special.logsumexp(joint, axis=1), joint[np.arange(6), np.maximum(label, 0)]
     )
     np.testing.assert_allclose(bound, expected, rtol=1e-4, atol=1e-4)
-    bare = objective.bound(Params(model, q), None, Items.of(jnp.asarray(x)), keys)
+    bare = bound_of(Params(model, q), None, Items.of(jnp.asarray(x)), keys)
     np.testing.assert_allclose(bare, scipy.special.logsumexp(joint, axis=1), rtol=1e-4, atol=1e-4)
 
 
@@ -162,15 +167,18 @@ def test_the_gradient_is_that_of_the_bound_and_the_classifier_s_term():
     beside = Items(jnp.asarray(x[5:]), jnp.arange(3), label=jnp.asarray(y[5:], jnp.int32))
     keys = jax.random.split(KEY, 5)
     objective = tb.objectives.m2(alpha=0.7, labelled=3)
-    step, _ = objective.step(Params(model, q), None, items._replace(labelled=beside), keys)
+    step, _ = eqx.filter_jit(objective.step)(
+        Params(model, q), None, items._replace(labelled=beside), keys
+    )
 
     def loss(q):
         bound = objective.bound(Params(model, q), None, items, keys)
         log_q = jax.vmap(q.log_shares)(beside.x)
         return -jnp.mean(bound) - 0.7 * jnp.mean(log_q[jnp.arange(3), beside.label])
 
+    gradient = eqx.filter_jit(jax.grad(loss))(q)
     for found, expected in zip(
-        jax.tree.leaves(step.grads.posterior), jax.tree.leaves(jax.grad(loss)(q)), strict=True
+        jax.tree.leaves(step.grads.posterior), jax.tree.leaves(gradient), strict=True
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert step.bound.shape == (5,)
@@ -257,13 +265,18 @@ def test_few_labels_teach_what_all_data_have(tmp_path):
 def test_m1_and_m2_are_one_model():
     x = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
     m1 = tb.autoencoder(x, latent=3, hidden=(5,), likelihood="gaussian")
-    codes = np.asarray(jax.vmap(m1[1].mean)(jnp.asarray(x)))
+    codes = np.asarray(jax.jit(jax.vmap(m1[1].mean))(jnp.asarray(x)))
     m2 = labelled(codes, 2, latent=1, hidden=(4,), likelihood="gaussian")
     model, q = stacked(m1, m2)
     assert isinstance(q, Layered)
-    z = q.sample(jnp.asarray(x[0]), key=KEY)
-    expected = m2[0].log_joint(z[0], z[1]) + m1[0].log_likelihood(jnp.asarray(x[0]), z[0])
-    np.testing.assert_allclose(model.log_joint(jnp.asarray(x[0]), z), expected, rtol=1e-5)
+
+    @eqx.filter_jit
+    def both(model, q, m1, m2, x):
+        z = q.sample(x, key=KEY)
+        return model.log_joint(x, z), m2[0].log_joint(z[0], z[1]) + m1[0].log_likelihood(x, z[0])
+
+    found, expected = both(model, q, m1, m2, jnp.asarray(x[0]))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert np.isfinite(tb.evaluate(model, q, x[:3], k=10).log_evidence).all()
 
 
