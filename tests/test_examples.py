@@ -316,3 +316,20 @@ def test_few_labels_are_fitted_draw_by_draw_and_none_twice(tmp_path, capsys):
     cells = capsys.readouterr().out.splitlines()[-1].strip("| ").split(" | ")
     assert cells[:2] == ["M2", "2"]
     assert all(re.fullmatch(r"-?\d+\.\d+ ± \d+\.\d+", cell) for cell in cells[2:7])
+
+
+@pytest.mark.slow
+def test_a_fit_by_the_hour_leaves_its_curve_and_goes_on(tmp_path, capsys):
+    path = tmp_path / "rows.jsonl"
+    few = ["--data", "digits", "--rows", path, "--out", tmp_path, "--directory", tmp_path / "fit"]
+    few += ["--k", 30, "--items", 10, "--annealed-items", 3, "--temperatures", 4, "--chains", 2]
+    for _ in range(2):
+        run("mnist_hours", "dense", *few, "--epochs", 2)
+    first, again = map(json.loads, path.read_text().splitlines())
+    assert first == again  # hours too: the second call found the fit done
+    assert len(first["curve"]) == 2
+    assert first["elbo"] < first["log_p"]
+    cells = capsys.readouterr().out.splitlines()[-2].strip("| ").split(" | ")
+    assert cells[0] == "dense"
+    assert re.fullmatch(r"-?\d+\.\d\d ± \d+\.\d\d", cells[-1])
+    assert (tmp_path / "mnist_hours.png").stat().st_size > 10_000
