@@ -19,7 +19,6 @@ from tightbound.evidence import Estimate
 from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.evidence.verdict import WORDS
 from tightbound.models import Bayesian, Model
-from tightbound.models.source import source
 from tightbound.tasks.marginals import (
     Marginals,
     RowEvidence,
@@ -162,7 +161,7 @@ def level_probabilities(
     found = predictive(
         model,
         posterior,
-        source(model, hidden.values, conditions=hidden.conditions, binarize="none"),
+        hidden.source(model),
         draws=1,
         k=k,
         key=run.key,

@@ -15,7 +15,6 @@ from tightbound.core.errors import at_least
 from tightbound.data import DataLike
 from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.models import Bayesian, Model
-from tightbound.models.source import source
 from tightbound.tasks.marginals import of_values_alone, rows_of, single
 from tightbound.tasks.predictive import K, predictive
 
@@ -56,7 +55,7 @@ def expected_given_rest(
     found = predictive(
         model,
         posterior,
-        source(model, shown.values, conditions=shown.conditions, binarize="none"),
+        shown.source(model),
         draws=1,
         k=k,
         key=run.key,

@@ -18,7 +18,6 @@ from tightbound.core.streams import streams
 from tightbound.data import DataLike
 from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.models import Bayesian, Model
-from tightbound.models.source import source
 from tightbound.tasks.images import as_images, image_shape, mask_of
 from tightbound.tasks.marginals import (
     Marginals,
@@ -83,8 +82,7 @@ def inpaint(
     behind = mask_of(mask, came, image, n, mask_key)
     seen = rows.at(np.arange(n), rows.known & ~behind)
     how = {"key": run.key, "batch_size": run.batch_size, "progress": run.progress}
-    of_seen = source(model, seen.values, conditions=seen.conditions, binarize="none")
-    found = predictive(model, posterior, of_seen, draws=draws, k=k, adapt=adapt, **how)
+    found = predictive(model, posterior, seen.source(model), draws=draws, k=k, adapt=adapt, **how)
     score, error = np.full(n, np.nan), np.full(n, np.nan)
     told = np.flatnonzero((rows.known & behind).any(axis=1))
     if len(told):

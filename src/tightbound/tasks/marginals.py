@@ -45,6 +45,10 @@ class Rows(NamedTuple):
         conditions = None if self.conditions is None else self.conditions[rows]
         return Rows(shown, conditions, self.names)
 
+    def source(self, model: Model) -> Source:
+        """What estimators of the model take."""
+        return as_source(model, self.values, "the rows", "none", conditions=self.conditions)
+
     @classmethod
     def joined(cls, parts: Sequence["Rows"]) -> "Rows":
         """The rows of several, one behind the other."""
@@ -146,7 +150,7 @@ class Marginals(NamedTuple):
                 nor an integral over one or two dimensions.
             NonFiniteError: A log-weight is NaN or +inf.
         """
-        x = as_source(self.model, rows.values, "the rows", "none", conditions=rows.conditions)
+        x = rows.source(self.model)
         how = {"key": key, "batch_size": self.run.batch_size, "progress": self.run.progress}
         if self.posterior is None:
             found = exact(self.model, x, **how)
