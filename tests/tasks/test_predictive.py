@@ -15,7 +15,7 @@ from tightbound.core.errors import UsageError
 from tightbound.distributions import Categorical, GaussianComponents, StandardNormal
 from tightbound.models import Model
 from tightbound.tasks import predictive
-from tightbound.tasks.predictive import too_few
+from tightbound.tasks.enough import too_few
 
 MEANS = np.array([[0.0, 1.0, -1.0], [4.0, -2.0, 0.5]])
 COVARIANCES = np.array(

@@ -26,8 +26,9 @@ from tightbound.models import Bayesian, Model, of_label
 from tightbound.models.shapes import item_shape
 from tightbound.models.source import source
 from tightbound.tasks.codes import enumerated
+from tightbound.tasks.enough import FEWEST, HEAVY
 from tightbound.tasks.marginals import of_values_alone, single
-from tightbound.tasks.predictive import FEWEST, HEAVY, K, predictive
+from tightbound.tasks.predictive import K, predictive
 
 EACH = 100
 """Draws of x from k draws of z."""

@@ -16,8 +16,9 @@ from tightbound.data import DataLike
 from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.models import Bayesian, Model
 from tightbound.tasks.codes import coded, enumerated
+from tightbound.tasks.enough import and_too_few, too_few
 from tightbound.tasks.marginals import single
-from tightbound.tasks.predictive import K, and_too_few, too_few
+from tightbound.tasks.predictive import K
 
 
 class LatentMap(NamedTuple):
@@ -125,7 +126,7 @@ class Embedded:
         words = (
             f"{latent} latents of {n:,} rows, median ESS {np.median(self.ess):.0f} of {self.k:,}"
         )
-        return words + and_too_few(int(self.unsure.sum()), self.k, "rows")
+        return words + and_too_few(self.unsure, self.k, "rows")
 
 
 def embed(

@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float
 from tightbound.core.errors import UsageError
 from tightbound.data import DataLike, Schema, fill, load_items
 from tightbound.evidence.execution import ExecutionSettings
-from tightbound.tasks.predictive import K, Predictive, and_too_few, predictive, too_few
+from tightbound.tasks.enough import and_adapted, and_too_few, too_few
+from tightbound.tasks.predictive import K, Predictive, predictive
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,10 +73,8 @@ class Imputed:
             f"{holes:,} of {self.observed.size:,} values filled, in {rows:,} of {len(self.x):,} "
             f"rows, with central intervals of {100 * self.level:g} %"
         )
-        if self.predictive.adapted.any():
-            adapted = int(self.predictive.adapted.sum())
-            words += f"; for {adapted:,} rows the proposal of z was adapted"
-        return words + and_too_few(int(self.unsure.sum()), self.predictive.k, "rows")
+        words += and_adapted(self.predictive.adapted, "rows")
+        return words + and_too_few(self.unsure, self.predictive.k, "rows")
 
     def _like_the_source(self, x: Float[np.ndarray, "n d"]) -> Any:
         if self.source is None or self.schema is None:

@@ -33,16 +33,13 @@ from tightbound.evidence.importance.pareto import khat, tail_length
 from tightbound.models import Bayesian, Model
 from tightbound.models.finite import enumerated_log_joint, numbers_of_each
 from tightbound.models.weights import resampled
+from tightbound.tasks.enough import FEWEST, too_few
 from tightbound.tasks.marginals import single
 
 K = 1000
 """Draws of z for each datum, of which those of the predictive distribution are chosen."""
 NUMBERS = 4_000_000
 """Numbers of all draws that are held on the device at once."""
-HEAVY = 0.7
-"""K-hat beyond which draws of z are too few, whatever their number."""
-FEWEST = 20.0
-"""Effective draws of z below which they are too few."""
 ROUNDS = 5
 """Rounds in which a proposal is adapted to one datum."""
 
@@ -148,12 +145,12 @@ def predictive(
     each = size * ((model.prior.states if finite else k) + draws)
     found = by(None, data, "predicting", each)
     known = ~np.isnan(data.source.read())
-    adapted = np.zeros(len(known), bool)
+    poor = np.zeros(len(known), bool)
     if adapt and k >= ROUNDS * FEWEST and not finite and model.prior.support == "real":
         some = ~known.reshape(len(known), -1).all(axis=1)
-        adapted = some & too_few(found.khat, found.ess)
-    if adapted.any():
-        rows = np.flatnonzero(adapted)
+        poor = some & too_few(found.khat, found.ess)
+    if poor.any():
+        rows = np.flatnonzero(poor)
         method = AMIS(each=-(-k // ROUNDS), rounds=ROUNDS)
         better = by(method, data._replace(chosen=rows), "adapting", 2 * each)
         for old, new in zip(jax.tree.leaves(found), jax.tree.leaves(better), strict=True):
@@ -169,26 +166,8 @@ def predictive(
         ess=found.ess,
         khat=found.khat,
         k=k,
-        adapted=adapted,
+        adapted=poor,
         seconds=run.seconds,
-    )
-
-
-def too_few(khat: Float[np.ndarray, " n"], ess: Float[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-    """Of which data draws of z are too few."""
-    return (khat > HEAVY) | (ess < FEWEST)
-
-
-def and_too_few(few: int, k: int, data: str) -> str:
-    """What a summary adds where draws of z are too few for some data; nothing where there are none.
-
-    `data` names them in the plural.
-    """
-    if not few:
-        return ""
-    return (
-        f"; of {few:,} {data} {k:,} draws of z are too few (k-hat beyond {HEAVY} or fewer than "
-        f"{FEWEST:g} effective draws): use a larger k"
     )
 
 
@@ -219,9 +198,8 @@ def _predicted(
         astray = jnp.asarray(0)
         if method is not None:
             rounds_key = stream(key, "predictive.adapted")
-            z, log_w, *_, shares = adapted(method, lambda z: model.log_joint(x, z), z, rounds_key)
-            # Draws that only adapt have no weight in the end, and a say in what follows.
-            astray = jnp.sum(jnp.isnan(shares))
+            found = adapted(method, lambda z: model.log_joint(x, z), z, rounds_key)
+            z, log_w, astray = found.z, found.log_w, found.astray
         undefined = jnp.sum(jnp.isnan(log_w) | (log_w == jnp.inf)) + astray
         # Behind the end of a sequence values are what the model goes on with.
         keys = first_keys(stream(key, "predictive.behind"), log_w.shape[0])

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from tightbound.evidence.batches import stderr_of_draws
-from tightbound.tasks.predictive import and_too_few, too_few
+from tightbound.tasks.enough import and_adapted, and_too_few, too_few
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,9 +67,8 @@ class Restored:
                 f"; log p(hidden | seen) = {np.mean(score[told]):.3f} nats per image, "
                 f"standard error {stderr_of_draws(error[told]):.3f} from the draws"
             )
-        if self.adapted.any():
-            words += f"; for {int(self.adapted.sum()):,} images the proposal of z was adapted"
-        return words + and_too_few(int(self.unsure.sum()), self.k, "images")
+        words += and_adapted(self.adapted, "images")
+        return words + and_too_few(self.unsure, self.k, "images")
 
     def in_shape(self, image: tuple[int, ...]) -> "Restored":
         """The same with images of another shape, and what was seen too if it is of their size."""

@@ -15,7 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.streams import streams
@@ -41,6 +41,14 @@ class Adapted(NamedTuple):
     """The posterior's mean of z as one vector, by these draws."""
     sd: Float[Array, " d"]
     ess_by_round: Float[Array, " t"]
+
+    @property
+    def astray(self) -> Int[Array, ""]:
+        """In how many rounds a weight was undefined.
+
+        Draws of rounds that only adapt have no weight in the end, and a say in what follows.
+        """
+        return jnp.sum(jnp.isnan(self.ess_by_round))
 
 
 class AbstractAdaptation(eqx.Module):

@@ -112,17 +112,16 @@ def _estimated(
             found.log_w,
             jax.tree.map(lambda leaf: leaf[best], found.z),
             found.z if keep else None,
+            found.astray,
             {"mean": found.mean, "sd": found.sd, "ess_by_round": found.ess_by_round},
         )
 
-    log_w, z, drawn, diagnostics = jax.vmap(one)(x, split_each(keys, 2))
-    # Draws of rounds that only adapt have no weight in the end, and a say in what follows.
-    astray = jnp.any(jnp.isnan(diagnostics["ess_by_round"]), axis=1)
+    log_w, z, drawn, astray, diagnostics = jax.vmap(one)(x, split_each(keys, 2))
     drawn = (drawn, log_w) if keep else None
     of = of_log_weights(log_w)
     more = {**of.tail, **diagnostics}
     found = Found(of.log_z, of.stderr, of.ess, rounding(model, x, z), more, drawn)
-    return Batch(found, undefined(log_w) + jnp.astype(astray, jnp.int32))
+    return Batch(found, undefined(log_w) + jnp.astype(astray > 0, jnp.int32))
 
 
 AdaptiveSampling = estimator("AdaptiveSampling", adaptive, posterior="start")
