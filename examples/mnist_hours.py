@@ -27,21 +27,14 @@ from comparison import save
 
 import tightbound as tb
 
-SIZES: dict[str, dict[str, Any]] = {
-    "ladder": {"network": "ladder", "layers": 3, "latent": (32, 32, 32)},
-    "conv": {"network": "conv", "latent": 50},
-    "dense": {"network": "dense", "latent": 50},
-}
+LATENT = {"ladder": 32, "conv": 50, "dense": 50}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fits, or goes on; judges, prints and draws."""
     given = _parsed(arguments)
     ds = tb.data.load(given.data)
-    sizes = SIZES[given.network]
-    if given.channels is not None and given.network == "ladder":
-        sizes = sizes | {"hidden": (given.channels,) * 3, "latent": (given.latent,) * 3}
-    model, q = tb.autoencoder(ds, **sizes, key=given.key)
+    model, q = tb.autoencoder(ds, **_sizes(given), key=given.key)
     validation = ds.validation if len(ds.validation) else ds.train[: len(ds.test)]
     steps = given.epochs * (len(ds.train) // given.batch)
     run = tb.fit(
@@ -90,17 +83,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     save(figure, given.out, "mnist_hours")
 
 
+def _sizes(given: argparse.Namespace) -> dict[str, Any]:
+    """The options of `tb.autoencoder`."""
+    latent = given.latent or LATENT[given.network]
+    if given.network != "ladder":
+        return {"network": given.network, "latent": latent}
+    three = {"latent": (latent,) * 3, "hidden": (given.channels,) * 3}
+    return {"network": "ladder", "layers": 3, **three}
+
+
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("network", choices=SIZES)
+    parser.add_argument("network", choices=LATENT)
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--objective", default="elbo()")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--average", type=float, help="decay of averaged parameters, as 0.999")
-    parser.add_argument("--channels", type=int, help="of the ladder; 64 if left out")
-    parser.add_argument("--latent", type=int, default=32, help="of the ladder, beside --channels")
+    parser.add_argument("--channels", type=int, default=64, help="of the ladder")
+    parser.add_argument("--latent", type=int, help="32 at each position of the ladder, or else 50")
     parser.add_argument("--directory", type=Path, help="of the checkpoint, which is gone on from")
     parser.add_argument("--validation", type=int, default=1000, help="images")
     parser.add_argument("--items", type=int, default=1000, help="test images")
