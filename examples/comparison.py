@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import optax
 from matplotlib.figure import Figure
+from scipy import stats
 
 import tightbound as tb
 from tightbound.objectives.registry import parse
@@ -102,6 +103,15 @@ def divergence(
     )
     least, most = log_z - float(both.upper[0]), log_z - float(both.lower[0])
     return least, most, float(both.stderr_upper[0]), float(both.stderr_lower[0])
+
+
+def interval(values: Sequence[float], digits: int = 2) -> str:
+    """The mean, and of several numbers half the width of its 95 % interval (Student's t)."""
+    mean = f"{np.mean(values):.{digits}f}"
+    if len(values) < 2:
+        return mean
+    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1)
+    return f"{mean} ± {half / np.sqrt(len(values)):.{digits}f}"
 
 
 def several(values: Sequence[float], digits: int = 3) -> str:

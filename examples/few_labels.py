@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import optax
-from scipy import stats
+from comparison import interval
 
 import tightbound as tb
 from tightbound.recipes.labels import classes_of, with_few_labels
@@ -39,11 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ds = tb.data.load(given.data)
     classes = classes_of(ds)
     wanted = [name for name in ("M1+M2", "M2") if name in given.only.split(",")]
-    settings = {
-        "data": given.data, "labels": given.labels, "latent": given.latent, "hidden": given.hidden,
-        "epochs": given.epochs, "m1_epochs": given.m1_epochs, "alpha": given.alpha,
-        "items": min(given.items, len(ds.test)), "version": tb.__version__,
-    }  # fmt: skip
+    free = ("rows", "only", "draws")
+    settings = {name: value for name, value in vars(given).items() if name not in free}
+    settings["version"] = tb.__version__
     rows = _rows(given.rows)
     below: Any = None
     for name in wanted:
@@ -54,10 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if name == "M1+M2" and below is None:
                 below = _m1(ds, given)
             began = time.perf_counter()
-            few = with_few_labels(ds, given.labels, draw)
-            known = few.labels["train"]
-            fit = _stacked if name == "M1+M2" else _alone
-            found = fit(ds, known, classes, draw, given, below)
+            known = with_few_labels(ds, given.labels, draw).labels["train"]
+            if name == "M1+M2":
+                found = _stacked(ds, known, classes, draw, given, below)
+            else:
+                found = _alone(ds, known, classes, draw, given)
             row = key | found | {"seconds": time.perf_counter() - began}
             rows.append(row)
             with given.rows.open("a") as file:
@@ -69,11 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         of = [row for row in rows if row["model"] == name]
         of = [row for row in of if all(row[part] == settings[part] for part in settings)]
         cells = [
-            _interval([100 * row["error"] for row in of], 2),
-            _interval([100 * row["error_proposed"] for row in of], 2),
-            _interval([row["nll"] for row in of], 3),
-            _interval([row["calibration"] for row in of], 3),
-            _interval([row["log_p"] for row in of], 2),
+            interval([100 * row["error"] for row in of], 2),
+            interval([100 * row["error_proposed"] for row in of], 2),
+            interval([row["nll"] for row in of], 3),
+            interval([row["calibration"] for row in of], 3),
+            interval([row["log_p"] for row in of], 2),
             f"{np.mean([row['seconds'] for row in of]):.0f}",
         ]
         print(f"| {name} | {len(of)} | {' | '.join(cells)} |")
@@ -109,10 +108,9 @@ def _stacked(
 
 
 def _alone(
-    ds: tb.data.Dataset, known: Any, classes: int, draw: int, given: argparse.Namespace, below: Any
+    ds: tb.data.Dataset, known: Any, classes: int, draw: int, given: argparse.Namespace
 ) -> dict[str, float]:
     """M2 on the images."""
-    del below
     m2, q = tb.models.labelled(
         ds, classes, latent=given.latent, hidden=(given.hidden, given.hidden), key=draw
     )
@@ -158,15 +156,6 @@ def _judged(
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def _interval(values: Sequence[float], digits: int) -> str:
-    """The mean with half the width of its 95 % interval by Student's t."""
-    mean, n = float(np.mean(values)), len(values)
-    if n < 2:
-        return f"{mean:.{digits}f}"
-    half = stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
-    return f"{mean:.{digits}f} ± {half:.{digits}f}"
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from comparison import interval
 
 import tightbound as tb
 from tightbound.objectives.registry import parse
@@ -88,14 +88,6 @@ def measured(call: str, seed: int, epochs: int, ds: Any, options: Any) -> dict[s
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Means over the seeds with 95 % intervals (Student's t)."""
-
-    def cell(values: list[float], digits: int = 2) -> str:
-        half = ""
-        if len(values) > 1:
-            width = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1)
-            half = f" ± {width / np.sqrt(len(values)):.{digits}f}"
-        return f"{np.mean(values):.{digits}f}{half}"
-
     lines = [
         "| objective | epochs | processor s | NLL(5000) | IWAE-64 | difference | active units |",
         "|---|---|---|---|---|---|---|",
@@ -105,10 +97,10 @@ def table(rows: list[dict[str, Any]]) -> str:
         lines.append(
             f"| `{call}` | {own[0]['epochs']} | "
             f"{np.mean([row['processor_seconds'] for row in own]):.0f} | "
-            f"{cell([-row['log_likelihood'] for row in own])} | "
-            f"{cell([row['iwae_64'] for row in own])} | "
-            f"{cell([row['iwae_64'] - row['log_likelihood'] for row in own])} | "
-            f"{cell([row['active'] for row in own], 0)} |"
+            f"{interval([-row['log_likelihood'] for row in own])} | "
+            f"{interval([row['iwae_64'] for row in own])} | "
+            f"{interval([row['iwae_64'] - row['log_likelihood'] for row in own])} | "
+            f"{interval([row['active'] for row in own], 0)} |"
         )
     return "\n".join(lines)
 
