@@ -1,5 +1,7 @@
 """Estimators against closed forms of the normal law that they fitted."""
 
+import pickle
+
 import jax
 import numpy as np
 import pytest
@@ -131,6 +133,57 @@ def test_draws_have_the_fitted_law():
 def test_draws_differ_where_the_seed_is_none():
     model = DeepLatentModel(candidates="gaussian").fit(gaussian(50))
     assert (model.sample(3) != model.sample(3)).all()
+
+
+@pytest.fixture(scope="module")
+def of_groups():
+    """Two groups of inliers, and a tight one of outliers among the rows of the fit."""
+    rng = np.random.default_rng(6)
+    across, length = np.diag([1.0, 0.1]), np.array([0.0, 3.0])
+    inliers = rng.normal(size=(500, 2)) @ across + np.where(rng.random((500, 1)) < 0.5, length, 0)
+    outliers = rng.normal([12, 0], 0.05, size=(25, 2))
+    detector = DeepDetector(candidates="mixture", random_state=0)
+    return detector.fit(np.concatenate([inliers, outliers])), inliers, outliers
+
+
+def test_the_score_is_the_lesser_of_the_model_s_and_of_one_gaussian_s(of_groups):
+    detector, inliers, outliers = of_groups
+    assert "mixture" in detector.choice_.chosen
+    between, holed = np.array([[0.0, 1.5]]), np.array([[12.0, np.nan]])
+    x = np.concatenate([inliers[:5], outliers[:5], between, holed])
+    of_model, of_gaussian = (
+        tb.score(run.model, run.posterior, x, blame=[]).log_p
+        for run in (detector.run_, detector.gaussian_)
+    )
+    np.testing.assert_array_equal(detector.score_samples(x), np.minimum(of_model, of_gaussian))
+    usual = np.quantile(detector.score_samples(inliers), 0.01)
+    # Each sees what the other does not.
+    assert (of_model[5:10] > usual).all()
+    assert (of_gaussian[5:10] < usual).all()
+    assert of_model[10] < usual < of_gaussian[10]
+
+
+def test_p_values_are_of_the_lesser_score(of_groups):
+    detector, inliers, outliers = of_groups
+    x = np.concatenate([inliers[:20], outliers[:2]])
+    usual = np.sort(detector.score_samples(detector.calibration_))
+    lower = np.searchsorted(usual, detector.score_samples(x), side="right")
+    np.testing.assert_allclose(detector.p_values(x), (1 + lower) / (len(usual) + 1), rtol=1e-12)
+    x[:, 1] = np.nan
+    shown = detector.calibration_.copy()
+    shown[:, 1] = np.nan
+    lower = np.searchsorted(
+        np.sort(detector.score_samples(shown)), detector.score_samples(x), side="right"
+    )
+    np.testing.assert_allclose(detector.p_values(x), (1 + lower) / (len(usual) + 1), rtol=1e-12)
+
+
+def test_pickles_keep_both_models(of_groups):
+    detector, inliers, _ = of_groups
+    again = pickle.loads(pickle.dumps(detector))
+    np.testing.assert_array_equal(
+        again.score_samples(inliers[:9]), detector.score_samples(inliers[:9])
+    )
 
 
 @pytest.mark.stat

@@ -1,4 +1,4 @@
-"""tightbound: the fit of a table without settings. The only file that knows how that is called."""
+"""tightbound without settings. The only file that knows how it is called."""
 
 import time
 from typing import Any
@@ -10,9 +10,6 @@ import tightbound as tb
 from benchmarks.tables.holes import Filled, Holed
 from benchmarks.tables.questions.anomalies import Rows, Scored
 from benchmarks.tables.questions.density import Split
-
-CALIBRATION = 0.2
-"""Of normal rows: so many are kept for p-values."""
 
 
 def _fit(x: Float[np.ndarray, "n d"], schema: tb.data.Schema | None, seed: int) -> tuple[Any, Any]:
@@ -42,29 +39,9 @@ def impute(table: Holed, seed: int) -> Filled:
 
 
 def score(rows: Rows, seed: int) -> Scored:
-    """Normal rows are known to be: then a fifth of them is kept from the fit, for p-values.
-
-    A column with one value alone among the rows of the fit has no density: it is left out, as
-    `tb.data.load` leaves it out of a file.
-    """
-    train, test = rows.train.astype(np.float32), rows.test.astype(np.float32)
-    calibration = None
-    if rows.clean:
-        order = np.random.default_rng(seed).permutation(len(train))
-        kept = round(CALIBRATION * len(train))
-        calibration, train = train[order[:kept]], train[order[kept:]]
-    varied = np.ptp(train, axis=0) > 0
-    train, test = train[:, varied], test[:, varied]
-    calibration = None if calibration is None else calibration[:, varied]
-    found = tb.score(
-        *_fit(train, None, seed),
-        test,
-        calibration=calibration,
-        blame=[],
-        key=seed,
-        progress=False,
-    )
-    return Scored(-found.log_p, found.p_value)
+    detector = tb.sklearn.DeepDetector(random_state=seed).fit(rows.train)
+    p_value = detector.p_values(rows.test) if rows.clean else None
+    return Scored(-detector.score_samples(rows.test), p_value)
 
 
 def log_density(split: Split, seed: int) -> Float[np.ndarray, " m"]:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tightbound.core.errors import UsageError, is_whole
 from tightbound.data import Schema
-from tightbound.recipes.tables import LEAST_ROWS, Candidate, Choice, fit_table
+from tightbound.recipes.tables import LEAST_ROWS, Candidate, Choice, TableFit, fit_table
 from tightbound.sklearn.callbacks import CallbackSupportMixin, fit_task, with_callbacks
 from tightbound.sklearn.coding import Coding, coded, is_frame
 from tightbound.training import Run
@@ -41,6 +41,9 @@ class TableEstimator(CallbackSupportMixin, BaseEstimator):
     choice_: Choice
     coding_: Coding
     seed_: int
+
+    _runs: tuple[str, ...] = ("run_",)
+    """Attributes that hold fitted models, which pickles hold as files of ours."""
 
     @property
     def model_(self) -> Any:
@@ -86,16 +89,16 @@ class TableEstimator(CallbackSupportMixin, BaseEstimator):
                     f"{len(seen)}, n_features = {seen.shape[1]}"
                 )
             self.coding_, x = coded(seen, self.schema, rows)
-            found = fit_table(
-                x[rows],
-                schema=self.coding_.own,
-                candidates=self.candidates,
-                key=self.seed_,
-                progress=False,
-            )
+            found = self._found(x[rows], self.candidates)
             self.run_, self.choice_ = found.run, found.choice
             self._after_fit(x, rows)
         return self
+
+    def _found(self, x: Float[np.ndarray, "n d"], candidates: Any) -> TableFit:
+        """The best of some candidates for rows as the model sees them."""
+        return fit_table(
+            x, schema=self.coding_.own, candidates=candidates, key=self.seed_, progress=False
+        )
 
     def _rows_to_fit(self, n: int) -> Bool[np.ndarray, " n"]:
         """Which rows the model is fitted to: all."""
@@ -146,8 +149,10 @@ class TableEstimator(CallbackSupportMixin, BaseEstimator):
         state = dict(before)  # which may be the estimator's own
         if isinstance(state.get("schema"), Schema):
             state["schema"] = {_SCHEMA: state["schema"].to_entries()}
+        for name in self._runs:
+            if state.get(name) is not None:
+                state[name] = run_to_bytes(state[name])
         if "run_" in state:
-            state["run_"] = run_to_bytes(state["run_"])
             state["choice_"] = asdict(state["choice_"])
             state["coding_"] = state["coding_"].to_entries()
         return state
@@ -162,8 +167,10 @@ class TableEstimator(CallbackSupportMixin, BaseEstimator):
         said = state.get("schema")
         if isinstance(said, dict) and _SCHEMA in said:
             state["schema"] = Schema.from_entries(said[_SCHEMA], "the schema")
+        for name in self._runs:
+            if state.get(name) is not None:
+                state[name] = run_from_bytes(state[name], f"the pickled {type(self).__name__}")
         if "run_" in state:
-            state["run_"] = run_from_bytes(state["run_"], f"the pickled {type(self).__name__}")
             tried = tuple(Candidate(**of) for of in state["choice_"]["candidates"])
             state["choice_"] = Choice(**(state["choice_"] | {"candidates": tried}))
             state["coding_"] = Coding.from_entries(state["coding_"])

@@ -1,11 +1,16 @@
 """Outliers: rows of low density, with a threshold that rows which were held out of the fit set.
 
+A row's score is the least of log p under the model of the rows and under one Gaussian of them. The
+Gaussian is for outliers among the rows of the fit: where they are many and alike a model that is
+rich enough has a component for them, and finds them usual; in one ellipse they stay far out. The
+model is for rows between groups, which one ellipse finds usual.
+
 The threshold of `contamination="auto"` is conformal: a row is called an outlier where its p-value
 beside the m held-out rows, (1 + #{scores of theirs <= its own}) / (m + 1), is at most 5 %. Of rows
 that are exchangeable with them, holes and all, at most 5 % are, whatever the model is.
 
 Reference: Vovk, Gammerman & Shafer 2005; Bates et al. 2023, arXiv 2104.08279 (see `tb.score`).
-Bias: none in p-values; scores are as those of `tb.score`.
+Bias: none in p-values; each log p is as that of `tb.score`.
 """
 
 import math
@@ -16,16 +21,25 @@ from jaxtyping import Bool, Float, Int
 from sklearn.base import OutlierMixin
 
 from tightbound.core.errors import UsageError
+from tightbound.core.streams import as_key, stream
 from tightbound.recipes.tables import LEAST_ROWS
 from tightbound.sklearn.base import TableEstimator
-from tightbound.tasks import Scores, score
+from tightbound.tasks import score
+from tightbound.tasks.comparison import compared_known
+from tightbound.tasks.marginals import Rows
+from tightbound.training import Run
 
+GAUSSIAN = "gaussian"
+"""The candidate that rows are scored by beside what was chosen."""
 LEVEL = 0.05
 """Share of false alarms of `contamination="auto"`."""
 
 
 class DeepDetector(OutlierMixin, TableEstimator):
     """Calls rows outliers whose density is low under a model of most of the rows.
+
+    The score is the least log p(x_observed) of two: of the model that is found, and of one Gaussian
+    (with tables of levels), which outliers among the rows of the fit mislead less.
 
     Args:
         contamination: The share of outliers in the rows of `fit`, above 0 and up to 0.5, which sets
@@ -43,10 +57,14 @@ class DeepDetector(OutlierMixin, TableEstimator):
     Attributes:
         offset_: The score below which a row is an outlier.
         calibration_: The rows that were held out, as the model sees them.
+        gaussian_: The Gaussian of the rows; None where the model is that.
     """
 
     calibration_: Float[np.ndarray, "m d"]
     offset_: float
+    gaussian_: Run | None
+
+    _runs = ("run_", "gaussian_")
 
     def __init__(
         self,
@@ -65,12 +83,12 @@ class DeepDetector(OutlierMixin, TableEstimator):
         self.random_state = random_state
 
     def score_samples(self, X: Any) -> Float[np.ndarray, " n"]:
-        """Log p(x_observed) of each row in nats, as `tb.score` gives it: low for outliers.
+        """The least log p(x_observed) of each row, in nats: low for outliers.
 
         Raises:
             ValueError: Other columns than at fit, or levels that it did not have.
         """
-        return self._scored(self._checked(X)[1]).log_p
+        return self._least_log_p(self._checked(X)[1])
 
     def decision_function(self, X: Any) -> Float[np.ndarray, " n"]:
         """`score_samples` less `offset_`, in nats: below 0 for outliers.
@@ -100,9 +118,9 @@ class DeepDetector(OutlierMixin, TableEstimator):
         Raises:
             ValueError: As for `score_samples`.
         """
-        found = self._scored(self._checked(X)[1], calibration=self.calibration_)
-        assert found.p_value is not None
-        return found.p_value
+        rows, inliers = Rows(self._checked(X)[1]), Rows(self.calibration_)
+        scores = self._least_log_p(rows.values)
+        return compared_known(self._of_calibration, rows, scores, inliers)[0]
 
     def _rows_to_fit(self, n: int) -> Bool[np.ndarray, " n"]:
         share, most = self.calibration_fraction, self.contamination
@@ -119,14 +137,26 @@ class DeepDetector(OutlierMixin, TableEstimator):
 
     def _after_fit(self, x: Float[np.ndarray, "n d"], rows: Bool[np.ndarray, " n"]) -> None:
         self.calibration_ = x[~rows]
+        self.gaussian_ = None
+        if self.choice_.chosen != GAUSSIAN:
+            self.gaussian_ = self._found(x[rows], GAUSSIAN).run
         if isinstance(self.contamination, str):
-            usual = np.sort(self._scored(self.calibration_).log_p)
+            usual = np.sort(self._of_calibration(Rows(self.calibration_)))
             # The least score with a p-value above the level.
             allowed = math.floor(LEVEL * (len(usual) + 1) * (1 + 1e-12))
             self.offset_ = float(usual[max(allowed, 1) - 1])
         else:
-            self.offset_ = float(np.quantile(self._scored(x).log_p, self.contamination))
+            self.offset_ = float(np.quantile(self._least_log_p(x), self.contamination))
 
-    def _scored(self, x: Float[np.ndarray, "n d"], **how: Any) -> Scores:
-        of = self.model_, self.posterior_
-        return score(*of, x, blame=[], key=self.seed_, progress=False, **how)
+    def _of_calibration(self, rows: Rows) -> Float[np.ndarray, " m"]:
+        return self._least_log_p(rows.values, "detector.calibration")
+
+    def _least_log_p(
+        self, x: Float[np.ndarray, "n d"], draws: str = "detector.rows"
+    ) -> Float[np.ndarray, " n"]:
+        key = stream(as_key(self.seed_), draws)
+        runs = [run for run in (self.run_, self.gaussian_) if run is not None]
+        found = [
+            score(run.model, run.posterior, x, blame=[], key=key, progress=False) for run in runs
+        ]
+        return np.min([of.log_p for of in found], axis=0)

@@ -29,7 +29,7 @@ class Rows(NamedTuple):
     """Rows as a model sees them: binarised once, where they are, and NaN where not known."""
 
     values: Float32[np.ndarray, "n *item"]
-    conditions: Float32[np.ndarray, "n c"] | None
+    conditions: Float32[np.ndarray, "n c"] | None = None
     names: tuple[str, ...] = ()
     """The names of their values, of the data or else the model; empty where there are none."""
 

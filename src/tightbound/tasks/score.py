@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Bool, Float, Int
 
 from tightbound.core.errors import UsageError, at_least, is_whole
 from tightbound.core.streams import stream
@@ -21,17 +21,16 @@ from tightbound.evidence import Estimate
 from tightbound.evidence.execution import Execution, ExecutionSettings
 from tightbound.models import Bayesian, Model
 from tightbound.tasks.blame import Blamed, blamed
-from tightbound.tasks.conformal import p_values
+from tightbound.tasks.comparison import compared_known, compared_whole
 from tightbound.tasks.marginals import (
     Marginals,
     RowEvidence,
-    Rows,
     has_mask,
     of_values_alone,
     rows_of,
     single,
 )
-from tightbound.tasks.usual import fitting, usual_of_each
+from tightbound.tasks.usual import usual_of_each
 
 K = 1000
 """Draws of z for each score."""
@@ -167,9 +166,11 @@ def score(
     estimate = of.log_p(rows, stream(run.key, "score.rows"))
     p_value = compared = None
     if inliers is not None:
-        compare = _compared_whole if masked else _compared
+        compare = compared_whole if masked else compared_known
         draws = stream(run.key, "score.calibration")
-        p_value, compared = compare(of, rows, estimate, inliers, draws)
+        p_value, compared = compare(
+            lambda shown: of.log_p(shown, draws).log_evidence, rows, estimate.log_evidence, inliers
+        )
         if chosen is None:
             chosen = np.flatnonzero(p_value <= blame)
     chosen = np.zeros(0, int) if chosen is None else chosen
@@ -195,31 +196,6 @@ def score(
         k=k,
         seconds=run.seconds,
     )
-
-
-def _compared(
-    of: Marginals, rows: Rows, estimate: Estimate, inliers: Rows, key: PRNGKeyArray
-) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-    """P-values under each row's own mask, and how many calibration rows there were for it."""
-    masks, which = np.unique(rows.known, axis=0, return_inverse=True)
-    alike = [fitting(inliers, mask) for mask in masks]
-    sizes = [len(rows) for rows in alike]
-    which, found = which.reshape(-1), np.ones(len(rows.values))
-    if sum(sizes):
-        shown = inliers.at(np.concatenate(alike), np.repeat(masks, sizes, axis=0))
-        scores = of.log_p(shown, key).log_evidence
-        for number, part in enumerate(np.split(scores, np.cumsum(sizes)[:-1])):
-            found[which == number] = p_values(estimate.log_evidence[which == number], part)
-    return found, np.asarray(sizes)[which]
-
-
-def _compared_whole(
-    of: Marginals, rows: Rows, estimate: Estimate, inliers: Rows, key: PRNGKeyArray
-) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-    """P-values beside all calibration rows, each with the mask that it has."""
-    scores = of.log_p(inliers, key).log_evidence
-    sizes = np.full(len(rows.values), len(scores))
-    return p_values(estimate.log_evidence, scores), sizes
 
 
 def _asked(blame: float | Sequence[Any], n: int) -> Int[np.ndarray, " b"] | None:

@@ -7,9 +7,10 @@ any time: it says something beside its median in rows that are usual.
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
 from tightbound.core.streams import first_keys, stream, streams
+from tightbound.tasks.comparison import fitting
 from tightbound.tasks.marginals import Marginals, RowEvidence, Rows
 
 USUAL = 50
@@ -44,11 +45,6 @@ def usual_of_each(
     found = np.stack([np.median(part, axis=0) for part in np.split(each, ends)])
     which = which.reshape(-1)
     return found[which], tuple(words[number] for number in which)
-
-
-def fitting(inliers: Rows, mask: Bool[np.ndarray, " d"]) -> Int[np.ndarray, " m"]:
-    """The calibration rows that know all that a mask shows."""
-    return np.flatnonzero(inliers.known[:, mask].all(axis=1))
 
 
 def _drawn(of: Marginals, rows: Rows) -> Rows:
