@@ -17,7 +17,7 @@ import math
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, PRNGKeyArray
 from sklearn.base import OutlierMixin
 
 from tightbound.core.errors import UsageError
@@ -149,12 +149,13 @@ class DeepDetector(OutlierMixin, TableEstimator):
             self.offset_ = float(np.quantile(self._least_log_p(x), self.contamination))
 
     def _of_calibration(self, rows: Rows) -> Float[np.ndarray, " m"]:
-        return self._least_log_p(rows.values, "detector.calibration")
+        key = stream(as_key(self.seed_), "detector.calibration")
+        return self._least_log_p(rows.values, key)
 
     def _least_log_p(
-        self, x: Float[np.ndarray, "n d"], draws: str = "detector.rows"
+        self, x: Float[np.ndarray, "n d"], key: PRNGKeyArray | None = None
     ) -> Float[np.ndarray, " n"]:
-        key = stream(as_key(self.seed_), draws)
+        key = as_key(self.seed_) if key is None else key
         runs = [run for run in (self.run_, self.gaussian_) if run is not None]
         found = [
             score(run.model, run.posterior, x, blame=[], key=key, progress=False) for run in runs
