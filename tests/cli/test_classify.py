@@ -39,6 +39,48 @@ def test_labels_are_learned_from_few_and_written(tightbound, tmp_path):
     assert status == 0, err
 
 
+def table(path, n, seed, *, hidden=0):
+    """Two groups 8 apart, with their names; the first `hidden` names are left out."""
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(0, 2, n)
+    numbers = rng.normal(size=(n, 2)) + 8 * kind[:, None]
+    words = ["" if row < hidden else ("high" if of else "low") for row, of in enumerate(kind)]
+    lines = [f"{a:.4f},{b:.4f},{word}" for (a, b), word in zip(numbers, words, strict=True)]
+    path.write_text("\n".join(["a,b,kind", *lines, ""]))
+    return kind
+
+
+@pytest.mark.slow
+def test_new_rows_are_judged_by_the_labels_of_their_own_column(tightbound, tmp_path):
+    table(tmp_path / "mine.csv", 300, 0)
+    status, _, err = tightbound(
+        "fit", "mine.csv", "--label", "kind", "--objective", "m2(alpha=1.0, labelled=20)",
+        "--likelihood", "gaussian_column", "--latent", "1", "--hidden", "8", "--epochs", "40",
+        "--evaluate-k", "0", "--name", "t",
+    )  # fmt: skip
+    assert status == 0, err
+    kind = table(tmp_path / "new.csv", 50, 1, hidden=10)
+    status, out, err = tightbound("classify", "t", "new.csv", "--k", "5", "--json", "--key", "1")
+    assert status == 0, err
+    with (tmp_path / "runs" / "t" / "labels.csv").open() as file:
+        found = np.array([int(row["label"]) for row in csv.DictReader(file)])
+    # Levels are numbered in the order of their words: "high" is 0.
+    wrong = float(np.mean(found[10:] != 1 - kind[10:]))
+    record = json.loads(out)
+    assert record["accuracy"].startswith(f"error {wrong:.2%} [")
+    assert "on 40 labels" in record["accuracy"]
+    assert wrong < 0.1
+    status, out, err = tightbound("classify", "t", "mine.csv", "--k", "5", "--json")
+    assert status == 0, err
+    record = json.loads(out)
+    assert "accuracy" not in record
+    assert "the fit has seen rows of this file" in record["notes"]
+    (tmp_path / "other.csv").write_text("a,b\n0,0\n8,8\n")
+    status, out, err = tightbound("classify", "t", "other.csv", "--k", "5", "--json")
+    assert status == 0, err
+    assert "accuracy" not in json.loads(out)
+
+
 @pytest.mark.slow
 def test_runs_without_labels_are_refused_in_a_line(tightbound):
     status, _, err = tightbound(

@@ -225,6 +225,15 @@ def test_a_temperature_mends_confidence():
     assert mended.accuracy(y).calibration_error < 0.5 * found.accuracy(y).calibration_error
     assert mended.accuracy(y).nll < found.accuracy(y).nll
     assert np.array_equal(mended.labels, found.labels)
+    some = np.where(np.arange(4000) < 300, -1, y)
+    rest = tb.tasks.Classified(
+        log_joint=found.log_joint[300:], stderr=0 * logits[300:], ess=logits[300:],
+        proposed=logits[300:], temperature=1.0, k=1,
+    )  # fmt: skip
+    assert found.accuracy(some) == rest.accuracy(y[300:])
+    assert found.calibrated(some).temperature == rest.calibrated(y[300:]).temperature
+    with pytest.raises(UsageError, match="expected a label that is known, got 4000 of -1"):
+        found.accuracy(np.full(4000, -1))
 
 
 def test_errors_and_intervals_are_those_of_the_binomial():

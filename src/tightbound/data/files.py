@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int32
 
 from tightbound.core.errors import UsageError
 from tightbound.data.check import check_table, check_values
@@ -33,6 +33,7 @@ class Unsplit(NamedTuple):
         notes: All that was guessed, converted or left out.
         scale: What the source's numbers were divided by.
         schema: What the columns of a table are; None for images and arrays.
+        labels: The label of each row, from 0, and -1 where it is missing; None without that column.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Unsplit(NamedTuple):
     notes: tuple[str, ...]
     scale: float
     schema: Schema | None = None
+    labels: Int32[np.ndarray, " n"] | None = None
 
 
 def load_items(
@@ -83,6 +85,7 @@ def load_items(
         (*values.notes, *note, *_missing([x])),
         divisor,
         values.schema,
+        values.labels,
     )
 
 

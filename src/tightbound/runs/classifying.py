@@ -10,7 +10,7 @@ from tightbound.core.errors import UsageError, at_least
 from tightbound.distributions import OverLabels
 from tightbound.models import plug_in
 from tightbound.runs.folder import Opened, open_run
-from tightbound.runs.source import Scored, load_scored, load_source, true_labels
+from tightbound.runs.source import Scored, is_named, load_scored, load_source
 from tightbound.tasks.classify import Classified, K, classify
 
 LEAST = 20
@@ -24,7 +24,7 @@ class Labelling(NamedTuple):
     rows: Scored
     """The data that were classified."""
     true: Int[np.ndarray, " n"] | None
-    """Their labels where the data set has them."""
+    """Their labels, -1 where one is missing; None where the data have none that are news."""
     calibrated_on: int
     """How many validation labels the temperature was found by; 0 where there is none."""
     notes: tuple[str, ...]
@@ -75,7 +75,8 @@ def classify_data(
     """Classifies the test part of a named set, or all rows of a file, by the first seed's model.
 
     Probabilities are calibrated by one temperature, at which the labels of the run's validation
-    part are most likely; their true labels are known of the run's own test part.
+    part are most likely. They are judged by the labels of the run's own test part, or those that a
+    file has in the column of the fit's; not by those of the file that the fit has seen.
 
     Args:
         directory: The run's folder.
@@ -111,14 +112,14 @@ def classify_data(
             temperature = judged.calibrated(np.asarray(labels)[known]).temperature
             calibrated_on = len(known)
     found = classify(model, opened.posterior, rows.x, temperature=temperature, **common)
-    true = true_labels(own, rows.x) if name == opened.config.data else None
-    return Labelling(
-        found,
-        rows,
-        true,
-        calibrated_on,
-        _notes(opened, uncalibrated=not raw and not calibrated_on),
-    )
+    true = rows.labels
+    fitted = name == opened.config.data and not is_named(name)
+    if true is not None and (fitted or not np.any(true >= 0)):
+        true = None
+    notes = _notes(opened, uncalibrated=not raw and not calibrated_on)
+    if fitted:
+        notes += ("no accuracy: the fit has seen rows of this file",)
+    return Labelling(found, rows, true, calibrated_on, notes)
 
 
 def _notes(opened: Opened, *, uncalibrated: bool) -> tuple[str, ...]:

@@ -13,13 +13,7 @@ from tightbound.models.source import as_source
 from tightbound.report.latent_map import Labels, Manifold, map_png
 from tightbound.runs.folder import Opened, items_of, open_run, refuse_draws
 from tightbound.runs.images import GRID, manifold
-from tightbound.runs.source import (
-    Scored,
-    load_rows,
-    load_source,
-    schema_of,
-    true_labels,
-)
+from tightbound.runs.source import Scored, load_rows, schema_of
 from tightbound.tasks import Embedded, embed
 from tightbound.tasks.predictive import K
 
@@ -140,21 +134,19 @@ def embed_data(
         draws=draws,
         key=key,
     )
-    own = name is None or name == opened.config.data
-    labels = _labels(directory, opened, rows) if own else None
+    labels = _labels(directory, opened, rows)
     drawn = opened.posterior is not None
     return Embedding(found, rows, labels, _manifold(directory, opened), drawn)
 
 
 def _labels(directory: Path, opened: Opened, rows: Scored) -> Labels | None:
-    """The labels of the run's own test part, by their words where the data have some."""
-    numbers = true_labels(load_source(directory, opened), rows.x)
-    if numbers is None:
+    """The labels of the rows, by their words where the data have some."""
+    if rows.labels is None:
         return None
     schema = schema_of(directory, opened)
     words = () if schema is None else schema.label_levels
-    names = words or tuple(str(number) for number in range(int(numbers.max()) + 1))
-    return Labels(numbers.astype(int), tuple(names))
+    names = words or tuple(str(number) for number in range(int(rows.labels.max()) + 1))
+    return Labels(rows.labels.astype(int), tuple(names))
 
 
 def _manifold(directory: Path, opened: Opened) -> Manifold | None:

@@ -35,14 +35,20 @@ class Scored(NamedTuple):
     """The name of each row, where the source has names."""
     validation: Float[np.ndarray, "v d"] | None = None
     """The rows that the run was tuned on, as `train`."""
+    labels: Int[np.ndarray, " n"] | None = None
+    """The label of each, -1 where it is missing; None where labels are not those of the run."""
 
     def first(self, limit: int | None) -> "Scored":
         """The first so many of them; all if that is None, or more than there are."""
         if limit is None or limit >= len(self.x):
             return self
-        about = {**self.about, "limit": limit}
+        labels = None if self.labels is None else self.labels[:limit]
         return self._replace(
-            x=self.x[:limit], rows=self.rows[:limit], about=about, names=self.names[:limit]
+            x=self.x[:limit],
+            rows=self.rows[:limit],
+            about={**self.about, "limit": limit},
+            names=self.names[:limit],
+            labels=labels,
         )
 
 
@@ -110,7 +116,7 @@ def load_part(directory: Path, opened: Opened, part: str) -> Scored:
     rows = ds.rows.get(part, np.arange(len(x)))
     whole = len(ds.row_names) == sum(len(getattr(ds, name)) for name in PARTS)
     names = tuple(ds.row_names[row] for row in rows) if whole else ()
-    return Scored(ds.name, x, rows, about, ds.train, names, ds.validation)
+    return Scored(ds.name, x, rows, about, ds.train, names, ds.validation, _labels(ds, part))
 
 
 def load_scored(
@@ -138,10 +144,11 @@ def load_scored(
             or units are not those that the model was fitted to.
     """
     own = name == opened.config.data
-    if name in {known.name for known in data.names()}:
+    if is_named(name):
         ds = load_source(directory, opened) if own else data.load(name, scale=scale, header=header)
         about = {"source": {"name": f"{name} (test part)", "checksum": ds.checksum}}
-        found = Scored(name, ds.test, np.arange(len(ds.test)), about)
+        labels = _labels(ds, "test") if own else None
+        found = Scored(name, ds.test, np.arange(len(ds.test)), about, labels=labels)
     else:
         if own:
             load_source(directory, opened)  # which refuses what has changed since the fit
@@ -157,7 +164,14 @@ def load_scored(
                 "notes": "; ".join(items.notes),
             }
         }
-        found = Scored(items.name, items.x, np.arange(len(items.x)), about, names=items.row_names)
+        found = Scored(
+            items.name,
+            items.x,
+            np.arange(len(items.x)),
+            about,
+            names=items.row_names,
+            labels=items.labels,
+        )
     shape = items_of(directory).shape
     shape = (*(size // smaller for size in shape[:2]), *shape[2:])
     if found.x.shape[1] != math.prod(shape):
@@ -189,15 +203,14 @@ def load_rows(
     return found
 
 
-def true_labels(ds: data.Dataset, x: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"] | None:
-    """The labels of the first rows of a data set's test part; None if x is not those rows.
+def is_named(name: str) -> bool:
+    """Whether it is the name of a set, and not of a file."""
+    return name in {known.name for known in data.names()}
 
-    A file of one's own is scored whole, and not its test part.
-    """
-    found = ds.labels.get("test")
-    if found is None or len(found) < len(x) or not np.array_equal(x, ds.test[: len(x)]):
-        return None
-    return np.asarray(found)[: len(x)]
+
+def _labels(ds: data.Dataset, part: str) -> Int[np.ndarray, " n"] | None:
+    found = ds.labels.get(part)
+    return None if found is None else np.asarray(found, np.int32)
 
 
 def schema_of(directory: Path, opened: Opened) -> data.Schema | None:

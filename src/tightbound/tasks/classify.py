@@ -97,12 +97,13 @@ class Classified:
         return np.logaddexp.reduce(self.log_joint, axis=1)
 
     def accuracy(self, labels: ArrayLike) -> Accuracy:
-        """How good the probabilities are, by n true labels from 0.
+        """How good the probabilities are, by n true labels from 0, and -1 where one is not known.
 
         Raises:
-            UsageError: Labels that are not one for each datum, or are no class.
+            UsageError: Labels that are not one for each datum, are no class, or are all unknown.
         """
-        return _accuracy(self._log_probs(self.temperature), self._true(labels))
+        rows, true = self._known(labels)
+        return _accuracy(self._log_probs(self.temperature)[rows], true)
 
     def accuracy_proposed(self, labels: ArrayLike) -> Accuracy:
         """The same of q(y|x) alone.
@@ -110,9 +111,10 @@ class Classified:
         Raises:
             UsageError: As for `accuracy`.
         """
+        rows, true = self._known(labels)
         # What single precision rounds to zero counts as its least number.
         log_q = np.log(np.maximum(self.proposed.astype(np.float64), LEAST))
-        return _accuracy(log_q, self._true(labels))
+        return _accuracy(log_q[rows], true)
 
     def calibrated(self, labels: ArrayLike) -> "Classified":
         """The same with the temperature at which these labels are most likely.
@@ -123,10 +125,10 @@ class Classified:
         Raises:
             UsageError: As for `accuracy`.
         """
-        true = self._true(labels)
+        rows, true = self._known(labels)
 
         def nll(log_temperature: float) -> float:
-            log_p = self._log_probs(np.exp(log_temperature))
+            log_p = self._log_probs(np.exp(log_temperature))[rows]
             return -float(np.mean(log_p[np.arange(len(true)), true]))
 
         best: Any = minimize_scalar(nll, bounds=LIMITS, method="bounded", options={"xatol": 1e-4})
@@ -135,15 +137,19 @@ class Classified:
     def _log_probs(self, temperature: float) -> Float[np.ndarray, "n classes"]:
         return log_softmax(self.log_joint.astype(np.float64) / temperature, axis=1)
 
-    def _true(self, labels: ArrayLike) -> Int[np.ndarray, " n"]:
+    def _known(self, labels: ArrayLike) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+        """Which data have a label, and which it is."""
         found = np.asarray(labels)
         n, classes = self.log_joint.shape
-        if found.shape != (n,) or not np.isin(found, np.arange(classes)).all():
+        if found.shape != (n,) or not np.isin(found, np.arange(-1, classes)).all():
             raise UsageError(
-                f"expected {n} labels from 0 to {classes - 1}, one for each datum, got an array of "
-                f"shape {found.shape} and type {found.dtype}"
+                f"expected {n} labels from 0 to {classes - 1}, one for each datum (-1 where it is "
+                f"not known), got an array of shape {found.shape} and type {found.dtype}"
             )
-        return found.astype(int)
+        rows = np.flatnonzero(found >= 0)
+        if not len(rows):
+            raise UsageError(f"expected a label that is known, got {n} of -1")
+        return rows, found[rows].astype(int)
 
 
 def classify(
