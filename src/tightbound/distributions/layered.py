@@ -13,33 +13,15 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tightbound.core.items import Given, condition, having, values
 from tightbound.core.streams import first_keys
 from tightbound.distributions.contracts import AbstractExplicit
+from tightbound.distributions.layers import AbstractLayers
 from tightbound.distributions.through import AbstractThrough
 
 
-class Layered(AbstractExplicit):
+class Layered(AbstractLayers):
     """A chain of conditionals; `conditionals` stand in the order in which they are sampled."""
 
     conditionals: tuple[AbstractExplicit, ...]
     downwards: bool = eqx.field(static=True)
-
-    @property
-    def support(self) -> str:
-        """Where values must lie."""
-        return ", ".join(dict.fromkeys(conditional.support for conditional in self.conditionals))
-
-    @property
-    def reparameterized(self) -> bool:
-        """Every layer's draw is differentiable."""
-        return all(conditional.reparameterized for conditional in self.conditionals)
-
-    @property
-    def fixed_support(self) -> bool:
-        """No layer's support moves with its parameters."""
-        return all(conditional.fixed_support for conditional in self.conditionals)
-
-    def sample(self, given: Any = None, *, key: PRNGKeyArray) -> tuple[Float[Array, "..."], ...]:
-        """One draw of all layers, bottom layer first."""
-        return self.sample_and_log_prob(given, key=key)[0]
 
     def log_prob(self, value: tuple[Float[Array, "..."], ...], given: Any) -> Float[Array, ""]:
         """Log-density of all layers in nats."""

@@ -14,11 +14,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightbound.core.streams import first_keys
 from tightbound.distributions.contracts import AbstractExplicit
+from tightbound.distributions.layers import AbstractLayers
 from tightbound.distributions.on_features import OnFeatures
 from tightbound.networks import Chain, read
 
 
-class TopDown(AbstractExplicit):
+class TopDown(AbstractLayers):
     """q(h_L|x) q(h_{L-1}|h_L, x) ... q(h_1|h_2, x), with a value of all layers, bottom first.
 
     `up[0]` makes features d_1 of the datum, and `up[l]` d_{l+1} of d_l; the top conditional is
@@ -28,25 +29,6 @@ class TopDown(AbstractExplicit):
     up: tuple[Callable[[Float[Array, " n_in"]], Float[Array, " n_h"]], ...]
     conditionals: tuple[AbstractExplicit, ...]
     """Bottom layer first."""
-
-    @property
-    def support(self) -> str:
-        """Where values must lie."""
-        return ", ".join(dict.fromkeys(conditional.support for conditional in self.conditionals))
-
-    @property
-    def reparameterized(self) -> bool:
-        """Every layer's draw is differentiable."""
-        return all(conditional.reparameterized for conditional in self.conditionals)
-
-    @property
-    def fixed_support(self) -> bool:
-        """No layer's support moves with its parameters."""
-        return all(conditional.fixed_support for conditional in self.conditionals)
-
-    def sample(self, given: Any, *, key: PRNGKeyArray) -> tuple[Float[Array, "..."], ...]:
-        """One draw of all layers, bottom layer first."""
-        return self.sample_and_log_prob(given, key=key)[0]
 
     def sample_and_log_prob(
         self, given: Any, *, key: PRNGKeyArray

@@ -63,4 +63,4 @@ def top_down(
             body = Body(width, hiddens[level + 1], bottom.activation, own)
     if view is not None:
         up[0] = viewing(up[0], view)
-    return TopDown(tuple(up), tuple(conditionals))
+    return TopDown(tuple(conditionals), tuple(up))

@@ -13,33 +13,20 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from tightbound.bounds import ELBO
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Items
-from tightbound.gradients import Reparameterized
 from tightbound.models.weights import sample, split_each
-from tightbound.objectives.contract import About, AbstractObjective, Params, Step, differentiated
-from tightbound.objectives.multisample.multisample import Multisample
+from tightbound.objectives.contract import About, Params, Step, differentiated
+from tightbound.objectives.multisample.reports_elbo import AbstractReportsELBO, plain_elbo
 
 
-class Annealed(AbstractObjective):
+class Annealed(AbstractReportsELBO):
     """(1/L) sum_l log p(x|z_l) + beta (log p(z_l) - log q(z_l|x)), differentiated as it stands."""
 
-    plain: Multisample
     epochs: int = eqx.field(static=True)
     start: float = eqx.field(static=True)
     beta: Float[Array, ""]
     """A number of the program, not a constant in it: all epochs share one compilation."""
-
-    @property
-    def kind(self) -> str:
-        """The reported ELBO is a lower bound."""
-        return "lower"
-
-    @property
-    def draws(self) -> int:
-        """Draws of z per datum behind the reported number."""
-        return self.plain.draws
 
     @property
     def description(self) -> str:
@@ -50,26 +37,6 @@ class Annealed(AbstractObjective):
         """The same with the beta of an epoch, counted from 0."""
         beta = self.start + (1.0 - self.start) * min(1.0, epoch / self.epochs)
         return eqx.tree_at(lambda o: o.beta, self, jnp.asarray(beta, self.beta.dtype))
-
-    @property
-    def one_bound(self) -> bool:
-        """Both parts climb the weighed bound."""
-        return True
-
-    @property
-    def holes(self) -> bool:
-        """Values may be missing."""
-        return True
-
-    def check(self, params: Params) -> None:
-        """Needs densities and differentiable draws."""
-        self.plain.check(params)
-
-    def bound(
-        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
-    ) -> Float[Array, " n"]:
-        """The ELBO per datum in nats."""
-        return self.plain.bound(params, state, items, keys)
 
     def step(
         self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
@@ -107,5 +74,4 @@ def annealed(epochs: int, samples: int = 1, start: float = 0.0) -> Annealed:
     at_least(1, epochs=epochs, samples=samples)
     if not 0 <= start <= 1:
         raise UsageError(f"expected start between 0 and 1, got {start}")
-    plain = Multisample(f"elbo(samples={samples})", ELBO(), Reparameterized(), samples)
-    return Annealed(plain, epochs, float(start), jnp.asarray(start, jnp.float32))
+    return Annealed(plain_elbo(samples), epochs, float(start), jnp.asarray(start, jnp.float32))

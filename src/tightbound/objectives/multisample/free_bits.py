@@ -14,63 +14,34 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from tightbound.bounds import ELBO
 from tightbound.core.errors import UsageError, at_least
 from tightbound.core.items import Items, One
 from tightbound.distributions import Layered, TopDown
 from tightbound.distributions.contracts import prior_given
-from tightbound.gradients import Reparameterized
 from tightbound.models.weights import sample, split_each
-from tightbound.objectives.contract import About, AbstractObjective, Params, Step, differentiated
-from tightbound.objectives.multisample.multisample import Multisample
+from tightbound.objectives.contract import About, Params, Step, differentiated
+from tightbound.objectives.multisample.reports_elbo import AbstractReportsELBO, plain_elbo
 
 
-class FreeBits(AbstractObjective):
+class FreeBits(AbstractReportsELBO):
     """The ELBO, trained with no reward for divergences below a floor."""
 
-    plain: Multisample
     nats: float = eqx.field(static=True)
-
-    @property
-    def kind(self) -> str:
-        """The reported ELBO is a lower bound."""
-        return "lower"
-
-    @property
-    def draws(self) -> int:
-        """Draws of z per datum behind the reported number."""
-        return self.plain.draws
 
     @property
     def description(self) -> str:
         """The call that makes this objective."""
         return f"free_bits(nats={self.nats}, samples={self.plain.k})"
 
-    @property
-    def one_bound(self) -> bool:
-        """Both parts climb the same number."""
-        return True
-
-    @property
-    def holes(self) -> bool:
-        """Values may be missing."""
-        return True
-
     def check(self, params: Params) -> None:
         """Needs densities, differentiable draws, and groups: layers, or the units of one layer."""
-        self.plain.check(params)
+        super().check(params)
         for part in (params.posterior, params.model.prior):
             if not part.independent and not isinstance(part, Layered | TopDown):
                 raise UsageError(
                     "free_bits needs several layers, or one whose units are independent under q "
                     f"and under the prior, got {type(part).__name__}; use elbo or annealed"
                 )
-
-    def bound(
-        self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
-    ) -> Float[Array, " n"]:
-        """The ELBO per datum in nats."""
-        return self.plain.bound(params, state, items, keys)
 
     def step(
         self, params: Params, state: None, items: Items, keys: Key[Array, " n"]
@@ -122,5 +93,4 @@ def free_bits(nats: float = 0.1, samples: int = 1) -> FreeBits:
     if not 0 < nats < float("inf"):
         raise UsageError(f"expected nats > 0 and finite, got {nats}")
     at_least(1, samples=samples)
-    plain = Multisample(f"elbo(samples={samples})", ELBO(), Reparameterized(), samples)
-    return FreeBits(plain, float(nats))
+    return FreeBits(plain_elbo(samples), float(nats))
