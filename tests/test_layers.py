@@ -20,6 +20,7 @@ ORDER = [
     ["core.streams"],
     ["core.progress"],
     ["core.items"],
+    ["core.room"],
     ["core.compilation"],
     ["data"],
     ["networks"],

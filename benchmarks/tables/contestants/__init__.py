@@ -28,7 +28,7 @@ CONTESTANTS = (
         "ours",
         ("tightbound", "jax"),
         (*HOLES, "anomalies", "density"),
-        "the fit of a table without settings, float32; 200 draws (`large`: 40)",
+        "`tb.fit_table(x)`, float32; 200 draws (`large`: 40); of anomalies `DeepDetector()`",
     ),
     Contestant(
         "mean",

@@ -22,6 +22,8 @@ import jax
 from jax.core import Tracer
 from jax.extend.core import get_opaque_trace_state
 
+from tightbound.core.room import ROOM
+
 JAXLIB = importlib.metadata.version("jaxlib")
 FUSES_WRONGLY = ("0.10.2", "0.11.0")
 """Versions of jaxlib whose fusions on CPU are wrong."""
@@ -56,7 +58,10 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's value."""
-        return self._program(_platform(args, kwargs))(*args, **kwargs)
+        platform = _platform(args, kwargs)
+        if platform is not None:
+            ROOM.make()
+        return self._program(platform)(*args, **kwargs)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """The method of an instance."""
