@@ -125,7 +125,7 @@ def test_stacking_is_the_maximum_over_shares():
 def test_wrong_use_is_refused_in_words():
     x = two_moons(50)
     for data, options, words in (
-        (x[:5], {}, "expected 10 rows or more"),
+        (x[:5], {}, "expected 8 rows or more"),
         (x, {"candidates": "mixtures"}, "mixture"),
         (x, {"candidates": ()}, "got none"),
         (np.column_stack([x, np.full(50, np.nan)]), {}, "no value at all"),

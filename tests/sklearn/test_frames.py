@@ -215,5 +215,5 @@ def test_single_precision_stays():
 @pytest.mark.parametrize("kind", [DeepLatentModel, DeepImputer, DeepDetector])
 @pytest.mark.parametrize("make", [np.asarray, pd.DataFrame])
 def test_few_rows_are_refused(kind, make):
-    with pytest.raises(ValueError, match=r"10 rows or more to fit, got \d of n_samples = 9"):
-        kind().fit(make(gaussian(9)))
+    with pytest.raises(ValueError, match=r"8 rows or more to fit, got \d of n_samples = 7"):
+        kind().fit(make(gaussian(7)))

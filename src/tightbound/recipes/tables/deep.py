@@ -83,7 +83,7 @@ def deep(
     )
     if directions is not None:
         model = _as_pca(model, directions, latent)
-    batch = min(BATCH, max(10, len(rows) // 4))
+    batch = min(BATCH, max(10, len(rows) // 4), len(rows))
     epochs = int(np.clip(STEPS * batch / len(rows), 10, 600))
     run = fit(
         model,

@@ -33,7 +33,9 @@ from tightbound.training.history import EpochRecord, History
 
 LEAST_WEIGHT = 0.1
 """Share below which a candidate stays out of the model."""
-LEAST_ROWS = 10
+LEAST_JUDGING = 10
+"""Held-out rows by which deep models can be told from others."""
+LEAST_ROWS = 8
 """Rows without which nothing is fitted: some of them have to be held out."""
 
 
@@ -73,7 +75,7 @@ def fit_table(
         progress: Whether progress is shown on standard error; if that is a terminal, when left out.
 
     Raises:
-        UsageError: Unknown candidates, fewer than 10 rows, a column without values or with one
+        UsageError: Unknown candidates, fewer than 8 rows, a column without values or with one
             value alone, or values that are none of their column's kind.
     """
     asked = _asked(candidates)
@@ -95,7 +97,10 @@ def fit_table(
         if "mixture" in asked and (left := ladder(search, bar.advance)):
             notes.append(f"{left} and larger ones were left out: they would have taken too long.")
         networks = {}
-        if "deep" in asked:
+        judging = int(np.sum(search.folds == 0))
+        if "deep" in asked and judging < LEAST_JUDGING and len(asked) > 1:
+            notes.append(f"deep models were left out: {judging} held-out rows do not tell them.")
+        elif "deep" in asked:
             networks, failed = _networks(search, x, schema, root, bar.advance)
             notes += failed
         if "gaussian" not in asked and len(search.judged) > 1:
