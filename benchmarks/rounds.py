@@ -41,7 +41,7 @@ class _Worker:
     def __init__(self, contestant: Contestant, sizes: Sizes, units: int):
         self.result = Result(contestant)
         self._units = units
-        first = sizes.batches if contestant.task == "train" else units
+        first = units if contestant.task == "likelihood" else sizes.batches
         command = [sys.executable, "-m", "benchmarks.worker", contestant.name, contestant.task]
         self._process = subprocess.Popen(
             [*command, json.dumps(asdict(sizes)), str(first), str(units)],

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.run`: one training step and one likelihood, tightbound beside its peers."""
+"""`python -m benchmarks.run`: training steps and a likelihood, tightbound beside its peers."""
 
 import argparse
 import json
@@ -21,8 +21,11 @@ def main() -> None:
     for task, title, units in (
         ("train", f"One training step, k = {sizes.k}, batch {sizes.batch}", options.steps),
         ("likelihood", f"The log-likelihood from {sizes.draws} draws", options.images),
+        ("images", f"One training step by convolutions, batch {sizes.batch}", options.steps),
     ):
         entered = [c for c in CONTESTANTS if c.task == task and c.name in options.only]
+        if task not in options.tasks:
+            continue
         if entered:
             results = race(entered, sizes, units=units, rounds=options.rounds)
             rows += records(results)
@@ -41,11 +44,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=_count, default=50, help="training steps in a block")
     parser.add_argument("--images", type=_count, default=20, help="images in a block")
     parser.add_argument("--only", default=",".join(names), help=f"some of {', '.join(names)}")
+    tasks = list(dict.fromkeys(contestant.task for contestant in CONTESTANTS))
+    parser.add_argument("--tasks", default=",".join(tasks), help=f"some of {', '.join(tasks)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the records here too")
     options = parser.parse_args()
-    options.only = options.only.split(",")
-    if unknown := set(options.only) - set(names):
-        parser.error(f"--only knows {', '.join(names)}; got {', '.join(sorted(unknown))}")
+    for option, known in (("only", names), ("tasks", tasks)):
+        given = getattr(options, option).split(",")
+        if unknown := set(given) - set(known):
+            parser.error(f"--{option} knows {', '.join(known)}; got {', '.join(sorted(unknown))}")
+        setattr(options, option, given)
     return options
 
 
@@ -59,7 +66,8 @@ def _count(text: str) -> int:
 def _setting(sizes: Sizes, where: dict, options: argparse.Namespace) -> str:
     widths = f"{sizes.observed}-{sizes.hidden}-{sizes.hidden}-{sizes.latent}"
     return (
-        f"IWAE {widths}, tanh, Bernoulli, Adam {sizes.learning_rate}, float32, "
+        f"IWAE {widths}, tanh, Bernoulli, Adam {sizes.learning_rate}, float32 (by convolutions "
+        f"{'-'.join(map(str, sizes.channels))} channels, {sizes.image_latent} latent, SiLU), "
         f"{sizes.items} synthetic binary data, {sizes.threads} threads; median of "
         f"{options.rounds} rounds of {options.steps} steps or {options.images} images. "
         f"{where['cpu']}, {where['cpus']} CPUs, Python {where['python']}, "

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.contestants import FLOOR, REFERENCE
 from benchmarks.rounds import Result
 
-_UNITS = {"train": "training step", "likelihood": "image"}
+_UNITS = {"train": "training step", "likelihood": "image", "images": "training step"}
 
 
 def ratio(result: Result, other: Result | None) -> float | None:
@@ -23,7 +23,9 @@ def ratio(result: Result, other: Result | None) -> float | None:
 
 def records(results: Sequence[Result]) -> list[dict]:
     """One flat record per contestant; times per unit in milliseconds, values in nats."""
-    reference, floor = _named(results, REFERENCE), _named(results, FLOOR)
+    reference, floor = (
+        _named(results, name) for name in (REFERENCE, FLOOR[results[0].contestant.task])
+    )
     return [
         asdict(result.contestant)
         | {
@@ -33,7 +35,7 @@ def records(results: Sequence[Result]) -> list[dict]:
             "milliseconds": result.milliseconds,
             "median": statistics.median(result.milliseconds) if result.milliseconds else None,
             "to_tightbound": ratio(result, reference),
-            "to_products": ratio(result, floor),
+            "to_floor": ratio(result, floor),
             "start_seconds": result.start_seconds,
             "first_seconds": result.first_seconds,
             "value": result.value,
@@ -45,7 +47,14 @@ def records(results: Sequence[Result]) -> list[dict]:
 def markdown(rows: Sequence[dict]) -> str:
     """One table for the rows of one task."""
     head = ["contestant", "versions", f"ms per {rows[0]['unit']}", "min to max"]
-    head += ["/ tightbound", "/ products", "start s", "first block s", "nats", "what it computes"]
+    head += [
+        "/ tightbound",
+        f"/ {FLOOR[rows[0]['task']]}",
+        "start s",
+        "first block s",
+        "nats",
+        "what it computes",
+    ]
     lines = [head, ["---"] * len(head), *(_cells(row) for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -71,7 +80,7 @@ def _cells(row: dict) -> list[str]:
         _number(row["median"]) if times else row["status"].replace("|", "/"),
         spread,
         _number(row["to_tightbound"], 2),
-        _number(row["to_products"], 2),
+        _number(row["to_floor"], 2),
         _number(row["start_seconds"]),
         _number(row["first_seconds"]),
         _number(row["value"], 2),

@@ -6,6 +6,7 @@ of the data). One likelihood multiplies forward through the decoder on the numbe
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +35,7 @@ def train(sizes: Sizes, variant: str) -> Block:
         decoder, dz = _there_and_back(decoder, z, first=False)
         return (encoder, decoder, x, z + COUPLING * dz), None
 
-    return _scanned(step, (encoder, decoder, x, z))
+    return scanned(step, (encoder, decoder, x, z))
 
 
 def likelihood(sizes: Sizes, variant: str) -> Block:
@@ -49,7 +50,7 @@ def likelihood(sizes: Sizes, variant: str) -> Block:
         # The whole output is carried: no loop pass may compute less than all of it.
         return (z, _forward(decoder, z)[-1]), None
 
-    return _scanned(step, (z, _forward(decoder, z)[-1]))
+    return scanned(step, (z, _forward(decoder, z)[-1]))
 
 
 def _weights(layers: list) -> Weights:
@@ -107,7 +108,8 @@ def _right_transposed(left: Array, right: Array) -> Array:
     return left @ right.T
 
 
-def _scanned(step: Callable, carry: tuple) -> Block:
+def scanned(step: Callable, carry: Any) -> Block:
+    """Steps in one compiled scan, each from where the last one ended."""
     state = [carry]
     run = jax.jit(lambda c, n: jax.lax.scan(step, c, None, length=n)[0], static_argnums=1)
 

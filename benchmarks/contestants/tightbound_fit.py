@@ -10,15 +10,39 @@ import optax
 
 import tightbound as tb
 from benchmarks.contestants import Block, Done
-from benchmarks.sizes import Sizes, binary_data, first_weights
+from benchmarks.sizes import Sizes, binary_data, first_convolutions, first_weights
+from tightbound.objectives.contract import AbstractObjective
 
 T = TypeVar("T")
 
 
 def train(sizes: Sizes, variant: str) -> Block:
-    model, posterior, x = _start(sizes)
+    return _training(sizes, *_start(sizes), tb.objectives.iwae(k=sizes.k, gradient=variant))
+
+
+def images(sizes: Sizes, variant: str) -> Block:
+    del variant
+    x = binary_data(sizes).reshape(-1, sizes.side, sizes.side)
+    model, posterior = tb.autoencoder(
+        x,
+        latent=sizes.image_latent,
+        network="conv",
+        hidden=tuple(sizes.channels),
+        likelihood="bernoulli",
+    )
+    encoder, decoder = first_convolutions(sizes)
+    model = _with_weights(model, decoder, np.zeros(sizes.observed, np.int32))
+    return _training(sizes, model, _with_weights(posterior, encoder), x, tb.objectives.elbo())
+
+
+def _training(
+    sizes: Sizes,
+    model: tb.Model,
+    posterior: tb.AbstractExplicit,
+    x: np.ndarray,
+    objective: AbstractObjective,
+) -> Block:
     current = [(model, posterior)]
-    objective = tb.objectives.iwae(k=sizes.k, gradient=variant)
 
     def block(n: int) -> Done:
         # Each call of `fit` compiles anew, inside its first epoch: that epoch is not counted.
@@ -62,11 +86,11 @@ def _start(sizes: Sizes) -> tuple[tb.Model, tb.AbstractExplicit, np.ndarray]:
     return _with_weights(model, decoder), _with_weights(posterior, [*trunk, mean, log_variance]), x
 
 
-def _with_weights(module: T, layers: list) -> T:
-    """The module with these weights and biases in the place of its own, in order."""
+def _with_weights(module: T, layers: list, *fixed: np.ndarray) -> T:
+    """The module with these weights and biases, and fixed numbers behind, in place of its own."""
     arrays, rest = eqx.partition(module, eqx.is_array)
     old, structure = jax.tree.flatten(arrays)
-    new = [jnp.asarray(array) for layer in layers for array in layer]
+    new = [jnp.asarray(array) for layer in (*layers, fixed) for array in layer]
     if [leaf.shape for leaf in old] != [leaf.shape for leaf in new]:
         raise ValueError(f"expected leaves of shapes {[leaf.shape for leaf in old]}")
     return eqx.combine(jax.tree.unflatten(structure, new), rest)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmarks.contestants import Block, Done
-from benchmarks.contestants.torch_nets import start
+from benchmarks.contestants.torch_nets import start, start_of_images
 from benchmarks.sizes import Sizes
 
 # Draws decoded at once when scoring: no other of 250, 500, 1000 and 5000 took less CPU time.
@@ -19,8 +19,23 @@ _CHUNK = 2500
 
 
 def train(sizes: Sizes, variant: str) -> Block:
-    encoder, decoder, batches = start(sizes)
-    loss_of = partial(_loss, encoder, decoder, k=sizes.k)
+    return _training(sizes, variant, *start(sizes), k=sizes.k)
+
+
+def images(sizes: Sizes, variant: str) -> Block:
+    return _training(sizes, variant, *start_of_images(sizes), k=1)
+
+
+def _training(
+    sizes: Sizes,
+    variant: str,
+    encoder: nn.Module,
+    decoder: nn.Module,
+    batches: list[Tensor],
+    *,
+    k: int,
+) -> Block:
+    loss_of = partial(_loss, encoder, decoder, k=k)
     if variant == "compile":
         loss_of = torch.compile(loss_of)
     parameters = [*encoder.parameters(), *decoder.parameters()]
