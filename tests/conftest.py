@@ -62,9 +62,9 @@ def _flags_unchanged():
 
 @pytest.fixture(autouse=True, scope="module")
 def _room_for_programs():
-    """Lets compiled programs go before a process has the 65,530 memory maps that it may have.
+    """Lets compiled programs go long before the package does, which would be amid a test's calls.
 
-    Each takes several, and one too many ends the process within the compiler.
+    See `tightbound.core.room`.
     """
     yield
     maps = Path("/proc/self/maps")

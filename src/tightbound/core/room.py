@@ -15,7 +15,7 @@ MAPS = Path("/proc/self/maps")
 LIMIT = Path("/proc/sys/vm/max_map_count")
 OFTEN = 50
 """Programs after which maps are counted again, which takes up to 20 ms."""
-SHARE = 0.5
+SHARE = 0.75
 """Of the limit: what is beyond it is for programs that are held otherwise, and for other code."""
 
 
